@@ -1,0 +1,58 @@
+# The few commands people type. Everything else is plain Snakemake inside .venv.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+TARGET ?= results/report.html
+CONFIG ?=
+SNAKEMAKE = snakemake --cores 1 $(if $(CONFIG),--configfile $(CONFIG))
+
+.PHONY: help setup report preview test test-slow lint format verify clean clean-results lock docs confirm-versions
+
+help:  ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.ready: envs/requirements.lock envs/setup.sh
+	@envs/setup.sh
+	@touch $@
+
+setup: .venv/.ready  ## Make .venv from the locked packages
+
+report: .venv/.ready  ## Run the study to results/report.html (CONFIG=… for another configuration)
+	@$(SNAKEMAKE) --rerun-incomplete $(TARGET)
+
+preview: .venv/.ready  ## What would run, and a forecast of compute and time
+	@$(SNAKEMAKE) --quiet all -- results/preview.txt && cat results/preview.txt
+
+test: .venv/.ready lint  ## Checks and all tests but the slow ones
+	@python -m pytest -m "not slow"
+
+test-slow: .venv/.ready  ## The tests that take minutes
+	@python -m pytest -m slow
+
+lint: .venv/.ready  ## ruff, mypy, snakefmt, snakemake --lint
+	@ruff check .
+	@ruff format --check .
+	@mypy lib
+	@snakefmt --check --compact-diff Snakefile rules
+	@snakemake --lint > /dev/null
+
+format: .venv/.ready  ## Format Python and Snakemake files
+	@ruff format . && ruff check --fix . && snakefmt Snakefile rules
+
+verify: .venv/.ready  ## Re-hash data, checkpoints and models against their records
+	@python workflow_scripts/verify.py
+
+docs: .venv/.ready  ## Write the pages that are made from the code
+	@python workflow_scripts/write_docs.py
+
+confirm-versions: .venv/.ready  ## Confirm that results of changed stages are unchanged (see docs/adding-things.md)
+	@python workflow_scripts/confirm_versions.py
+
+lock: .venv/.ready  ## Resolve the dependencies again
+	@envs/lock.sh
+
+clean-results:  ## Remove results and processed data, keep raw data
+	@rm -rf results data/processed
+
+clean: clean-results  ## Remove everything that was made, the environment too
+	@rm -rf data .snakemake .venv .bootstrap .pytest_cache .mypy_cache .ruff_cache
