@@ -1,0 +1,4 @@
+"""How the study is computed. Packages import only those before them in this order:
+
+config, data, features, datasets, metrics, training, models, tuning, evaluation, reporting.
+"""

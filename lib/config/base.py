@@ -1,0 +1,44 @@
+"""The strict base of all configuration sections and the words shared by them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+ROWS = ("A", "B", "C", "D", "E")
+COLUMNS = ("a", "b", "c", "d")
+TIERS = (20, 50, 100, 200, 500, 1000, 2000)
+
+Timescale = Literal["daily", "2d", "3d", "5d", "weekly", "2wk", "monthly", "multires"]
+Task = Literal[
+    "direction", "threshold_1pct", "threshold_2pct", "threshold_3pct", "threshold_5pct", "regression"
+]
+Budget = Literal["2M", "20M", "200M"]
+BUDGET_PARAMETERS: dict[str, int] = {"2M": 2_000_000, "20M": 20_000_000, "200M": 200_000_000}
+
+Dataset = Annotated[str, StringConstraints(pattern=r"^[A-E][a-d](20|50|100|200|500|1000|2000)$")]
+"""Row, column and tier, for example ``Aa20``."""
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A name that is safe as one path component."""
+
+
+class StrictModel(BaseModel):
+    """A configuration section: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def split_dataset(dataset: str) -> tuple[str, str, int]:
+    """``"Aa20"`` to ``("A", "a", 20)``."""
+    return dataset[0], dataset[1], int(dataset[2:])
+
+
+def is_binary(task: str) -> bool:
+    """True for ``direction`` and the threshold tasks, False for ``regression``."""
+    return task != "regression"
+
+
+def threshold_of(task: str) -> float:
+    """The touch threshold of a ``threshold_Npct`` task as a fraction, for example 0.01."""
+    return float(task.removeprefix("threshold_").removesuffix("pct")) / 100.0

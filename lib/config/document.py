@@ -1,0 +1,75 @@
+"""config/README.md, made from the configuration models so that it cannot drift from them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from lib.config.data import DataConfig, SplitConfig, SyntheticConfig, ValidationConfig
+from lib.config.experiment import Experiment, ExperimentData
+from lib.config.hpo import Choice, FloatRange, IntRange, SearchSpace
+from lib.config.model import Architecture, AssetsFile, ModelFile
+from lib.config.training import ThermalConfig, TrackingConfig, TrainingConfig
+from lib.config.workflow import EvaluationConfig, WorkflowConfig
+
+PAGES: list[tuple[str, type[BaseModel]]] = [
+    ("The configuration file (`config.yaml`, `--configfile`)", WorkflowConfig),
+    ("Section `data`", DataConfig),
+    ("Section `data.splits`", SplitConfig),
+    ("Section `data.validation`", ValidationConfig),
+    ("Section `data.synthetic`", SyntheticConfig),
+    ("Section `training`", TrainingConfig),
+    ("Section `thermal`", ThermalConfig),
+    ("Section `tracking`", TrackingConfig),
+    ("Section `evaluation`", EvaluationConfig),
+    ("An experiment (`experiments/NAME.yaml`)", Experiment),
+    ("Section `data` of an experiment", ExperimentData),
+    ("A model (`models/NAME.yaml`)", ModelFile),
+    ("An architecture (`architectures/NAME.yaml`)", Architecture),
+    ("A search space (`hpo/NAME_search.yaml`)", SearchSpace),
+    ("A float parameter of a search", FloatRange),
+    ("An integer parameter of a search", IntRange),
+    ("A choice of a search", Choice),
+    ("Rows of the matrix (`data/assets.yaml`)", AssetsFile),
+]
+
+HEAD = """# Configuration
+
+This page is made from the code by `make docs`; do not edit it. An unknown key is refused with the nearest
+valid one. `--configfile` replaces `config/config.yaml` wholly. `${NAME}` and `${NAME:-default}` in a value
+stand for environment variables.
+"""
+
+
+def config_markdown() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *(_section(title, model) for title, model in PAGES)])
+
+
+def _section(title: str, model: type[BaseModel]) -> str:
+    doc = " ".join((model.__doc__ or "").split())
+    lines = [f"## {title}", "", doc, "", "| key | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in model.model_fields.items():
+        meaning = " ".join((field.description or "").split())
+        lines.append(f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _type(annotation: Any) -> str:
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    if getattr(annotation, "__args__", None):
+        text = str(annotation)
+    text = re.sub(r"(lib\.config\.\w+|typing|datetime|pathlib|annotated_types)\.", "", text)
+    text = re.sub(r"Annotated\[(\w+), .*?\)\]", r"\1", text)
+    return f"`{text}`".replace("|", "\\|")
+
+
+def _default(field: Any) -> str:
+    if field.default is PydanticUndefined:
+        return "required"
+    if isinstance(field.default, BaseModel):
+        return "see below"
+    return f"`{field.default}`".replace("|", "\\|")

@@ -1,0 +1,60 @@
+"""What is asked: an experiment is a declared grid of runs that answers one question."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from lib.config.base import Budget, Dataset, Name, StrictModel, Task, Timescale
+from lib.config.data import SyntheticConfig
+
+
+class ExperimentData(StrictModel):
+    """Data of an experiment that does not use the study's own vintage (the positive control)."""
+
+    source: Literal["synthetic"]
+    vintage: Name
+    synthetic: SyntheticConfig = SyntheticConfig()
+
+
+class Experiment(StrictModel):
+    """One question. The grid is datasets x timescales x tasks x horizons x models x budgets x seeds."""
+
+    question: str
+    role: Literal["question", "null_control", "positive_control"] = "question"
+    variant: Name = "base"
+    """First component of the path of every run; whatever distinguishes runs must be visible there."""
+    datasets: list[Dataset] = Field(min_length=1)
+    timescales: list[Timescale] = Field(min_length=1)
+    tasks: list[Task] = Field(min_length=1)
+    horizons: list[int] = Field(min_length=1)
+    models: list[Name] = Field(min_length=1)
+    """Names of files in config/models/. Each is trained at every budget, if it has budgets at all."""
+    budgets: list[Budget] = []
+    seeds: list[int] = Field(min_length=1)
+    tuning: Name = "none"
+    """`none`, or NAME of a search space config/hpo/NAME_search.yaml."""
+    tune_at: Budget | None = None
+    """Search at this budget only and use what it finds at all of them; default: at each."""
+    n_trials: int | None = Field(None, ge=1)
+    """Trials of the search in total; default: the search space's own."""
+    labels: Literal["true", "shuffled"] = "true"
+    """`shuffled`: targets are permuted within each split, so that nothing can be learned."""
+    training: dict[str, Any] = {}
+    """Fields of the training section that differ in this experiment."""
+    data: ExperimentData | None = None
+    margin: float = Field(0.005, gt=0)
+    """Smallest gain in log loss from the smallest to the largest budget that would matter."""
+
+    @model_validator(mode="after")
+    def _roles_fit(self) -> Self:
+        if any(h < 1 for h in self.horizons):
+            raise ValueError("horizons are bars ahead: at least 1")
+        if self.role == "null_control" and self.labels != "shuffled":
+            raise ValueError("a null_control needs `labels: shuffled`")
+        if self.role == "positive_control" and self.data is None:
+            raise ValueError("a positive_control needs `data:` with source synthetic")
+        if self.role != "question" and self.variant == "base":
+            raise ValueError("a control needs its own `variant:`, apart from base")
+        return self

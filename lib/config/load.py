@@ -1,0 +1,211 @@
+"""Reading configuration files and refusing what cannot be meant.
+
+Every refusal names the file, the key, the nearest valid name and the corrected line. Nothing here knows
+which models exist; `lib.models` validates the settings of its own families.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from lib.config.experiment import Experiment
+from lib.config.hpo import SearchSpace
+from lib.config.model import Architecture, ModelFile
+from lib.config.training import Recipe
+from lib.config.workflow import WorkflowConfig
+from lib.errors import ConfigError
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Plain YAML without tags, in which saying a key twice is an error instead of a surprise."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key}' is given twice (line {line})", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: no such file (with the nearest names), broken YAML, or no mapping at its top.
+    """
+    if not path.is_file():
+        siblings = [p.name for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+        near = difflib.get_close_matches(path.name, siblings, n=1)
+        hint = f" Did you mean {near[0]}?" if near else f" There: {', '.join(sorted(siblings)) or 'nothing'}."
+        raise ConfigError(f"{path}: no such file.{hint}")
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected `key: value` lines, found {type(content).__name__}.")
+    return content
+
+
+def expand_environment(content: Any, environment: Mapping[str, str]) -> Any:
+    """`content` with `${NAME}` and `${NAME:-default}` in its strings replaced.
+
+    Raises:
+        ConfigError: a variable without a default is not set.
+    """
+    if isinstance(content, dict):
+        return {key: expand_environment(value, environment) for key, value in content.items()}
+    if isinstance(content, list):
+        return [expand_environment(value, environment) for value in content]
+    if not isinstance(content, str):
+        return content
+
+    def substitute(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        if environment.get(name):
+            return environment[name]
+        if default is None:
+            raise ConfigError(
+                f"configuration: {content} needs the environment variable {name}. "
+                f"Set it, for example: export {name}=/path/to/folder"
+            )
+        return default
+
+    return re.sub(r"\$\{(?P<name>[A-Z_][A-Z0-9_]*)(?::-(?P<default>[^}]*))?\}", substitute, content)
+
+
+def validate[M: BaseModel](model: type[M], content: Mapping[str, Any], where: str) -> M:
+    """`content` as an instance of `model`; `where` names the file for the message.
+
+    Raises:
+        ConfigError: one line per problem; an unknown key comes with the corrected line.
+    """
+    try:
+        return model.model_validate(dict(content))
+    except ValidationError as error:
+        lines = [_explain(model, detail) for detail in error.errors()]
+        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from None
+
+
+def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
+    location = [str(part) for part in detail["loc"]]
+    dotted = ".".join(location)
+    if detail["type"] == "extra_forbidden":
+        valid = _keys_at(model, detail["loc"][:-1])
+        key = location[-1]
+        near = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
+        if near:
+            indent = "  " * (len(location) - 1)
+            value = _as_yaml(detail["input"])
+            corrected = f"{indent}{near[0]}: {value}"
+            return f"unknown key `{dotted}`. Did you mean `{near[0]}`? The corrected line:\n{corrected}"
+        return f"unknown key `{dotted}`. Valid here: {', '.join(sorted(valid))}."
+    if detail["type"] == "missing":
+        return f"`{dotted}` is required and missing."
+    given = _as_yaml(detail.get("input"))
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "literal_error":
+        choices = [
+            c.strip(" '")
+            for c in str(detail.get("ctx", {}).get("expected", "")).replace(" or ", ",").split(",")
+        ]
+        near = difflib.get_close_matches(str(detail["input"]), choices, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        return f"`{dotted}: {given}` is not one of {', '.join(choices)}.{hint}"
+    if not location:
+        return message
+    return f"`{dotted}: {given}`: {message}."
+
+
+def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields of the section that `location` leads to."""
+    current: Any = model
+    for part in location:
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            field = current.model_fields.get(str(part))
+            if field is None:
+                return []
+            current = _section_in(field.annotation, str(part))
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return list(current.model_fields)
+    return []
+
+
+def _section_in(annotation: Any, _part: str) -> Any:
+    """The first configuration section inside an annotation such as `Section | None`."""
+    candidates = [annotation, *getattr(annotation, "__args__", ())]
+    for candidate in candidates:
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return annotation
+
+
+def _as_yaml(value: Any) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000) if _is_plain(value) else str(value)
+    return text.removesuffix("...\n").strip()
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float | bool | list | dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A validated configuration with every file that it names."""
+
+    config: WorkflowConfig
+    experiments: dict[str, Experiment]
+    models: dict[str, ModelFile]
+    architectures: dict[str, Architecture]
+    """By budget."""
+    searches: dict[str, SearchSpace]
+
+
+def load_study(content: Mapping[str, Any], folder: Path) -> Study:
+    """Validate the configuration and read the experiments, models and searches it names.
+
+    Args:
+        content: the configuration as Snakemake has merged it.
+        folder: the directory config/ with its sub-folders.
+    """
+    config = validate(WorkflowConfig, content, "configuration")
+    experiments: dict[str, Experiment] = {}
+    for name in config.experiments:
+        path = folder / "experiments" / f"{name}.yaml"
+        experiments[name] = validate(Experiment, read_yaml(path), str(path))
+    models: dict[str, ModelFile] = {}
+    searches: dict[str, SearchSpace] = {}
+    for name, experiment in experiments.items():
+        where = str(folder / "experiments" / f"{name}.yaml")
+        recipe_for(config, experiment, where)
+        for model in experiment.models:
+            path = folder / "models" / f"{model}.yaml"
+            models[model] = validate(ModelFile, read_yaml(path), str(path))
+        if experiment.tuning != "none":
+            path = folder / "hpo" / f"{experiment.tuning}_search.yaml"
+            searches[experiment.tuning] = validate(SearchSpace, read_yaml(path), str(path))
+    architectures: dict[str, Architecture] = {}
+    for budget in sorted({b for e in experiments.values() for b in e.budgets}):
+        path = folder / "architectures" / f"patchtst_{budget.lower()}.yaml"
+        architectures[budget] = validate(Architecture, read_yaml(path), str(path))
+    return Study(config, experiments, models, architectures, searches)
+
+
+def recipe_for(config: WorkflowConfig, experiment: Experiment, where: str = "experiment") -> Recipe:
+    """The study's training recipe with the experiment's own fields put over it."""
+    merged = config.training.recipe().model_dump() | experiment.training
+    return validate(Recipe, merged, f"{where}, section training")

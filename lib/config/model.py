@@ -1,0 +1,42 @@
+"""A model file (config/models/NAME.yaml): which registered model, and its settings.
+
+Settings are validated by the model's own `Settings` class in `lib.models`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from lib.config.base import Name, StrictModel
+
+
+class ModelFile(StrictModel):
+    """`model` names `family:name`; `settings` are that model's own."""
+
+    model: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+:[a-z0-9_]+$")]
+    settings: dict[str, Any] = {}
+
+
+class Architecture(StrictModel):
+    """Size of a transformer (config/architectures/NAME.yaml)."""
+
+    d_model: int = Field(ge=8)
+    n_heads: int = Field(ge=1)
+    n_layers: int = Field(ge=1)
+    d_ff: int = Field(ge=8)
+    patch_length: int = Field(16, ge=1)
+    patch_stride: int = Field(8, ge=1)
+    dropout: float = Field(0.5, ge=0, lt=1)
+
+
+class AssetsFile(StrictModel):
+    """config/data/assets.yaml: rows of the matrix, and what each source calls a symbol."""
+
+    rows: dict[str, list[Name]]
+    """Symbols that each row adds to the one before it."""
+    sources: dict[str, dict[str, str]] = {}
+    """Per source: our symbol to the source's own label (also the file's name)."""
+    primary: Name = "SPY"
+    """The symbol whose test windows give the primary measure."""

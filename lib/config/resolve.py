@@ -1,0 +1,135 @@
+"""Putting WHAT (experiment, model, recipe) and HOW (found batch size, found hyperparameters) together.
+
+The result stands in `params.yaml` beside every run: nothing that decided a result is left implicit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lib.config.base import StrictModel
+from lib.config.data import SplitConfig
+from lib.config.load import Study, recipe_for, validate
+from lib.config.model import Architecture
+from lib.config.runs import NO_BUDGET, Run
+from lib.config.training import Recipe
+
+
+class RunSpecification(StrictModel):
+    """Everything declared about a run that decides its result."""
+
+    run: dict[str, str | int]
+    experiment: str
+    role: str
+    question: str
+    source: str
+    vintage: str
+    model: str
+    """Registered name, `family:name`."""
+    settings: dict[str, Any]
+    architecture: Architecture | None
+    recipe: Recipe
+    context_length: int
+    labels: str
+    splits: SplitConfig
+    tuning: str
+
+    def to_json(self) -> str:
+        """Canonical text: equal specifications give equal bytes."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+
+class ResolvedRun(RunSpecification):
+    """A specification with what was found for it."""
+
+    micro_batch: int | None = None
+    precision: str | None = None
+    compiled: bool | None = None
+    hpo: dict[str, Any] | None = None
+
+    def fingerprint(self, *input_hashes: str) -> str:
+        """Identity of the training state. What only the machine chose is left out.
+
+        A state directory keeps the machine's choice it was started with, so another machine or a newer
+        batch-size discovery continues a run instead of starting it afresh.
+        """
+        content = self.model_dump(mode="json", exclude={"micro_batch", "precision", "compiled"})
+        text = json.dumps([content, *input_hashes], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def data_identity(study: Study, experiment: str) -> tuple[str, str]:
+    """Source and vintage that an experiment uses."""
+    own = study.experiments[experiment].data
+    return (own.source, own.vintage) if own else (study.config.data.source, study.config.data.vintage)
+
+
+def specify(study: Study, run: Run, experiment_name: str) -> RunSpecification:
+    """The declaration of one run of an experiment."""
+    experiment = study.experiments[experiment_name]
+    source, vintage = data_identity(study, experiment_name)
+    model = study.models[run.model]
+    return RunSpecification(
+        run=run.fields(),
+        experiment=experiment_name,
+        role=experiment.role,
+        question=experiment.question,
+        source=source,
+        vintage=vintage,
+        model=model.model,
+        settings=model.settings,
+        architecture=None if run.budget == NO_BUDGET else study.architectures[run.budget],
+        recipe=recipe_for(study.config, experiment),
+        context_length=study.config.context_length[run.timescale],  # type: ignore[index]
+        labels=experiment.labels,
+        splits=study.config.data.splits,
+        tuning=experiment.tuning if run.budget != NO_BUDGET else "none",
+    )
+
+
+def apply_parameters(specification: RunSpecification, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Put found hyperparameters where they belong: recipe, architecture, context length or settings.
+
+    Returns:
+        The specification as a plain mapping, ready to be validated again.
+    """
+    content = specification.model_dump()
+    for name, value in parameters.items():
+        if name in Recipe.model_fields:
+            content["recipe"][name] = value
+        elif content["architecture"] is not None and name in Architecture.model_fields:
+            content["architecture"][name] = value
+        elif name == "context_length":
+            content["context_length"] = value
+        else:
+            content["settings"][name] = value
+    return content
+
+
+def resolve(
+    specification: RunSpecification,
+    batch_size: Mapping[str, Any] | None = None,
+    best: Mapping[str, Any] | None = None,
+) -> ResolvedRun:
+    """Merge the declaration with a found batch size and the best trial of a search.
+
+    Args:
+        specification: what was declared.
+        batch_size: content of a batch-size file, or None for models without one.
+        best: content of a best.json, or None with `tuning: none`.
+    """
+    content = apply_parameters(specification, best["parameters"] if best else {})
+    if batch_size:
+        content["micro_batch"] = min(int(batch_size["micro_batch"]), content["recipe"]["effective_batch"])
+        content["precision"] = batch_size["precision"]
+        content["compiled"] = batch_size.get("compile", False)
+    if best:
+        content["hpo"] = {
+            "best_value": best["best_value"],
+            "n_trials": best["n_trials"],
+            "parameters": best["parameters"],
+        }
+    return validate(ResolvedRun, content, "resolved parameters")

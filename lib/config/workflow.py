@@ -1,0 +1,52 @@
+"""The whole configuration file (config/config.yaml or the one given by --configfile)."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from lib.config.base import Name, StrictModel, Timescale
+from lib.config.data import DataConfig
+from lib.config.training import ThermalConfig, TrackingConfig, TrainingConfig
+
+CONTEXT_LENGTHS: dict[Timescale, int] = {
+    "daily": 80,
+    "2d": 80,
+    "3d": 64,
+    "5d": 52,
+    "weekly": 52,
+    "2wk": 32,
+    "monthly": 24,
+    "multires": 80,
+}
+
+
+class EvaluationConfig(StrictModel):
+    """Uncertainty of every reported number."""
+
+    bootstrap_draws: int = Field(2000, ge=100)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    seed: int = 0
+
+
+class WorkflowConfig(StrictModel):
+    """Everything a study declares."""
+
+    title: str = "Do scaling laws hold on this market?"
+    note: str | None = None
+    """Shown at the top of the report (the quickstart says what it is not)."""
+    data: DataConfig
+    experiments: list[Name] = Field(min_length=1)
+    """Names of files in config/experiments/."""
+    context_length: dict[Timescale, int] = CONTEXT_LENGTHS
+    """Bars per window; timescales that are not named keep their default."""
+    training: TrainingConfig = TrainingConfig()
+    thermal: ThermalConfig = ThermalConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @field_validator("context_length")
+    @classmethod
+    def _keep_defaults(cls, given: dict[Timescale, int]) -> dict[Timescale, int]:
+        if any(length < 2 for length in given.values()):
+            raise ValueError("a window needs at least 2 bars")
+        return CONTEXT_LENGTHS | given

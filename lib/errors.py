@@ -1,0 +1,32 @@
+"""The small family of errors whose message is meant for the person at the terminal.
+
+Each message says what is wrong, where, and what to do. Anything else that is raised is a bug.
+"""
+
+
+class StudyError(Exception):
+    """Base of all errors a user can act on."""
+
+
+class ConfigError(StudyError):
+    """A configuration file, key or value that cannot be used."""
+
+
+class DataError(StudyError):
+    """Market data that are missing, malformed or not fit for the declared study."""
+
+
+class ModelError(StudyError):
+    """A model that cannot be built, loaded or fitted as declared."""
+
+
+class TrainingStopped(StudyError):
+    """Training ended early on purpose; its state is saved and the next invocation continues."""
+
+
+class TrainingDiverged(StudyError):
+    """The loss became NaN or exploded; the last good checkpoint is kept."""
+
+
+class IntegrityError(StudyError):
+    """A file whose content does not match its recorded hash."""
