@@ -1,0 +1,53 @@
+"""What is to be forecast: the target of every bar at a horizon, and the date on which it becomes known.
+
+Targets use the future on purpose and are the only place that does; who may be trained on them is decided in
+`splits`.
+"""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import polars as pl
+
+from lib.config.base import Task, threshold_of
+from lib.errors import ConfigError, DataError
+
+
+def add_targets(frame: pl.DataFrame, task: Task, horizon: int) -> pl.DataFrame:
+    """`frame` with the columns `target` (Float64) and `label_end` (Date) added; rows stay as they are.
+
+    `frame` has date, symbol, high, low, close, sorted by symbol and date; `horizon` H is in bars, at least 1.
+    Within each symbol, for the bar t:
+
+    - `threshold_Npct`: 1 if max(high[t+1..t+H]) >= close[t]·(1 + N/100), else 0;
+    - `direction`: 1 if close[t+H] > close[t], else 0;
+    - `regression`: close[t+H] / close[t] - 1.
+
+    `label_end` is the date of bar t+H. Both are null for the last H bars of a symbol.
+    Raises ConfigError for an unknown task or horizon, DataError if no symbol has more than H bars.
+    """
+    if task not in get_args(Task):
+        raise ConfigError(f"unknown task {task!r}; use one of {', '.join(get_args(Task))}.")
+    if horizon < 1:
+        raise ConfigError(f"horizon {horizon} is not possible; it is the number of bars ahead, at least 1.")
+    longest = max(frame.group_by("symbol").len()["len"].to_list(), default=0)
+    if horizon >= longest:
+        raise DataError(
+            f"horizon {horizon} is longer than the data: the longest symbol has {longest} bars after "
+            f"warm-up. Use a shorter horizon or a longer history."
+        )
+    return frame.with_columns(
+        target=_target(task, horizon).cast(pl.Float64),
+        label_end=pl.col("date").shift(-horizon).over("symbol"),
+    )
+
+
+def _target(task: Task, horizon: int) -> pl.Expr:
+    close = pl.col("close")
+    if task.startswith("threshold_"):
+        # A maximum over the H bars that end at t+H, moved back to t.
+        highest = pl.col("high").rolling_max(horizon).shift(-horizon).over("symbol")
+        return highest >= close * (1 + threshold_of(task))
+    last = close.shift(-horizon).over("symbol")
+    return last > close if task == "direction" else last / close - 1

@@ -1,0 +1,206 @@
+"""Samples as views on one matrix: what every model is trained on and asked about.
+
+A window is named by its last row; nothing is copied per window, so memory does not grow with their number.
+No normalisation happens here (models do that, with the training statistics given here), and no torch is
+imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from lib.config.base import Task, is_binary
+from lib.config.data import SplitConfig
+from lib.datasets.splits import PARTS, assign, check_not_empty
+from lib.datasets.targets import add_targets
+from lib.errors import DataError
+from lib.features.schema import KEY_COLUMNS, PRICE_COLUMNS, channel_names
+
+STD_FLOOR = 1e-6
+"""Channels whose standard deviation is below this share of their mean's size count as constant."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Windows of one part.
+
+    Window i is `matrix[ends[i] - context_length + 1 : ends[i] + 1]` and never holds bars of two symbols.
+    """
+
+    matrix: np.ndarray
+    """(rows, channels) float32: all symbols stacked, shared by all parts."""
+    ends: np.ndarray
+    """(n,) int64: row of each window's last bar."""
+    target: np.ndarray
+    """(n,) float32: 0 or 1, or the return."""
+    dates: np.ndarray
+    """(n,) datetime64[D]: date of each window's last bar."""
+    symbols: np.ndarray
+    """(n,) object: label of each window's symbol."""
+    context_length: int
+    horizon: int
+    task: str
+    channel_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def last_bars(self) -> np.ndarray:
+        """(n, channels) float32: the last bar of each window. A copy."""
+        return self.matrix[self.ends]
+
+    def windows(self) -> np.ndarray:
+        """(n, context_length, channels) float32: all windows in full. A copy, for small models only."""
+        shape = (self.context_length, self.matrix.shape[1])
+        views = np.lib.stride_tricks.sliding_window_view(self.matrix, shape)[:, 0]
+        return np.ascontiguousarray(views[self.ends - self.context_length + 1])
+
+    def every(self, stride: int, offset: int = 0) -> Samples:
+        """Every `stride`-th window, beginning with number `offset`; a view of this one."""
+        chosen = slice(offset, None, stride)
+        return replace(
+            self,
+            ends=self.ends[chosen],
+            target=self.target[chosen],
+            dates=self.dates[chosen],
+            symbols=self.symbols[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class SplitSamples:
+    """The four parts on one matrix, and the statistics of the rows that training sees."""
+
+    train: Samples
+    selection: Samples
+    calibration: Samples
+    test: Samples
+    channel_mean: np.ndarray
+    """(channels,) float64: over all rows that any training window covers, each row once."""
+    channel_std: np.ndarray
+    """(channels,) float64: likewise; 1 for channels that are constant there."""
+
+
+def load_samples(  # noqa: PLR0917
+    frame: pl.DataFrame,
+    task: Task,
+    horizon: int,
+    context_length: int,
+    splits: SplitConfig,
+    labels: str = "true",
+    seed: int = 0,
+) -> SplitSamples:
+    """Windows of a dataset table (`lib.features.assemble`), divided into four parts.
+
+    `horizon` and `context_length` are in bars. Within a part samples are ordered by symbol, then date.
+    With `labels="shuffled"` the targets are permuted at random within each part, so that base rates stay and
+    nothing can be learned; `seed` decides the permutation and nothing else.
+
+    Raises DataError if the table is not as described, the horizon is longer than the data, a part is empty,
+    or training has fewer windows than `splits.minimum_train_windows` (unless `splits.allow_small`).
+    """
+    frame = _checked(frame)
+    labelled = add_targets(frame.select(*KEY_COLUMNS, *PRICE_COLUMNS), task, horizon).with_columns(
+        row=pl.int_range(pl.len(), dtype=pl.Int64), age=pl.int_range(pl.len()).over("symbol")
+    )
+    labelled = labelled.with_columns(part=assign(labelled, splits)).filter(
+        pl.col("age") >= context_length - 1, pl.col("part").is_not_null()
+    )
+    counts = {part: int((labelled["part"] == part).sum()) for part in PARTS}
+    need = f"a sample needs {context_length} bars of context and {horizon} bars ahead"
+    check_not_empty(counts, frame, splits, need)
+    _check_enough(counts["train"], splits, need)
+
+    names = channel_names(frame)
+    matrix = frame.select(pl.col(names).cast(pl.Float32)).to_numpy(order="c")
+    if not np.isfinite(matrix).all():
+        raise DataError("the dataset table has channel values that are missing or not finite; build it anew.")
+    if labels not in ("true", "shuffled"):
+        raise ValueError(f"labels must be 'true' or 'shuffled', not {labels!r}")
+    parts = {}
+    for number, part in enumerate(PARTS):
+        chosen = labelled.filter(pl.col("part") == part)
+        target = chosen["target"].to_numpy().astype(np.float32)
+        if labels == "shuffled":
+            target = np.random.default_rng([seed, number]).permutation(target)
+        parts[part] = Samples(
+            matrix=matrix,
+            ends=chosen["row"].to_numpy(),
+            target=target,
+            dates=chosen["date"].to_numpy().astype("datetime64[D]"),
+            symbols=chosen["symbol"].to_numpy().astype(object),
+            context_length=context_length,
+            horizon=horizon,
+            task=task,
+            channel_names=tuple(names),
+        )
+    mean, std = channel_statistics(parts["train"])
+    return SplitSamples(**parts, channel_mean=mean, channel_std=std)
+
+
+def channel_statistics(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (divisor n) per channel over the rows that the windows cover, each once.
+
+    No other row counts, so that for the training part nothing of validation or test can enter. The deviation
+    of a channel that is constant there is given as 1, so that dividing by it is harmless.
+    """
+    # +1 where a window begins, -1 after it ends: rows with a positive sum are covered.
+    edges = np.zeros(len(samples.matrix) + 1, dtype=np.int64)
+    np.add.at(edges, samples.ends - samples.context_length + 1, 1)
+    np.add.at(edges, samples.ends + 1, -1)
+    rows = samples.matrix[np.cumsum(edges[:-1]) > 0].astype(np.float64)
+    mean, std = rows.mean(axis=0), rows.std(axis=0)
+    constant = std <= STD_FLOOR * np.maximum(np.abs(mean), STD_FLOOR)
+    return mean, np.where(constant, 1.0, std)
+
+
+@dataclass(frozen=True)
+class BaseRate:
+    """How often the event happens in a part."""
+
+    n: int
+    positives: int | None
+    """None for regression."""
+    negatives: int | None
+    base_rate: float | None
+    flagged: bool
+    """Too few samples of either class to say much."""
+
+
+def base_rates(splits: SplitSamples, minimum_class_count: int = 20) -> dict[str, BaseRate]:
+    """Base rate of each part; flagged if either class has fewer than `minimum_class_count` samples."""
+    found = {}
+    for part in PARTS:
+        samples: Samples = getattr(splits, part)
+        n = len(samples)
+        if not is_binary(samples.task):
+            found[part] = BaseRate(n, None, None, None, flagged=False)
+            continue
+        positives = int((samples.target == 1).sum())
+        flagged = min(positives, n - positives) < minimum_class_count
+        found[part] = BaseRate(n, positives, n - positives, positives / n, flagged)
+    return found
+
+
+def _checked(frame: pl.DataFrame) -> pl.DataFrame:
+    """The table sorted by symbol and date; DataError if columns are missing or a row is there twice."""
+    missing = [name for name in KEY_COLUMNS + PRICE_COLUMNS if name not in frame.columns]
+    if missing or not channel_names(frame):
+        what = f"column(s) {', '.join(missing)}" if missing else "channels"
+        raise DataError(f"the dataset table has no {what}; build it anew.")
+    repeated = frame.select(pl.struct("symbol", "date").is_duplicated().sum()).item()
+    if repeated:
+        raise DataError(f"the dataset table has {repeated} rows that share symbol and date; build it anew.")
+    return frame.sort("symbol", "date")
+
+
+def _check_enough(windows: int, splits: SplitConfig, need: str) -> None:
+    if windows < splits.minimum_train_windows and not splits.allow_small:
+        raise DataError(
+            f"training has {windows} windows, fewer than the minimum of {splits.minimum_train_windows} "
+            f"(`minimum_train_windows`); {need}. Bring a longer history, a faster timescale or a shorter "
+            f"context, or set `allow_small: true` to train all the same."
+        )

@@ -1,0 +1,123 @@
+"""Bars of slower timescales out of daily prices.
+
+Bars are built on the exchange's own calendar, not on the rows at hand, so that all symbols are in phase and a
+bar never changes once it is complete. It computes no indicator and repairs no price.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import lru_cache
+
+import polars as pl
+
+from lib.config.base import Timescale
+from lib.errors import ConfigError, DataError
+from lib.features.schema import BAR_COLUMNS
+
+PHASE_SESSION = date(1990, 1, 2)
+"""Groups of sessions are counted from here (from the calendar's first session where it begins later)."""
+PHASE_MONDAY = date(1990, 1, 1)
+"""Pairs of calendar weeks are counted from here."""
+SESSIONS_PER_BAR = {"2d": 2, "3d": 3, "5d": 5}
+
+
+def resample(prices: pl.DataFrame, timescale: Timescale, calendar: str = "XNYS") -> pl.DataFrame:
+    """Daily prices to the bars of a timescale.
+
+    `prices` has the columns date, symbol, open, high, low, close, volume (one or more symbols, unique dates
+    per symbol). The result adds `last_session` and is sorted by symbol and date; `date` equals
+    `last_session`, the last session of the bar's period in the exchange calendar, so that everything in a row
+    was known on its date.
+
+    A bar is kept only if its whole period lies within the symbol's data: the unfinished last bar is dropped,
+    and so is a first bar whose period began before the data did. Sessions missing in between leave the bar's
+    period as it is. A row dated on a day that is no session counts for the next session.
+
+    Raises ConfigError for a timescale that cannot be built or an unknown calendar, DataError for missing
+    columns.
+    """
+    missing = [name for name in BAR_COLUMNS if name not in (*prices.columns, "last_session")]
+    if missing:
+        raise DataError(
+            f"prices lack the column(s) {', '.join(missing)}; they have {', '.join(prices.columns)}."
+        )
+    prices = prices.sort("symbol", "date")
+    if timescale == "daily":
+        return prices.with_columns(last_session=pl.col("date")).select(BAR_COLUMNS)
+    if prices.is_empty():
+        return prices.with_columns(last_session=pl.lit(None, pl.Date)).select(BAR_COLUMNS)
+    periods = _periods(_sessions(calendar, *_years_around(prices)), timescale)
+    return _aggregate(prices, periods)
+
+
+def _aggregate(prices: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
+    """One bar per symbol and complete period; `periods` has session, first_session, last_session."""
+    dated = prices.sort("date").join_asof(periods, left_on="date", right_on="session", strategy="forward")
+    dated = dated.sort("symbol", "date").with_columns(
+        first_date=pl.col("session").min().over("symbol"), last_date=pl.col("date").max().over("symbol")
+    )
+    complete = dated.filter(
+        pl.col("first_session") >= pl.col("first_date"), pl.col("last_session") <= pl.col("last_date")
+    )
+    bars = complete.group_by("symbol", "last_session", maintain_order=True).agg(
+        pl.col("open").first(),
+        pl.col("high").max(),
+        pl.col("low").min(),
+        pl.col("close").last(),
+        pl.col("volume").sum(),
+    )
+    return bars.with_columns(date=pl.col("last_session")).select(BAR_COLUMNS).sort("symbol", "date")
+
+
+def _periods(sessions: pl.DataFrame, timescale: str) -> pl.DataFrame:
+    """First and last session of the period that each session belongs to."""
+    session = pl.col("session")
+    if timescale in SESSIONS_PER_BAR:
+        period = pl.col("position") // SESSIONS_PER_BAR[timescale]
+    elif timescale == "weekly":
+        period = session.dt.truncate("1w")
+    elif timescale == "2wk":
+        period = (session - pl.lit(PHASE_MONDAY)).dt.total_days() // 14
+    elif timescale == "monthly":
+        period = session.dt.truncate("1mo")
+    elif timescale == "multires":
+        raise ConfigError(
+            "timescale 'multires' (daily bars with weekly and monthly channels) is not built yet; "
+            "use daily, 2d, 3d, 5d, weekly, 2wk or monthly."
+        )
+    else:
+        raise ConfigError(f"unknown timescale {timescale!r}; use daily, 2d, 3d, 5d, weekly, 2wk or monthly.")
+    return sessions.select(
+        "session",
+        first_session=session.min().over(period),
+        last_session=session.max().over(period),
+    )
+
+
+def _years_around(prices: pl.DataFrame) -> tuple[int, int]:
+    """Years that the calendar must cover: those of data and phase session, and one more on each side."""
+    first, last = prices["date"].min(), prices["date"].max()
+    assert isinstance(first, date)
+    assert isinstance(last, date)
+    return min(first.year, PHASE_SESSION.year) - 1, max(last.year, PHASE_SESSION.year) + 1
+
+
+@lru_cache(maxsize=8)
+def _sessions(calendar: str, first_year: int, last_year: int) -> pl.DataFrame:
+    """Sessions of an exchange with their `position` counted from the phase session (negative before it)."""
+    import exchange_calendars as xc  # takes a second or two to import, and daily bars do not need it
+
+    try:
+        earliest = type(xc.get_calendar(calendar)).bound_min()
+    except xc.errors.CalendarError as error:
+        raise ConfigError(
+            f"exchange calendar {calendar!r} is not known; use a code such as XNYS (New York)."
+        ) from error
+    first = date(first_year, 1, 1)
+    if earliest is not None:
+        first = max(first, earliest.date())
+    found = xc.get_calendar(calendar, start=str(first), end=str(date(last_year, 12, 31)))
+    sessions = pl.Series("session", found.sessions.to_numpy().astype("datetime64[D]"))
+    before_phase = int((sessions < PHASE_SESSION).sum())
+    return pl.DataFrame(sessions).with_columns(position=pl.int_range(pl.len()) - before_phase)

@@ -1,0 +1,227 @@
+"""Samples: views on one matrix, honest statistics, controls, and refusals in numbers."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.config.data import SplitConfig
+from lib.datasets.splits import PARTS
+from lib.datasets.windows import Samples, SplitSamples, base_rates, load_samples
+from lib.errors import DataError
+
+FIRST = date(2020, 1, 1)
+SPLITS = SplitConfig(
+    train_end=FIRST + timedelta(days=299),
+    validation_start=FIRST + timedelta(days=300),
+    validation_end=FIRST + timedelta(days=399),
+    test_start=FIRST + timedelta(days=400),
+)
+LENGTH, HORIZON, CHANNELS = 8, 3, 4
+
+
+def dataset(rows: int = 500, symbol: str = "X", seed: int = 0, start: int = 0) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, rows)))
+    frame = pl.DataFrame({"date": [FIRST + timedelta(days=start + i) for i in range(rows)]})
+    channels = rng.normal(3, 2, (rows, CHANNELS)).astype(np.float32)
+    return frame.with_columns(
+        symbol=pl.lit(symbol),
+        **{f"c{i}": channels[:, i] for i in range(CHANNELS)},
+        open=close,
+        high=close * 1.005,
+        low=close * 0.995,
+        close=close,
+    )
+
+
+def load(frame: pl.DataFrame, splits: SplitConfig = SPLITS, **options: object) -> SplitSamples:
+    arguments = {"task": "direction", "horizon": HORIZON, "context_length": LENGTH} | options
+    return load_samples(frame, splits=splits, **arguments)  # type: ignore[arg-type]
+
+
+def each(split: SplitSamples) -> list[Samples]:
+    return [getattr(split, part) for part in PARTS]
+
+
+def test_all_parts_share_one_matrix_and_strided_samples_are_views() -> None:
+    split = load(dataset())
+    assert split.train.matrix.dtype == np.float32
+    assert split.train.matrix.shape == (500, CHANNELS)
+    for samples in each(split):
+        assert samples.matrix is split.train.matrix
+        strided = samples.every(4, 1)
+        assert np.shares_memory(strided.matrix, samples.matrix)
+        assert np.shares_memory(strided.ends, samples.ends)
+        assert len(strided) == len(range(1, len(samples), 4))
+        assert strided.ends.tolist() == samples.ends[1::4].tolist()
+        assert strided.target.tolist() == samples.target[1::4].tolist()
+        assert strided.dates.tolist() == samples.dates[1::4].tolist()
+        assert len(strided.symbols) == len(strided)
+
+
+def test_a_window_holds_the_bars_up_to_and_including_its_date() -> None:
+    frame = dataset()
+    samples = load(frame).test
+    windows = samples.windows()
+    assert windows.shape == (len(samples), LENGTH, CHANNELS)
+    assert windows.dtype == np.float32
+    for i in (0, 17, len(samples) - 1):
+        upto = frame.filter(pl.col("date") <= samples.dates[i].astype(object)).tail(LENGTH)
+        assert (windows[i] == upto.select("c0", "c1", "c2", "c3").to_numpy()).all()
+    assert (samples.last_bars() == windows[:, -1]).all()
+    assert samples.channel_names == ("c0", "c1", "c2", "c3")
+    assert (samples.horizon, samples.context_length, samples.task) == (HORIZON, LENGTH, "direction")
+
+
+def test_targets_dates_and_symbols_belong_to_the_last_bar() -> None:
+    frame = dataset()
+    split = load(frame, task="regression")
+    close = frame["close"].to_numpy()
+    for samples in each(split):
+        expected = close[samples.ends + HORIZON] / close[samples.ends] - 1
+        assert samples.target == pytest.approx(expected, abs=1e-7)
+        assert samples.target.dtype == np.float32
+        assert (samples.dates == frame["date"].to_numpy()[samples.ends]).all()
+        assert set(samples.symbols) == {"X"}
+    assert split.train.ends[0] == LENGTH - 1, "the first window is the first that has its whole context"
+    assert split.test.ends[-1] == 500 - HORIZON - 1
+
+
+@given(lengths=st.lists(st.integers(1, 500), min_size=1, max_size=3), context=st.integers(1, 40))
+@settings(max_examples=30, deadline=None)
+def test_windows_never_cross_symbols(lengths: list[int], context: int) -> None:
+    frames = [dataset(), *(dataset(n, f"S{i}", i + 1, 500 - n) for i, n in enumerate(lengths))]
+    stacked = pl.concat(frames).sort("symbol", "date")
+    owner = stacked["symbol"].to_numpy()
+    split = load(pl.concat(frames[::-1]), context_length=context)
+    for samples in each(split):
+        first = samples.ends - context + 1
+        assert (first >= 0).all()
+        assert (owner[first] == owner[samples.ends]).all()
+        assert (owner[samples.ends] == samples.symbols).all()
+
+
+def test_statistics_are_those_of_the_rows_that_training_windows_cover() -> None:
+    frame = dataset()
+    split = load(frame, context_length=LENGTH)
+    rows = frame.head(300 - HORIZON).select("c0", "c1", "c2", "c3").to_numpy().astype(float)
+    assert split.channel_mean == pytest.approx(rows.mean(axis=0))
+    assert split.channel_std == pytest.approx(rows.std(axis=0))
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_statistics_and_training_do_not_change_when_later_rows_do(pooled: bool) -> None:
+    frame = pl.concat([dataset(), dataset(symbol="Y", seed=1)]) if pooled else dataset()
+    late = pl.col("date") >= SPLITS.validation_start
+    changed = frame.with_columns(
+        pl.when(late).then(pl.col(name) * 1000).otherwise(pl.col(name)).alias(name)
+        for name in ("c0", "c1", "c2", "c3", "open", "high", "low", "close")
+    )
+    here, there = load(frame, task="threshold_1pct"), load(changed, task="threshold_1pct")
+    assert (here.channel_mean == there.channel_mean).all()
+    assert (here.channel_std == there.channel_std).all()
+    assert (here.train.target == there.train.target).all()
+    assert (here.train.windows() == there.train.windows()).all()
+    assert (here.test.windows() != there.test.windows()).any()
+
+
+def test_a_later_train_start_leaves_earlier_rows_out_of_the_statistics_but_for_the_context() -> None:
+    splits = SPLITS.model_copy(update={"train_start": FIRST + timedelta(days=100), "allow_small": True})
+    frame = dataset().with_columns(c0=pl.int_range(pl.len()).cast(pl.Float32))
+    split = load(frame, splits)
+    assert split.train.dates[0] == np.datetime64(FIRST + timedelta(days=100))
+    assert split.channel_mean[0] == pytest.approx(np.arange(100 - LENGTH + 1, 300 - HORIZON).mean())
+
+
+def test_a_channel_that_is_constant_in_training_gets_a_harmless_scale() -> None:
+    later = pl.col("date") >= SPLITS.test_start
+    frame = dataset().with_columns(c1=pl.when(later).then(7.0).otherwise(5.0).cast(pl.Float32))
+    split = load(frame)
+    assert split.channel_mean[1] == 5.0
+    assert split.channel_std[1] == 1.0
+    small = load(dataset().with_columns(c1=(pl.col("c1") * 1e-4).cast(pl.Float32)))
+    assert small.channel_std[1] == pytest.approx(2e-4, rel=0.2), "small is not constant"
+
+
+def test_shuffled_labels_keep_the_base_rate_of_each_part_and_nothing_else() -> None:
+    frame = dataset()
+    true, shuffled = load(frame), load(frame, labels="shuffled", seed=1)
+    for a, b in zip(each(true), each(shuffled), strict=True):
+        assert sorted(a.target) == sorted(b.target)
+        assert not (a.target == b.target).all()
+        assert (a.ends == b.ends).all()
+        assert (a.matrix == b.matrix).all()
+    agreement = (true.train.target == shuffled.train.target).mean()
+    rate = true.train.target.mean()
+    assert agreement == pytest.approx(rate**2 + (1 - rate) ** 2, abs=0.12)
+
+
+def test_shuffling_is_decided_by_the_seed_alone() -> None:
+    frame = dataset()
+    one, again = load(frame, labels="shuffled", seed=1), load(frame, labels="shuffled", seed=1)
+    other = load(frame, labels="shuffled", seed=2)
+    assert (one.train.target == again.train.target).all()
+    assert (one.train.target != other.train.target).any()
+    assert (load(frame, seed=1).train.target == load(frame, seed=2).train.target).all()
+    with pytest.raises(ValueError, match="labels"):
+        load(frame, labels="random")
+
+
+def test_the_order_of_rows_in_the_table_does_not_matter() -> None:
+    frame = pl.concat([dataset(), dataset(symbol="Y", seed=1)])
+    here, there = load(frame), load(frame.sample(fraction=1, shuffle=True, seed=3))
+    assert (here.train.windows() == there.train.windows()).all()
+    assert (here.test.target == there.test.target).all()
+
+
+def test_base_rates_are_counted_per_part_and_small_classes_flagged() -> None:
+    split = load(dataset())
+    rates = base_rates(split, minimum_class_count=20)
+    assert list(rates) == list(PARTS)
+    for part, samples in zip(PARTS, each(split), strict=True):
+        found = rates[part]
+        assert found.n == len(samples)
+        assert found.positives == int(samples.target.sum())
+        assert found.base_rate == pytest.approx(samples.target.mean())
+    assert not rates["train"].flagged
+    smallest = min(rates["test"].positives or 0, rates["test"].negatives or 0)
+    assert not base_rates(split, smallest)["test"].flagged
+    assert base_rates(split, smallest + 1)["test"].flagged
+    regression = base_rates(load(dataset(), task="regression"))["test"]
+    assert (regression.base_rate, regression.flagged) == (None, False)
+
+
+def test_too_few_training_windows_are_refused_unless_allowed() -> None:
+    splits = SPLITS.model_copy(update={"minimum_train_windows": 291})
+    with pytest.raises(
+        DataError, match=r"290 windows, fewer than the minimum of 291.*8 bars of context and 3"
+    ):
+        load(dataset(), splits)
+    assert len(load(dataset(), splits.model_copy(update={"minimum_train_windows": 290})).train) == 290
+    assert len(load(dataset(), splits.model_copy(update={"allow_small": True})).train) == 290
+
+
+def test_an_empty_part_is_refused_by_name_with_its_dates_and_the_range_of_the_data() -> None:
+    with pytest.raises(DataError, match=r"no samples in test \(2021-02-04 to end\).*to 2021-02-03"):
+        load(dataset(400))
+    with pytest.raises(DataError, match=r"no samples in train \(start to 2020-10-26\)"):
+        load(dataset(), context_length=299)
+    with pytest.raises(DataError, match=r"no samples in calibration"):
+        load(dataset(), horizon=30)
+    with pytest.raises(DataError, match=r"horizon 500 is longer"):
+        load(dataset(), horizon=500)
+
+
+def test_tables_that_are_not_datasets_are_refused() -> None:
+    with pytest.raises(DataError, match="no channels"):
+        load(dataset().drop("c0", "c1", "c2", "c3"))
+    with pytest.raises(DataError, match="close"):
+        load(dataset().drop("close"))
+    with pytest.raises(DataError, match="1000 rows that share symbol and date"):
+        load(pl.concat([dataset(), dataset()]))
+    with pytest.raises(DataError, match="not finite"):
+        load(dataset().with_columns(c0=pl.lit(None, pl.Float32)))
