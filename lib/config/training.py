@@ -72,6 +72,8 @@ class ThermalConfig(StrictModel):
     sensor: str = "auto"
     """`auto`, `off`, or `file:PATH` (a text file holding one number, for rehearsals)."""
     check_every_steps: int = Field(100, ge=1)
+    check_every_seconds: float = Field(30.0, gt=0)
+    """Read the sensor after this time even if fewer steps were done (large models have long steps)."""
     monitor: float = 70.0
     warn: float = 85.0
     stop: float = 95.0
@@ -79,6 +81,8 @@ class ThermalConfig(StrictModel):
     """Pause between steps while above `warn`."""
     cooldown_seconds: float = Field(300.0, ge=0)
     """Length of one cool-down pause; repeated until below `monitor`."""
+    max_cooldowns: int = Field(12, ge=1)
+    """After so many pauses in a row a machine that is still above `warn` stops, state saved."""
 
 
 class TrackingConfig(StrictModel):

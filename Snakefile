@@ -1,0 +1,30 @@
+"""Do neural scaling laws hold for PatchTST on financial time series? Targets: results/report.html, results/runs/…"""
+
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+# Snakemake merges --configfile over a `configfile:` directive; a study must not inherit the quickstart.
+if not workflow.overwrite_configfiles:
+
+    configfile: str(Path(workflow.basedir) / "config" / "config.yaml")
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/features.smk"
+include: "rules/tuning.smk"
+include: "rules/training.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report.html",

@@ -1,0 +1,161 @@
+"""What lies on the disk and what it must hash to: manifests of data, checksums of models.
+
+Paths in a manifest are relative to the working directory. Nothing is deleted or mended here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lib.data.io import md5_of, sha256_of, write_json_atomic
+from lib.errors import IntegrityError
+
+CHECKSUMS = "checksums.json"
+
+
+@dataclass(frozen=True)
+class ManifestEntry:
+    """One file. The fields from `version` on belong to processed files only."""
+
+    dataset: str
+    path: str
+    md5: str
+    sha256: str
+    timestamp: str
+    rows: int
+    first: str
+    last: str
+    version: int | None = None
+    tier: int | None = None
+    source_raw_md5s: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A file that is not what its record says."""
+
+    path: str
+    problem: str
+
+
+def entry_for(
+    path: Path,
+    dataset: str,
+    version: int | None = None,
+    tier: int | None = None,
+    source_raw_md5s: Iterable[str] = (),
+) -> ManifestEntry:
+    """The entry of a Parquet file with a `date` column."""
+    days = pl.scan_parquet(path).select(first=pl.col("date").min(), last=pl.col("date").max(), rows=pl.len())
+    first, last, rows = days.collect().row(0)
+    return ManifestEntry(
+        dataset=dataset,
+        path=path.as_posix(),
+        md5=md5_of(path),
+        sha256=sha256_of(path),
+        timestamp=datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds"),
+        rows=rows,
+        first=str(first),
+        last=str(last),
+        version=version,
+        tier=tier,
+        source_raw_md5s=list(source_raw_md5s),
+    )
+
+
+def write_manifest(path: Path, entries: Iterable[ManifestEntry]) -> None:
+    """Write entries as a JSON list, sorted by path. Empty fields are left out."""
+    content = [
+        {name: value for name, value in asdict(entry).items() if value not in (None, [])}
+        for entry in sorted(entries, key=lambda entry: entry.path)
+    ]
+    write_json_atomic(path, content)
+
+
+def read_manifest(path: Path) -> list[ManifestEntry]:
+    """Entries of a manifest.
+
+    Raises:
+        IntegrityError: the file is not a manifest.
+    """
+    try:
+        return [ManifestEntry(**item) for item in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError) as error:
+        raise IntegrityError(
+            f"{path}: not a readable manifest ({error}). Delete it; it will be made again."
+        ) from None
+
+
+def write_checksums(folder: Path) -> None:
+    """Record the SHA-256 of every file below `folder` in its `checksums.json`."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != CHECKSUMS)
+    write_json_atomic(folder / CHECKSUMS, {p.relative_to(folder).as_posix(): sha256_of(p) for p in files})
+
+
+def verify_checksums(folder: Path) -> list[Mismatch]:
+    """Files below `folder` that differ from its `checksums.json`."""
+    try:
+        recorded: dict[str, Any] = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return [Mismatch((folder / CHECKSUMS).as_posix(), "missing or damaged")]
+    return [m for name, digest in recorded.items() if (m := _compare(folder / name, str(digest)))]
+
+
+def verify(root: Path) -> tuple[int, list[Mismatch]]:
+    """Re-hash everything that has a record below `root`: manifests named manifest.json and checksums.json.
+
+    Returns:
+        How many files were checked, and those that are missing or differ.
+    """
+    checked: set[Path] = set()
+    mismatches: list[Mismatch] = []
+    for record in sorted(_records(root)):
+        if record.name == CHECKSUMS:
+            names = _names(record)
+            checked |= {record.parent / name for name in names}
+            mismatches += verify_checksums(record.parent)
+            continue
+        try:
+            entries = read_manifest(record)
+        except IntegrityError as error:
+            mismatches.append(Mismatch(record.as_posix(), str(error)))
+            continue
+        for entry in entries:
+            path = root / entry.path
+            if path not in checked:
+                checked.add(path)
+                if mismatch := _compare(path, entry.sha256):
+                    mismatches.append(mismatch)
+    return len(checked), mismatches
+
+
+def _records(root: Path) -> list[Path]:
+    """All manifest.json and checksums.json below `root`; hidden folders are not ours."""
+    found = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(folder) / name for name in files if name in ("manifest.json", CHECKSUMS)]
+    return found
+
+
+def _names(record: Path) -> list[str]:
+    try:
+        return list(json.loads(record.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return []
+
+
+def _compare(path: Path, sha256: str) -> Mismatch | None:
+    if not path.is_file():
+        return Mismatch(path.as_posix(), "missing")
+    if sha256_of(path) != sha256:
+        return Mismatch(path.as_posix(), "its content differs from the record")
+    return None

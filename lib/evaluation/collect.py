@@ -1,0 +1,150 @@
+"""The table of all declared runs: one row each, also for those whose files are not there.
+
+Reads through a function that is passed in; judges nothing. Columns and their order are always the same,
+whatever was found.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from lib.evaluation.evaluate import BINARY_INTERVALS, REGRESSION_INTERVALS
+
+RunFiles = Mapping[str, Mapping[str, Any]]
+"""Contents of `metrics`, `params` and `provenance` of one run."""
+
+_IDENTITY: dict[str, type[pl.DataType]] = {
+    "experiment": pl.String, "role": pl.String, "question": pl.String, "variant": pl.String,
+    "dataset": pl.String, "timescale": pl.String, "task": pl.String, "horizon": pl.Int64,
+    "model": pl.String, "family": pl.String, "budget": pl.String, "seed": pl.Int64,
+}  # fmt: skip
+_SHAPE: dict[str, type[pl.DataType]] = {
+    "status": pl.String, "channel_mode": pl.String, "normalisation": pl.String, "pooling": pl.String,
+    "d_model": pl.Int64, "n_layers": pl.Int64, "n_heads": pl.Int64, "d_ff": pl.Int64,
+    "param_count": pl.Int64, "embedding_count": pl.Int64, "head_count": pl.Int64,
+}  # fmt: skip
+_MEASURES: dict[str, type[pl.DataType]] = {
+    "n_invalid": pl.Int64, "base_rate": pl.Float64, "auc": pl.Float64, "pr_auc": pl.Float64,
+    "accuracy": pl.Float64, "precision": pl.Float64, "recall": pl.Float64, "f1": pl.Float64,
+    "brier": pl.Float64, "log_loss": pl.Float64, "base_rate_log_loss": pl.Float64,
+    "mse": pl.Float64, "mae": pl.Float64, "mape": pl.Float64, "r2": pl.Float64,
+    "directional_accuracy": pl.Float64, "zero_mse": pl.Float64,
+    "prediction_min": pl.Float64, "prediction_max": pl.Float64,
+    "collapsed": pl.Boolean, "zero_recall": pl.Boolean,
+    **{f"{m}_{end}": pl.Float64 for m in BINARY_INTERVALS + REGRESSION_INTERVALS for end in ("low", "high")},
+    "block_length": pl.Int64, "first": pl.String, "last": pl.String,
+}  # fmt: skip
+_SPLITS = {"selection": "validation", "calibration": "calibration", "test": "test"}
+_COST: dict[str, type[pl.DataType]] = {
+    "n_train": pl.Int64, "n_selection": pl.Int64, "n_calibration": pl.Int64, "n_test": pl.Int64,
+    "train_base_rate": pl.Float64, "effective_n_test": pl.Float64, "best_epoch": pl.Int64, "epochs": pl.Int64,
+    "steps": pl.Int64, "train_seconds": pl.Float64, "total_seconds": pl.Float64,
+    "samples_per_second": pl.Float64,
+    "peak_memory_mb": pl.Float64, "device": pl.String, "precision": pl.String, "micro_batch": pl.Int64,
+    "effective_batch": pl.Int64, "learning_rate": pl.Float64, "weight_decay": pl.Float64, "path": pl.String,
+}  # fmt: skip
+
+RUNS_SCHEMA: dict[str, type[pl.DataType]] = {
+    **_IDENTITY,
+    **_SHAPE,
+    **{f"{split}_{name}": dtype for split in _SPLITS for name, dtype in _MEASURES.items()},
+    **_COST,
+}
+"""Columns of runs.parquet in order."""
+
+
+def read_run(folder: Path) -> RunFiles | None:
+    """The three small files of a finished run, or None if one is absent or damaged (which is logged)."""
+    paths = {name: folder / name for name in ("metrics.json", "params.yaml", "provenance.json")}
+    if not all(path.is_file() for path in paths.values()):
+        return None
+    out: dict[str, Mapping[str, Any]] = {}
+    for name, path in paths.items():
+        try:
+            text = path.read_text(encoding="utf-8")
+            content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        except (ValueError, yaml.YAMLError) as error:
+            logging.getLogger(__name__).warning("%s is damaged, the run counts as missing: %s", path, error)
+            return None
+        if not isinstance(content, dict):
+            logging.getLogger(__name__).warning(
+                "%s is not a table of values, the run counts as missing", path
+            )
+            return None
+        out[name.split(".")[0]] = content
+    return out
+
+
+def collect_runs(
+    declared: Iterable[Mapping[str, Any]], read: Callable[[str], RunFiles | None]
+) -> pl.DataFrame:
+    """One row per declared run.
+
+    Args:
+        declared: per run its eight fields, `experiment, role, question, path` and, if known, `family`.
+        read: given a run's `path`, its files (`metrics`, `params`, `provenance`) or None if it is not there;
+            `lambda path: read_run(Path(path))` for runs on disk.
+
+    Returns:
+        A frame of schema `RUNS_SCHEMA`, in the order declared; `status` is `done` or `missing`.
+    """
+    rows = [_row(run, read(str(run["path"]))) for run in declared]
+    return pl.DataFrame(rows, schema=RUNS_SCHEMA, orient="row")
+
+
+def _row(run: Mapping[str, Any], files: RunFiles | None) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(RUNS_SCHEMA)
+    row |= {name: run.get(name) for name in (*_IDENTITY, "path")}
+    if files is None:
+        return row | {"status": "missing"}
+    params, provenance = files["params"], files["provenance"]
+    row["status"] = "done"
+    if ":" in str(params.get("model", "")):
+        row["family"] = str(params["model"]).split(":", maxsplit=1)[0]
+    row |= _shape(params, files["metrics"].get("parameters") or provenance.get("parameters") or {})
+    splits = files["metrics"].get("splits", {})
+    for split, name in _SPLITS.items():
+        measures = splits.get(name) or {}
+        row |= {f"{split}_{measure}": measures.get(measure) for measure in _MEASURES}
+    return row | _cost(params, provenance, splits)
+
+
+def _shape(params: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, Any]:
+    settings, architecture = params.get("settings") or {}, params.get("architecture") or {}
+    out = {name: settings.get(name) for name in ("channel_mode", "normalisation", "pooling")}
+    out |= {name: architecture.get(name) for name in ("d_model", "n_layers", "n_heads", "d_ff")}
+    return out | {
+        "param_count": counts.get("total"),
+        "embedding_count": counts.get("embedding"),
+        "head_count": counts.get("head"),
+    }
+
+
+def _cost(
+    params: Mapping[str, Any], provenance: Mapping[str, Any], splits: Mapping[str, Any]
+) -> dict[str, Any]:
+    recipe, fit = params.get("recipe") or {}, provenance.get("fit") or {}
+    seconds, windows = provenance.get("seconds") or {}, params.get("windows") or {}
+    out = {f"n_{split}": windows.get(split) for split in ("train", "selection", "calibration", "test")}
+    for split, name in _SPLITS.items():
+        if out[f"n_{split}"] is None:
+            out[f"n_{split}"] = (splits.get(name) or {}).get("n")
+    out |= {name: fit.get(name) for name in ("best_epoch", "epochs", "steps", "samples_per_second")}
+    out |= {name: recipe.get(name) for name in ("effective_batch", "learning_rate", "weight_decay")}
+    return out | {
+        "train_base_rate": params.get("training_base_rate"),
+        "effective_n_test": (splits.get("test") or {}).get("effective_n"),
+        "train_seconds": seconds.get("fit"),
+        "total_seconds": seconds.get("total"),
+        "peak_memory_mb": provenance.get("peak_memory_mb"),
+        "device": fit.get("device") or (provenance.get("hardware") or {}).get("device"),
+        "precision": fit.get("precision") or params.get("precision"),
+        "micro_batch": fit.get("micro_batch") or params.get("micro_batch"),
+    }

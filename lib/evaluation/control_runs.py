@@ -1,0 +1,120 @@
+"""The controls among the runs of a study: found, measured and judged by `controls`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from lib.config.experiment import Experiment
+from lib.config.runs import NO_BUDGET
+from lib.evaluation.cells import PROBLEM, Material, Problem, Row, estimate_auc, measure_cell, problems_of
+from lib.evaluation.comparisons import Estimate
+from lib.evaluation.controls import NULL_LEVEL, ControlResult, null_control, positive_control
+from lib.evaluation.samples import align
+
+PlantedAuc = Callable[[str, str, str, int], float | None]
+"""Given experiment, timescale, task and horizon, the best AUC its synthetic market allows, if known."""
+_BLIND = "naive"
+"""Family of forecasts that look at nothing; they cannot find a planted signal and are not meant to."""
+
+
+def control_entries(
+    name: str, experiment: Experiment, material: Material, planted_auc: PlantedAuc | None
+) -> list[dict[str, Any]]:
+    """Outcome of each control of an experiment: one entry per problem, model and budget, over all seeds."""
+    entries = []
+    for problem in problems_of(experiment):
+        planted = None
+        if experiment.role == "positive_control" and planted_auc is not None:
+            planted = planted_auc(name, problem[2], problem[3], problem[4])
+        for model in experiment.models:
+            false_gain = _false_gain(problem, model, experiment, material)
+            groups = list(_groups(problem, model, experiment, material))
+            for number, (budget, rows) in enumerate(groups, start=1):
+                last = number == len(groups)
+                result = _judge(rows, problem, experiment, material, planted, false_gain if last else None)
+                entry: dict[str, Any] = {"experiment": name, "role": experiment.role}
+                entry |= dict(zip(PROBLEM, problem, strict=True))
+                entries.append(entry | _described(model, budget, planted, result))
+    return entries
+
+
+def failed_controls(entries: list[dict[str, Any]], model: str) -> list[str]:
+    """The failed controls that concern a model: every null control, and its own positive ones.
+
+    A leak anywhere taints everything; a planted signal that another model missed says nothing about this one.
+    """
+    return [
+        f"{entry['experiment']}, {entry['model']} {entry['budget']}: {entry['reason'].rstrip('.')}"
+        for entry in entries
+        if not entry["passed"] and (entry["role"] == "null_control" or entry["model"] == model)
+    ]
+
+
+def _groups(
+    problem: Problem, model: str, experiment: Experiment, material: Material
+) -> Iterator[tuple[str, list[Row]]]:
+    for budget in (*experiment.budgets, NO_BUDGET):
+        rows = material.index.find(problem, model, budget, experiment.seeds)
+        blind = experiment.role == "positive_control" and any(row["family"] == _BLIND for row in rows)
+        if rows and not blind:
+            yield budget, rows
+
+
+def _judge(  # noqa: PLR0917
+    rows: list[Row],
+    problem: Problem,
+    experiment: Experiment,
+    material: Material,
+    planted: float | None,
+    false_gain: tuple[float, float] | None,
+) -> ControlResult:
+    absent = [row for row in rows if row["status"] != "done"]
+    if len(absent) == len(rows):
+        return ControlResult(False, "The control has not been run.", None, None, None)
+    auc = _auc(rows, problem, material)
+    if experiment.role == "null_control":
+        return null_control(auc, false_gain)
+    return positive_control(auc, planted)
+
+
+def _described(model: str, budget: str, planted: float | None, result: ControlResult) -> dict[str, Any]:
+    return {
+        "model": model,
+        "budget": budget,
+        "auc": result.auc,
+        "low": result.low,
+        "high": result.high,
+        "level": NULL_LEVEL,
+        "planted_auc": planted,
+        "required_auc": result.required_auc,
+        "passed": result.passed,
+        "reason": result.reason,
+    }
+
+
+def _auc(rows: list[Row], problem: Problem, material: Material) -> Estimate | None:
+    """Test AUC over the seeds with the noise of dates alone: chance is 0.5 whatever the seeds."""
+    runs = material.usable(rows)
+    if not runs:
+        return None
+    aligned, noticed = align([samples for _, samples in runs], problem[3], str(runs[0][0]["path"]))
+    material.warnings += noticed
+    auc = estimate_auc(aligned, range(len(runs)), problem[4], material.cfg) if aligned else None
+    return replace(auc, seed_noise=()) if auc else None
+
+
+def _false_gain(
+    problem: Problem, model: str, experiment: Experiment, material: Material
+) -> tuple[float, float] | None:
+    """A gain from size beyond the margin and beyond chance, where there is nothing to gain."""
+    if experiment.role != "null_control":
+        return None
+    cell = measure_cell(problem, model, experiment, material)
+    if cell is None or cell.gain is None or cell.absent_budgets:
+        return None
+    low, _ = cell.gain.interval(NULL_LEVEL)
+    if low is None or low <= 0 or cell.gain.value < cell.margin(experiment.margin):
+        return None
+    return cell.gain.value, low

@@ -1,0 +1,173 @@
+"""Test predictions of several runs brought onto the same samples, ready to be compared by date.
+
+Reads through a function that is passed in, once per run. A run that cannot be used is left out and said so;
+nothing here measures or judges.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from lib.config.base import is_binary
+from lib.evaluation.comparisons import DateLosses
+from lib.evaluation.evaluate import loss_per_sample, scores_of
+from lib.evaluation.uncertainty import Ints, index_dates, sum_by_date
+from lib.metrics.classification import Floats
+
+Reader = Callable[[str, str], pl.DataFrame]
+"""Given a run's path and a split (`test`), its predictions."""
+
+
+_SYMBOLS_PER_DAY = 2**20
+
+
+@dataclass(frozen=True)
+class RunSamples:
+    """What is needed of one run's test predictions, sorted by date and symbol."""
+
+    keys: Ints
+    """(n,) date and symbol in one number, rising."""
+    target: Floats
+    score: Floats
+
+
+@dataclass
+class Predictions:
+    """Reads each run once; remembers what was unusable and which predictions were looked at."""
+
+    read: Reader
+    primary: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    _known: dict[str, RunSamples | None] = field(default_factory=dict)
+    _digests: set[str] = field(default_factory=set)
+    _symbols: dict[str, int] = field(default_factory=dict)
+
+    def of(self, row: Mapping[str, Any]) -> RunSamples | None:
+        """The samples of one row of the table of runs, or None (with a warning) if they cannot be used."""
+        path = str(row["path"])
+        if path not in self._known:
+            try:
+                self._known[path] = self._load(path, str(row["task"]))
+            except (OSError, pl.exceptions.PolarsError) as error:
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                self.warnings.append(f"{path}: test predictions cannot be read ({reason}); run left out.")
+                self._known[path] = None
+        return self._known[path]
+
+    @property
+    def looks(self) -> int:
+        """Number of distinct test predictions read so far; the same content counts once."""
+        return len(self._digests)
+
+    def _load(self, path: str, task: str) -> RunSamples | None:
+        frame = self.read(path, "test").sort("date", "symbol")
+        self._digests.add(_digest(frame, task))
+        if self.primary is not None and (frame["symbol"] == self.primary).any():
+            frame = frame.filter(pl.col("symbol") == self.primary)
+        target, score = frame["target"].cast(pl.Float64).to_numpy(), scores_of(frame, task)
+        bad = int((~(np.isfinite(score) & np.isfinite(target))).sum())
+        if frame.height == 0 or bad:
+            what = (
+                f"{bad} of {frame.height} test predictions are not finite" if bad else "no test predictions"
+            )
+            self.warnings.append(f"{path}: {what}; run left out.")
+            return None
+        keys = self._keys(frame)
+        order = np.argsort(keys, kind="stable")
+        if np.any(np.diff(keys[order]) == 0):
+            self.warnings.append(
+                f"{path}: a date and symbol occur twice in the test predictions; run left out."
+            )
+            return None
+        return RunSamples(keys[order], target[order], score[order])
+
+    def _keys(self, frame: pl.DataFrame) -> Ints:
+        """Thousands of runs are held at once, so a sample is one integer, not two words."""
+        names = frame["symbol"].cast(pl.String).to_list()
+        codes = np.array(
+            [self._symbols.setdefault(name, len(self._symbols)) for name in names], dtype=np.int64
+        )
+        days = frame["date"].cast(pl.Date).to_physical().to_numpy().astype(np.int64)
+        return days * _SYMBOLS_PER_DAY + codes
+
+
+def _digest(frame: pl.DataFrame, task: str) -> str:
+    digest = hashlib.sha256()
+    digest.update("\n".join(frame["symbol"].cast(pl.String)).encode())
+    for values in (frame["date"].cast(pl.Date).to_physical(), frame["target"].cast(pl.Float64)):
+        digest.update(values.to_numpy().tobytes())
+    digest.update(scores_of(frame, task).tobytes())
+    return digest.hexdigest()
+
+
+def read_predictions(path: str, split: str) -> pl.DataFrame:
+    """The usual reader: `predictions/<split>.parquet` below a run's folder."""
+    return pl.read_parquet(Path(path) / "predictions" / f"{split}.parquet")
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Runs on the same samples. `scores` has one row per run, in the order asked for."""
+
+    dates: npt.NDArray[np.datetime64]
+    index: Ints
+    target: Floats
+    scores: Floats
+    task: str
+
+    @property
+    def counts(self) -> Floats:
+        """Samples of each date; (dates,)."""
+        return sum_by_date(np.ones_like(self.target), self.index, self.dates.size)
+
+    def losses(self, rows: Sequence[int]) -> DateLosses:
+        """Losses by date of the runs with these positions."""
+        sums = [
+            sum_by_date(
+                loss_per_sample(self.target, self.scores[row], self.task), self.index, self.dates.size
+            )
+            for row in rows
+        ]
+        return DateLosses(np.array(sums), self.counts)
+
+    @property
+    def outcome(self) -> Floats:
+        """What an AUC is about: the class, or for regression whether the return was positive; (n,)."""
+        return self.target if is_binary(self.task) else (self.target > 0).astype(np.float64)
+
+
+def align(runs: Sequence[RunSamples], task: str, where: str) -> tuple[Aligned | None, list[str]]:
+    """Put runs onto the samples that all of them hold.
+
+    Returns:
+        The aligned runs, or None if they share no sample or disagree about a target, and what was noticed.
+    """
+    first = runs[0]
+    warnings: list[str] = []
+    common = first.keys
+    for run in runs[1:]:
+        if run.keys.size != common.size or np.any(run.keys != common):
+            common = np.intersect1d(common, run.keys)
+    if common.size < max(run.keys.size for run in runs):
+        warnings.append(
+            f"{where}: the runs hold different test samples; compared on the {common.size} shared ones."
+        )
+    if common.size == 0:
+        return None, warnings
+    picked = [np.searchsorted(run.keys, common) for run in runs]
+    targets = [run.target[at] for run, at in zip(runs, picked, strict=True)]
+    if any(not np.allclose(target, targets[0], rtol=1e-6, atol=1e-9) for target in targets[1:]):
+        warnings.append(f"{where}: the runs disagree about the test targets, so they cannot be compared.")
+        return None, warnings
+    days = (common // _SYMBOLS_PER_DAY).astype("datetime64[D]")
+    dates, index = index_dates(days)
+    scores = np.array([run.score[at] for run, at in zip(runs, picked, strict=True)])
+    return Aligned(dates, index, targets[0], scores, task), warnings

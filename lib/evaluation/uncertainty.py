@@ -1,0 +1,165 @@
+"""How sure a number is: the stationary block bootstrap over dates.
+
+Neighbouring test days are not independent (labels overlap, volatility clusters), so whole stretches of dates
+are drawn; all symbols of a date stay together. A draw is a vector of weights, one per date, which makes every
+measure a matter of a few array operations. The draws depend only on the number of dates, the block length and
+the seed: two models on the same dates get the same draws, and their difference is paired. Nothing here reads
+files or knows what is being measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.metrics.classification import Floats
+
+Ints = npt.NDArray[np.int64]
+
+MINIMUM_BLOCKS = 2.0
+"""With fewer blocks than this in the test set there is nothing to resample, and no interval is given."""
+_CHUNK_ELEMENTS = 4_000_000
+_DEFINED_SHARE = 0.9
+"""An interval needs at least this share of the draws to be defined (AUC is not in a one-class draw)."""
+
+
+def index_dates(dates: npt.ArrayLike) -> tuple[npt.NDArray[np.datetime64], Ints]:
+    """The sorted distinct dates (d,) and, for each sample, the position of its date among them (n,)."""
+    unique, index = np.unique(np.asarray(dates, dtype="datetime64[D]"), return_inverse=True)
+    return unique, index.astype(np.int64)
+
+
+def sum_by_date(values: npt.ArrayLike, index: Ints, n_dates: int) -> Floats:
+    """Sum of a per-sample quantity (n,) over each date; shape (n_dates,)."""
+    sums: Floats = np.bincount(index, weights=np.asarray(values, dtype=np.float64), minlength=n_dates).astype(
+        np.float64
+    )
+    return sums
+
+
+def optimal_block_length(series: npt.ArrayLike) -> float:
+    """Mean block length of the stationary bootstrap that suits the dependence in a series.
+
+    Politis & White (2004), with the correction of Patton, Politis & White (2009); equal to
+    ``arch.bootstrap.optimal_block_length``, which is not called because its import takes seconds in every
+    job. A constant or very short series gives 1.
+
+    Args:
+        series: (n,) one value per date, in order of time.
+    """
+    x = np.asarray(series, dtype=np.float64)
+    n = x.size
+    if n < 10 or not np.all(np.isfinite(x)) or np.ptp(x) <= 1e-12 * max(1.0, float(np.abs(x).max())):
+        return 1.0
+    e = x - x.mean()
+    run = max(5, int(math.log10(n)))
+    m_max = min(math.ceil(math.sqrt(n)) + run, n - 2)
+    covariance = np.array([e[lag:] @ e[: n - lag] for lag in range(m_max + 1)]) / n
+    # The tails' own variances, as in arch: near the ends of a short series they differ from the whole one's.
+    tails = np.array([(e[i + 1 :] @ e[i + 1 :]) * (e[: -(i + 1)] @ e[: -(i + 1)]) for i in range(m_max + 1)])
+    correlation = np.abs(covariance) * n / np.sqrt(np.maximum(tails, np.finfo(float).tiny))
+    negligible = correlation < 2.0 * math.sqrt(math.log10(n) / n)
+    quiet = next((i - run for i in range(run, m_max + 1) if negligible[i - run : i].all()), None)
+    m = m_max if quiet is None else min(2 * max(quiet, 1), m_max)
+    lag = np.arange(1, m + 1)
+    taper = np.where(lag / m <= 0.5, 1.0, 2.0 * (1.0 - lag / m))
+    g = 2.0 * float(np.sum(taper * lag * covariance[1 : m + 1]))
+    long_run = float(covariance[0] + 2.0 * np.sum(taper * covariance[1 : m + 1]))
+    limit = math.ceil(min(3.0 * math.sqrt(n), n / 3.0))
+    if long_run == 0.0:
+        return float(limit)
+    return float(min((g**2 / long_run**2) ** (1 / 3) * n ** (1 / 3), limit))
+
+
+def block_length(series: Iterable[npt.ArrayLike], horizon: int) -> int:
+    """Block length for a set of series by date: the longest that any of them asks for, at least the horizon.
+
+    Labels of `horizon` bars overlap for that long, so shorter blocks would cut through known dependence.
+    """
+    return max([int(horizon), *(math.ceil(optimal_block_length(s)) for s in series)])
+
+
+def enough_blocks(n_dates: int, block: int) -> bool:
+    """Whether a test set is long enough to be resampled in blocks of this length."""
+    return n_dates >= MINIMUM_BLOCKS * block
+
+
+@lru_cache(maxsize=8)
+def stationary_weights(n_dates: int, block: int, draws: int, seed: int) -> Floats:
+    """How often each date occurs in each draw of the stationary bootstrap; shape (draws, n_dates).
+
+    Blocks start anywhere, have geometric lengths with mean `block`, and wrap around the end
+    (Politis & Romano 1994). The array is cached and read-only.
+    """
+    generator = np.random.default_rng([seed, n_dates])
+    starts_block = generator.random((draws, n_dates)) < 1.0 / block
+    starts_block[:, 0] = True
+    start = generator.integers(0, n_dates, size=(draws, n_dates))
+    position = np.arange(n_dates)
+    begun_at = np.maximum.accumulate(np.where(starts_block, position, 0), axis=1)
+    chosen = (np.take_along_axis(start, begun_at, axis=1) + position - begun_at) % n_dates
+    flat = chosen + np.arange(draws)[:, None] * n_dates
+    counts = np.bincount(flat.ravel(), minlength=draws * n_dates)
+    weights = counts.reshape(draws, n_dates).astype(np.float64)
+    weights.flags.writeable = False
+    return weights
+
+
+def mean_draws(sums: Floats, counts: Floats, weights: Floats) -> Floats:
+    """Mean of a per-sample quantity in every draw, from its sums and counts by date; shape (draws,)."""
+    return (weights @ sums) / (weights @ counts)
+
+
+def r2_draws(target: Floats, prediction: Floats, index: Ints, weights: Floats) -> Floats:
+    """Coefficient of determination in every draw; NaN where the drawn targets do not vary."""
+    n_dates = weights.shape[1]
+    parts = [np.ones_like(target), target, target**2, (prediction - target) ** 2]
+    count, first, second, error = (weights @ sum_by_date(part, index, n_dates) for part in parts)
+    spread = second - first**2 / count
+    return 1.0 - error / np.where(spread > 0, spread, np.nan)
+
+
+def auc_draws(target: npt.ArrayLike, score: npt.ArrayLike, index: Ints, weights: Floats) -> Floats:
+    """AUC in every draw; NaN in draws of one class.
+
+    Scores are sorted once; a draw's AUC is then the weighted Mann–Whitney statistic by cumulative sums.
+
+    Args:
+        target: (n,) zeros and ones.
+        score: (n,) finite scores; ties count one half.
+        index: (n,) position of each sample's date.
+        weights: (draws, n_dates).
+    """
+    scores = np.asarray(score, dtype=np.float64)
+    order = np.argsort(scores, kind="stable")
+    positive = np.asarray(target, dtype=np.float64)[order] > 0.5
+    group_starts = np.flatnonzero(np.diff(scores[order], prepend=np.nan) != 0)
+    tied = group_starts.size < scores.size
+    date = index[order]
+    out = np.empty(weights.shape[0])
+    step = max(1, _CHUNK_ELEMENTS // max(1, scores.size))
+    for begin in range(0, weights.shape[0], step):
+        drawn = weights[begin : begin + step].take(date, axis=1)
+        good, bad = drawn * positive, drawn * ~positive
+        if tied:
+            good = np.add.reduceat(good, group_starts, axis=1)
+            bad = np.add.reduceat(bad, group_starts, axis=1)
+        below = np.cumsum(bad, axis=1) - 0.5 * bad
+        pairs = good.sum(axis=1) * bad.sum(axis=1)
+        won = np.einsum("ij,ij->i", good, below)
+        out[begin : begin + step] = np.where(pairs > 0, won / np.where(pairs > 0, pairs, 1.0), np.nan)
+    return out
+
+
+def percentile_interval(draws: Floats, confidence: float) -> tuple[float | None, float | None]:
+    """The middle `confidence` of the draws; (None, None) if over a tenth of them are undefined."""
+    defined = draws[np.isfinite(draws)]
+    if defined.size == 0 or defined.size < _DEFINED_SHARE * draws.size:
+        return None, None
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(defined, [tail, 1.0 - tail])
+    return float(low), float(high)

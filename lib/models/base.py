@@ -1,0 +1,257 @@
+"""The contract of every model: what it is asked, what it answers, what it stores.
+
+A model is built from its settings, the problem, an architecture (if it has budgets), the recipe and a seed;
+it is fitted on training windows with selection windows for early stopping, and answers in one typed form.
+Nothing here imports a numeric library heavier than NumPy.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import polars as pl
+
+from lib.config.base import StrictModel, is_binary
+from lib.config.model import Architecture
+from lib.config.training import Recipe
+from lib.datasets.windows import Samples
+from lib.errors import ModelError
+from lib.training.context import TrainingContext, TrainingResult
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """What the workflow must know of a model before it builds one."""
+
+    has_budget: bool
+    """Whether it is trained once per parameter budget."""
+    input: Literal["window", "last_bar"]
+    """Whether it sees the whole window or the channels of the last bar."""
+    requires_gpu: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be forecast from what."""
+
+    task: str
+    horizon: int
+    n_channels: int
+    context_length: int
+    channel_names: tuple[str, ...]
+    channel_mean: np.ndarray
+    """(channels,): over the rows that training windows cover."""
+    channel_std: np.ndarray
+    """(channels,): likewise."""
+
+    @property
+    def binary(self) -> bool:
+        """True for classification, False for regression."""
+        return is_binary(self.task)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self) | {
+            "channel_names": list(self.channel_names),
+            "channel_mean": [float(value) for value in self.channel_mean],
+            "channel_std": [float(value) for value in self.channel_std],
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Problem:
+        """The opposite of `to_json`."""
+        arrays = {name: np.array(content[name], dtype=np.float64) for name in ("channel_mean", "channel_std")}
+        return cls(**{**content, "channel_names": tuple(content["channel_names"]), **arrays})
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Forecasts for n samples; checked when they are made.
+
+    Raises:
+        ModelError: lengths differ, a forecast is not finite, or a probability lies outside [0, 1].
+    """
+
+    dates: np.ndarray
+    """(n,) datetime64[D]: date of each window's last bar."""
+    symbols: np.ndarray
+    """(n,) labels."""
+    horizon: int
+    target: np.ndarray
+    """(n,): 0 or 1, or the return."""
+    prediction: np.ndarray
+    """(n,): the class at probability 0.5, or the forecast return."""
+    probability: np.ndarray | None = None
+    """(n, 2): of class 0 and 1; None for regression."""
+    uncertainty: np.ndarray | None = None
+    """(n,): optional, in units of the prediction."""
+
+    def __post_init__(self) -> None:
+        n = len(self.dates)
+        columns = {"symbols": self.symbols, "target": self.target, "prediction": self.prediction}
+        for name, values in columns.items():
+            if values.shape != (n,):
+                raise ModelError(f"predictions: {name} has shape {values.shape}, expected ({n},).")
+        if not np.isfinite(self.prediction).all():
+            raise ModelError(f"predictions: {(~np.isfinite(self.prediction)).sum()} of {n} are not finite.")
+        if self.probability is not None:
+            if self.probability.shape != (n, 2):
+                shape = self.probability.shape
+                raise ModelError(f"predictions: probability has shape {shape}, expected ({n}, 2).")
+            if not ((self.probability >= 0) & (self.probability <= 1)).all():
+                raise ModelError("predictions: a probability is not a number in [0, 1].")
+
+    def to_frame(self, part: str) -> pl.DataFrame:
+        """The predictions table; `part` is `selection`, `calibration` or `test`."""
+        columns: dict[str, Any] = {
+            "date": pl.Series(self.dates.astype("datetime64[D]")).cast(pl.Date),
+            "symbol": pl.Series([str(symbol) for symbol in self.symbols], dtype=pl.String),
+            "horizon": pl.Series(np.full(len(self.dates), self.horizon, dtype=np.int64)),
+            "target": pl.Series(self.target.astype(np.float64)),
+            "prediction": pl.Series(self.prediction.astype(np.float64)),
+        }
+        if self.probability is not None:
+            columns["probability_0"] = self.probability[:, 0].astype(np.float64)
+            columns["probability_1"] = self.probability[:, 1].astype(np.float64)
+        none = pl.Series([None] * len(self.dates), dtype=pl.Float64)
+        columns["uncertainty"] = none if self.uncertainty is None else self.uncertainty.astype(np.float64)
+        columns["part"] = pl.Series([part] * len(self.dates), dtype=pl.String)
+        return pl.DataFrame(columns)
+
+
+class Model(ABC):
+    """One model of one run."""
+
+    metadata: ClassVar[ModelMetadata]
+    Settings: ClassVar[type[StrictModel]]
+    """Validates the `settings:` of a model file."""
+
+    def __init__(
+        self,
+        settings: StrictModel,
+        problem: Problem,
+        architecture: Architecture | None,
+        recipe: Recipe,
+        seed: int,
+    ) -> None:
+        self.settings = settings
+        self.problem = problem
+        self.architecture = architecture
+        self.recipe = recipe
+        self.seed = seed
+
+    @abstractmethod
+    def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
+        """Learn from `train`; `selection` decides when to stop and which of several fits to keep."""
+
+    @abstractmethod
+    def forecast(self, samples: Samples) -> np.ndarray:
+        """(n,) probability of class 1, or forecast return, of checked samples."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write all that `load` needs into an existing folder, in formats that execute nothing."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """A fitted model from its folder.
+
+        Raises:
+            IntegrityError: a file is missing or not what was written.
+        """
+
+    def predict(self, samples: Samples) -> Predictions:
+        """Forecasts for samples with the channels the model was fitted on.
+
+        Raises:
+            ModelError: other channels or another context length, or values that are not finite.
+        """
+        self.check(samples)
+        values = self.forecast(samples).astype(np.float64)
+        common = (samples.dates, samples.symbols, samples.horizon, samples.target)
+        if not self.problem.binary:
+            return Predictions(*common, prediction=values)
+        probability = np.column_stack([1.0 - values, values])
+        return Predictions(*common, prediction=(values >= 0.5).astype(np.float64), probability=probability)
+
+    def check(self, samples: Samples) -> None:
+        """Refuse samples that this model cannot read."""
+        name = type(self).__name__
+        if samples.channel_names != self.problem.channel_names:
+            raise ModelError(
+                f"{name}: fitted on {len(self.problem.channel_names)} channels "
+                f"({', '.join(self.problem.channel_names[:3])}, ...), asked about {len(samples.channel_names)} "
+                "others. Use a dataset of the same tier and column."
+            )
+        if self.metadata.input == "window" and samples.context_length != self.problem.context_length:
+            raise ModelError(
+                f"{name}: windows of {samples.context_length} bars, expected {self.problem.context_length}."
+            )
+        if not np.isfinite(samples.matrix).all():
+            raise ModelError(f"{name}: the channels hold NaN or infinite values. Build the dataset anew.")
+
+    def feature_importance(self) -> dict[str, float] | None:
+        """Weight of each channel, if the model knows it."""
+        return None
+
+    def parameter_counts(self) -> dict[str, int] | None:
+        """Trainable parameters: total, embedding, backbone, head; None where the words mean nothing."""
+        return None
+
+    @classmethod
+    def check_budget(
+        cls,
+        settings: Mapping[str, Any],
+        architecture: Architecture,
+        n_channels: int,
+        context_length: int,
+        budget: str,
+    ) -> None:
+        """Refuse an architecture that is not of the declared size. Families with budgets override this.
+
+        Raises:
+            ModelError: the exact count is more than 25 % off the budget.
+        """
+        raise ModelError(f"{cls.__name__} has no parameter budgets; budget {budget} cannot be checked.")
+
+
+def untrained_result(best_loss: float, seconds: float, history: list[dict[str, Any]]) -> TrainingResult:
+    """The result of a model that needs no training engine: one row of history per round."""
+    return TrainingResult(
+        best_epoch=int(min(history, key=lambda row: row["validation_loss"])["epoch"]),
+        best_loss=best_loss,
+        epochs=len(history),
+        steps=len(history),
+        stopped_early=False,
+        history=history,
+        seconds=seconds,
+        samples_per_second=0.0,
+        peak_memory_bytes=0,
+        device="cpu",
+        precision="fp64",
+        micro_batch=0,
+        resumed=False,
+    )
+
+
+def history_row(
+    epoch: int, train_loss: float | None, validation_loss: float, seconds: float
+) -> dict[str, Any]:
+    """One row of history for a model without steps or learning rate."""
+    return {
+        "epoch": epoch,
+        "step": epoch,
+        "train_loss": train_loss,
+        "validation_loss": validation_loss,
+        "learning_rate": None,
+        "seconds": seconds,
+        "samples_per_second": None,
+        "temperature": None,
+    }

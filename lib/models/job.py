@@ -1,0 +1,137 @@
+"""One run from its resolved parameters and a dataset table to predictions.
+
+Joins the rooms in the order of a training job: samples, model, fit, predictions. It knows no path but the
+state directory it is given, and no family of models.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lib.config.base import is_binary
+from lib.config.load import validate
+from lib.config.resolve import ResolvedRun
+from lib.data.io import write_json_atomic
+from lib.datasets.windows import Samples, SplitSamples, load_samples
+from lib.models import registry
+from lib.models.base import Model, Problem
+from lib.training.context import TrainingContext, TrainingResult
+
+MACHINE_CHOICE = "machine.json"
+"""In the state directory: the micro-batch, precision and compilation that a run was started with."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """Everything a training job leaves behind."""
+
+    model: Model
+    result: TrainingResult
+    validation: pl.DataFrame
+    test: pl.DataFrame
+    windows: dict[str, int]
+    """Samples of each part."""
+    training_base_rate: float | None
+    """Share of events among the training targets; None for regression."""
+    seconds: dict[str, float]
+
+
+def samples_for(resolved: ResolvedRun, frame: pl.DataFrame) -> SplitSamples:
+    """The samples that a run is declared to see."""
+    run = resolved.run
+    return load_samples(
+        frame,
+        run["task"],  # type: ignore[arg-type]
+        int(run["horizon"]),
+        resolved.context_length,
+        resolved.splits,
+        labels=resolved.labels,
+        seed=int(run["seed"]),
+    )
+
+
+def model_for(resolved: ResolvedRun, samples: SplitSamples) -> Model:
+    """The unfitted model of a run; its budget is checked against the exact count."""
+    problem = Problem(
+        task=samples.train.task,
+        horizon=samples.train.horizon,
+        n_channels=samples.train.matrix.shape[1],
+        context_length=resolved.context_length,
+        channel_names=samples.train.channel_names,
+        channel_mean=samples.channel_mean,
+        channel_std=samples.channel_std,
+    )
+    model_class = registry.get(resolved.model)
+    settings = validate(model_class.Settings, resolved.settings, f"settings of {resolved.model}")
+    model = model_class(settings, problem, resolved.architecture, resolved.recipe, int(resolved.run["seed"]))
+    if resolved.architecture is not None:
+        model_class.check_budget(
+            resolved.settings,
+            resolved.architecture,
+            problem.n_channels,
+            resolved.context_length,
+            str(resolved.run["budget"]),
+        )
+    return model
+
+
+def keep_machine_choice(resolved: ResolvedRun, state_dir: Path) -> ResolvedRun:
+    """The micro-batch, precision and compilation a run was started with, or those it starts with now.
+
+    Call while holding the state directory: what lies there then belongs to this very run.
+    """
+    path = state_dir / MACHINE_CHOICE
+    names = ("micro_batch", "precision", "compiled")
+    if path.is_file():
+        return resolved.model_copy(update=_read_choice(path, names))
+    write_json_atomic(path, {name: getattr(resolved, name) for name in names})
+    return resolved
+
+
+def _read_choice(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {name: content[name] for name in names}
+
+
+def train_run(resolved: ResolvedRun, frame: pl.DataFrame, context: TrainingContext) -> FinishedRun:
+    """Fit the run's model and predict validation and test.
+
+    Args:
+        resolved: what to train.
+        frame: the dataset table.
+        context: where and how; the caller holds its state directory.
+    """
+    clock = [time.monotonic()]
+    samples = samples_for(resolved, frame)
+    model = model_for(resolved, samples)
+    windows_per_epoch = math.ceil(len(samples.train) / resolved.recipe.window_stride)
+    context.progress.steps_per_epoch = math.ceil(windows_per_epoch / resolved.recipe.effective_batch)
+    clock.append(time.monotonic())
+    result = model.fit(samples.train, samples.selection, context)
+    clock.append(time.monotonic())
+    parts = {
+        part: _predict(model, getattr(samples, part), part) for part in ("selection", "calibration", "test")
+    }
+    clock.append(time.monotonic())
+    load, fit, predict = (after - before for before, after in pairwise(clock))
+    return FinishedRun(
+        model=model,
+        result=result,
+        validation=pl.concat([parts["selection"], parts["calibration"]]),
+        test=parts["test"],
+        windows={part: len(getattr(samples, part)) for part in ("train", "selection", "calibration", "test")},
+        training_base_rate=float(samples.train.target.mean()) if is_binary(samples.train.task) else None,
+        seconds={"load": load, "fit": fit, "predict": predict, "total": clock[-1] - clock[0]},
+    )
+
+
+def _predict(model: Model, samples: Samples, part: str) -> pl.DataFrame:
+    return model.predict(samples).to_frame(part)

@@ -1,0 +1,137 @@
+"""The PatchTST network: Hugging Face's backbone between our normalisation and our readout.
+
+The backbone's own scaler is off: it adds 1e-5 to a variance, which leaves channels of small scale
+unnormalised. Its pre-norm encoder ends without a norm, so the readout begins with one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from transformers import PatchTSTConfig, PatchTSTModel
+
+from lib.models.transformer.parameters import n_patches, projected_channels
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lib.models.transformer.factory import NetworkFactory
+
+_SMALLEST_STD = 1e-6
+
+
+class Normalisation(nn.Module):
+    """What is done to a window's channels before patching.
+
+    ``revin``: per window and channel, mean 0 and variance 1 (Kim et al. 2022, without the affine part);
+    ``revin_stats``: the same, and the removed mean and log deviation are handed on; ``zscore``: by the
+    training statistics; ``none``.
+    """
+
+    def __init__(self, kind: str, mean: np.ndarray, std: np.ndarray) -> None:
+        super().__init__()
+        self.kind = kind
+        self.mean: torch.Tensor
+        self.std: torch.Tensor
+        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
+        self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32))
+
+    def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(batch, L, C) to the normalised (batch, L, C) and, for revin_stats, statistics (batch, C, 2)."""
+        if self.kind == "none":
+            return inputs, None
+        scaled = (inputs - self.mean) / self.std
+        if self.kind == "zscore":
+            return scaled, None
+        # Statistics of the scaled channels: their mean and spread are then numbers of ordinary size.
+        mean = scaled.mean(dim=1, keepdim=True)
+        std = scaled.std(dim=1, keepdim=True, unbiased=False).clamp_min(_SMALLEST_STD)
+        stats = torch.stack([mean[:, 0], std[:, 0].log()], dim=-1) if self.kind == "revin_stats" else None
+        return (scaled - mean) / std, stats
+
+
+class Readout(nn.Module):
+    """From the patches of all sequences to one number per sample."""
+
+    def __init__(self, pooling: str, d_model: int, patches: int, sequences: int, dropout: float) -> None:
+        super().__init__()
+        self.pooling = pooling
+        self.norm = nn.LayerNorm(d_model)
+        self.query = nn.Parameter(torch.zeros(d_model)) if pooling == "attention" else None
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(sequences * d_model * (patches if pooling == "flatten" else 1), 1)
+
+    def forward(self, hidden: torch.Tensor, offset: torch.Tensor | None) -> torch.Tensor:
+        """(batch, sequences, patches, d) and an offset (batch, sequences, d) or None, to (batch,)."""
+        if self.pooling == "last":  # before the norm: the other patches need no norm then
+            hidden = hidden[:, :, -1:]
+        hidden = self.norm(hidden)
+        if self.query is not None:
+            weights = torch.softmax(hidden @ self.query / hidden.shape[-1] ** 0.5, dim=-1)
+            hidden = (weights.unsqueeze(-1) * hidden).sum(dim=2, keepdim=True)
+        elif self.pooling == "mean":
+            hidden = hidden.mean(dim=2, keepdim=True)
+        if offset is not None:
+            hidden = hidden + offset.unsqueeze(2)
+        return self.linear(self.dropout(hidden.flatten(start_dim=1))).squeeze(-1)
+
+
+class PatchTST(nn.Module):
+    """(batch, L, C) to (batch,) logits or values."""
+
+    def __init__(self, factory: NetworkFactory) -> None:
+        super().__init__()
+        settings, architecture = factory.settings, factory.architecture
+        self.mixed = settings["channel_mode"] == "mixed"
+        channels = len(factory.channel_mean)
+        entering = projected_channels(settings, channels)
+        self.normalisation = Normalisation(
+            settings["normalisation"], factory.channel_mean, factory.channel_std
+        )
+        projects = self.mixed and entering != channels
+        self.projection = nn.Linear(channels, entering) if projects else nn.Identity()
+        # All channels of a patch become one token when time comes first in a single long sequence.
+        width = entering if self.mixed else 1
+        dropout = architecture.dropout
+        self.backbone = PatchTSTModel(
+            PatchTSTConfig(
+                num_input_channels=1 if self.mixed else channels,
+                context_length=factory.context_length * width,
+                patch_length=architecture.patch_length * width,
+                patch_stride=architecture.patch_stride * width,
+                num_hidden_layers=architecture.n_layers,
+                d_model=architecture.d_model,
+                num_attention_heads=architecture.n_heads,
+                ffn_dim=architecture.d_ff,
+                norm_type="layernorm",
+                pre_norm=True,
+                activation_function="gelu",
+                scaling=None,
+                do_mask_input=False,
+                attention_dropout=dropout,
+                ff_dropout=dropout,
+                path_dropout=dropout,
+                positional_dropout=dropout,
+                attn_implementation="sdpa",
+            )
+        )
+        sequences = 1 if self.mixed else channels
+        patches = n_patches(architecture, factory.context_length)
+        stats_width = 2 * channels if self.mixed else 2
+        has_stats = settings["normalisation"] == "revin_stats"
+        self.statistics = nn.Linear(stats_width, architecture.d_model) if has_stats else None
+        self.readout = Readout(settings["pooling"], architecture.d_model, patches, sequences, dropout)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(batch, L, C) float to (batch,)."""
+        values, stats = self.normalisation(inputs)
+        values = self.projection(values)
+        if self.mixed:
+            values = values.flatten(start_dim=1).unsqueeze(-1)
+        hidden = self.backbone(past_values=values, return_dict=True).last_hidden_state
+        offset = None
+        if self.statistics is not None and stats is not None:
+            offset = self.statistics(stats.flatten(start_dim=1).unsqueeze(1) if self.mixed else stats)
+        return self.readout(hidden, offset)

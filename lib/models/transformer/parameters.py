@@ -1,0 +1,101 @@
+"""Sizes of a PatchTST without building it: exact parameter counts, budgets and FLOPs. No torch.
+
+Counts are of trainable parameters; the fixed positional encoding does not count. A test holds every number
+here against the built network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lib.config.base import BUDGET_PARAMETERS
+from lib.config.model import Architecture
+from lib.errors import ModelError
+
+TOLERANCE = 0.25
+"""A run whose count is farther from its budget than this share is refused."""
+
+
+def n_patches(architecture: Architecture, context_length: int) -> int:
+    """Patches in a window of `context_length` bars (the oldest bars that fill no patch are left out).
+
+    Raises:
+        ModelError: the window is not longer than one patch.
+    """
+    length, stride = architecture.patch_length, architecture.patch_stride
+    if context_length <= length:
+        raise ModelError(
+            f"context_length {context_length} must be longer than patch_length {length}. "
+            "Set a smaller patch_length in config/architectures/ or a longer context_length."
+        )
+    return (context_length - length) // stride + 1
+
+
+def projected_channels(settings: Mapping[str, Any], n_channels: int) -> int:
+    """Channels that enter a mixed patch: all of them, or as many as the channel projection gives."""
+    limit = int(settings["channel_projection"])
+    return limit if settings["channel_mode"] == "mixed" and n_channels > limit else n_channels
+
+
+def count_parameters(
+    settings: Mapping[str, Any], architecture: Architecture, n_channels: int, context_length: int
+) -> dict[str, int]:
+    """Trainable parameters: embedding, backbone, head and their total.
+
+    Args:
+        settings: every setting of the model, defaults included.
+        architecture: of the transformer.
+        n_channels: of the dataset.
+        context_length: bars per window.
+    """
+    d, f, patches = architecture.d_model, architecture.d_ff, n_patches(architecture, context_length)
+    mixed = settings["channel_mode"] == "mixed"
+    entering = projected_channels(settings, n_channels)
+    embedding = architecture.patch_length * (entering if mixed else 1) * d + d
+    if mixed and entering != n_channels:
+        embedding += n_channels * entering + entering
+    # Attention: four d x d projections; feed-forward: d x f and back; two layer norms; all with bias.
+    layer = 4 * (d * d + d) + (d * f + f + f * d + d) + 2 * 2 * d
+    readouts = 1 if mixed else n_channels
+    pooled = patches * d if settings["pooling"] == "flatten" else d
+    head = 2 * d + readouts * pooled + 1
+    if settings["pooling"] == "attention":
+        head += d
+    if settings["normalisation"] == "revin_stats":
+        head += (2 * n_channels if mixed else 2) * d + d
+    backbone = architecture.n_layers * layer
+    return {"total": embedding + backbone + head, "embedding": embedding, "backbone": backbone, "head": head}
+
+
+def check_budget(count: int, budget: str) -> None:
+    """Refuse a size that is not the declared one.
+
+    Raises:
+        ModelError: the exact count is more than 25 % off the budget.
+    """
+    wanted = BUDGET_PARAMETERS[budget]
+    share = count / wanted - 1
+    if abs(share) > TOLERANCE:
+        raise ModelError(
+            f"budget {budget}: the architecture has {count:,} trainable parameters, {share:+.0%} off the "
+            f"budget (at most ±{TOLERANCE:.0%} is allowed). Adapt "
+            f"config/architectures/patchtst_{budget.lower()}.yaml, or use fewer channels."
+        )
+
+
+def flops_per_sample(
+    settings: Mapping[str, Any], architecture: Architecture, n_channels: int, context_length: int
+) -> int:
+    """Floating-point operations of one training sample, forward and backward.
+
+    Two per multiply-add and weight of a matrix product, plus attention scores and values (2 · 2 · T² · d per
+    layer); the backward pass costs twice the forward one (Kaplan et al. 2020, arXiv:2001.08361, section 2.1).
+    """
+    d, f, tokens = architecture.d_model, architecture.d_ff, n_patches(architecture, context_length)
+    counts = count_parameters(settings, architecture, n_channels, context_length)
+    sequences = 1 if settings["channel_mode"] == "mixed" else n_channels
+    per_token = counts["embedding"] + architecture.n_layers * (4 * d * d + 2 * d * f)
+    attention = architecture.n_layers * 2 * tokens * tokens * d
+    forward = 2 * (sequences * (tokens * per_token + attention) + counts["head"])
+    return 3 * forward

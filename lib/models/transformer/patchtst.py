@@ -1,0 +1,135 @@
+"""PatchTST (Nie et al. 2023, arXiv:2211.14730) at true parameter budgets, on Hugging Face's backbone.
+
+Light to import: the network itself lies in `_network` and is loaded when one is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import Field
+
+from lib.config.base import StrictModel
+from lib.config.model import Architecture
+from lib.datasets.windows import Samples
+from lib.errors import ModelError
+from lib.models.base import Model, ModelMetadata
+from lib.models.registry import register
+from lib.models.storage import read_plain, write_plain
+from lib.models.transformer import parameters
+from lib.models.transformer.factory import NetworkFactory
+from lib.training.context import TrainingContext, TrainingResult
+
+WEIGHTS = "weights.safetensors"
+_NO_ARCHITECTURE = "transformer:patchtst: needs an architecture; declare `budgets:` in the experiment."
+
+
+class PatchTSTSettings(StrictModel):
+    """What distinguishes one PatchTST from another besides its size."""
+
+    channel_mode: Literal["mixed", "independent"] = "mixed"
+    """`independent`: one token sequence per channel, as in the paper (logits are additive over channels);
+    `mixed`: all channels of a patch are one token."""
+    normalisation: Literal["revin", "revin_stats", "zscore", "none"] = "zscore"
+    pooling: Literal["last", "mean", "flatten", "attention"] = "last"
+    channel_projection: int = Field(64, ge=1)
+    """`mixed` with more channels than this projects them to so many first: the size stays on budget."""
+
+
+@register("transformer:patchtst")
+class PatchTSTForecaster(Model):
+    """One logit per window, or one return."""
+
+    metadata = ModelMetadata(has_budget=True, input="window", description="PatchTST")
+    Settings: ClassVar[type[StrictModel]] = PatchTSTSettings
+    network: Any = None
+    context: TrainingContext | None = None
+
+    def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
+        """Train with the engine; afterwards the network holds the weights of the best epoch."""
+        from lib.training.engine import train as train_network
+
+        self.check(train)
+        self.network = self.factory()()
+        loss: Literal["bce", "mse"] = "bce" if self.problem.binary else "mse"
+        result = train_network(self.network, train, selection, loss, self.recipe, context)
+        self.context = replace(context, precision=result.precision, micro_batch=result.micro_batch)
+        return result
+
+    def forecast(self, samples: Samples) -> np.ndarray:
+        """Probabilities or returns, in the precision the model was trained in."""
+        from lib.training.forward import predict_logits
+
+        if self.network is None:
+            raise ModelError("transformer:patchtst: fit or load it before asking for a forecast.")
+        context = self.context or TrainingContext(seed=self.seed, state_dir=Path())
+        values = predict_logits(self.network, samples, context).astype(np.float64)
+        return 1.0 / (1.0 + np.exp(-values)) if self.problem.binary else values
+
+    def save(self, folder: Path) -> None:
+        """Weights as safetensors, everything else as JSON."""
+        from safetensors.torch import save_file
+
+        state = {
+            name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()
+        }
+        save_file(state, folder / WEIGHTS)
+        write_plain(folder, self, {"precision": self.context.precision if self.context else None})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """From its folder."""
+        from safetensors.torch import load_file
+
+        model, content = read_plain(folder, cls)
+        model.network = model.factory()()
+        model.network.load_state_dict(load_file(folder / WEIGHTS))
+        model.context = TrainingContext(seed=model.seed, state_dir=Path(), precision=content["precision"])
+        return model
+
+    def factory(self) -> NetworkFactory:
+        """Builds the untrained network."""
+        if self.architecture is None:
+            raise ModelError(_NO_ARCHITECTURE)
+        return NetworkFactory(
+            settings=self.settings.model_dump(),
+            architecture=self.architecture,
+            context_length=self.problem.context_length,
+            channel_mean=self.problem.channel_mean,
+            channel_std=self.problem.channel_std,
+            seed=self.seed,
+        )
+
+    def parameter_counts(self) -> dict[str, int]:
+        """Trainable parameters: total, embedding, backbone, head."""
+        if self.architecture is None:
+            raise ModelError(_NO_ARCHITECTURE)
+        return parameters.count_parameters(
+            self.settings.model_dump(),
+            self.architecture,
+            self.problem.n_channels,
+            self.problem.context_length,
+        )
+
+    @classmethod
+    def check_budget(
+        cls,
+        settings: Mapping[str, Any],
+        architecture: Architecture,
+        n_channels: int,
+        context_length: int,
+        budget: str,
+    ) -> None:
+        """Refuse an architecture whose exact count is more than 25 % off the budget, or that cannot be built."""
+        if architecture.d_model % architecture.n_heads:
+            raise ModelError(
+                f"budget {budget}: d_model {architecture.d_model} is not a multiple of "
+                f"n_heads {architecture.n_heads}."
+            )
+        full = cls.Settings.model_validate(dict(settings)).model_dump()
+        counts = parameters.count_parameters(full, architecture, n_channels, context_length)
+        parameters.check_budget(counts["total"], budget)

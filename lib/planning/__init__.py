@@ -1,0 +1,1 @@
+"""What a study amounts to before anything has run: its runs, data, shapes and cost."""

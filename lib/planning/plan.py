@@ -1,0 +1,285 @@
+"""The study as its rules see it: look-ups from the words of a path to what is declared about it.
+
+Building a plan checks everything that can be checked before data and models exist: names, settings,
+symbols that a source cannot serve, channel counts that do not fit a budget. It imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lib.config.base import split_dataset
+from lib.config.data import DataConfig
+from lib.config.load import Study, expand_environment, load_study, read_yaml, validate
+from lib.config.model import AssetsFile
+from lib.config.resolve import RunSpecification, data_identity, specify
+from lib.config.runs import NO_BUDGET, Run, expand
+from lib.config.workflow import WorkflowConfig
+from lib.data.assets import primary_label, symbols_of
+from lib.errors import ConfigError
+from lib.features.catalogue import catalogue
+from lib.models import registry
+
+
+class Plan:
+    """A validated study with its runs."""
+
+    def __init__(self, study: Study, assets: AssetsFile) -> None:
+        self.study = study
+        self.assets = assets
+        self._check_models()
+        self.experiment_of = expand(study.experiments, self._has_budget)
+        self._check_variants()
+        self._check_datasets()
+        self._check_controls()
+        self._check_budgets()
+
+    @property
+    def config(self) -> WorkflowConfig:
+        """The configuration file."""
+        return self.study.config
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every declared run, in the order of declaration."""
+        return list(self.experiment_of)
+
+    def run(self, words: Mapping[str, str]) -> Run:
+        """The declared run named by the words of a path.
+
+        Raises:
+            ConfigError: no experiment of this study declares it.
+        """
+        run = Run(**{**words, "horizon": int(words["horizon"]), "seed": int(words["seed"])})  # type: ignore[arg-type]
+        if run not in self.experiment_of:
+            raise ConfigError(
+                f"{run.label()}: no experiment of this study declares this run. "
+                f"Experiments: {', '.join(self.study.experiments)} (config/experiments/)."
+            )
+        return run
+
+    def specification(self, run: Run) -> RunSpecification:
+        """What decides the run's result, with every setting of the model said."""
+        return self._specify(run, self.experiment_of[run])
+
+    def _specify(self, run: Run, experiment: str) -> RunSpecification:
+        declared = specify(self.study, run, experiment)
+        settings = registry.get(declared.model).Settings.model_validate(declared.settings)
+        return declared.model_copy(update={"settings": settings.model_dump(mode="json")})
+
+    def vintage(self, run: Run) -> str:
+        """Vintage whose data the run uses."""
+        return data_identity(self.study, self.experiment_of[run])[1]
+
+    def vintage_of_variant(self, variant: str) -> str:
+        """Vintage that a variant stands for (each has exactly one)."""
+        if variant not in self._vintage_of_variant:
+            raise ConfigError(f"variant {variant}: no experiment of this study declares it.")
+        return self._vintage_of_variant[variant]
+
+    @cached_property
+    def vintages(self) -> list[str]:
+        """Vintages that the study's runs use."""
+        return sorted({self.vintage(run) for run in self.experiment_of})
+
+    @cached_property
+    def datasets(self) -> list[tuple[str, str, str]]:
+        """(vintage, dataset, timescale) of every dataset file that the runs need."""
+        return sorted({(self.vintage(run), run.dataset, run.timescale) for run in self.experiment_of})
+
+    def data_config(self, vintage: str) -> DataConfig:
+        """The data section as it holds for a vintage (an experiment may bring its own)."""
+        for experiment in self.study.experiments.values():
+            if experiment.data and experiment.data.vintage == vintage:
+                return self.config.data.model_copy(
+                    update={
+                        "source": experiment.data.source,
+                        "vintage": vintage,
+                        "synthetic": experiment.data.synthetic,
+                    }
+                )
+        if vintage != self.config.data.vintage:
+            raise ConfigError(f"vintage {vintage}: this study uses {', '.join(self.vintages)}.")
+        return self.config.data
+
+    def source_settings(self, vintage: str) -> str:
+        """What decides the raw data of a vintage, as canonical JSON."""
+        data = self.data_config(vintage)
+        own = {"source", "vintage", "folder", "validation"} | (
+            {"synthetic"} if data.source == "synthetic" else set()
+        )
+        return json.dumps(data.model_dump(mode="json", include=own), sort_keys=True)
+
+    def symbols(self, vintage: str, dataset: str | None = None) -> list[str]:
+        """Labels of the symbols of one dataset, or of all that the study builds from a vintage."""
+        source = self.data_config(vintage).source
+        names = [dataset] if dataset else [d for v, d, _ in self.datasets if v == vintage]
+        return sorted({symbol for name in names for symbol in symbols_of(name, source, self.assets)})
+
+    def primary_symbol(self, vintage: str) -> str:
+        """Label of the symbol whose test windows give the primary measure."""
+        return primary_label(self.data_config(vintage).source, self.assets)
+
+    def cells(self, vintage: str, dataset: str, timescale: str) -> list[str]:
+        """Declared samples of a dataset file, each as ``task/hH/context``."""
+        found = set()
+        for run in self.experiment_of:
+            if (self.vintage(run), run.dataset, run.timescale) == (vintage, dataset, timescale):
+                context = self.specification(run).context_length
+                found.add(f"{run.task}/h{run.horizon}/{context}")
+        return sorted(found)
+
+    def shape(self, dataset: str, timescale: str, model: str, budget: str) -> str:
+        """What decides the cost of a training step, as canonical JSON (for batch-size discovery)."""
+        for run in self.experiment_of:
+            if (run.dataset, run.timescale, run.model, run.budget) == (dataset, timescale, model, budget):
+                specification = self.specification(run)
+                content = {
+                    "model": specification.model,
+                    "settings": specification.settings,
+                    "architecture": specification.architecture.model_dump()
+                    if specification.architecture
+                    else None,
+                    "context_length": specification.context_length,
+                    "channels": self.channels(dataset),
+                    "effective_batch": specification.recipe.effective_batch,
+                }
+                return json.dumps(content, sort_keys=True)
+        raise ConfigError(
+            f"{dataset}/{timescale}/{model}/{budget}: no experiment of this study declares this shape."
+        )
+
+    @staticmethod
+    def channels(dataset: str) -> int:
+        """Number of channels of a dataset."""
+        return len(catalogue(split_dataset(dataset)[2]))
+
+    def search_budget(self, run: Run) -> str | None:
+        """Budget at which the run's hyperparameters are searched; None without a search."""
+        experiment = self.study.experiments[self.experiment_of[run]]
+        if experiment.tuning == "none" or run.budget == NO_BUDGET:
+            return None
+        return experiment.tune_at or run.budget
+
+    def search(self, words: Mapping[str, str]) -> str:
+        """Declaration of a hyperparameter search, as canonical JSON."""
+        for run in self.experiment_of:
+            same = all(
+                str(value) == words[name]
+                for name, value in run.fields().items()
+                if name not in ("budget", "seed")
+            )
+            if same and self.search_budget(run) == words["budget"]:
+                experiment = self.study.experiments[self.experiment_of[run]]
+                first = Run(**{**run.fields(), "budget": words["budget"], "seed": experiment.seeds[0]})  # type: ignore[arg-type]
+                space = self.study.searches[experiment.tuning]
+                content = {
+                    "specification": self._specify(first, self.experiment_of[run]).model_dump(mode="json"),
+                    "space": space.model_dump(mode="json"),
+                    "n_trials": experiment.n_trials or space.n_trials,
+                }
+                return json.dumps(content, sort_keys=True)
+        raise ConfigError(f"{'/'.join(words.values())}: no experiment of this study declares this search.")
+
+    def search_paths(self, pattern: str) -> list[str]:
+        """Paths of all searches, by a pattern with the words of a run."""
+        found: dict[str, None] = {}
+        for run in self.experiment_of:
+            if budget := self.search_budget(run):
+                found[pattern.format(**(run.fields() | {"budget": budget}))] = None
+        return list(found)
+
+    def declared_runs(self) -> str:
+        """What the table of runs says about each run before it is trained, as canonical JSON."""
+        rows = [
+            run.fields()
+            | {
+                "experiment": name,
+                "role": self.study.experiments[name].role,
+                "question": self.study.experiments[name].question,
+                "family": self.study.models[run.model].model.split(":")[0],
+            }
+            for run, name in self.experiment_of.items()
+        ]
+        return json.dumps(rows, sort_keys=True)
+
+    def experiments_json(self) -> str:
+        """All experiments, as canonical JSON."""
+        content = {name: e.model_dump(mode="json") for name, e in self.study.experiments.items()}
+        return json.dumps(content, sort_keys=True)
+
+    @property
+    def _has_budget(self) -> dict[str, bool]:
+        return {
+            name: registry.get(file.model).metadata.has_budget for name, file in self.study.models.items()
+        }
+
+    def _check_models(self) -> None:
+        for name, file in self.study.models.items():
+            validate(
+                registry.get(file.model).Settings,
+                file.settings,
+                f"config/models/{name}.yaml, section settings",
+            )
+
+    def _check_variants(self) -> None:
+        self._vintage_of_variant: dict[str, str] = {}
+        for run, name in self.experiment_of.items():
+            vintage = self.vintage(run)
+            if self._vintage_of_variant.setdefault(run.variant, vintage) != vintage:
+                raise ConfigError(
+                    f"experiment {name}: variant {run.variant} already uses vintage "
+                    f"{self._vintage_of_variant[run.variant]}, not {vintage}. Give it its own `variant:`."
+                )
+
+    def _check_controls(self) -> None:
+        from lib.data.sources.synthetic import PLANTED_TASK
+
+        for name, experiment in self.study.experiments.items():
+            if experiment.data and set(experiment.tasks) != {PLANTED_TASK}:
+                raise ConfigError(
+                    f"experiment {name}: the best reachable AUC of the planted signal is known for task "
+                    f"{PLANTED_TASK} only. The corrected line:\ntasks: [{PLANTED_TASK}]"
+                )
+
+    def _check_datasets(self) -> None:
+        for vintage, dataset, _ in self.datasets:
+            symbols_of(dataset, self.data_config(vintage).source, self.assets)
+            self.channels(dataset)
+
+    def _check_budgets(self) -> None:
+        shapes = {
+            (r.dataset, r.timescale, r.model, r.budget): r
+            for r in self.experiment_of
+            if r.budget != NO_BUDGET
+        }
+        for (dataset, _, model, budget), run in shapes.items():
+            specification = self.specification(run)
+            model_class = registry.get(self.study.models[model].model)
+            if specification.architecture is not None:
+                model_class.check_budget(
+                    specification.settings,
+                    specification.architecture,
+                    self.channels(dataset),
+                    specification.context_length,
+                    budget,
+                )
+
+
+def plan_study(content: dict[str, Any], folder: Path, environment: Mapping[str, str] = os.environ) -> Plan:
+    """Expand the environment in a configuration (in place, for the scripts) and plan the study.
+
+    Args:
+        content: the configuration as Snakemake has merged it.
+        folder: the directory config/ with its sub-folders.
+        environment: for `${NAME}` in values.
+    """
+    content.update(expand_environment(dict(content), environment))
+    assets_path = folder / "data" / "assets.yaml"
+    assets = validate(AssetsFile, read_yaml(assets_path), str(assets_path))
+    return Plan(load_study(content, folder), assets)

@@ -1,0 +1,238 @@
+"""Checkpoints on disk: written whole or not at all, recognised when damaged, and executing nothing.
+
+A checkpoint is a file of tensors, numbers, texts, lists and dictionaries with its SHA-256 beside it. This
+module knows files and their retention; what goes into a checkpoint is decided by the engine.
+
+The best epoch's weights are a file of their own (weights only), written together with a checkpoint and only
+if they have changed since the last one and are not the checkpoint's own weights: between checkpoints they
+live in memory, because a crash falls back to the last checkpoint anyway and finds them again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lib.data.io import atomic_path, sha256_of, write_text_atomic
+from lib.errors import IntegrityError, StudyError
+from lib.training.progress import say
+
+Payload = dict[str, Any]
+FORMAT = 1
+FINISHED = "finished.pt"
+LARGE_MODEL = 100_000_000
+"""Above this many parameters one checkpoint (weights and two moments) is over 1.2 GB: only one is kept."""
+_NAME = re.compile(r"checkpoint-e(\d+)-s(\d+)-b(\d+)\.pt")
+
+
+@dataclass
+class Position:
+    """Where training is: everything of its state that is not a tensor."""
+
+    epoch: int = 0
+    """Finished epochs."""
+    step: int = 0
+    """Optimiser steps in all."""
+    step_in_epoch: int = 0
+    """Of them, in the running epoch."""
+    loss_sum: float = 0.0
+    """Sum over the windows seen in the running epoch."""
+    train_seconds: float = 0.0
+    """In the steps of the running epoch."""
+    first_epoch_loss: float | None = None
+    best_epoch: int = 0
+    """From 1; 0 before the first validation."""
+    best_loss: float = float("inf")
+    history: list[dict[str, Any]] = field(default_factory=list)
+    stopped_early: bool = False
+
+    def plain(self) -> Payload:
+        """As numbers, lists and dictionaries."""
+        return asdict(self)
+
+
+def write_checkpoint(path: Path, payload: Mapping[str, Any]) -> None:
+    """Write a file atomically, then its hash (`NAME.sha256`, readable by sha256sum).
+
+    Raises:
+        StudyError: it cannot be written, for example because the disk is full. What was there stays.
+    """
+    try:
+        with atomic_path(path) as temporary:
+            torch.save(dict(payload), temporary)
+            digest = sha256_of(temporary)
+        write_text_atomic(_hash_file(path), f"{digest}  {path.name}\n")
+        _sync_folder(path.parent)
+    except (OSError, RuntimeError) as error:  # PyTorch's writer turns some OSErrors into RuntimeErrors
+        free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
+        raise StudyError(
+            f"{path}: the checkpoint could not be written ({str(error).splitlines()[0]}); "
+            f"free: {free / 1e9:.2f} GB."
+        ) from error
+
+
+def read_checkpoint(path: Path) -> Payload:
+    """Read a file if it matches its hash. Tensors come to the CPU; no code in the file is run.
+
+    Raises:
+        IntegrityError: hash missing or different, or the content is not plain data.
+    """
+    try:
+        expected = _hash_file(path).read_text(encoding="utf-8").split()[0]
+        found = sha256_of(path)
+    except (OSError, IndexError) as error:
+        raise IntegrityError(f"{path}: not whole, file or hash is missing ({error}).") from error
+    if found != expected:
+        raise IntegrityError(f"{path}: damaged, its SHA-256 is {found[:12]}…, recorded is {expected[:12]}….")
+    try:
+        payload = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and torch each raise their own kinds
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise IntegrityError(f"{path}: refused, it is not a file of plain tensors ({first_line}).") from error
+    if not isinstance(payload, dict) or payload.get("format") != FORMAT:
+        raise IntegrityError(f"{path}: refused, it is not a checkpoint of this version.")
+    return payload
+
+
+class CheckpointStore:
+    """The checkpoints of one run.
+
+    Args:
+        folder: nothing else lies there but what this class writes.
+        keep: how many checkpoints to keep.
+    """
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder = folder
+        self.keep = keep
+
+    def save(self, payload: Payload, position: Position, best: Mapping[str, torch.Tensor] | None) -> Path:
+        """Add a checkpoint and delete those beyond the newest `keep`.
+
+        Args:
+            payload: what `latest` gives back.
+            position: names the file.
+            best: weights of the best epoch; None if the checkpoint's own weights are the best, or if there
+                was no validation yet.
+
+        Raises:
+            StudyError: it cannot be written; the earlier ones stay.
+        """
+        best_epoch = position.best_epoch if best is not None else 0
+        if best is not None and not _is_whole(self._best_file(best_epoch)):
+            write_checkpoint(self._best_file(best_epoch), {"format": FORMAT, "model": dict(best)})
+        name = f"checkpoint-e{position.epoch:05d}-s{position.step:08d}-b{best_epoch:05d}.pt"
+        path = self.folder / name
+        # Stopped again before the first step: overwriting would risk the only good file for nothing.
+        if not _is_whole(path):
+            write_checkpoint(path, payload | {"format": FORMAT})
+        self._retain()
+        return path
+
+    def save_finished(self, payload: Payload) -> Path:
+        """Keep the result of a finished training; the checkpoints on the way to it are deleted."""
+        write_checkpoint(self.folder / FINISHED, payload | {"format": FORMAT})
+        for path in [*self.checkpoints(), *self.folder.glob("best-*.pt"), *self.folder.glob("*.damaged")]:
+            _delete(path)
+        return self.folder / FINISHED
+
+    def latest(self) -> tuple[Payload, dict[str, torch.Tensor] | None] | None:
+        """The newest checkpoint that is whole, with the best epoch's weights if they are kept apart.
+
+        A damaged one is told about, renamed to `NAME.damaged` and skipped.
+        """
+        self._delete_leftovers()
+        finished = self.folder / FINISHED
+        for path in [*([finished] if finished.exists() else []), *reversed(self.checkpoints())]:
+            try:
+                payload, best_epoch = read_checkpoint(path), _best_epoch(path)
+                best = read_checkpoint(self._best_file(best_epoch))["model"] if best_epoch else None
+                return payload, best
+            except IntegrityError as error:
+                say(f"WARNING: {error} Falling back to the checkpoint before it.")
+                path.replace(path.with_name(path.name + ".damaged"))
+                _hash_file(path).unlink(missing_ok=True)
+        return None
+
+    def checkpoints(self) -> list[Path]:
+        """All checkpoint files, oldest first, whole or not."""
+        return sorted(path for path in self.folder.glob("checkpoint-*.pt") if _NAME.fullmatch(path.name))
+
+    def require_space(self, network: nn.Module) -> int:
+        """Check that the disk can hold what this store will keep at most; returns that need in bytes.
+
+        Raises:
+            StudyError: it cannot.
+        """
+        weights = sum(t.numel() * t.element_size() for t in network.state_dict().values())
+        trained = sum(p.numel() * p.element_size() for p in network.parameters() if p.requires_grad)
+        # One more of each than is kept: the new one is written before the oldest is deleted.
+        need = (self.keep + 1) * (weights + 2 * trained) + (self.keep + 1) * weights
+        self.folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.folder).free
+        if free < need:
+            raise StudyError(
+                f"{self.folder}: the checkpoints of this run need up to {need / 1e9:.2f} GB, free are "
+                f"{free / 1e9:.2f} GB. Make space, or keep fewer (training.keep_checkpoints: {self.keep})."
+            )
+        return need
+
+    def _best_file(self, epoch: int) -> Path:
+        return self.folder / f"best-e{epoch:05d}.pt"
+
+    def _retain(self) -> None:
+        existing = self.checkpoints()
+        for path in existing[: -self.keep]:
+            _delete(path)
+        needed = {self._best_file(_best_epoch(path)) for path in existing[-self.keep :]}
+        for path in set(self.folder.glob("best-*.pt")) - needed:
+            _delete(path)
+
+    def _delete_leftovers(self) -> None:
+        """Temporary files of a process that was killed while writing (we hold the lock: it is gone)."""
+        for path in self.folder.glob(".*.tmp"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def kept_checkpoints(network: nn.Module, configured: int) -> int:
+    """How many checkpoints to keep of a network of this size."""
+    n_parameters = sum(p.numel() for p in network.parameters())
+    return 1 if n_parameters > LARGE_MODEL else configured
+
+
+def _best_epoch(path: Path) -> int:
+    match = _NAME.fullmatch(path.name)
+    return int(match.group(3)) if match else 0
+
+
+def _hash_file(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _is_whole(path: Path) -> bool:
+    return path.exists() and _hash_file(path).exists()
+
+
+def _delete(path: Path) -> None:
+    for file in (path, _hash_file(path)):
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the renames themselves survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,76 @@
+"""What a model hands to the training engine besides network and samples, and what it gets back.
+
+Plain containers: no decision is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lib.config.training import Runtime, ThermalConfig
+from lib.training.progress import NullProgress, Progress
+from lib.training.thermal import ThermalGuard
+from lib.training.tracking import NullTracker, Tracker
+
+Loss = Literal["bce", "mse"]
+"""Binary cross-entropy on logits, or mean squared error on values."""
+Report = Callable[[int, float], None]
+"""Called with epoch (from 1) and validation loss; may raise to end training."""
+
+
+def _no_guard() -> ThermalGuard:
+    return ThermalGuard(ThermalConfig(sensor="off"), sensors=[])
+
+
+@dataclass
+class TrainingContext:
+    """Where and how one run is trained. Only `seed` and the recipe decide its result."""
+
+    seed: int
+    state_dir: Path
+    """For checkpoints; nobody else's files lie there."""
+    runtime: Runtime = field(default_factory=Runtime)
+    fingerprint: str = ""
+    """Identity of the run: a state with another one is never resumed."""
+    micro_batch: int | None = None
+    """Windows per forward pass as found by batch-size discovery; None: the whole effective batch."""
+    precision: str | None = None
+    """As found; None leaves it to `runtime.precision`."""
+    compile: bool | None = None
+    """Whether torch.compile was found to help; None leaves it to `runtime.compile`."""
+    job_threads: int | None = None
+    """Threads of this job when several run at once; None when it has the machine to itself."""
+    thermal: ThermalGuard = field(default_factory=_no_guard)
+    tracker: Tracker = field(default_factory=NullTracker)
+    progress: Progress = field(default_factory=NullProgress)
+    report: Report | None = None
+    """For pruning in a hyperparameter search. After a resume it hears the earlier epochs again."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How training went. The network given to `train` now holds the best epoch's weights."""
+
+    best_epoch: int
+    """From 1."""
+    best_loss: float
+    """Mean selection loss (nats, or squared return) of the best epoch."""
+    epochs: int
+    steps: int
+    """Optimiser steps."""
+    stopped_early: bool
+    history: list[dict[str, Any]]
+    """One row per epoch: epoch, step, train_loss, validation_loss, learning_rate (of its last step),
+    seconds (of this epoch with its validation), samples_per_second (training only), temperature."""
+    seconds: float
+    """In training and validation, over all invocations that led here."""
+    samples_per_second: float
+    """Training windows per second of training time."""
+    peak_memory_bytes: int
+    device: str
+    precision: str
+    micro_batch: int
+    resumed: bool

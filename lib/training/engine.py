@@ -1,0 +1,361 @@
+"""The training loop, for any network from windows to one number each: read `_Training.run` first.
+
+It accumulates gradients, validates, stops early, saves, resumes exactly and stops when asked to. It knows no
+model by name, chooses no hyperparameter and writes nothing but its state directory.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from lib.config.training import Recipe
+from lib.errors import DataError, ModelError, StudyError, TrainingDiverged, TrainingStopped
+from lib.training.batches import Windows, epoch_order, epoch_size
+from lib.training.checkpoint import CheckpointStore, Position, kept_checkpoints
+from lib.training.context import Loss, TrainingContext, TrainingResult
+from lib.training.devices import Device, rng_state, seed_everything, set_rng_state
+from lib.training.forward import evaluation_batch, forward, keeps_statistics, predict_logits, summed_loss
+from lib.training.health import Watch, likely_cause, worries
+from lib.training.keeper import Keeper
+from lib.training.meter import Meter
+from lib.training.optim import build_optimizer, clip_gradients, learning_rate, set_learning_rate
+from lib.training.progress import say, say_once
+from lib.training.signals import StopSignals
+from lib.training.state import open_state
+
+if TYPE_CHECKING:
+    from lib.datasets.windows import Samples
+
+__all__ = ["predict_logits", "train"]
+
+
+def train(  # noqa: PLR0917
+    network: nn.Module,
+    train: Samples,
+    selection: Samples,
+    loss: Loss,
+    recipe: Recipe,
+    context: TrainingContext,
+) -> TrainingResult:
+    """Fit a network, or continue where an earlier invocation stopped.
+
+    On CPU an interrupted and resumed training ends in the same bytes as an uninterrupted one.
+
+    Args:
+        network: (batch, L, channels) float32 to (batch,) logits or values. Afterwards it is on the device
+            and holds the weights of the epoch with the lowest validation loss.
+        train: windows to learn from.
+        selection: windows for early stopping.
+        loss: ``bce`` for targets 0/1, ``mse`` for returns.
+        recipe: optimiser, schedule, batch and stopping.
+        context: where and how.
+
+    Raises:
+        TrainingStopped: SIGINT, SIGTERM or heat; the state is saved and the next call continues.
+        TrainingDiverged: the loss became NaN or exploded; the last good checkpoint is kept.
+        DataError: a part without windows.
+        ModelError: the network's output has another shape, or the memory does not suffice.
+        StudyError: too little disk space; another process holds the state (TrainingStopped).
+    """
+    for name, samples in (("training", train), ("selection", selection)):
+        if len(samples) == 0:
+            raise DataError(f"the {name} part has no windows; check the dates of data.splits.")
+    with (
+        open_state(context.state_dir, context.fingerprint, context.runtime.lock_timeout_seconds) as state,
+        StopSignals() as signals,
+    ):
+        store = CheckpointStore(state.folder, kept_checkpoints(network, context.runtime.keep_checkpoints))
+        training = _Training(
+            network=network,
+            train=train,
+            selection=selection,
+            loss=loss,
+            recipe=recipe,
+            context=context,
+            store=store,
+            signals=signals,
+        )
+        try:
+            return training.run()
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                f"out of memory with {training.micro_batch} windows per forward pass. Discover the batch "
+                f"size on this machine, or use a smaller model. ({str(error).splitlines()[0]})"
+            ) from error
+        finally:
+            context.progress.close()
+
+
+class _Training:
+    """One training: `run` tells the story, the other methods are its chapters."""
+
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        train: Samples,
+        selection: Samples,
+        loss: Loss,
+        recipe: Recipe,
+        context: TrainingContext,
+        store: CheckpointStore,
+        signals: StopSignals,
+    ) -> None:
+        self.recipe, self.context, self.store, self.signals = recipe, context, store, signals
+        self.samples, self.loss = train, loss
+        found = store.latest()
+        choices = found[0]["choices"] if found else {}  # the machine's choices hold for the whole run
+        self.device = Device.choose(
+            context.runtime, choices.get("precision", context.precision), context.job_threads
+        )
+        self.micro_batch = int(
+            choices.get("micro_batch")
+            or min(context.micro_batch or recipe.effective_batch, recipe.effective_batch)
+        )
+        self.compiled = bool(choices.get("compile", self._wants_compile()))
+        if not found:
+            store.require_space(network)
+            seed_everything(context.seed)  # weights are the caller's; this is for dropout
+
+        self.network = network.to(self.device.handle)
+        self.step_network = cast(nn.Module, torch.compile(network)) if self.compiled else network
+        self.optimizer = build_optimizer(network, recipe)
+        self.windows = Windows(train, self.device.handle)
+        selection = selection.every(recipe.validation_stride, 0)
+        shared = self.windows.matrix if selection.matrix is train.matrix else None
+        self.selection = Windows(selection, self.device.handle, shared)
+        self.windows_per_epoch = epoch_size(len(train), recipe.window_stride)
+        self.steps_per_epoch = math.ceil(self.windows_per_epoch / recipe.effective_batch)
+
+        choices = {
+            "micro_batch": self.micro_batch,
+            "precision": self.device.precision,
+            "compile": self.compiled,
+        }
+        identity = {"fingerprint": context.fingerprint, "choices": choices}
+        self.keeper = Keeper(store, network, self.optimizer, self.device, identity)
+        self.at, self.finished, self.resumed = Position(), False, found is not None
+        self.loss_sum = torch.zeros((), dtype=self.device.accumulator, device=self.device.handle)
+        self.watch, self.meter = Watch(self.device), Meter()
+        if found:
+            self.at, self.finished = self.keeper.restore(*found)
+            self.loss_sum += self.at.loss_sum
+            say(f"Resuming after epoch {self.at.epoch}, step {self.at.step} ({store.folder}).")
+
+    def run(self) -> TrainingResult:
+        """All epochs that are left, then the best weights."""
+        context = self.context
+        context.thermal.should_stop = self.signals.requested
+        context.progress.total_epochs = self.recipe.max_epochs
+        context.progress.steps_per_epoch = self.steps_per_epoch
+        self._report_again()
+        while not self.finished:
+            try:
+                self._train_epoch()
+                validation_loss = self._validate()
+            except TrainingStopped as stop:
+                raise self._saved(stop) from None
+            self._end_epoch(validation_loss)
+        self._honour_signal()  # one that came with the last step must not be forgotten
+        return self._result()
+
+    def _train_epoch(self) -> None:
+        """The steps of this epoch that are left."""
+        at, recipe = self.at, self.recipe
+        order = epoch_order(len(self.windows), recipe.window_stride, self.context.seed, at.epoch)
+        batches = torch.from_numpy(order).to(self.device.handle).split(recipe.effective_batch)
+        self.network.train()
+        self.meter.start()
+        for batch in batches[at.step_in_epoch :]:
+            set_learning_rate(self.optimizer, self._learning_rate(at.step))
+            loss = self._accumulate(batch)
+            norm = clip_gradients(self.network, recipe.gradient_clip)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            at.step += 1
+            at.step_in_epoch += 1
+            self.loss_sum += loss * len(batch)
+            self.watch.note(loss, norm)
+            if self.meter.step(len(batch)):
+                self._look(loss)
+            self.context.thermal.check(at.step)
+            self._honour_signal()
+        at.loss_sum = float(self.loss_sum)  # waits for the device, so that the clock is right
+        at.train_seconds += self.meter.stop()
+        self._refuse_divergence()
+
+    def _accumulate(self, batch: torch.Tensor) -> torch.Tensor:
+        """Gradients of the mean loss over one effective batch, in micro-batches; returns that mean.
+
+        Each micro-batch counts by its number of windows, so the gradients are those of one big batch, also
+        for an epoch's incomplete last one. Within one autocast context weights are cast to bf16 once for all
+        micro-batches. A stop signal is honoured between micro-batches: the unfinished step is forgotten, and
+        redone on resume with the random numbers it began with.
+        """
+        parts = batch.split(self.micro_batch)
+        start = rng_state(self.device) if len(parts) > 1 and not keeps_statistics(self.network) else None
+        total = torch.zeros((), device=self.device.handle)
+        with self.device.autocast():
+            for number, part in enumerate(parts):
+                if number and start is not None and self.signals.requested():
+                    set_rng_state(start, self.device)
+                    self.optimizer.zero_grad(set_to_none=True)
+                    self._honour_signal()
+                inputs, target = self.windows.gather(part)
+                loss = self._loss(inputs, target) / len(batch)
+                loss.backward()
+                total += loss.detach()
+        return total
+
+    def _validate(self) -> float:
+        """Mean loss over the selection windows."""
+        self.network.eval()
+        total = torch.zeros((), dtype=self.device.accumulator, device=self.device.handle)
+        with torch.inference_mode(), self.device.autocast():
+            for inputs, target in self.selection.in_order(evaluation_batch(self.micro_batch)):
+                total += self._loss(inputs, target)
+                self._honour_signal()
+        return float(total) / len(self.selection)
+
+    def _loss(self, inputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return summed_loss(forward(self.step_network, inputs, target), target, self.loss)
+
+    def _end_epoch(self, validation_loss: float) -> None:
+        """Book the epoch, keep the best weights, decide whether to go on; save; report."""
+        at, context = self.at, self.context
+        if not np.isfinite(validation_loss):
+            self._diverged(f"the validation loss became {validation_loss}")
+        row = self._book(validation_loss)
+        improved = validation_loss < at.best_loss
+        if improved:
+            at.best_epoch, at.best_loss = at.epoch, validation_loss
+            self.keeper.keep_best()
+        at.stopped_early = at.epoch - at.best_epoch >= self.recipe.patience
+        self.finished = at.stopped_early or at.epoch >= self.recipe.max_epochs
+
+        for worry in worries(at.history, self.device):
+            say_once(
+                f"{context.state_dir}: {worry}",
+                f"WARNING: {context.progress.label} epoch {at.epoch}: {worry}.",
+            )
+        context.tracker.log({name: value for name, value in row.items() if name != "step"}, at.step)
+        context.progress.epoch(at.epoch, row["train_loss"], validation_loss, improved)
+        self.device.release()
+        try:
+            if self.finished:  # saved as well, so that a crash while predicting costs no training
+                self.keeper.finish(at)
+            elif at.epoch % context.runtime.checkpoint_every_epochs == 0:
+                self._save()
+        except TrainingDiverged:
+            raise
+        except StudyError as error:
+            say(f"WARNING: {error} Training goes on without; earlier checkpoints are kept.")
+        if context.report:
+            context.report(at.epoch, validation_loss)
+
+    def _book(self, validation_loss: float) -> dict[str, Any]:
+        """Add the epoch to the history and begin the next."""
+        at = self.at
+        train_loss = at.loss_sum / self.windows_per_epoch
+        row = {
+            "epoch": at.epoch + 1,
+            "step": at.step,
+            "train_loss": train_loss,
+            "validation_loss": validation_loss,
+            "learning_rate": self._learning_rate(at.step - 1),
+            "seconds": at.train_seconds + self.meter.stop(),
+            "samples_per_second": self.windows_per_epoch / max(at.train_seconds, 1e-9),
+            "temperature": self.context.thermal.last,
+        }
+        at.history.append(row)
+        at.first_epoch_loss = train_loss if at.first_epoch_loss is None else at.first_epoch_loss
+        at.epoch, at.step_in_epoch, at.loss_sum, at.train_seconds = at.epoch + 1, 0, 0.0, 0.0
+        self.loss_sum.zero_()
+        return row
+
+    # --- looking after the run -----------------------------------------------------------------
+
+    def _look(self, loss: torch.Tensor) -> None:
+        """Refuse divergence and show progress; waits for the device."""
+        self._refuse_divergence()
+        at = self.at
+        self.context.progress.update(
+            at.epoch + 1, at.step_in_epoch, float(loss), self.meter.speed(), self.context.thermal.last
+        )
+
+    def _honour_signal(self) -> None:
+        if self.signals.requested():
+            raise TrainingStopped(
+                f"Training stopped by {self.signals.name} after step {self.at.step}. The work so far is "
+                "saved; the same command continues (Snakemake: with --rerun-incomplete)."
+            )
+
+    def _refuse_divergence(self) -> None:
+        reason = self.watch.verdict(self.at.first_epoch_loss, self.recipe.explosion_factor)
+        if reason:
+            self._diverged(reason)
+
+    def _diverged(self, reason: str) -> NoReturn:
+        at = self.at
+        kept = self.store.checkpoints()
+        raise TrainingDiverged(
+            f"Training diverged in epoch {at.epoch + 1}, at or shortly before step {at.step}: {reason}. "
+            f"{likely_cause(self.samples, self._learning_rate(max(0, at.step - 1)))}. "
+            + (f"The last good checkpoint is {kept[-1]}." if kept else "There is no checkpoint yet.")
+        )
+
+    def _learning_rate(self, step: int) -> float:
+        return learning_rate(step, self.steps_per_epoch * self.recipe.max_epochs, self.recipe)
+
+    def _save(self) -> None:
+        # Weights that diverged must never replace good ones: there is no way back from them.
+        self._refuse_divergence()
+        self.at.loss_sum = float(self.loss_sum)
+        self.keeper.save(self.at)
+
+    def _saved(self, stop: TrainingStopped) -> TrainingStopped:
+        """The same stop, after saving."""
+        self.at.train_seconds += self.meter.stop()
+        try:
+            self._save()
+        except TrainingDiverged:
+            raise
+        except StudyError as error:
+            return TrainingStopped(f"{stop}\nBUT the latest state is NOT saved: {error}")
+        return stop
+
+    def _report_again(self) -> None:
+        if self.context.report:
+            for row in self.at.history:
+                self.context.report(row["epoch"], row["validation_loss"])
+
+    def _wants_compile(self) -> bool:
+        if self.context.compile is not None:
+            return self.context.compile
+        setting = self.context.runtime.compile
+        # On CPU compiling costs minutes and gains little for matrix products of this size.
+        return setting == "on" or (setting == "auto" and self.device.kind == "cuda")
+
+    def _result(self) -> TrainingResult:
+        at = self.at
+        return TrainingResult(
+            best_epoch=at.best_epoch,
+            best_loss=at.best_loss,
+            epochs=at.epoch,
+            steps=at.step,
+            stopped_early=at.stopped_early,
+            history=at.history,
+            seconds=sum(row["seconds"] for row in at.history),
+            # Epochs are equally long, so the mean speed is the harmonic mean of theirs.
+            samples_per_second=at.epoch / sum(1 / row["samples_per_second"] for row in at.history),
+            peak_memory_bytes=self.device.peak_memory(),
+            device=self.device.kind,
+            precision=self.device.precision,
+            micro_batch=self.micro_batch,
+            resumed=self.resumed,
+        )

@@ -1,0 +1,82 @@
+"""The optimiser and its learning rate.
+
+AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) with linear warm-up and cosine decay (arXiv:1608.03983).
+The learning rate is a pure function of the step, so there is no scheduler whose state could be lost.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from lib.config.training import Recipe
+from lib.errors import ModelError
+
+
+def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW over all trainable parameters; biases and norm weights are not decayed.
+
+    Raises:
+        ModelError: the network has nothing to train.
+    """
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    if not parameters:
+        raise ModelError("the network has no trainable parameter.")
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        # Decay pulls towards 0, which for the scale of a norm is not "simple" but "off".
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=recipe.learning_rate,
+        betas=recipe.betas,
+        fused=all(p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps") for p in parameters),
+    )
+
+
+def warmup_length(total_steps: int, recipe: Recipe) -> int:
+    """Steps of warm-up: as configured, but at most `warmup_max_share` of all."""
+    return min(recipe.warmup_steps, int(recipe.warmup_max_share * total_steps))
+
+
+def learning_rate(step: int, total_steps: int, recipe: Recipe) -> float:
+    """Learning rate of one optimiser step.
+
+    Rises linearly to `learning_rate` during warm-up, then falls along half a cosine and reaches
+    `min_learning_rate` with the last step.
+
+    Args:
+        step: from 0.
+        total_steps: of the whole run without early stopping.
+        recipe: the rates and the warm-up.
+    """
+    peak = recipe.learning_rate
+    warmup = warmup_length(total_steps, recipe)
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    share = min(1.0, (step - warmup) / max(1, total_steps - 1 - warmup))
+    floor = min(recipe.min_learning_rate, peak)
+    return floor + (peak - floor) * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Use a learning rate for all parameters from the next step on."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def clip_gradients(network: nn.Module, maximum: float) -> torch.Tensor:
+    """Scale all gradients so that their joint 2-norm is at most `maximum`.
+
+    Returns:
+        The norm before scaling, on the device: NaN or inf if any gradient is.
+    """
+    parameters = [p for p in network.parameters() if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    # On CPU reading the norm is free and saves a pass over all gradients; on an accelerator it would wait.
+    if norm.device.type != "cpu" or not norm <= maximum:
+        torch.nn.utils.clip_grads_with_norm_(parameters, maximum, norm)
+    return norm

@@ -1,0 +1,185 @@
+"""One line of progress for long training: epoch, step, loss, speed, temperature and time left.
+
+On a terminal the line is refreshed in place; elsewhere (a log file, Snakemake's captured output) a line is
+written every few seconds. It measures nothing itself: the engine tells it what happened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+_ERASE = "\r\x1b[K"
+_said: set[str] = set()
+
+
+def say(message: str, stream: TextIO | None = None) -> None:
+    """Write one message to standard error, clear of a progress line that may stand there."""
+    stream = stream or sys.stderr
+    start = _ERASE if _is_terminal(stream) else ""
+    with contextlib.suppress(OSError, ValueError):  # a closed terminal must not end training
+        stream.write(f"{start}{message}\n")
+        stream.flush()
+
+
+def say_once(key: str, message: str) -> None:
+    """`say`, but only the first time for this key: a search trains many networks in one process."""
+    if key not in _said:
+        _said.add(key)
+        say(message)
+
+
+def duration(seconds: float) -> str:
+    """``3725`` to ``1h02m``; at most two units, rounded."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86_400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 86_400}d{whole % 86_400 // 3600:02d}h"
+
+
+class Progress:
+    """Progress of one training run.
+
+    Args:
+        total_epochs: at most this many (early stopping may end sooner; the time left is an upper bound).
+        steps_per_epoch: optimiser steps.
+        label: what is being trained.
+        stream: default standard error, as it is when a line is written.
+        every_seconds: between two lines; default 0.2 on a terminal and 10 elsewhere.
+        now: the clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        total_epochs: int,
+        steps_per_epoch: int,
+        label: str,
+        stream: TextIO | None = None,
+        *,
+        every_seconds: float | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.total_epochs = total_epochs
+        self.steps_per_epoch = max(1, steps_per_epoch)
+        self.label = label
+        self._stream = stream
+        self._every = every_seconds
+        self._now = now
+        self._first: tuple[float, int] | None = None
+        self._written_at: float | None = None
+        self._open_line = False
+
+    def update(
+        self,
+        epoch: int,
+        step: int,
+        loss: float | None = None,
+        samples_per_second: float | None = None,
+        temperature: float | None = None,
+    ) -> None:
+        """Tell where training is; a line is written only when one is due.
+
+        Args:
+            epoch: the running epoch, from 1.
+            step: optimiser steps done in this epoch.
+            loss: of the latest step.
+            samples_per_second: training speed.
+            temperature: latest, in degrees Celsius.
+        """
+        moment = self._now()
+        done = (epoch - 1) * self.steps_per_epoch + step
+        if self._first is None:  # a resumed run starts in the middle: only its own steps tell its speed
+            self._first = (moment, done)
+        if self._written_at is not None and moment - self._written_at < self._interval():
+            return
+        self._written_at = moment
+        parts = [f"{self.label}  epoch {epoch}/{self.total_epochs}  step {step}/{self.steps_per_epoch}"]
+        if loss is not None:
+            parts.append(f"loss {loss:.4f}")
+        if samples_per_second:
+            parts.append(f"{samples_per_second:,.0f} samples/s")
+        if temperature is not None:
+            parts.append(f"{temperature:.0f} °C")
+        left = self._seconds_left(moment, done)
+        if left is not None:
+            parts.append(f"at most {duration(left)} left")
+        self._write("  ".join(parts))
+
+    def epoch(self, epoch: int, train_loss: float, validation_loss: float, best: bool = False) -> None:
+        """Tell the losses at the end of an epoch; not written more often than other lines."""
+        moment = self._now()
+        if self._written_at is not None and moment - self._written_at < self._interval():
+            return
+        self._written_at = moment
+        mark = " (best)" if best else ""
+        text = f"train {train_loss:.4f}  validation {validation_loss:.4f}{mark}"
+        left = self._seconds_left(moment, epoch * self.steps_per_epoch)
+        tail = f"  at most {duration(left)} left" if left is not None else ""
+        self._write(f"{self.label}  epoch {epoch}/{self.total_epochs}  {text}{tail}")
+
+    def close(self, message: str | None = None) -> None:
+        """End the line; `message` stays below it. Calling it again does nothing more."""
+        stream = self._stream or sys.stderr
+        if message is not None:
+            say(f"{self.label}  {message}", stream)
+        elif self._open_line:
+            say("", stream)
+        self._open_line = False
+
+    def _interval(self) -> float:
+        if self._every is not None:
+            return self._every
+        return 0.2 if _is_terminal(self._stream or sys.stderr) else 10.0
+
+    def _seconds_left(self, moment: float, done: int) -> float | None:
+        if self._first is None or done <= self._first[1]:
+            return None
+        per_step = (moment - self._first[0]) / (done - self._first[1])
+        return max(0, self.total_epochs * self.steps_per_epoch - done) * per_step
+
+    def _write(self, text: str) -> None:
+        stream = self._stream or sys.stderr
+        with contextlib.suppress(OSError, ValueError):  # a closed terminal must not end training
+            if _is_terminal(stream):
+                stream.write(_ERASE + text)
+                self._open_line = True
+            else:
+                stream.write(text + "\n")
+            stream.flush()
+
+
+class NullProgress(Progress):
+    """Says nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 1, "")
+
+    def update(
+        self,
+        epoch: int,
+        step: int,
+        loss: float | None = None,
+        samples_per_second: float | None = None,
+        temperature: float | None = None,
+    ) -> None:
+        """Nothing."""
+
+    def epoch(self, epoch: int, train_loss: float, validation_loss: float, best: bool = False) -> None:
+        """Nothing."""
+
+    def close(self, message: str | None = None) -> None:
+        """Nothing."""
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except (AttributeError, ValueError):
+        return False

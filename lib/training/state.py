@@ -1,0 +1,106 @@
+"""The state directory of a run: who may write there, and whether what lies there belongs to this run.
+
+A job that outlived its workflow may still be writing when the next one starts, so every user holds a file
+lock. And a state continues only the very run it was made for: its fingerprint (of resolved parameters and
+input data) must match, else it is set aside. What a checkpoint holds is the matter of
+`lib.training.checkpoint`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lib.data.io import write_json_atomic
+from lib.errors import TrainingStopped
+from lib.training.progress import say
+
+IDENTITY = "state.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """A state directory that this process holds. Made by `open_state`."""
+
+    folder: Path
+    fingerprint: str
+
+    def prune(self) -> None:
+        """Delete the state after the run's outputs are in place. What was set aside stays."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def set_aside(self) -> list[Path]:
+        """States of other fingerprints that were found here, oldest first."""
+        return sorted(self.folder.parent.glob(f"{self.folder.name}.aside-*"), key=_number)
+
+
+@contextmanager
+def open_state(folder: Path, fingerprint: str, timeout: float = 60.0) -> Iterator[State]:
+    """Hold a state directory for the time of the context. May be nested within one thread.
+
+    The lock file lies beside the directory (`NAME.lock`) and stays there: deleting it would let a process
+    that waits for it and one that comes later both hold "the" lock. A state with another fingerprint is
+    renamed to `NAME.aside-N`, never used and never deleted here.
+
+    Args:
+        folder: made if it is not there.
+        fingerprint: identity of the run.
+        timeout: seconds to wait for another process that holds it.
+
+    Raises:
+        TrainingStopped: another process still holds it after `timeout`.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path = folder.with_name(folder.name + ".lock")
+    # A singleton can be entered twice: once by a job for its whole length, once by the training inside.
+    lock = FileLock(path, is_singleton=True)
+    try:
+        lock.acquire(timeout=timeout)
+    except Timeout:
+        raise TrainingStopped(
+            f"{folder}: another process still trains this run (it holds {path.name}; waited {timeout:g} s). "
+            f"Let it finish, or find it with `fuser {path}` and end it, then run the same command again."
+        ) from None
+    try:
+        state = State(folder, fingerprint)
+        _bind(state)
+        yield state
+    finally:
+        lock.release()
+
+
+def _bind(state: State) -> None:
+    """Leave in `state.folder` either a state of this fingerprint or nothing but the fingerprint."""
+    found = _recorded_fingerprint(state.folder)
+    if found == state.fingerprint:
+        return
+    if state.folder.exists() and any(state.folder.iterdir()):
+        number = _number(state.set_aside()[-1]) + 1 if state.set_aside() else 1
+        aside = state.folder.with_name(f"{state.folder.name}.aside-{number}")
+        state.folder.rename(aside)
+        why = "was made with other parameters or data" if found else "does not say which run it belongs to"
+        say(
+            f"WARNING: {state.folder}: the state found there {why}. "
+            f"It is now {aside.name}; training starts anew."
+        )
+    state.folder.mkdir(parents=True, exist_ok=True)
+    write_json_atomic(state.folder / IDENTITY, {"fingerprint": state.fingerprint})
+
+
+def _recorded_fingerprint(folder: Path) -> str | None:
+    try:
+        content = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
+        return str(content["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _number(aside: Path) -> int:
+    tail = aside.name.rpartition("-")[2]
+    return int(tail) if tail.isdigit() else 0

@@ -1,0 +1,342 @@
+"""Finding the micro-batch: how many windows per forward pass are safe, and how many are fastest.
+
+Candidates are tried with real training steps in a process of their own, so that running out of memory costs
+a candidate and not the workflow. The effective batch, which decides results, is never changed: it is reached
+by accumulating gradients. Nothing is written to disk here.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib.config.training import Recipe, Runtime
+from lib.errors import ModelError
+from lib.training.progress import say
+from lib.tuning.hardware import hardware_fingerprint, matches_hardware
+from lib.tuning.probe import Candidate, Setup
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["discover", "hardware_fingerprint", "matches_hardware"]
+
+_IMPROVEMENT = 1.05
+"""A larger micro-batch must bring this much to count as an improvement; two without one end the search."""
+_CLOSE_ENOUGH = 0.97
+"""The smallest micro-batch within this share of the best speed is taken: it leaves more memory free."""
+_WORTH_BF16 = 1.10
+_WORTH_COMPILING = 1.10
+_SMALL_MODEL = 5_000_000
+"""Up to so many parameters both precisions are tried; above, bf16 always wins where it is fast at all."""
+_ANSWER_SECONDS = 900.0
+_CHILD = "import sys; from lib.tuning.probe import serve; serve(int(sys.argv[1]))"
+
+
+@dataclass
+class _Table:
+    """What was measured for one precision."""
+
+    precision: str
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def measured(self) -> list[dict[str, Any]]:
+        return [row for row in self.rows if row["status"] == "ok"]
+
+    def best(self) -> dict[str, Any]:
+        fastest = max(row["samples_per_second"] for row in self.measured())
+        return next(row for row in self.measured() if row["samples_per_second"] >= _CLOSE_ENOUGH * fastest)
+
+    def add(self, row: dict[str, Any], effective_batch: int, optimizer_seconds: float) -> None:
+        """Put a measured row into the table and bring all speeds up to date.
+
+        A larger batch never takes less time than a smaller one, so a shorter time further up shows that a
+        measurement below it was disturbed by other work on the machine.
+        """
+        self.rows.append(row)
+        seconds = float("inf")
+        for each in reversed(self.measured()):
+            seconds = min(seconds, each["seconds_per_pass"])
+            each["seconds_per_pass"] = seconds
+            passes = effective_batch / each["micro_batch"]
+            each["samples_per_second"] = effective_batch / (passes * seconds + optimizer_seconds)
+
+    def predicted_memory(self, micro_batch: int, static: int) -> int:
+        """Linear in the micro-batch, through the last two measurements."""
+        points = [(0, static), *((row["micro_batch"], row["peak_memory"]) for row in self.measured())]
+        if len(points) == 1:
+            return static
+        (n0, m0), (n1, m1) = points[-2:]
+        growth = max(0.0, (m1 - m0) / (n1 - n0))
+        return int(m1 + growth * (micro_batch - n1))
+
+
+class _Child:
+    """The probing process; started when first asked, and again after it has died."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self.facts: dict[str, Any] = {}
+
+    def ask(self, candidate: Candidate) -> dict[str, Any]:
+        self.start()
+        return self._exchange(candidate)
+
+    def start(self) -> None:
+        """Build the network in a new process, unless one is there.
+
+        Raises:
+            ModelError: it cannot be built, or not within the memory.
+        """
+        if self._process is not None:
+            return
+        ours, theirs = Pipe()
+        # Not multiprocessing's spawn: that would run the main script again, and a workflow script has no
+        # `if __name__ == "__main__"`.
+        root = str(Path(__file__).resolve().parents[2])
+        search_path = [root, *(entry for entry in sys.path if entry)]
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _CHILD, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(search_path)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        theirs.close()
+        self._connection = ours
+        answer = self._exchange(self.setup)
+        if answer["status"] != "ok":
+            self.close()
+            if answer["status"] == "error":
+                raise ModelError(f"batch size: the network cannot be built: {answer['reason']}")
+            raise ModelError(
+                f"batch size: the network with its optimiser state does not fit into memory "
+                f"({answer['status']}; about 16 bytes per parameter are needed). Choose a smaller budget or "
+                "close other programs."
+            )
+        self.facts = answer
+
+    def _exchange(self, request: Setup | Candidate) -> dict[str, Any]:
+        assert self._connection is not None
+        try:
+            self._connection.send(request)
+            if self._connection.poll(_ANSWER_SECONDS):
+                answer: dict[str, Any] = self._connection.recv()
+                return answer
+            status = "timed out"
+        except (EOFError, ConnectionError):
+            status = "killed"
+        self.close()
+        return {"status": status}
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._process, self._connection = None, None
+
+
+def discover(
+    factory: Callable[[], nn.Module],
+    *,
+    context_length: int,
+    channels: int,
+    effective_batch: int,
+    runtime: Runtime,
+    recipe: Recipe | None = None,
+    loss: str = "bce",
+    job_threads: int | None = None,
+    time_limit_seconds: float = 60.0,
+) -> dict[str, Any]:
+    """Largest safe and fastest micro-batch of one network on this machine.
+
+    Powers of two up to `effective_batch` are tried from 1 upwards, each with one untimed and at least two
+    timed passes, until memory, time or the gain in speed ends.
+
+    Args:
+        factory: builds the network, (batch, context_length, channels) to (batch,). Must be picklable and
+            importable from a fresh process (a module's function or a `functools.partial` of one).
+        context_length: bars per window.
+        channels: input channels.
+        effective_batch: windows per optimiser step.
+        runtime: device, precision, compile, threads and memory share.
+        recipe: for the optimiser; default the default recipe.
+        loss: ``bce`` or ``mse``.
+        job_threads: threads this job may use with `threads: auto`; None when it runs alone.
+        time_limit_seconds: no further candidate is begun when it would probably end later than this.
+
+    Returns:
+        Content of the batch-size file: micro_batch, effective_batch, samples_per_second (with the optimiser
+        step's share), precision, compile, largest_safe (predicted from measured memory where not tried
+        itself), param_count, flops_per_sample (forward and backward; None if unknown), memory in bytes,
+        candidates, hardware, device, seconds, discovered_on.
+
+    Raises:
+        ModelError: the network cannot be built, or not even one window fits.
+    """
+    begin = time.monotonic()
+    setup = Setup(
+        factory, context_length, channels, effective_batch, loss, recipe or Recipe(), runtime, job_threads
+    )
+    child = _Child(setup)
+    try:
+        child.start()
+        table = _Table(child.facts["precision"])
+        _climb(child, table, begin + time_limit_seconds)
+        if not table.measured():
+            raise ModelError(
+                f"batch size: not even one window fits into memory (limit "
+                f"{child.facts['memory_limit'] / 1e9:.1f} GB, training.memory_share of what is free). Choose a "
+                "smaller budget or close other programs."
+            )
+        tables = [table]
+        if runtime.precision == "auto" and table.precision == "bf16":
+            tables += _exact(child, table)
+        chosen = _choose(tables)
+        compiled = _try_compiled(child, chosen, runtime)
+        result = _result(child, tables, chosen, compiled)
+        return result | {"seconds": time.monotonic() - begin, "discovered_on": date.today().isoformat()}
+    finally:
+        child.close()
+
+
+def _climb(child: _Child, table: _Table, deadline: float) -> None:
+    """Try micro-batches upwards; fills the table."""
+    best, without_gain, last_duration = 0.0, 0, 0.0
+    for micro_batch in _powers_of_two(child.setup.effective_batch):
+        if table.measured() and time.monotonic() + 2 * last_duration > deadline:
+            table.rows.append(_row(micro_batch, table.precision, "not tried: out of time"))
+            return
+        if table.predicted_memory(micro_batch, child.facts["static_memory"]) > child.facts["memory_limit"]:
+            status = "not tried: predicted memory is above the limit"
+            table.rows.append(_row(micro_batch, table.precision, status))
+            return
+        begin = time.monotonic()
+        row = _measure(child, table, micro_batch)
+        last_duration = time.monotonic() - begin
+        if row["status"] != "ok":
+            return
+        without_gain = 0 if row["samples_per_second"] > _IMPROVEMENT * best else without_gain + 1
+        best = table.best()["samples_per_second"]
+        if without_gain == 2:
+            return
+
+
+def _exact(child: _Child, table: _Table) -> list[_Table]:
+    """The same micro-batch in fp32, which a small network may do as fast; empty where it must not be tried."""
+    best, static = table.best(), child.facts["static_memory"]
+    memory = static + 2 * (best["peak_memory"] - static)  # activations of twice the size
+    if child.facts["param_count"] > _SMALL_MODEL or memory > child.facts["memory_limit"]:
+        return []
+    other = _Table("fp32")
+    _measure(child, other, best["micro_batch"])
+    return [other] if other.measured() else []
+
+
+def _row(micro_batch: int, precision: str, status: str, compiled: bool = False) -> dict[str, Any]:
+    return {"micro_batch": micro_batch, "precision": precision, "compile": compiled, "status": status}
+
+
+def _measure(child: _Child, table: _Table, micro_batch: int, compiled: bool = False) -> dict[str, Any]:
+    """Try one candidate and put it into the table."""
+    answer = child.ask(Candidate(micro_batch, table.precision, compiled, count_flops=micro_batch == 1))
+    row = _row(micro_batch, table.precision, answer["status"], compiled)
+    if answer["status"] == "error" and not compiled:
+        raise ModelError(f"batch size: a training step failed: {answer['reason']}")
+    if answer["status"] == "ok":
+        if answer["peak_memory"] > child.facts["memory_limit"]:
+            row["status"] = "above the memory limit"
+        row["seconds_per_pass"] = answer["seconds"]
+        row["samples_per_second"] = None
+        row["peak_memory"] = answer["peak_memory"]
+        row["flops_per_sample"] = answer["flops"] // micro_batch if answer["flops"] else None
+    else:
+        row["reason"] = answer.get("reason")
+    table.add(row, child.setup.effective_batch, child.facts["optimizer_seconds"])
+    return row
+
+
+def _choose(tables: list[_Table]) -> _Table:
+    """The first table's precision, unless fp32 is nearly as fast."""
+    usual, *others = tables
+    for exact in others:
+        gain = usual.best()["samples_per_second"] / exact.best()["samples_per_second"]
+        if gain < _WORTH_BF16:
+            return exact
+    return usual
+
+
+def _try_compiled(child: _Child, chosen: _Table, runtime: Runtime) -> dict[str, Any] | None:
+    """The row of the compiled network where it is to be used, else None.
+
+    On CPU `auto` does not even try: compiling there takes longer than it saves in all but the longest runs.
+    """
+    if runtime.compile == "off" or (runtime.compile == "auto" and child.facts["device"] != "cuda"):
+        return None
+    best = chosen.best()
+    row = _measure(child, _Table(chosen.precision), best["micro_batch"], compiled=True)
+    if row["status"] != "ok":
+        say(f"batch size: the compiled network cannot be used ({row.get('reason') or row['status']}).")
+        return None
+    gain = row["samples_per_second"] / best["samples_per_second"]
+    return row if runtime.compile == "on" or gain >= _WORTH_COMPILING else None
+
+
+def _result(
+    child: _Child, tables: list[_Table], chosen: _Table, compiled: dict[str, Any] | None
+) -> dict[str, Any]:
+    setup = child.setup
+    best = compiled or chosen.best()
+    rows = [row for table in tables for row in table.rows] + ([compiled] if compiled else [])
+    return {
+        "micro_batch": best["micro_batch"],
+        "effective_batch": setup.effective_batch,
+        "samples_per_second": best["samples_per_second"],
+        "precision": best["precision"],
+        "compile": compiled is not None,
+        "largest_safe": _largest_safe(child, tables[0]),
+        "param_count": child.facts["param_count"],
+        "flops_per_sample": next((r["flops_per_sample"] for r in rows if r.get("flops_per_sample")), None),
+        "optimizer_seconds": child.facts["optimizer_seconds"],
+        "memory_limit": child.facts["memory_limit"],
+        "memory": best["peak_memory"],
+        "context_length": setup.context_length,
+        "channels": setup.channels,
+        "device": child.facts["device"],
+        "device_name": child.facts["device_name"],
+        "threads": child.facts["threads"],
+        "candidates": rows,
+        "hardware": hardware_fingerprint(),
+    }
+
+
+def _largest_safe(child: _Child, table: _Table) -> int:
+    """Where the climb ended for lack of speed, larger ones are judged by the memory measured so far."""
+    failed = [row["micro_batch"] for row in table.rows if row["status"] in _UNSAFE]
+    predicted = [
+        size
+        for size in _powers_of_two(child.setup.effective_batch)
+        if all(size < unsafe for unsafe in failed)
+        and table.predicted_memory(size, child.facts["static_memory"]) <= child.facts["memory_limit"]
+    ]
+    return max(predicted + [row["micro_batch"] for row in table.measured()])
+
+
+_UNSAFE = ("out of memory", "killed", "timed out", "above the memory limit")
+
+
+def _powers_of_two(largest: int) -> list[int]:
+    return [2**power for power in range(largest.bit_length())]

@@ -1,0 +1,78 @@
+"""Which machine this is, as far as a found batch size depends on it. Imports no torch."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from lib.training.provenance import hardware
+
+_MEMORY_TOLERANCE = 0.1
+
+
+def hardware_fingerprint() -> dict[str, Any]:
+    """Processor, cores, memory in GB (10⁹ bytes) and graphics cards of this machine."""
+    facts = hardware()
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": facts["cpu"],
+        "cores": facts["cores"],
+        "memory_gb": facts["memory_gb"],
+        "gpu": _nvidia_cards(),
+    }
+
+
+def matches_hardware(result: Mapping[str, Any]) -> bool:
+    """Whether a batch-size result was found on a machine like this one.
+
+    Memory may differ by a tenth (firmware and drivers take varying shares of it).
+    """
+    there, here = result.get("hardware"), hardware_fingerprint()
+    if not isinstance(there, Mapping):
+        return False
+    if any(there.get(name) != here[name] for name in ("system", "cpu", "cores", "gpu")):
+        return False
+    memory = there.get("memory_gb")
+    return isinstance(memory, int | float) and abs(memory - here["memory_gb"]) <= (
+        _MEMORY_TOLERANCE * here["memory_gb"]
+    )
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take: of the machine, or of its control group if that is less."""
+    free = int(psutil.virtual_memory().available)
+    for folder, limit, used in (
+        (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
+        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        # "max" stands there when nothing is limited; outside Linux there are no such files.
+        with contextlib.suppress(OSError, ValueError):
+            taken = int((folder / used).read_text()) - _reclaimable(folder / "memory.stat")
+            free = min(free, int((folder / limit).read_text()) - taken)
+    return max(0, free)
+
+
+def _reclaimable(statistics: Path) -> int:
+    """File cache that the system gives up when memory is asked for; it counts as used in a control group."""
+    for line in statistics.read_text().splitlines():
+        name, _, value = line.partition(" ")
+        if name == "inactive_file":
+            return int(value)
+    return 0
+
+
+def _nvidia_cards() -> list[str]:
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        names = [pynvml.nvmlDeviceGetName(handle) for handle in handles]
+        return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+    except Exception:  # no library, no driver, no permission: no card that could be used
+        return []

@@ -1,0 +1,52 @@
+"""The record of a search as a table: every trial, also the failed and the interrupted ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+from optuna.trial import FrozenTrial, TrialState
+
+from lib.config.hpo import FloatRange, IntRange, SearchSpace
+
+ARCHITECTURE_COLUMNS = ("d_model", "n_layers", "n_heads", "d_ff")
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+def trials_frame(trials: list[FrozenTrial], space: SearchSpace) -> pl.DataFrame:
+    """One row per trial.
+
+    Columns: number, state (complete, pruned, failed, interrupted), value, one per parameter, the
+    architecture (d_model, n_layers, n_heads, d_ff), param_count, seconds, epochs, duplicate_of, reason.
+    """
+    names = list(space.parameters)
+    rows = [_row(trial, names) for trial in trials if trial.state in FINISHED]
+    schema: dict[str, Any] = {"number": pl.Int64, "state": pl.String, "value": pl.Float64}
+    for name, values in space.parameters.items():
+        if isinstance(values, FloatRange):
+            schema[name] = pl.Float64
+        elif isinstance(values, IntRange):
+            schema[name] = pl.Int64
+        else:
+            kinds = {type(value) for value in values.values}
+            number = pl.Int64 if kinds == {int} else pl.Float64
+            schema[name] = number if kinds <= {int, float} else pl.String
+            if schema[name] == pl.String:
+                rows = [row | {name: None if row[name] is None else str(row[name])} for row in rows]
+    for name in (*ARCHITECTURE_COLUMNS, "param_count"):
+        schema.setdefault(name, pl.Int64)
+    schema |= {"seconds": pl.Float64, "epochs": pl.Int64, "duplicate_of": pl.Int64, "reason": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _row(trial: FrozenTrial, names: list[str]) -> dict[str, Any]:
+    facts = trial.user_attrs
+    state = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[trial.state.name]
+    architecture = facts.get("architecture") or {}
+    row = {"number": trial.number, "state": "interrupted" if "interrupted" in facts else state}
+    row["value"] = trial.value if trial.state != TrialState.PRUNED else None
+    row |= {name: architecture.get(name) for name in ARCHITECTURE_COLUMNS}
+    row |= {name: trial.params.get(name) for name in names}
+    row |= {name: facts.get(name) for name in ("param_count", "seconds", "duplicate_of", "reason")}
+    row["epochs"] = facts.get("epochs", len(trial.intermediate_values) or None)
+    return row

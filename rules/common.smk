@@ -1,0 +1,77 @@
+"""Validates the study before anything runs, names every path pattern once, and expands runs into targets."""
+
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from lib.config.versions import stage_versions
+from lib.errors import StudyError
+from lib.planning.plan import plan_study
+
+try:
+    PLAN = plan_study(config, Path(workflow.basedir) / "config")
+except StudyError as error:
+    raise WorkflowError(str(error)) from None
+
+VERSIONS = stage_versions()
+
+
+wildcard_constraints:
+    vintage=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    symbol=r"[A-Za-z0-9^.=_-]+",
+    dataset=r"[A-E][a-d](?:20|50|100|200|500|1000|2000)",
+    timescale=r"daily|2d|3d|5d|weekly|2wk|monthly|multires",
+    variant=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    task=r"direction|threshold_[1235]pct|regression",
+    horizon=r"[1-9][0-9]*",
+    model=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    budget=r"2M|20M|200M|none",
+    seed=r"[0-9]+",
+
+
+RUN = "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}"
+SEARCH = "results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}"
+BATCH_SIZE = "results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json"
+DATASET = "data/processed/{vintage}/{dataset}/{timescale}.parquet"
+SAMPLES = "data/processed/{vintage}/{dataset}/{timescale}.samples.json"
+
+RUNS = [RUN.format(**run.fields()) for run in PLAN.runs]
+EVALUATED = [run + "/metrics.json" for run in RUNS]
+
+
+def run_of(wildcards):
+    """The declared run that a path names."""
+    try:
+        return PLAN.run(dict(wildcards))
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def specification(wildcards):
+    """What decides the result of a run, as canonical JSON: a changed word re-trains, nothing else does."""
+    return PLAN.specification(run_of(wildcards)).to_json()
+
+
+def dataset_of(wildcards):
+    """Dataset file of a run, in the vintage that its variant uses."""
+    run = run_of(wildcards)
+    return DATASET.format(vintage=PLAN.vintage(run), dataset=run.dataset, timescale=run.timescale)
+
+
+def samples_of(wildcards):
+    """The checked sample counts and base rates that must exist before a run may train."""
+    run = run_of(wildcards)
+    return SAMPLES.format(vintage=PLAN.vintage(run), dataset=run.dataset, timescale=run.timescale)
+
+
+def batch_size_of(wildcards):
+    """The found batch size of a run's shape; nothing for models without a budget."""
+    run = run_of(wildcards)
+    return BATCH_SIZE.format(**run.fields()) if run.budget != "none" else []
+
+
+def best_of(wildcards):
+    """The search a run is trained with; nothing with `tuning: none`."""
+    run = run_of(wildcards)
+    budget = PLAN.search_budget(run)
+    return SEARCH.format(**(run.fields() | {"budget": budget})) + "/best.json" if budget else []

@@ -1,0 +1,86 @@
+"""From evaluated runs to the table of runs, the scaling fits and the report."""
+
+
+rule collect_runs:
+    input:
+        EVALUATED,
+    output:
+        parquet="results/runs.parquet",
+        csv="results/runs.csv",
+    log:
+        "results/logs/collect_runs.log",
+    benchmark:
+        "results/benchmarks/jobs/collect_runs.tsv"
+    params:
+        runs=PLAN.declared_runs(),
+        folders=RUNS,
+        version=VERSIONS["evaluation"],
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../workflow_scripts/collect_runs.py"
+
+
+rule fit_scaling:
+    input:
+        runs="results/runs.parquet",
+    output:
+        "results/scaling.json",
+    log:
+        "results/logs/fit_scaling.log",
+    benchmark:
+        "results/benchmarks/jobs/fit_scaling.tsv"
+    params:
+        experiments=PLAN.experiments_json(),
+        primary=PLAN.primary_symbol(PLAN.config.data.vintage),
+        evaluation=PLAN.config.evaluation.model_dump_json(),
+        version=VERSIONS["evaluation"],
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../workflow_scripts/fit_scaling.py"
+
+
+rule report:
+    input:
+        runs="results/runs.parquet",
+        scaling="results/scaling.json",
+        manifest="data/raw/manifest.json",
+        processed="data/processed/manifest.json",
+        findings=[
+            f"data/raw/{vintage}/quality/{symbol}.json"
+            for vintage in PLAN.vintages
+            for symbol in PLAN.symbols(vintage)
+        ],
+        samples=[
+            SAMPLES.format(vintage=vintage, dataset=dataset, timescale=timescale)
+            for vintage, dataset, timescale in PLAN.datasets
+        ],
+        datasets=[
+            DATASET.format(vintage=vintage, dataset=dataset, timescale=timescale)
+            for vintage, dataset, timescale in PLAN.datasets
+        ],
+        searches=[path + "/best.json" for path in PLAN.search_paths(SEARCH)],
+        csv_samples=[
+            f"data/samples/{vintage}/{symbol}.csv"
+            for vintage in PLAN.vintages
+            for symbol in PLAN.symbols(vintage)
+        ],
+    output:
+        html="results/report.html",
+        markdown="results/report.md",
+    log:
+        "results/logs/report.log",
+    benchmark:
+        "results/benchmarks/jobs/report.tsv"
+    params:
+        title=PLAN.config.title,
+        sources=[f"{vintage}={PLAN.data_config(vintage).source}" for vintage in PLAN.vintages],
+        splits=PLAN.config.data.splits.model_dump_json(),
+        note=PLAN.config.note,
+        searches=PLAN.search_paths(SEARCH),
+        version=VERSIONS["reporting"],
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../workflow_scripts/report.py"

@@ -1,0 +1,71 @@
+"""One run: train, predict, evaluate. Training ends with predictions; evaluation needs no model."""
+
+
+# Set up once, in one place: processes that start together on a fresh database break its migrations.
+rule tracking_store:
+    output:
+        "results/tracking/store.json",
+    log:
+        "results/logs/tracking_store.log",
+    benchmark:
+        "results/benchmarks/jobs/tracking_store.tsv"
+    params:
+        mlflow=PLAN.config.tracking.mlflow,
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../workflow_scripts/tracking_store.py"
+
+
+rule train:
+    input:
+        dataset=dataset_of,
+        samples=lambda wildcards: ancient(samples_of(wildcards)),
+        batch_size=lambda wildcards: ancient(batch_size_of(wildcards)),
+        best=best_of,
+        tracking=ancient("results/tracking/store.json"),
+    output:
+        model=directory(
+            "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/model"
+        ),
+        validation="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/predictions/val.parquet",
+        test="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/predictions/test.parquet",
+        history="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/history.parquet",
+        params="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/params.yaml",
+        provenance="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/provenance.json",
+    log:
+        "results/logs/train/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.log",
+    benchmark:
+        "results/benchmarks/jobs/train/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.tsv"
+    params:
+        specification=specification,
+        state="results/state/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}",
+        version=VERSIONS["training"],
+    resources:
+        gpu=lambda wildcards: 0 if wildcards.budget == "none" else 1,
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../workflow_scripts/train.py"
+
+
+rule evaluate:
+    input:
+        validation="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/predictions/val.parquet",
+        test="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/predictions/test.parquet",
+        params="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/params.yaml",
+        provenance="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/provenance.json",
+    output:
+        "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/metrics.json",
+    log:
+        "results/logs/evaluate/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.log",
+    benchmark:
+        "results/benchmarks/jobs/evaluate/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.tsv"
+    params:
+        evaluation=PLAN.config.evaluation.model_dump_json(),
+        primary=lambda wildcards: PLAN.primary_symbol(PLAN.vintage(run_of(wildcards))),
+        version=VERSIONS["evaluation"],
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../workflow_scripts/evaluate.py"

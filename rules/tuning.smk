@@ -1,0 +1,50 @@
+"""What is found before training: the batch size of a shape on this machine, and hyperparameters."""
+
+
+rule discover_batch_size:
+    output:
+        "results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json",
+    log:
+        "results/logs/discover_batch_size/{dataset}/{timescale}/{model}/{budget}.log",
+    benchmark:
+        "results/benchmarks/jobs/discover_batch_size/{dataset}/{timescale}/{model}/{budget}.tsv"
+    params:
+        shape=lambda wildcards: PLAN.shape(
+            wildcards.dataset, wildcards.timescale, wildcards.model, wildcards.budget
+        ),
+    resources:
+        gpu=1,
+    priority: 50
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../workflow_scripts/discover_batch_size.py"
+
+
+rule search_hyperparameters:
+    input:
+        dataset=lambda wildcards: DATASET.format(
+            vintage=PLAN.vintage_of_variant(wildcards.variant), **dict(wildcards)
+        ),
+        samples=lambda wildcards: ancient(
+            SAMPLES.format(vintage=PLAN.vintage_of_variant(wildcards.variant), **dict(wildcards))
+        ),
+        batch_size=ancient("results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json"),
+    output:
+        best="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/best.json",
+        trials="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/trials.parquet",
+    log:
+        "results/logs/search_hyperparameters/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}.log",
+    benchmark:
+        "results/benchmarks/jobs/search_hyperparameters/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}.tsv"
+    params:
+        search=lambda wildcards: PLAN.search(dict(wildcards)),
+        state="results/state/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}",
+        version=VERSIONS["training"],
+    resources:
+        gpu=1,
+    priority: 40
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../workflow_scripts/search_hyperparameters.py"

@@ -1,0 +1,163 @@
+"""metrics.json: right numbers with intervals, plain values, the same bytes every time, alarms in words."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lib.config.workflow import EvaluationConfig
+from lib.evaluation.evaluate import evaluate_run, reliability
+from lib.evaluation.plain import plain
+from lib.metrics.classification import classification_metrics
+
+CFG = EvaluationConfig(bootstrap_draws=200)
+RUN = {
+    "variant": "base", "dataset": "Aa20", "timescale": "daily", "task": "direction", "horizon": 5,
+    "model": "patchtst-mixed", "budget": "2M", "seed": 42,
+}  # fmt: skip
+PARAMS: dict[str, Any] = {"training_base_rate": 0.5, "splits": {"minimum_class_count": 20}}
+PROVENANCE = {"parameters": {"total": 2_000_000}, "started": "2020-01-01T00:00:00", "seconds": {"fit": 3.0}}
+
+
+def predictions(
+    n: int, seed: int = 0, symbol: str = "^GSPC", part: str = "test", skill: float = 0.1
+) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    target = (rng.random(n) < 0.5).astype(float)
+    probability = np.clip(0.5 + skill * (target - 0.5) + 0.1 * rng.normal(size=n), 0.01, 0.99)
+    return pl.DataFrame(
+        {
+            "date": [date(2015, 1, 1) + timedelta(days=i) for i in range(n)],
+            "symbol": [symbol] * n,
+            "horizon": [5] * n,
+            "target": target,
+            "prediction": (probability >= 0.5).astype(float),
+            "probability_0": 1 - probability,
+            "probability_1": probability,
+            "uncertainty": pl.Series([None] * n, dtype=pl.Float64),
+            "part": [part] * n,
+        }
+    )
+
+
+def validation() -> pl.DataFrame:
+    return pl.concat([predictions(140, 1, part="selection"), predictions(60, 2, part="calibration")])
+
+
+def test_each_split_is_measured_on_its_own_part() -> None:
+    frames = {"validation": predictions(140, 1), "calibration": predictions(60, 2), "test": predictions(200)}
+    result = evaluate_run(validation(), frames["test"], RUN, PARAMS, PROVENANCE, CFG)
+    assert result["run"] == RUN
+    assert result["parameters"] == {"total": 2_000_000}
+    for name, frame in frames.items():
+        expected = classification_metrics(frame["target"], frame["probability_1"], 0.5)
+        measured = result["splits"][name]
+        for measure, value in expected.items():
+            assert measured[measure] == pytest.approx(value), (name, measure)
+        assert measured["auc_low"] < measured["auc"] < measured["auc_high"]
+        assert measured["log_loss_low"] < measured["log_loss"] < measured["log_loss_high"]
+        assert measured["brier_low"] < measured["brier"] < measured["brier_high"]
+        assert measured["effective_n"] == frame.height / 5
+        assert measured["block_length"] >= 5
+    assert result["splits"]["test"]["first"] == "2015-01-01"
+
+
+def test_result_is_strict_json_without_clocks_and_the_same_every_time() -> None:
+    later = PROVENANCE | {
+        "started": "2030-01-01T00:00:00",
+        "seconds": {"fit": 99.0},
+        "fit": {"resumed": True},
+    }
+    texts = [
+        json.dumps(
+            evaluate_run(validation(), predictions(200), RUN, PARAMS, provenance, CFG), allow_nan=False
+        )
+        for provenance in (PROVENANCE, later)
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_dependence_between_days_lengthens_the_blocks_beyond_the_horizon() -> None:
+    changes = np.random.default_rng(0).random(200) < 0.05
+    slow = predictions(200).with_columns(pl.Series("target", np.cumsum(changes) % 2.0))
+    result = evaluate_run(validation(), slow, RUN, PARAMS, PROVENANCE, CFG)
+    assert result["splits"]["test"]["block_length"] > 10
+
+
+def test_json_values_are_plain_finite_and_free_of_noise_in_the_last_digits() -> None:
+    values = {
+        "a": float("nan"),
+        "b": np.float64(0.1) + 1e-14,
+        "c": [np.int64(3), np.bool_(True)],
+        "d": date(2020, 1, 2),
+    }
+    assert plain(values) == {"a": None, "b": 0.1, "c": [3, True], "d": "2020-01-02"}
+    with pytest.raises(TypeError, match="cannot be written as JSON"):
+        plain(object())
+
+
+def test_regression_gets_its_own_measures_and_intervals() -> None:
+    rng = np.random.default_rng(0)
+
+    def returns(frame: pl.DataFrame) -> pl.DataFrame:
+        target = rng.normal(0, 0.01, frame.height)
+        columns = [pl.Series("target", target), pl.Series("prediction", 0.3 * target)]
+        return frame.drop("probability_0", "probability_1").with_columns(columns)
+
+    run = RUN | {"task": "regression"}
+    result = evaluate_run(
+        returns(validation()), returns(predictions(200)), run, {"training_base_rate": None}, {}, CFG
+    )
+    test = result["splits"]["test"]
+    assert test["r2"] == pytest.approx(1 - 0.7**2, abs=0.01)
+    for name in ("mse", "mae", "r2"):
+        assert test[f"{name}_low"] <= test[name] <= test[f"{name}_high"]
+    assert result["reliability"] == {"calibration": [], "test": []}
+    assert result["parameters"] == {}
+
+
+def test_the_primary_symbol_decides_and_the_others_stand_beside_it() -> None:
+    both = pl.concat([predictions(100, 1), predictions(100, 2, symbol="^IXIC", skill=0.6)])
+    result = evaluate_run(validation(), both, RUN, PARAMS, PROVENANCE, CFG, primary="^GSPC")
+    assert result["splits"]["test"]["n"] == 100
+    assert result["by_symbol"]["^GSPC"]["test"]["auc"] == result["splits"]["test"]["auc"]
+    assert result["by_symbol"]["^IXIC"]["test"]["auc"] > result["splits"]["test"]["auc"]
+    pooled = evaluate_run(validation(), both, RUN, PARAMS, PROVENANCE, CFG)["splits"]["test"]
+    assert pooled["n"] == 200
+    assert pooled["effective_n"] == 100 / 5
+
+
+@pytest.mark.parametrize(
+    ("test", "alarm"),
+    [
+        (predictions(200).with_columns(target=pl.lit(0.0)), "test: one class only"),
+        (predictions(200).with_columns(target=(pl.int_range(pl.len()) < 7).cast(float)), "only 7 samples"),
+        (predictions(200).with_columns(probability_1=pl.lit(0.31)), "collapsed to the range 0.31 to 0.31"),
+        (predictions(200).with_columns(probability_1=pl.lit(0.31)), "recall is 0"),
+        (predictions(200).with_columns(probability_1=pl.lit(float("nan"))), "200 of 200 predictions are not"),
+        (predictions(7), "too few dates for intervals"),
+        (predictions(200).clear(), "test: no samples"),
+    ],
+)
+def test_what_a_reader_must_know_is_said_in_words(test: pl.DataFrame, alarm: str) -> None:
+    result = evaluate_run(validation(), test, RUN, PARAMS, PROVENANCE, CFG)
+    assert any(alarm in warning for warning in result["warnings"]), result["warnings"]
+    json.dumps(result, allow_nan=False)
+
+
+def test_reliability_bins_hold_equal_counts_and_every_sample_once() -> None:
+    rng = np.random.default_rng(0)
+    probability = rng.random(1000)
+    points = reliability((rng.random(1000) < probability).astype(float), probability)
+    assert [point["count"] for point in points] == [100] * 10
+    assert all(abs(point["observed"] - point["mean_probability"]) < 0.15 for point in points)
+
+
+def test_a_collapsed_model_has_one_reliability_bin() -> None:
+    points = reliability(np.array([0.0, 1.0, 1.0, 0.0]), np.full(4, 0.5))
+    assert [(point["count"], point["observed"]) for point in points] == [(4, 0.5)]

@@ -1,0 +1,341 @@
+"""scaling.json of whole studies in worlds whose answer is known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from itertools import product
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lib.config.base import BUDGET_PARAMETERS
+from lib.config.experiment import Experiment
+from lib.config.workflow import EvaluationConfig
+from lib.evaluation.collect import RUNS_SCHEMA
+from lib.evaluation.summary import scaling_summary
+
+CFG = EvaluationConfig(bootstrap_draws=300)
+DAYS = 500
+BUDGETS = ("2M", "20M", "200M")
+Noise = Callable[[str, int], float]
+"""Standard deviation of a run's error around the true log-odds, by budget and seed."""
+
+
+def experiment(**changes: Any) -> Experiment:
+    fields: dict[str, Any] = {
+        "question": "Do more parameters help?", "datasets": ["Aa20"], "timescales": ["daily"],
+        "tasks": ["direction"], "horizons": [1], "models": ["patchtst", "logistic"], "budgets": list(BUDGETS),
+        "seeds": [1, 2, 3],
+    }  # fmt: skip
+    return Experiment(**fields | changes)
+
+
+NULL = experiment(role="null_control", variant="null", labels="shuffled", models=["patchtst"], budgets=["2M"])
+PLANTED = experiment(
+    role="positive_control", variant="planted", models=["patchtst"], budgets=["2M"],
+    data={"source": "synthetic", "vintage": "planted"},
+)  # fmt: skip
+
+
+class World:
+    """Runs whose predictions are the true log-odds plus noise that depends on the budget."""
+
+    def __init__(self, noise: Noise, days: int = DAYS) -> None:
+        self.noise, self.days = noise, days
+        self.control_noise: Noise = lambda budget, seed: 0.3
+        rng = np.random.default_rng(7)
+        self.odds = rng.normal(0, 1.0, days)
+        self.target = (rng.random(days) < 1 / (1 + np.exp(-self.odds))).astype(float)
+        self.shuffled = rng.permutation(self.target)
+        self.frames: dict[str, pl.DataFrame] = {}
+
+    def add(self, name: str, exp: Experiment) -> Iterator[dict[str, Any]]:
+        for task, model, seed in product(exp.tasks, exp.models, exp.seeds):
+            for budget in exp.budgets if model.startswith("patchtst") else ["none"]:
+                path = f"{exp.variant}/{task}/{model}/{budget}/{seed}"
+                self.frames[path] = self.predictions(exp, task, budget, seed)
+                row = dict.fromkeys(RUNS_SCHEMA) | {
+                    "experiment": name, "role": exp.role, "question": exp.question, "variant": exp.variant,
+                    "dataset": "Aa20", "timescale": "daily", "task": task, "horizon": 1, "model": model,
+                    "family": "transformer" if model.startswith("patchtst") else "linear", "budget": budget,
+                    "seed": seed,
+                    "status": "done", "path": path, "param_count": BUDGET_PARAMETERS.get(budget, 20),
+                    "selection_log_loss": 0.6 if budget == "none" else 0.65, "selection_mse": 1e-4,
+                    "test_base_rate_log_loss": 0.69,
+                }  # fmt: skip
+                yield row
+
+    def predictions(self, exp: Experiment, task: str, budget: str, seed: int) -> pl.DataFrame:
+        rng = np.random.default_rng([seed, len(budget), len(exp.variant)])
+        noise = (self.noise if exp.role == "question" else self.control_noise)(budget, seed)
+        odds = self.odds + noise * rng.normal(size=self.days)
+        columns: dict[str, Any] = {
+            "date": [date(2015, 1, 1) + timedelta(days=i) for i in range(self.days)],
+            "symbol": "^GSPC",
+            "horizon": 1,
+            "part": "test",
+        }
+        if task == "regression":
+            columns |= {"target": 0.01 * self.odds + 0.005 * (self.target - 0.5), "prediction": 0.01 * odds}
+        else:
+            p = 1 / (1 + np.exp(-odds))
+            target = self.shuffled if exp.labels == "shuffled" else self.target
+            if exp.labels == "shuffled":
+                p = 0.5 + 0.2 * (p - 0.5)
+            columns |= {
+                "target": target,
+                "prediction": (p > 0.5) * 1.0,
+                "probability_0": 1 - p,
+                "probability_1": p,
+            }
+        return pl.DataFrame(columns)
+
+    def summary(
+        self, experiments: dict[str, Experiment], spoil: Callable[[dict[str, Any]], None] = lambda row: None,
+        planted_auc: float | None = 0.75,
+    ) -> dict[str, Any]:  # fmt: skip
+        rows = [row for name, exp in experiments.items() for row in self.add(name, exp)]
+        for row in rows:
+            spoil(row)
+        runs = pl.DataFrame(rows, schema=RUNS_SCHEMA)
+        result = scaling_summary(
+            experiments, runs, lambda path, split: self.frames[path], CFG, lambda *words: planted_auc
+        )
+        json.dumps(result, allow_nan=False)
+        return result
+
+
+def scaling(budget: str, seed: int) -> float:
+    return {"2M": 1.2, "20M": 0.7, "200M": 0.3}.get(budget, 0.5)
+
+
+def flat(budget: str, seed: int) -> float:
+    return 0.05
+
+
+STUDY = {"phase1": experiment(), "null": NULL, "planted": PLANTED}
+
+
+@pytest.fixture(scope="module")
+def scales() -> dict[str, Any]:
+    return World(scaling).summary(STUDY)
+
+
+def test_a_world_in_which_size_helps_scales(scales: dict[str, Any]) -> None:
+    (question,) = scales["questions"]
+    (cell,) = question["cells"]
+    assert question["verdict"] == cell["verdict"] == "scales"
+    assert question["reason"] == cell["reason"]
+    assert cell["slope"]["high_holm"] < 0
+    assert cell["slope"]["degrees_of_freedom"] == 1
+    assert cell["gain"]["estimate"] > 0.005
+    assert [point["budget"] for point in cell["points"]] == list(BUDGETS)
+    assert [point["seeds"] for point in cell["points"]] == [3, 3, 3]
+    for point in cell["points"]:
+        assert point["low"] < point["value"] < point["high"]
+        assert point["auc_low"] < point["auc"] < point["auc_high"]
+    assert scales["warnings"] == []
+
+
+def test_the_contract_of_the_file(scales: dict[str, Any]) -> None:
+    assert set(scales) == {"confidence", "questions", "controls", "baselines", "test_looks", "warnings"}
+    (cell,) = scales["questions"][0]["cells"]
+    assert {"variant", "dataset", "timescale", "task", "horizon", "model", "metric", "points", "slope",
+            "gain", "detectable_gain", "forms", "verdict", "reason"} <= set(cell)  # fmt: skip
+    assert {"estimate", "low", "high", "low_holm", "high_holm", "unit"} <= set(cell["slope"])
+    assert {"experiment", "role", "model", "budget", "auc", "low", "high", "level", "planted_auc",
+            "required_auc", "passed", "reason"} <= set(scales["controls"][0])  # fmt: skip
+
+
+def test_the_same_study_gives_the_same_bytes(scales: dict[str, Any]) -> None:
+    assert json.dumps(World(scaling).summary(STUDY)) == json.dumps(scales)
+
+
+def test_controls_pass_where_they_should(scales: dict[str, Any]) -> None:
+    assert [(c["experiment"], c["passed"]) for c in scales["controls"]] == [("null", True), ("planted", True)]
+    assert scales["controls"][1]["required_auc"] == pytest.approx(0.675)
+
+
+def test_all_models_stand_in_one_table_against_the_best_on_validation(scales: dict[str, Any]) -> None:
+    (table,) = scales["baselines"]
+    assert table["reference"] == "logistic"
+    rows = {(row["model"], row["budget"]): row for row in table["rows"]}
+    assert len(rows) == 4
+    assert rows["logistic", "none"]["difference"] is None
+    assert rows["patchtst", "2M"]["difference_low"] > 0
+    gap = rows["patchtst", "2M"]["log_loss"] - rows["logistic", "none"]["log_loss"]
+    assert rows["patchtst", "2M"]["difference"] == pytest.approx(gap)
+
+
+def test_looks_at_test_are_counted_by_content(scales: dict[str, Any]) -> None:
+    assert scales["test_looks"] == 9 + 3 + 3 + 3
+    same = World(lambda budget, seed: 0.0).summary({"phase1": experiment()})
+    assert same["test_looks"] == 1
+
+
+def test_a_world_in_which_size_does_nothing_is_flat() -> None:
+    summary = World(flat).summary(STUDY)
+    assert summary["questions"][0]["verdict"] == "flat"
+
+
+def test_flat_worlds_with_seed_noise_are_not_called_scaling() -> None:
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        noise = {(b, s): rng.uniform(0.3, 0.9) for b in BUDGETS for s in (1, 2, 3)}
+        summary = World(lambda b, s, noise=noise: noise.get((b, s), 0.5)).summary(STUDY)  # type: ignore[misc]
+        assert summary["questions"][0]["verdict"] != "scales"
+
+
+@pytest.mark.parametrize("noise", [scaling, flat])
+def test_a_single_seed_decides_nothing(noise: Noise) -> None:
+    summary = World(noise).summary(STUDY | {"phase1": experiment(seeds=[1])})
+    assert summary["questions"][0]["verdict"] == "undecidable"
+    assert "one seed" in summary["questions"][0]["reason"]
+
+
+def test_a_planted_signal_that_was_missed_forbids_an_answer() -> None:
+    summary = World(scaling).summary(STUDY, planted_auc=0.99)
+    assert [c["passed"] for c in summary["controls"]] == [True, False]
+    assert summary["questions"][0]["verdict"] == "undecidable"
+    assert "planted" in summary["questions"][0]["reason"]
+
+
+def test_a_leak_in_the_null_control_forbids_an_answer() -> None:
+    world = World(scaling)
+    world.shuffled = world.target
+    summary = world.summary(STUDY)
+    assert not summary["controls"][0]["passed"]
+    assert summary["questions"][0]["verdict"] == "undecidable"
+    assert "information leaks" in summary["questions"][0]["reason"]
+    world.control_noise = lambda budget, seed: 0.3 if seed == 1 else 1.5  # unlike seeds excuse no leak
+    two_seeds = world.summary(STUDY | {"null": NULL.model_copy(update={"seeds": [1, 2]})})
+    assert not two_seeds["controls"][0]["passed"]
+
+
+def test_a_null_control_in_which_size_helps_has_failed() -> None:
+    world = World(scaling)
+    # Larger models are merely less sure of themselves, which lowers the loss where nothing can be learned.
+    original = world.predictions
+
+    def shrinking(exp: Experiment, task: str, budget: str, seed: int) -> pl.DataFrame:
+        share = {"2M": 4.5, "20M": 1.0, "200M": 0.0}.get(budget, 1.0) if exp.labels == "shuffled" else 1.0
+        return original(exp, task, budget, seed).with_columns(
+            probability_1=0.5 + share * (pl.col("probability_1") - 0.5)
+        )
+
+    world.predictions = shrinking  # type: ignore[method-assign]
+    null = NULL.model_copy(update={"budgets": list(BUDGETS)})
+    summary = world.summary({"phase1": experiment(), "null": null})
+    assert [c["passed"] for c in summary["controls"]] == [True, True, False]
+    assert "with size" in summary["controls"][2]["reason"]
+
+
+def test_a_control_that_was_not_run_forbids_an_answer() -> None:
+    def spoil(row: dict[str, Any]) -> None:
+        row["status"] = "missing" if row["role"] == "null_control" else "done"
+
+    summary = World(scaling).summary(STUDY, spoil)
+    assert summary["controls"][0]["reason"] == "The control has not been run."
+    assert summary["questions"][0]["verdict"] == "undecidable"
+    assert any(warning.startswith("null: 3 of 3 runs are missing") for warning in summary["warnings"])
+
+
+def test_a_missing_size_forbids_an_answer_and_is_listed() -> None:
+    def spoil(row: dict[str, Any]) -> None:
+        row["status"] = "missing" if row["budget"] == "200M" else "done"
+
+    summary = World(scaling).summary(STUDY, spoil)
+    assert "No usable run at 200M" in summary["questions"][0]["reason"]
+    assert [point["budget"] for point in summary["questions"][0]["cells"][0]["points"]] == ["2M", "20M"]
+    assert any("phase1: 3 of 12 runs are missing" in warning for warning in summary["warnings"])
+
+
+def test_a_study_without_any_result_still_says_so() -> None:
+    def spoil(row: dict[str, Any]) -> None:
+        row["status"] = "missing"
+
+    summary = World(scaling).summary(STUDY, spoil)
+    assert summary["test_looks"] == 0
+    assert summary["baselines"] == []
+    assert summary["questions"][0]["verdict"] == "undecidable"
+    assert summary["questions"][0]["cells"][0]["slope"]["estimate"] is None
+
+
+@pytest.mark.parametrize(
+    ("damage", "warning"),
+    [
+        (
+            lambda f: f.with_columns(probability_1=pl.lit(float("nan"))),
+            "500 of 500 test predictions are not finite",
+        ),
+        (lambda f: pl.concat([f, f[:1]]), "occur twice"),
+        (lambda f: f.clear(), "no test predictions"),
+        (lambda f: f.drop("target"), "cannot be read"),
+        (lambda f: f[10:], "compared on the 490 shared ones"),
+        (lambda f: f.with_columns(target=1 - pl.col("target")), "disagree about the test targets"),
+    ],
+    ids=["NaN", "twice", "empty", "no target", "fewer dates", "other targets"],
+)
+def test_a_damaged_run_is_named_and_never_crashes_the_summary(
+    damage: Callable[[pl.DataFrame], pl.DataFrame], warning: str
+) -> None:
+    world = World(scaling)
+
+    def spoil(row: dict[str, Any]) -> None:
+        if row["path"] == "base/direction/patchtst/20M/2":
+            world.frames[row["path"]] = damage(world.frames[row["path"]])
+
+    summary = world.summary(STUDY, spoil)
+    assert any(warning in text for text in summary["warnings"]), summary["warnings"]
+
+
+def test_a_test_set_of_one_class_has_losses_but_no_auc() -> None:
+    world = World(scaling)
+    world.target[:] = 1.0
+    summary = world.summary({"phase1": experiment()})
+    (cell,) = summary["questions"][0]["cells"]
+    assert all(point["auc"] is None and point["value"] is not None for point in cell["points"])
+
+
+def test_regression_is_judged_on_squared_error_with_the_margin_in_its_unit() -> None:
+    summary = World(scaling).summary({"phase1": experiment(tasks=["regression"])})
+    (cell,) = summary["questions"][0]["cells"]
+    zero = cell["points"][0]["base_rate_log_loss"]
+    assert cell["metric"] == "mse"
+    assert cell["margin"] == pytest.approx(zero * (1 - np.exp(-0.01)))
+    assert cell["verdict"] == "scales"
+    assert cell["points"][0]["auc"] is None
+    assert "mse_low" in summary["baselines"][0]["rows"][0]
+
+
+def test_more_cells_make_each_interval_wider() -> None:
+    one = World(scaling).summary({"phase1": experiment()})["questions"][0]["cells"][0]
+    tasks = ["direction", "threshold_1pct", "threshold_2pct"]
+    many = World(flat).summary({"phase1": experiment(tasks=tasks)})["questions"][0]["cells"]
+    assert one["slope"]["low_holm"] == one["slope"]["low"]
+    assert len(many) == 3
+    assert all(cell["slope"]["low_holm"] < cell["slope"]["low"] for cell in many[:1])
+
+
+def test_a_study_without_controls_is_told_so() -> None:
+    assert any("No controls" in text for text in World(flat).summary({"phase1": experiment()})["warnings"])
+
+
+def test_an_experiment_that_compares_no_sizes_asks_no_question_of_scaling() -> None:
+    summary = World(flat).summary({"readout": experiment(budgets=["2M"])})
+    assert summary["questions"] == []
+    assert len(summary["baselines"][0]["rows"]) == 2
+
+
+def test_runs_of_an_experiment_are_found_though_another_declared_them_first() -> None:
+    world = World(scaling)
+    rows = list(world.add("phase1", experiment()))
+    runs = pl.DataFrame(rows, schema=RUNS_SCHEMA)
+    both = {"phase1": experiment(), "again": experiment(seeds=[1, 2])}
+    summary = scaling_summary(both, runs, lambda path, split: world.frames[path], CFG)
+    assert [q["verdict"] for q in summary["questions"]] == ["scales", "scales"]
+    assert summary["questions"][1]["cells"][0]["points"][0]["seeds"] == 2

@@ -1,0 +1,130 @@
+"""Verdicts and controls at their edges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lib.evaluation.comparisons import Estimate, SeedNoise
+from lib.evaluation.controls import null_control, positive_control
+from lib.evaluation.verdicts import Evidence, Verdict, cell_verdict, question_verdict
+
+SEEDS = (SeedNoise(1e-12, 4),)
+
+
+def measured(value: float, error: float) -> Estimate:
+    return Estimate(value, error, 1000.0, SEEDS)
+
+
+def evidence(gain: float, error: float, margin: float = 0.005, **changes: object) -> Evidence:
+    base = Evidence(
+        metric_name="log loss",
+        smallest="2M",
+        largest="200M",
+        margin=margin,
+        slope=measured(-gain / 2, error / 2),
+        gain=measured(gain, error),
+        detectable_gain=2.8 * error,
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_a_clear_gain_beyond_the_margin_scales() -> None:
+    verdict, reason = cell_verdict(evidence(0.02, 0.002))
+    assert verdict == "scales"
+    assert "0.0200" in reason
+    assert "margin of 0.0050" in reason
+
+
+def test_a_gain_of_exactly_the_margin_is_enough() -> None:
+    assert cell_verdict(evidence(0.005, 0.0005))[0] == "scales"
+
+
+def test_a_clear_gain_below_the_margin_is_not_scaling() -> None:
+    assert cell_verdict(evidence(0.004, 0.0002))[0] == "flat"
+    verdict, reason = cell_verdict(evidence(0.004, 0.001))
+    assert verdict == "undecidable"
+    assert "less than the margin" in reason
+
+
+def test_no_gain_known_precisely_is_flat() -> None:
+    assert cell_verdict(evidence(0.0, 0.002))[0] == "flat"
+
+
+def test_no_gain_known_vaguely_is_undecidable_and_says_what_could_have_been_shown() -> None:
+    verdict, reason = cell_verdict(evidence(0.0, 0.02))
+    assert verdict == "undecidable"
+    assert "0.0560" in reason
+
+
+def test_larger_and_worse_never_scales() -> None:
+    verdict, reason = cell_verdict(evidence(-0.05, 0.001))
+    assert verdict == "undecidable"
+    assert "worse" in reason
+
+
+@pytest.mark.parametrize("gain", [0.5, 0.0], ids=["a large gain", "no gain"])
+def test_one_seed_allows_neither_scales_nor_flat(gain: float) -> None:
+    verdict, reason = cell_verdict(evidence(gain, 0.0001, single_seed_budgets=["200M"]))
+    assert verdict == "undecidable"
+    assert "one seed at 200M" in reason
+
+
+def test_failed_controls_and_missing_sizes_forbid_an_answer() -> None:
+    verdict, reason = cell_verdict(evidence(0.5, 0.0001, failed_controls=["null, x 2M: AUC 0.700"]))
+    assert (verdict, "AUC 0.700" in reason) == ("undecidable", True)
+    verdict, reason = cell_verdict(evidence(0.5, 0.0001, absent_budgets=["200M"]))
+    assert (verdict, "No usable run at 200M" in reason) == ("undecidable", True)
+
+
+def test_a_stricter_level_can_take_a_finding_back() -> None:
+    assert cell_verdict(evidence(0.01, 0.004))[0] == "scales"
+    assert cell_verdict(evidence(0.01, 0.004, confidence=0.999))[0] == "undecidable"
+
+
+def test_a_question_is_answered_only_if_its_cells_agree() -> None:
+    scales: tuple[Verdict, str] = ("scales", "S.")
+    flat: tuple[Verdict, str] = ("flat", "F.")
+    unclear: tuple[Verdict, str] = ("undecidable", "U.")
+    assert question_verdict([scales]) == scales
+    assert question_verdict([scales, scales])[0] == "scales"
+    assert question_verdict([flat, flat])[0] == "flat"
+    verdict, reason = question_verdict([scales, flat, unclear])
+    assert verdict == "undecidable"
+    assert "1 scale, 1 flat, 1 undecidable" in reason
+    assert question_verdict([])[0] == "undecidable"
+
+
+NORMAL_999 = 3.2905267
+
+
+@pytest.mark.parametrize(("distance", "passed"), [(0.99, True), (1.01, False), (-0.99, True), (-1.01, False)])
+def test_null_control_fails_where_its_interval_just_excludes_one_half(distance: float, passed: bool) -> None:
+    error = 0.01
+    auc = Estimate(0.5 + distance * NORMAL_999 * error, error, 1e9)
+    assert null_control(auc).passed is passed
+
+
+def test_null_control_of_a_constant_model_passes() -> None:
+    assert null_control(Estimate(0.5, 0.0, 10.0)).passed
+
+
+def test_null_control_fails_if_size_alone_seems_to_help() -> None:
+    result = null_control(Estimate(0.5, 0.01, 100.0), false_gain=(0.03, 0.01))
+    assert not result.passed
+    assert "size" in result.reason
+
+
+@pytest.mark.parametrize(("auc", "passed"), [(0.64, True), (0.6399, False), (0.75, True)])
+def test_positive_control_needs_seven_tenths_of_the_planted_signal(auc: float, passed: bool) -> None:
+    result = positive_control(Estimate(auc, 0.01, 100.0), planted_auc=0.70)
+    assert result.passed is passed
+    assert result.required_auc == pytest.approx(0.64)
+
+
+def test_a_control_that_could_not_be_measured_has_not_passed() -> None:
+    assert not null_control(None).passed
+    assert not null_control(Estimate(0.5, None, 1.0)).passed
+    assert not positive_control(None, 0.7).passed
+    assert not positive_control(Estimate(0.7, 0.01, 100.0), None).passed

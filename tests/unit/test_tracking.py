@@ -1,0 +1,163 @@
+"""Trackers with a real MLflow store and a real offline W&B run; none of them may disturb training."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from lib.config.training import TrackingConfig
+from lib.training import progress
+from lib.training.tracker_backends import Record, flatten
+from lib.training.tracking import NullTracker, Tracker, init_store, open_tracker
+
+PARAMS = {"recipe": {"learning_rate": 1e-4, "betas": [0.9, 0.999]}, "model": "naive:base_rate"}
+
+
+@pytest.fixture(autouse=True)
+def _fresh_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_said", set())
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    init_store(folder)
+    return folder
+
+
+def rows(store: Path, query: str) -> list[tuple]:
+    with sqlite3.connect(store / "mlflow.db") as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_mlflow_gets_parameters_metrics_files_and_the_outcome(store: Path) -> None:
+    note = store / "note.txt"
+    note.write_text("hello", encoding="utf-8")
+    tracker = open_tracker(TrackingConfig(mlflow=True), store, "base/Aa20", PARAMS, {"seed": "42"})
+    for step in range(5):
+        tracker.log({"loss": 1.0 / (step + 1), "temperature": None}, step)
+    tracker.artifact(note)
+    tracker.finish()
+    [(run, name, status)] = rows(store, "select run_uuid, name, status from runs where name = 'base/Aa20'")
+    assert (name, status) == ("base/Aa20", "FINISHED")
+    assert ("recipe.learning_rate", "0.0001") in rows(
+        store, f"select key, value from params where run_uuid = '{run}'"
+    )
+    written = rows(store, f"select key, step, value from metrics where run_uuid = '{run}' order by step")
+    assert written == [("loss", step, pytest.approx(1.0 / (step + 1))) for step in range(5)]
+    assert ("seed", "42") in rows(store, f"select key, value from tags where run_uuid = '{run}'")
+    assert (store / "artifacts" / run / "artifacts" / "note.txt").read_text() == "hello"
+
+
+def test_a_resumed_run_continues_its_mlflow_run_and_a_finished_one_is_left_alone(store: Path) -> None:
+    config, tags = TrackingConfig(mlflow=True), {"fingerprint": "abc"}
+    for status in ("stopped", "finished", "finished"):
+        with_step = open_tracker(config, store, "resumed", PARAMS, tags)
+        with_step.log({"loss": 1.0}, 1)
+        with_step.finish(status)
+    found = rows(store, "select status from runs where name = 'resumed'")
+    assert found == [("FINISHED",), ("FINISHED",)]  # the first two openings share one run
+
+
+def test_an_exception_in_training_marks_the_run_failed(store: Path) -> None:
+    def train() -> None:
+        with open_tracker(TrackingConfig(mlflow=True), store, "broken", {}, {}):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        train()
+    assert rows(store, "select status from runs where name = 'broken'") == [("FAILED",)]
+
+
+def test_wandb_writes_an_offline_run(tmp_path: Path) -> None:
+    with open_tracker(TrackingConfig(wandb="offline"), tmp_path, "base/Aa20", PARAMS, {}) as tracker:
+        tracker.log({"marked_loss": 0.5}, 1)
+    [written] = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
+    content = written.read_bytes()
+    assert b"marked_loss" in content
+    assert b"learning_rate" in content
+
+
+def test_opening_a_tracker_returns_at_once(tmp_path: Path) -> None:
+    begin = time.perf_counter()
+    tracker = open_tracker(
+        TrackingConfig(mlflow=True, mlflow_uri="http://127.0.0.1:9"), tmp_path, "r", {}, {}
+    )
+    tracker.log({"loss": 1.0}, 1)
+    assert time.perf_counter() - begin < 0.2
+    assert tracker._thread is not None
+    assert tracker._thread.daemon  # a server that does not answer cannot keep the process alive
+
+
+def test_a_tracker_that_cannot_be_opened_says_so_once_and_training_goes_on(tmp_path: Path, capsys) -> None:
+    config = TrackingConfig(mlflow=True, mlflow_uri="nosuchscheme://store")
+    for _ in range(2):
+        with open_tracker(config, tmp_path, "r", {}, {}) as tracker:
+            tracker.log({"loss": 1.0}, 1)
+    assert capsys.readouterr().err.count("tracking with MLflow failed") == 1
+
+
+class Memory:
+    """A backend that keeps what it gets, and can be told to break or to wait."""
+
+    name = "memory"
+
+    def __init__(self, broken: bool = False, gate: threading.Event | None = None) -> None:
+        self.records: list[Record] = []
+        self.status: str | None = None
+        self.broken, self.gate = broken, gate
+
+    def open(self) -> None:
+        if self.gate is not None:
+            self.gate.wait()
+
+    def log(self, records: Sequence[Record]) -> None:
+        if self.broken:
+            raise OSError("disk full")
+        self.records.extend(records)
+
+    def artifact(self, path: Path) -> None:
+        raise FileNotFoundError(path)
+
+    def finish(self, status: str) -> None:
+        self.status = status
+
+
+def test_one_broken_tracker_does_not_take_the_other_with_it(capsys) -> None:
+    broken, sound = Memory(broken=True), Memory()
+    with Tracker([broken, sound]) as tracker:
+        for step in range(10):
+            tracker.log({"loss": float(step)}, step)
+    assert [record.step for record in sound.records] == list(range(10))
+    assert (broken.status, sound.status) == (None, "finished")
+    assert capsys.readouterr().err.count("disk full") == 1
+
+
+def test_a_tracker_that_hangs_never_blocks_training(monkeypatch, capsys) -> None:
+    monkeypatch.setattr("lib.training.tracking._QUEUE_LENGTH", 10)
+    monkeypatch.setattr("lib.training.tracking._FINISH_SECONDS", 0.1)
+    gate = threading.Event()
+    tracker = Tracker([Memory(gate=gate)])
+    begin = time.perf_counter()
+    for step in range(1000):
+        tracker.log({"loss": 1.0}, step)
+    tracker.finish()
+    assert time.perf_counter() - begin < 2.0
+    said = capsys.readouterr().err
+    assert said.count("cannot keep up") == 1
+    assert "did not end in time" in said
+    gate.set()
+
+
+def test_the_null_tracker_starts_nothing() -> None:
+    before = threading.active_count()
+    with NullTracker() as tracker:
+        tracker.log({"loss": 1.0}, 1)
+    assert threading.active_count() == before
+
+
+def test_nested_parameters_get_dotted_names() -> None:
+    assert flatten({"a": {"b": {"c": 1}}, "d": [1, 2], "e": {}}) == {"a.b.c": 1, "d": [1, 2], "e": {}}

@@ -1,0 +1,187 @@
+"""An interrupted training continues exactly, whatever interrupted it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from training_samples import TinyNetwork, context, in_child, make_samples, recipe, wait_until, weights_hash
+
+from lib.errors import IntegrityError, TrainingStopped
+from lib.training.checkpoint import CheckpointStore
+from lib.training.engine import train
+
+TRAIN, SELECTION = make_samples(), make_samples(40, 1)
+
+
+def fit(folder: Path, network: TinyNetwork | None = None, **changes):
+    network = network or TinyNetwork()
+    chosen = recipe(**changes.pop("recipe", {}))
+    return network, train(network, TRAIN, SELECTION, "bce", chosen, context(folder, **changes))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    network, result = fit(tmp_path_factory.mktemp("whole"))
+    return weights_hash(network), rows(result)
+
+
+def rows(result):
+    keys = ("epoch", "step", "train_loss", "validation_loss", "learning_rate")
+    return [{key: row[key] for key in keys} for row in result.history]
+
+
+class StopAt:
+    """A guard that finds the machine too hot after some step, once."""
+
+    last = maximum = None
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def check(self, step: int) -> None:
+        if step == self.step:
+            raise TrainingStopped("too hot")
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 8, 11])
+def test_a_thermal_stop_after_any_step_resumes_to_the_same_bytes(tmp_path, uninterrupted, step):
+    with pytest.raises(TrainingStopped, match="too hot"):
+        fit(tmp_path, thermal=StopAt(step))
+    network, result = fit(tmp_path)
+    assert result.resumed
+    assert (weights_hash(network), rows(result)) == uninterrupted
+
+
+# 40 windows an epoch in batches of 16: 3 steps of 4, 4 and 2 micro-batches, then 3 passes of validation.
+@pytest.mark.parametrize("forward_pass", [2, 6, 10, 12, 13, 20, 32])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_any_forward_pass_resumes_to_the_same_bytes(
+    tmp_path, uninterrupted, forward_pass, number
+):
+    network = TinyNetwork()
+    passes = iter(range(1, 1000))
+
+    def send(_):
+        if next(passes) == forward_pass:
+            os.kill(os.getpid(), number)
+
+    network.fault = send
+    with pytest.raises(TrainingStopped, match=f"stopped by {number.name} after step"):
+        fit(tmp_path, network)
+    network, result = fit(tmp_path)
+    assert (weights_hash(network), rows(result)) == uninterrupted
+
+
+def test_stopping_again_and_again_changes_nothing(tmp_path, uninterrupted):
+    for step in (3, 4, 5, 6, 11):
+        with pytest.raises(TrainingStopped):
+            fit(tmp_path, thermal=StopAt(step))
+    network, result = fit(tmp_path)
+    assert (weights_hash(network), rows(result)) == uninterrupted
+
+
+def test_handlers_of_the_caller_are_back_after_training(tmp_path):
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    fit(tmp_path)
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def slowly(folder: Path) -> None:
+    network = TinyNetwork()
+    network.fault = lambda _: time.sleep(0.005)
+    try:
+        fit(folder, network)
+    except TrainingStopped as stop:
+        (folder / "reason.txt").write_text(str(stop))
+
+
+def test_a_process_killed_and_then_terminated_continues_to_the_same_bytes(tmp_path, uninterrupted):
+    checkpoints = CheckpointStore(tmp_path / "state", 3)
+    killed = in_child(lambda: slowly(tmp_path))
+    wait_until(lambda: len(checkpoints.checkpoints()) == 1)
+    time.sleep(0.03)
+    killed.kill()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+
+    terminated = in_child(lambda: slowly(tmp_path))
+    wait_until(lambda: "s00000006" in checkpoints.checkpoints()[-1].name)
+    time.sleep(0.03)
+    terminated.terminate()
+    terminated.join()
+    assert "stopped by SIGTERM" in (tmp_path / "reason.txt").read_text()
+
+    network, result = fit(tmp_path)
+    assert result.resumed
+    assert (weights_hash(network), rows(result)) == uninterrupted
+
+
+def test_a_finished_training_is_not_repeated(tmp_path):
+    first, result = fit(tmp_path)
+    again = TinyNetwork(seed=99)
+    again.fault = lambda _: pytest.fail("trained again")
+    _, same = fit(tmp_path, again)
+    assert weights_hash(again) == weights_hash(first)
+    assert (same.best_epoch, same.best_loss, same.history) == (
+        result.best_epoch,
+        result.best_loss,
+        result.history,
+    )
+
+
+def test_the_machines_choices_of_the_first_start_are_kept(tmp_path, uninterrupted):
+    with pytest.raises(TrainingStopped):
+        fit(tmp_path, thermal=StopAt(4))
+    network, result = fit(tmp_path, micro_batch=16, precision="bf16")
+    assert (result.micro_batch, result.precision) == (4, "fp32")
+    assert weights_hash(network) == uninterrupted[0]
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_still_ends_in_the_same_bytes(
+    tmp_path, uninterrupted, capsys
+):
+    with pytest.raises(TrainingStopped):
+        fit(tmp_path, thermal=StopAt(8))
+    newest = CheckpointStore(tmp_path / "state", 3).checkpoints()[-1]
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    network, result = fit(tmp_path)
+    message = capsys.readouterr().err
+    assert f"{newest}: damaged" in message
+    assert "Resuming after epoch 2" in message
+    assert (weights_hash(network), rows(result)) == uninterrupted
+
+
+def test_with_all_checkpoints_damaged_training_starts_anew(tmp_path, uninterrupted):
+    with pytest.raises(TrainingStopped):
+        fit(tmp_path, thermal=StopAt(8))
+    for path in (tmp_path / "state").glob("checkpoint-*.pt"):
+        path.write_bytes(b"")
+    network, result = fit(tmp_path)
+    assert not result.resumed
+    assert weights_hash(network) == uninterrupted[0]
+
+
+def test_a_state_of_another_network_is_refused(tmp_path):
+    with pytest.raises(TrainingStopped):
+        fit(tmp_path, thermal=StopAt(2))
+    other = TinyNetwork()
+    other.head = torch.nn.Linear(16, 1, bias=False)
+    with pytest.raises(IntegrityError, match="does not fit this network"):
+        fit(tmp_path, other)
+
+
+def test_a_resumed_search_hears_the_earlier_epochs_again(tmp_path):
+    with pytest.raises(TrainingStopped):
+        fit(tmp_path, thermal=StopAt(8))
+    heard = []
+    _, result = fit(tmp_path, report=lambda epoch, loss: heard.append((epoch, loss)))
+    assert heard == [(row["epoch"], row["validation_loss"]) for row in result.history]
+    assert np.isfinite([loss for _, loss in heard]).all()

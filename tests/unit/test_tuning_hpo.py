@@ -1,0 +1,246 @@
+"""Hyperparameter search: resumed after a real kill, no work done twice, every trial on the record."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib.config.hpo import Choice, FloatRange, IntRange, SearchSpace
+from lib.config.load import read_yaml, validate
+from lib.errors import ConfigError, ModelError, TrainingDiverged, TrainingStopped
+from lib.tuning.hpo import SearchResult, TrialReport, run_search
+
+ROOT = Path(__file__).parents[2]
+SPACE = SearchSpace(
+    parameters={
+        "learning_rate": FloatRange(low=1e-4, high=1e-1, log=True),
+        "warmup_steps": IntRange(type="int", low=0, high=100),
+    }
+)
+
+
+def bowl(parameters: dict[str, Any], report: TrialReport) -> float:
+    """A loss with its minimum at learning_rate 0.01."""
+    return abs(math.log10(parameters["learning_rate"]) + 2.0)
+
+
+def search(path: Path, objective=bowl, n_trials: int = 5, space: SearchSpace = SPACE, **more) -> SearchResult:
+    return run_search(space, objective, path / "study.db", "test", n_trials, seed=1, **more)
+
+
+def suggested(result: SearchResult) -> list[float]:
+    return result.trials.filter(result.trials["state"] != "interrupted")["learning_rate"].to_list()
+
+
+def test_the_best_trial_and_the_whole_record_come_back(tmp_path: Path) -> None:
+    def objective(parameters: dict[str, Any], report: TrialReport) -> float:
+        report.describe({"d_model": 16, "n_layers": 2, "n_heads": 4, "d_ff": 32}, param_count=1234, epochs=7)
+        return bowl(parameters, report)
+
+    result = search(tmp_path, objective, n_trials=12)
+    assert result.trials.height == 12
+    assert result.best["best_value"] == result.trials["value"].min()
+    best = result.trials.sort("value").row(0, named=True)
+    assert result.best["parameters"] == {n: best[n] for n in ("learning_rate", "warmup_steps")}
+    assert (result.best["param_count"], result.best["architecture"]["d_ff"]) == (1234, 32)
+    assert (best["d_model"], best["n_heads"], best["epochs"]) == (16, 4, 7)
+    assert result.best["best_value"] <= result.best["median_value"] <= result.best["worst_value"]
+    assert result.best["n_trials"] == 12
+    assert json.loads(json.dumps(result.best)) == result.best
+    assert set(result.trials.columns) >= {"number", "state", "value", "param_count", "seconds", "epochs"}
+
+
+def test_the_number_of_trials_is_a_total_over_all_invocations(tmp_path: Path) -> None:
+    calls: list[float] = []
+
+    def objective(parameters: dict[str, Any], report: TrialReport) -> float:
+        calls.append(parameters["learning_rate"])
+        return bowl(parameters, report)
+
+    search(tmp_path, objective, n_trials=3)
+    search(tmp_path, objective, n_trials=5)
+    search(tmp_path, objective, n_trials=5)
+    assert len(calls) == 5
+    assert len(set(calls)) == 5  # a resumed sampler does not repeat its first suggestions
+
+
+def test_a_search_in_pieces_suggests_the_same_as_one_in_one_go(tmp_path: Path) -> None:
+    whole = search(tmp_path / "whole", n_trials=12)
+    for total in (1, 4, 12):
+        pieces = search(tmp_path / "pieces", n_trials=total)
+    assert suggested(pieces) == suggested(whole)
+
+
+def test_the_sampler_learns_where_the_minimum_is(tmp_path: Path) -> None:
+    losses = search(tmp_path, n_trials=40).trials["value"].to_list()
+    assert sum(losses[25:]) / 15 < sum(losses[:10]) / 10
+
+
+@pytest.mark.parametrize(
+    "interruption", [TrainingStopped("hot"), KeyboardInterrupt(), SystemExit(1), ZeroDivisionError()]
+)
+def test_an_interrupted_trial_is_continued_with_the_same_parameters(
+    tmp_path: Path, interruption: BaseException
+) -> None:
+    attempts: list[tuple[str, dict[str, Any]]] = []
+
+    def objective(parameters: dict[str, Any], report: TrialReport) -> float:
+        attempts.append((report.key, parameters))
+        report(1, 1.0)
+        if len(attempts) == 3:
+            raise interruption
+        return bowl(parameters, report)
+
+    with pytest.raises(type(interruption)):
+        search(tmp_path, objective, n_trials=4)
+    result = search(tmp_path, objective, n_trials=4)
+    assert attempts[3] == attempts[2]  # the key names the same state directory
+    assert len(attempts) == 5
+    assert result.trials["state"].to_list().count("interrupted") == 1
+    assert result.best["n_trials"] == 4
+    assert suggested(result) == suggested(search(tmp_path / "whole", n_trials=4))
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tests.unit.test_tuning_hpo import SPACE, bowl
+from lib.tuning.hpo import run_search
+count = 0
+def objective(parameters, report):
+    global count
+    count += 1
+    report(1, 0.5)
+    if count == 3:
+        Path({marker!r}).write_text(repr(parameters["learning_rate"]))
+        time.sleep(60)
+    return bowl(parameters, report)
+run_search(SPACE, objective, Path({storage!r}), "test", 4, seed=1)
+"""
+
+
+def test_a_search_whose_process_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    marker = tmp_path / "third"
+    code = KILLED.format(root=str(ROOT), marker=str(marker), storage=str(tmp_path / "study.db"))
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while not (marker.exists() and marker.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    seen: list[float] = []
+
+    def objective(parameters: dict[str, Any], report: TrialReport) -> float:
+        seen.append(parameters["learning_rate"])
+        report(1, 0.5)  # known from the killed attempt
+        report(2, 0.4)
+        return bowl(parameters, report)
+
+    result = search(tmp_path, objective, n_trials=4)
+    assert seen[0] == float(marker.read_text())
+    assert len(seen) == 2
+    assert result.trials["state"].to_list() == ["complete", "complete", "interrupted", "complete", "complete"]
+    assert suggested(result) == suggested(search(tmp_path / "whole", n_trials=4))
+
+
+def test_equal_parameters_are_trained_once_and_their_value_is_used_again(tmp_path: Path) -> None:
+    space = SearchSpace(parameters={"effective_batch": Choice(type="choice", values=[32, 64])})
+    trained: list[int] = []
+
+    def objective(parameters: dict[str, Any], report: TrialReport) -> float:
+        trained.append(parameters["effective_batch"])
+        return float(parameters["effective_batch"])
+
+    result = search(tmp_path, objective, n_trials=8, space=space)
+    assert sorted(trained) == [32, 64]
+    assert result.trials.height == result.best["n_trials"] == 8
+    again = result.trials.filter(result.trials["duplicate_of"].is_not_null())
+    assert again.height == 6
+    assert (again["value"] == again["effective_batch"]).all()
+
+
+def test_a_hopeless_trial_is_pruned_only_after_the_warm_up_epochs(tmp_path: Path) -> None:
+    space = SPACE.model_copy(update={"pruner_warmup_epochs": 3})
+    last: list[int] = []
+
+    def objective(parameters: dict[str, Any], report: TrialReport) -> float:
+        loss = 1.0 if report.number < 5 else 2.0
+        for epoch in range(1, 7):
+            last[report.number :] = [epoch]
+            report(epoch, loss)
+        return loss
+
+    result = search(tmp_path, objective, n_trials=6, space=space)
+    assert last == [6, 6, 6, 6, 6, 3]
+    assert result.trials["state"].to_list() == ["complete"] * 5 + ["pruned"]
+    assert result.trials["value"].to_list()[5] is None
+
+
+def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(tmp_path: Path) -> None:
+    outcomes: list[float | Exception] = [math.nan, TrainingDiverged("exploded"), ModelError("odd"), 0.5]
+
+    def objective(parameters: dict[str, Any], report: TrialReport) -> float:
+        outcome = outcomes[report.number]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    result = search(tmp_path, objective, n_trials=4)
+    assert result.trials["state"].to_list() == ["failed", "failed", "failed", "complete"]
+    assert result.trials["reason"].to_list() == ["the validation loss is nan", "exploded", "odd", None]
+    assert (result.best["n_failed"], result.best["best_value"]) == (3, 0.5)
+
+
+def test_a_search_without_any_result_says_why(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none of 2 trials.*nan"):
+        search(tmp_path, lambda parameters, report: math.nan, n_trials=2)
+
+
+def test_the_first_trial_can_be_the_defaults(tmp_path: Path) -> None:
+    initial = {"learning_rate": 3e-4, "warmup_steps": 100_000, "unknown": 1}
+    first = search(tmp_path, n_trials=2, initial=initial).trials.row(0, named=True)
+    assert first["learning_rate"] == 3e-4
+    assert 0 <= first["warmup_steps"] <= 100
+
+
+def test_a_changed_search_space_never_continues_an_old_study(tmp_path: Path) -> None:
+    search(tmp_path, n_trials=1)
+    other = SearchSpace(parameters={"learning_rate": FloatRange(low=1e-5, high=1e-1, log=True)})
+    with pytest.raises(ConfigError, match="another search space"):
+        search(tmp_path, n_trials=2, space=other)
+
+
+def test_the_time_limit_counts_training_time_over_all_invocations(tmp_path: Path) -> None:
+    def slow(parameters: dict[str, Any], report: TrialReport) -> float:
+        time.sleep(0.06)
+        return bowl(parameters, report)
+
+    space = SPACE.model_copy(update={"timeout_hours": 0.1 / 3600})
+    assert search(tmp_path, slow, n_trials=50, space=space).best["n_trials"] == 2
+    assert search(tmp_path, slow, n_trials=50, space=space).best["n_trials"] == 2
+
+
+def test_two_processes_never_work_on_one_search(tmp_path: Path) -> None:
+    def objective(parameters: dict[str, Any], report: TrialReport) -> float:
+        with pytest.raises(ConfigError, match="another process"):
+            search(tmp_path, n_trials=1, lock_timeout_seconds=0.1)
+        return 0.5
+
+    assert search(tmp_path, objective, n_trials=1).best["best_value"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "config" / "hpo").glob("*_search.yaml")), ids=lambda p: p.stem
+)
+def test_the_shipped_search_spaces_are_valid(path: Path) -> None:
+    assert validate(SearchSpace, read_yaml(path), str(path)).parameters

@@ -1,0 +1,122 @@
+"""A copy of the project with a small market of its own, and real Snakemake runs on it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TREE = ("Snakefile", "rules", "workflow_scripts", "lib", "config", "envs", "profiles")
+
+STUDY: dict[str, Any] = {
+    "data": {
+        "source": "files",
+        "vintage": "test-1",
+        "folder": "market",
+        "splits": {
+            "train_end": "2005-12-31",
+            "validation_start": "2006-01-01",
+            "validation_end": "2007-06-30",
+            "test_start": "2007-07-01",
+        },
+    },
+    "experiments": ["small"],
+    "training": {"max_epochs": 2, "effective_batch": 16, "window_stride": 40, "validation_stride": 20},
+    "evaluation": {"bootstrap_draws": 100},
+}
+SMALL: dict[str, Any] = {
+    "question": "Does anything beat the base rate here?",
+    "datasets": ["Aa20"],
+    "timescales": ["daily"],
+    "tasks": ["direction"],
+    "horizons": [5],
+    "models": ["base_rate", "logistic"],
+    "seeds": [1],
+}
+
+
+@dataclass
+class Project:
+    """One copy of the project in a folder of its own."""
+
+    folder: Path
+
+    def study(self, **changes: Any) -> None:
+        """Write study.yaml: the small study with top-level sections replaced or merged one level deep."""
+        content = yaml.safe_load(yaml.safe_dump(STUDY))
+        for key, value in changes.items():
+            content[key] = {**content[key], **value} if isinstance(value, dict) and key in content else value
+        (self.folder / "study.yaml").write_text(yaml.safe_dump(content))
+
+    def experiment(self, name: str = "small", **changes: Any) -> None:
+        """Write an experiment: the small one with some keys replaced."""
+        path = self.folder / "config" / "experiments" / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(SMALL | changes))
+
+    def command(self, *arguments: str, configfile: str | None = "study.yaml") -> list[str]:
+        """The command line of a Snakemake run."""
+        given = ["--configfile", configfile] if configfile else []
+        return [sys.executable, "-m", "snakemake", "--cores", "1", *given, *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """As a user's shell with the environment active."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, "PYTHONWARNINGS": "ignore"}
+
+    def snakemake(self, *arguments: str, configfile: str | None = "study.yaml") -> subprocess.CompletedProcess[str]:
+        """Run Snakemake to its end; stdout and stderr are one text in `stdout`."""
+        return subprocess.run(
+            self.command(*arguments, configfile=configfile),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=500,
+        )
+
+    def csv(self, symbol: str = "SPY") -> Path:
+        """The file of a symbol's prices."""
+        return self.folder / "market" / "ohlcv" / f"{symbol}.csv"
+
+
+@pytest.fixture(scope="session")
+def market() -> pl.DataFrame:
+    """Ten years of one symbol, made by the synthetic source."""
+    from datetime import date
+
+    from lib.config.data import DataConfig
+    from lib.data.sources import open_source
+
+    data = DataConfig.model_validate(
+        STUDY["data"] | {"source": "synthetic", "synthetic": {"first": date(1999, 1, 4), "last": date(2008, 12, 31)}}
+    )
+    source = open_source(data)
+    return source.prices("PLANTED").drop("symbol")
+
+
+@pytest.fixture
+def project(tmp_path: Path, market: pl.DataFrame) -> Project:
+    for name in TREE:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, tmp_path / name)
+    made = Project(tmp_path)
+    made.csv().parent.mkdir(parents=True)
+    market.write_csv(made.csv())
+    made.study()
+    made.experiment()
+    return made

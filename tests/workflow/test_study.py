@@ -1,0 +1,95 @@
+"""A small study from files to the report, and what a second look at it does."""
+
+import json
+
+import polars as pl
+import pytest
+import yaml
+
+RUN = "results/runs/base/Aa20/daily/direction/h5/{model}/none/seed1"
+
+
+def dry_run(project, *arguments, **options) -> str:
+    done = project.snakemake("-n", *arguments, **options)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture
+def finished(project):
+    done = project.snakemake("results/report.html")
+    assert done.returncode == 0, done.stdout
+    return project
+
+
+def test_a_study_ends_in_a_report_and_a_second_look_at_it_does_nothing(finished):
+    results = finished.folder / "results"
+    page = (results / "report.html").read_text(encoding="utf-8")
+    assert "Does anything beat the base rate here?" in page
+    runs = pl.read_parquet(results / "runs.parquet")
+    assert sorted(runs["model"]) == ["base_rate", "logistic"]
+    assert set(runs["status"]) == {"done"}
+    assert json.loads((results / "scaling.json").read_text())["baselines"]
+
+    params = yaml.safe_load((finished.folder / RUN.format(model="logistic") / "params.yaml").read_text())
+    assert params["run"]["task"] == "direction"
+    assert params["windows"]["train"] > 200
+
+    assert "Nothing to be done" in dry_run(finished, "results/report.html")
+
+    # The way back from every file to what it was made of.
+    entry = json.loads((finished.folder / "data/processed/manifest.json").read_text())
+    raw = json.loads((finished.folder / "data/raw/manifest.json").read_text())
+    listed = entry if isinstance(entry, list) else entry["entries"]
+    raws = raw if isinstance(raw, list) else raw["entries"]
+    assert listed[0]["source_raw_md5s"] == [raws[0]["md5"]]
+
+    # A declared change re-makes what depends on it, and only that.
+    finished.study(evaluation={"bootstrap_draws": 120})
+    again = dry_run(finished, "results/report.html")
+    assert "rule evaluate" in again
+    assert "rule train" not in again
+
+    # What only the machine decides never re-trains.
+    finished.study(thermal={"sensor": "off"}, tracking={"wandb": "off"})
+    assert "Nothing to be done" in dry_run(finished, "results/report.html")
+
+
+def test_one_target_makes_just_that(project):
+    target = RUN.format(model="base_rate") + "/metrics.json"
+    done = project.snakemake(target)
+    assert done.returncode == 0, done.stdout
+    assert (project.folder / target).is_file()
+    assert not (project.folder / RUN.format(model="logistic")).exists()
+
+
+def test_a_given_configuration_replaces_the_quickstart(project):
+    jobs = dry_run(project, "results/report.html")
+    assert "market/ohlcv" in jobs or "test-1" in jobs
+    for word in ("embedded-2018", "patchtst", "planted", "discover_batch_size"):
+        assert word not in jobs
+
+
+def test_without_a_configuration_the_quickstart_runs(project):
+    jobs = dry_run(project, "results/report.html", configfile=None)
+    for word in ("embedded-2018", "200M", "planted", "search_hyperparameters"):
+        assert word in jobs
+
+
+def test_the_same_code_serves_another_directory(project):
+    other = project.folder / "elsewhere"
+    other.mkdir()
+    done = project.snakemake("-n", "--directory", str(other), "results/report.html", configfile=None)
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_undeclared_run_is_named_as_such(project):
+    done = project.snakemake(RUN.format(model="xgboost") + "/metrics.json")
+    assert done.returncode != 0
+    assert "no experiment of this study declares" in done.stdout
+
+
+@pytest.mark.parametrize("dataset", ["ABCc20", "Aa21", "Fa20"])
+def test_a_dataset_that_is_none_matches_no_rule(project, dataset):
+    done = project.snakemake("-n", RUN.format(model="logistic").replace("Aa20", dataset) + "/metrics.json")
+    assert done.returncode != 0

@@ -1,0 +1,27 @@
+"""Samples and base rates of every declared task on a dataset; refuses what cannot be trained."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import polars as pl
+
+from lib.config.data import SplitConfig
+from lib.config.load import validate
+from lib.data.io import write_json_atomic
+from lib.datasets.windows import base_rates, load_samples
+from workflow_scripts.shell import job
+
+with job(snakemake):
+    frame = pl.read_parquet(snakemake.input[0])
+    splits = validate(SplitConfig, json.loads(snakemake.params.splits), "data.splits")
+    counts = []
+    for cell in snakemake.params.cells:
+        task, horizon, context = cell.split("/")
+        samples = load_samples(frame, task, int(horizon[1:]), int(context), splits)
+        rates = base_rates(samples, splits.minimum_class_count)
+        parts = {part: asdict(rate) for part, rate in rates.items()}
+        counts.append(
+            {"task": task, "horizon": int(horizon[1:]), "context_length": int(context), "splits": parts}
+        )
+    write_json_atomic(Path(snakemake.output[0]), counts)

@@ -1,0 +1,18 @@
+"""`make confirm-versions`: record that results of changed stages are unchanged, or raise a version first."""
+
+import sys
+from pathlib import Path
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib.config.versions import STAGES, VERSIONS_FILE, fingerprint, read_versions
+
+if __name__ == "__main__":
+    versions = read_versions()
+    for stage in STAGES:
+        if versions[stage]["fingerprint"] != fingerprint(stage):
+            print(f"{stage}: confirmed at version {versions[stage]['version']}")
+            versions[stage]["fingerprint"] = fingerprint(stage)
+    VERSIONS_FILE.write_text(yaml.safe_dump(versions, default_flow_style=None), encoding="utf-8")

@@ -1,0 +1,48 @@
+"""The edges of a training job put together from configuration: sensors, trackers, progress, threads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lib.config.resolve import ResolvedRun
+from lib.config.training import ThermalConfig
+from lib.config.workflow import WorkflowConfig
+from lib.training.context import TrainingContext
+from lib.training.progress import Progress
+from lib.training.thermal import ThermalGuard
+from lib.training.tracking import open_tracker
+
+
+def job_threads(snakemake: Any, config: WorkflowConfig) -> int | None:
+    """Threads of this job: None (all cores) when Snakemake runs one job at a time."""
+    if isinstance(config.training.threads, int):
+        return config.training.threads
+    return int(snakemake.threads) if int(snakemake.threads) > 1 else None
+
+
+def context_for(
+    snakemake: Any, config: WorkflowConfig, resolved: ResolvedRun, state_dir: Path, fingerprint: str
+) -> TrainingContext:
+    """Where and how one run is trained. Models that train in a moment need no thermal guard."""
+    label = "/".join(str(word) for word in resolved.run.values())
+    long_job = resolved.architecture is not None
+    return TrainingContext(
+        seed=int(resolved.run["seed"]),
+        state_dir=state_dir,
+        runtime=config.training.runtime(),
+        fingerprint=fingerprint,
+        micro_batch=resolved.micro_batch,
+        precision=resolved.precision,
+        compile=resolved.compiled,
+        job_threads=job_threads(snakemake, config),
+        thermal=ThermalGuard.from_config(config.thermal if long_job else ThermalConfig(sensor="off")),
+        tracker=open_tracker(
+            config.tracking,
+            config.tracking.folder,
+            label,
+            resolved.model_dump(mode="json"),
+            {"fingerprint": fingerprint},
+        ),
+        progress=Progress(resolved.recipe.max_epochs, 1, label),
+    )

@@ -1,0 +1,38 @@
+"""The largest safe and the fastest micro-batch of one shape on this machine."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from lib.config.load import validate
+from lib.config.model import Architecture
+from lib.config.training import Recipe
+from lib.config.workflow import WorkflowConfig
+from lib.data.io import write_json_atomic
+from lib.models.base import Problem
+from lib.models.registry import get
+from lib.tuning.batch_size import discover
+from workflow_scripts.context import job_threads
+from workflow_scripts.shell import job
+
+with job(snakemake):
+    config = validate(WorkflowConfig, snakemake.config, "configuration")
+    shape = json.loads(snakemake.params.shape)
+    channels, context_length = shape["channels"], shape["context_length"]
+    names = tuple(f"channel_{number}" for number in range(channels))
+    problem = Problem("direction", 1, channels, context_length, names, np.zeros(channels), np.ones(channels))
+    model_class = get(shape["model"])
+    settings = model_class.Settings.model_validate(shape["settings"])
+    architecture = validate(Architecture, shape["architecture"], "architecture")
+    recipe = Recipe(effective_batch=shape["effective_batch"])
+    found = discover(
+        model_class(settings, problem, architecture, recipe, seed=0).factory(),
+        context_length=context_length,
+        channels=channels,
+        effective_batch=shape["effective_batch"],
+        runtime=config.training.runtime(),
+        recipe=recipe,
+        job_threads=job_threads(snakemake, config),
+    )
+    write_json_atomic(Path(snakemake.output[0]), found)

@@ -1,0 +1,35 @@
+"""results/scaling.json: scaling fits, comparisons with the baselines, controls and verdicts."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from lib.config.experiment import Experiment
+from lib.config.load import validate
+from lib.config.workflow import EvaluationConfig
+from lib.data.io import write_json_atomic
+from lib.data.sources.synthetic import best_auc
+from lib.evaluation.summary import scaling_summary
+from workflow_scripts.shell import job
+
+with job(snakemake):
+    declared = json.loads(snakemake.params.experiments)
+    experiments = {name: validate(Experiment, content, name) for name, content in declared.items()}
+    planted = {
+        (name, task, horizon): best_auc(experiment.data.synthetic, task, horizon)
+        for name, experiment in experiments.items()
+        if experiment.data
+        for task in experiment.tasks
+        for horizon in experiment.horizons
+    }
+    settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")
+    summary = scaling_summary(
+        experiments,
+        pl.read_parquet(snakemake.input.runs),
+        lambda path, split: pl.read_parquet(Path(path) / "predictions" / f"{split}.parquet"),
+        settings,
+        planted_auc=lambda name, _timescale, task, horizon: planted.get((name, task, horizon)),
+        primary=snakemake.params.primary,
+    )
+    write_json_atomic(Path(snakemake.output[0]), summary)

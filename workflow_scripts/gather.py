@@ -1,0 +1,54 @@
+"""Reading what the report needs from many small files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lib.features.schema import channel_names
+
+
+def job_costs(folder: Path) -> pl.DataFrame:
+    """Jobs, seconds and peak memory by rule, from Snakemake's benchmark files below `folder`."""
+    rows = []
+    for path in sorted(folder.rglob("*.tsv")):
+        # The first component below the folder is the rule; a rule without wildcards is one file.
+        rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
+        line = pl.read_csv(path, separator="\t", null_values=["-", "NA"]).tail(1)
+        rows.append({"rule": rule, "seconds": line["s"][0], "memory": line["max_rss"][0]})
+    schema = {"rule": pl.String, "seconds": pl.Float64, "memory": pl.Float64}
+    return (
+        pl.DataFrame(rows, schema=schema)
+        .group_by("rule")
+        .agg(
+            jobs=pl.len(),
+            seconds=pl.col("seconds").sum(),
+            peak_memory_mb=pl.col("memory").max() * 1.048576,  # Snakemake counts mebibytes
+        )
+        .sort("seconds", descending=True)
+    )
+
+
+def searches(folders: list[str]) -> dict[str, tuple[dict[str, Any], pl.DataFrame]]:
+    """Best trial and all trials of each search, by its folder."""
+    return {
+        folder: (
+            json.loads((Path(folder) / "best.json").read_text(encoding="utf-8")),
+            pl.read_parquet(Path(folder) / "trials.parquet"),
+        )
+        for folder in folders
+    }
+
+
+def correlation(paths: list[str]) -> dict[str, pl.DataFrame]:
+    """Correlation of the channels of each dataset file, by `dataset, timescale (vintage)`."""
+    tables = {}
+    for path in map(Path, paths):
+        frame = pl.read_parquet(path)
+        names = channel_names(frame)
+        square = frame.select(names).corr().insert_column(0, pl.Series("channel", names))
+        tables[f"{path.parts[-2]}, {path.stem} ({path.parts[-3]})"] = square
+    return tables

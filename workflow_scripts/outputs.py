@@ -1,0 +1,80 @@
+"""The declared outputs of a training job, written whole and at the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from lib.config.resolve import ResolvedRun
+from lib.data.io import write_json_atomic, write_parquet_atomic, write_text_atomic
+from lib.models.job import FinishedRun
+from lib.training.context import TrainingContext
+from lib.training.provenance import git_commit, hardware, package_versions
+
+HISTORY = {
+    "epoch": pl.Int64,
+    "step": pl.Int64,
+    "train_loss": pl.Float64,
+    "validation_loss": pl.Float64,
+    "learning_rate": pl.Float64,
+    "seconds": pl.Float64,
+    "samples_per_second": pl.Float64,
+    "temperature": pl.Float64,
+}
+
+
+def read_found(path: Any) -> dict[str, Any] | None:
+    """Content of a found batch size or best trial; None where a run has none."""
+    paths = [path] if isinstance(path, str) else list(path or [])
+    return json.loads(Path(paths[0]).read_text(encoding="utf-8")) if paths else None
+
+
+def write_run(
+    snakemake: Any, resolved: ResolvedRun, finished: FinishedRun, context: TrainingContext, dataset_hash: str
+) -> None:
+    """Model, predictions, history, parameters and provenance of a run."""
+    output = snakemake.output
+    model = Path(output.model)
+    temporary = model.with_name(".model.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    finished.model.save(temporary)
+    # Snakemake removed the old folder before the job; an orphan of a killed run may have made it again.
+    shutil.rmtree(model, ignore_errors=True)
+    temporary.replace(model)
+    write_parquet_atomic(finished.validation, Path(output.validation))
+    write_parquet_atomic(finished.test, Path(output.test))
+    write_parquet_atomic(pl.DataFrame(finished.result.history, schema=HISTORY), Path(output.history))
+    params = resolved.model_dump(mode="json") | {
+        "windows": finished.windows,
+        "training_base_rate": finished.training_base_rate,
+    }
+    write_text_atomic(Path(output.params), yaml.safe_dump(params, sort_keys=False))
+    write_json_atomic(
+        Path(output.provenance), _provenance(snakemake, resolved, finished, context, dataset_hash)
+    )
+
+
+def _provenance(
+    snakemake: Any, resolved: ResolvedRun, finished: FinishedRun, context: TrainingContext, dataset_hash: str
+) -> dict[str, Any]:
+    result = finished.result
+    fit = ("best_epoch", "best_loss", "epochs", "steps", "stopped_early", "samples_per_second", "precision")
+    return {
+        "git_commit": git_commit(Path(snakemake.scriptdir)),
+        "packages": package_versions(),
+        "hardware": hardware() | {"device": result.device},
+        "data": {"dataset_sha256": dataset_hash, "source": resolved.source, "vintage": resolved.vintage},
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": {name: round(value, 3) for name, value in finished.seconds.items()},
+        "peak_memory_mb": round(result.peak_memory_bytes / 1e6, 1),
+        "temperature_max": context.thermal.maximum,
+        "fit": {name: getattr(result, name) for name in (*fit, "device", "micro_batch", "resumed")},
+        "parameters": finished.model.parameter_counts(),
+    }

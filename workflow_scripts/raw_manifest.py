@@ -1,0 +1,11 @@
+"""data/raw/manifest.json: the manifests of all vintages that lie beside each other, in one list."""
+
+from pathlib import Path
+
+from lib.data.manifest import read_manifest, write_manifest
+from workflow_scripts.shell import job
+
+with job(snakemake):
+    target = Path(snakemake.output.manifest)
+    entries = [e for path in sorted(target.parent.glob("*/manifest.json")) for e in read_manifest(path)]
+    write_manifest(target, entries)

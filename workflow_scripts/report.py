@@ -1,0 +1,63 @@
+"""results/report.html and report.md, from what the other stages have written."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import yaml
+
+from lib.data.io import write_text_atomic
+from lib.data.manifest import read_manifest
+from lib.data.validation import findings_frame, findings_from_json
+from lib.reporting.inputs import ReportInputs
+from lib.reporting.report import build_markdown, build_report
+from lib.training.provenance import git_commit, hardware, package_versions
+from workflow_scripts.gather import correlation, job_costs, searches
+from workflow_scripts.shell import job
+
+
+def load(path):
+    """Content of a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+with job(snakemake):
+    runs = pl.read_parquet(snakemake.input.runs)
+    done = [Path(path) for path in runs.filter(pl.col("status") == "done")["path"]]
+    entries = read_manifest(Path(snakemake.input.manifest))
+    sources = dict(item.split("=", 1) for item in snakemake.params.sources)
+    inputs = ReportInputs(
+        title=snakemake.params.title,
+        note=snakemake.params.note,
+        runs=runs,
+        scaling=load(snakemake.input.scaling),
+        histories={path.as_posix(): pl.read_parquet(path / "history.parquet") for path in done},
+        metrics={path.as_posix(): load(path / "metrics.json") for path in done},
+        params={path.as_posix(): yaml.safe_load((path / "params.yaml").read_text()) for path in done},
+        findings=findings_frame(
+            [f for path in snakemake.input.findings for f in findings_from_json(load(path))]
+        ),
+        prices={
+            Path(entry.path).stem: {
+                "source": sources.get(entry.dataset),
+                "vintage": entry.dataset,
+                "rows": entry.rows,
+                "first": entry.first,
+                "last": entry.last,
+                "sha256": entry.sha256,
+            }
+            for entry in entries
+            if entry.dataset in sources
+        },
+        splits=json.loads(snakemake.params.splits),
+        hpo=searches(snakemake.params.searches),
+        cost=job_costs(Path("results/benchmarks/jobs")),
+        provenance={
+            "git_commit": git_commit(Path(snakemake.scriptdir)),
+            "packages": package_versions(),
+            "hardware": hardware(),
+        },
+        channel_correlation=correlation(snakemake.input.datasets),
+    )
+    write_text_atomic(Path(snakemake.output.markdown), build_markdown(inputs))
+    write_text_atomic(Path(snakemake.output.html), build_report(inputs))

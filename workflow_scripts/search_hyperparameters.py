@@ -1,0 +1,52 @@
+"""Hyperparameter search of one cell: best.json and the table of all trials."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from lib.config.hpo import SearchSpace
+from lib.config.load import validate
+from lib.config.resolve import RunSpecification, apply_parameters, resolve
+from lib.config.workflow import WorkflowConfig
+from lib.data.io import sha256_of, write_json_atomic, write_parquet_atomic
+from lib.models.job import model_for, samples_for
+from lib.tuning.hpo import run_search
+from workflow_scripts.context import context_for
+from workflow_scripts.outputs import read_found
+from workflow_scripts.shell import job
+
+with job(snakemake):
+    config = validate(WorkflowConfig, snakemake.config, "configuration")
+    search = json.loads(snakemake.params.search)
+    declared = validate(RunSpecification, search["specification"], "run")
+    batch_size = read_found(snakemake.input.batch_size)
+    frame = pl.read_parquet(snakemake.input.dataset)
+    identity = [sha256_of(Path(snakemake.input.dataset)), str(snakemake.params.version)]
+    search_id = resolve(declared).fingerprint(*identity)
+    folder = Path(snakemake.params.state) / search_id[:16]
+
+    def objective(parameters, report):
+        """Best validation loss of one trial."""
+        trial = validate(RunSpecification, apply_parameters(declared, parameters), "trial")
+        resolved = resolve(trial, batch_size)
+        fingerprint = resolved.fingerprint(*identity)
+        context = context_for(snakemake, config, resolved, folder / "trials" / report.key, fingerprint)
+        samples = samples_for(resolved, frame)
+        model = model_for(resolved, samples)
+        counts = model.parameter_counts() or {}
+        architecture = resolved.architecture.model_dump() if resolved.architecture else None
+        report.describe(architecture, counts.get("total"))
+        result = model.fit(samples.train, samples.selection, replace(context, report=report))
+        report.describe(epochs=result.epochs)
+        return result.best_loss
+
+    space = validate(SearchSpace, search["space"], "search space")
+    initial = declared.recipe.model_dump()
+    seed = space.seed + int(declared.run["seed"])
+    found = run_search(
+        space, objective, folder / "study.db", "search", search["n_trials"], seed=seed, initial=initial
+    )
+    write_parquet_atomic(found.trials, Path(snakemake.output.trials))
+    write_json_atomic(Path(snakemake.output.best), found.best)

@@ -1,0 +1,15 @@
+"""The MLflow store, created once before any run writes to it."""
+
+from pathlib import Path
+
+from lib.config.load import validate
+from lib.config.workflow import WorkflowConfig
+from lib.data.io import write_json_atomic
+from lib.training.tracking import init_store
+from workflow_scripts.shell import job
+
+with job(snakemake):
+    config = validate(WorkflowConfig, snakemake.config, "configuration").tracking
+    if config.mlflow:
+        init_store(config.folder, config.project, config.mlflow_uri)
+    write_json_atomic(Path(snakemake.output[0]), {"mlflow": config.mlflow})
