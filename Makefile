@@ -21,7 +21,7 @@ report: .venv/.ready  ## Run the study to results/report.html (CONFIG=… for an
 	@$(SNAKEMAKE) --rerun-incomplete $(TARGET)
 
 preview: .venv/.ready  ## What would run, and a forecast of compute and time
-	@$(SNAKEMAKE) --quiet all -- results/preview.txt && cat results/preview.txt
+	@python workflow_scripts/preview.py $(if $(CONFIG),--configfile $(CONFIG)) $(TARGET)
 
 test: .venv/.ready lint  ## Checks and all tests but the slow ones
 	@python -m pytest -m "not slow"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.config.resolve import ResolvedRun
+from lib.config.runs import Run
 from lib.config.training import ThermalConfig
 from lib.config.workflow import WorkflowConfig
 from lib.training.context import TrainingContext
@@ -25,7 +26,7 @@ def context_for(
     snakemake: Any, config: WorkflowConfig, resolved: ResolvedRun, state_dir: Path, fingerprint: str
 ) -> TrainingContext:
     """Where and how one run is trained. Models that train in a moment need no thermal guard."""
-    label = "/".join(str(word) for word in resolved.run.values())
+    label = Run(**resolved.run).label()  # type: ignore[arg-type]
     long_job = resolved.architecture is not None
     return TrainingContext(
         seed=int(resolved.run["seed"]),

@@ -6,8 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lib.config.document import config_markdown  # noqa: E402
-from lib.features.documentation import catalogue_markdown  # noqa: E402
+from lib.config.document import config_markdown
+from lib.features.documentation import catalogue_markdown
 
 if __name__ == "__main__":
     (ROOT / "config" / "README.md").write_text(config_markdown(), encoding="utf-8")

@@ -84,7 +84,7 @@ class SplitSamples:
     """(channels,) float64: likewise; 1 for channels that are constant there."""
 
 
-def load_samples(  # noqa: PLR0917
+def load_samples(
     frame: pl.DataFrame,
     task: Task,
     horizon: int,

@@ -62,7 +62,7 @@ def _groups(
             yield budget, rows
 
 
-def _judge(  # noqa: PLR0917
+def _judge(
     rows: list[Row],
     problem: Problem,
     experiment: Experiment,

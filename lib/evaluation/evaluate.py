@@ -148,7 +148,7 @@ def reliability(
     return points
 
 
-def evaluate_run(  # noqa: PLR0917
+def evaluate_run(
     validation: pl.DataFrame,
     test: pl.DataFrame,
     run: Mapping[str, Any],

@@ -25,7 +25,7 @@ from lib.evaluation.verdicts import Evidence, cell_verdict, question_verdict
 _LISTED = 10
 
 
-def scaling_summary(  # noqa: PLR0917
+def scaling_summary(
     experiments: Mapping[str, Experiment],
     runs: pl.DataFrame,
     predictions: Reader,

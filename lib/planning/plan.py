@@ -166,6 +166,13 @@ class Plan:
             return None
         return experiment.tune_at or run.budget
 
+    def n_trials(self, run: Run) -> int:
+        """Trials of the search that the run is trained with; 0 without one."""
+        experiment = self.study.experiments[self.experiment_of[run]]
+        if self.search_budget(run) is None:
+            return 0
+        return experiment.n_trials or self.study.searches[experiment.tuning].n_trials
+
     def search(self, words: Mapping[str, str]) -> str:
         """Declaration of a hyperparameter search, as canonical JSON."""
         for run in self.experiment_of:
@@ -181,7 +188,7 @@ class Plan:
                 content = {
                     "specification": self._specify(first, self.experiment_of[run]).model_dump(mode="json"),
                     "space": space.model_dump(mode="json"),
-                    "n_trials": experiment.n_trials or space.n_trials,
+                    "n_trials": self.n_trials(run),
                 }
                 return json.dumps(content, sort_keys=True)
         raise ConfigError(f"{'/'.join(words.values())}: no experiment of this study declares this search.")

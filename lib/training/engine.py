@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["predict_logits", "train"]
 
 
-def train(  # noqa: PLR0917
+def train(
     network: nn.Module,
     train: Samples,
     selection: Samples,

@@ -7,21 +7,16 @@ by accumulating gradients. Nothing is written to disk here.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.config.training import Recipe, Runtime
 from lib.errors import ModelError
 from lib.training.progress import say
+from lib.tuning.child import Child
 from lib.tuning.hardware import hardware_fingerprint, matches_hardware
 from lib.tuning.probe import Candidate, Setup
 
@@ -38,8 +33,6 @@ _WORTH_BF16 = 1.10
 _WORTH_COMPILING = 1.10
 _SMALL_MODEL = 5_000_000
 """Up to so many parameters both precisions are tried; above, bf16 always wins where it is fast at all."""
-_ANSWER_SECONDS = 900.0
-_CHILD = "import sys; from lib.tuning.probe import serve; serve(int(sys.argv[1]))"
 
 
 @dataclass
@@ -80,75 +73,6 @@ class _Table:
         return int(m1 + growth * (micro_batch - n1))
 
 
-class _Child:
-    """The probing process; started when first asked, and again after it has died."""
-
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Connection | None = None
-        self.facts: dict[str, Any] = {}
-
-    def ask(self, candidate: Candidate) -> dict[str, Any]:
-        self.start()
-        return self._exchange(candidate)
-
-    def start(self) -> None:
-        """Build the network in a new process, unless one is there.
-
-        Raises:
-            ModelError: it cannot be built, or not within the memory.
-        """
-        if self._process is not None:
-            return
-        ours, theirs = Pipe()
-        # Not multiprocessing's spawn: that would run the main script again, and a workflow script has no
-        # `if __name__ == "__main__"`.
-        root = str(Path(__file__).resolve().parents[2])
-        search_path = [root, *(entry for entry in sys.path if entry)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _CHILD, str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(search_path)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        theirs.close()
-        self._connection = ours
-        answer = self._exchange(self.setup)
-        if answer["status"] != "ok":
-            self.close()
-            if answer["status"] == "error":
-                raise ModelError(f"batch size: the network cannot be built: {answer['reason']}")
-            raise ModelError(
-                f"batch size: the network with its optimiser state does not fit into memory "
-                f"({answer['status']}; about 16 bytes per parameter are needed). Choose a smaller budget or "
-                "close other programs."
-            )
-        self.facts = answer
-
-    def _exchange(self, request: Setup | Candidate) -> dict[str, Any]:
-        assert self._connection is not None
-        try:
-            self._connection.send(request)
-            if self._connection.poll(_ANSWER_SECONDS):
-                answer: dict[str, Any] = self._connection.recv()
-                return answer
-            status = "timed out"
-        except (EOFError, ConnectionError):
-            status = "killed"
-        self.close()
-        return {"status": status}
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        self._process, self._connection = None, None
-
-
 def discover(
     factory: Callable[[], nn.Module],
     *,
@@ -159,7 +83,7 @@ def discover(
     recipe: Recipe | None = None,
     loss: str = "bce",
     job_threads: int | None = None,
-    time_limit_seconds: float = 60.0,
+    time_limit_seconds: float = 180.0,
 ) -> dict[str, Any]:
     """Largest safe and fastest micro-batch of one network on this machine.
 
@@ -176,7 +100,7 @@ def discover(
         recipe: for the optimiser; default the default recipe.
         loss: ``bce`` or ``mse``.
         job_threads: threads this job may use with `threads: auto`; None when it runs alone.
-        time_limit_seconds: no further candidate is begun when it would probably end later than this.
+        time_limit_seconds: for measuring; no further candidate is begun that would probably end later.
 
     Returns:
         Content of the batch-size file: micro_batch, effective_batch, samples_per_second (with the optimiser
@@ -191,16 +115,16 @@ def discover(
     setup = Setup(
         factory, context_length, channels, effective_batch, loss, recipe or Recipe(), runtime, job_threads
     )
-    child = _Child(setup)
+    child = Child(setup)
     try:
         child.start()
         table = _Table(child.facts["precision"])
-        _climb(child, table, begin + time_limit_seconds)
+        _climb(child, table, time.monotonic() + time_limit_seconds)
         if not table.measured():
             raise ModelError(
                 f"batch size: not even one window fits into memory (limit "
-                f"{child.facts['memory_limit'] / 1e9:.1f} GB, training.memory_share of what is free). Choose a "
-                "smaller budget or close other programs."
+                f"{child.facts['memory_limit'] / 1e9:.1f} GB, training.memory_share of what is free). "
+                "Choose a smaller budget or close other programs."
             )
         tables = [table]
         if runtime.precision == "auto" and table.precision == "bf16":
@@ -213,7 +137,7 @@ def discover(
         child.close()
 
 
-def _climb(child: _Child, table: _Table, deadline: float) -> None:
+def _climb(child: Child, table: _Table, deadline: float) -> None:
     """Try micro-batches upwards; fills the table."""
     best, without_gain, last_duration = 0.0, 0, 0.0
     for micro_batch in _powers_of_two(child.setup.effective_batch):
@@ -235,8 +159,8 @@ def _climb(child: _Child, table: _Table, deadline: float) -> None:
             return
 
 
-def _exact(child: _Child, table: _Table) -> list[_Table]:
-    """The same micro-batch in fp32, which a small network may do as fast; empty where it must not be tried."""
+def _exact(child: Child, table: _Table) -> list[_Table]:
+    """The same micro-batch in fp32, nearly as fast for a small network; empty where it is not tried."""
     best, static = table.best(), child.facts["static_memory"]
     memory = static + 2 * (best["peak_memory"] - static)  # activations of twice the size
     if child.facts["param_count"] > _SMALL_MODEL or memory > child.facts["memory_limit"]:
@@ -250,7 +174,7 @@ def _row(micro_batch: int, precision: str, status: str, compiled: bool = False) 
     return {"micro_batch": micro_batch, "precision": precision, "compile": compiled, "status": status}
 
 
-def _measure(child: _Child, table: _Table, micro_batch: int, compiled: bool = False) -> dict[str, Any]:
+def _measure(child: Child, table: _Table, micro_batch: int, compiled: bool = False) -> dict[str, Any]:
     """Try one candidate and put it into the table."""
     answer = child.ask(Candidate(micro_batch, table.precision, compiled, count_flops=micro_batch == 1))
     row = _row(micro_batch, table.precision, answer["status"], compiled)
@@ -279,7 +203,7 @@ def _choose(tables: list[_Table]) -> _Table:
     return usual
 
 
-def _try_compiled(child: _Child, chosen: _Table, runtime: Runtime) -> dict[str, Any] | None:
+def _try_compiled(child: Child, chosen: _Table, runtime: Runtime) -> dict[str, Any] | None:
     """The row of the compiled network where it is to be used, else None.
 
     On CPU `auto` does not even try: compiling there takes longer than it saves in all but the longest runs.
@@ -296,7 +220,7 @@ def _try_compiled(child: _Child, chosen: _Table, runtime: Runtime) -> dict[str, 
 
 
 def _result(
-    child: _Child, tables: list[_Table], chosen: _Table, compiled: dict[str, Any] | None
+    child: Child, tables: list[_Table], chosen: _Table, compiled: dict[str, Any] | None
 ) -> dict[str, Any]:
     setup = child.setup
     best = compiled or chosen.best()
@@ -323,7 +247,7 @@ def _result(
     }
 
 
-def _largest_safe(child: _Child, table: _Table) -> int:
+def _largest_safe(child: Child, table: _Table) -> int:
     """Where the climb ended for lack of speed, larger ones are judged by the memory measured so far."""
     failed = [row["micro_batch"] for row in table.rows if row["status"] in _UNSAFE]
     predicted = [

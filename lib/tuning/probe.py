@@ -76,7 +76,7 @@ class _Probe:
             if parameter.requires_grad:
                 parameter.grad = torch.zeros_like(parameter)
         self.optimizer.step()  # creates the optimiser state
-        self.optimizer_seconds = min(self._timed(self._optimizer_step) for _ in range(2))
+        self.optimizer_seconds = min(self._times(self._optimizer_step))
         self.static_memory = self._memory_now()
 
     def facts(self) -> dict[str, Any]:
@@ -117,12 +117,9 @@ class _Probe:
             flops = self._count_flops(step)
         else:
             step()
-        times: list[float] = []
-        while not _settled(times):
-            times.append(self._timed(step))
         return {
             "status": "ok",
-            "seconds": min(times),  # of several, the least disturbed by other work on the machine
+            "seconds": min(self._times(step)),  # of several, the least disturbed by other work
             "peak_memory": self._peak(),
             "flops": flops,
         }
@@ -151,6 +148,12 @@ class _Probe:
 
         clip_gradients(self.network, self.setup.recipe.gradient_clip)
         self.optimizer.step()
+
+    def _times(self, action: Callable[[], None]) -> list[float]:
+        times: list[float] = []
+        while not _settled(times):
+            times.append(self._timed(action))
+        return times
 
     def _timed(self, action: Callable[[], None]) -> float:
         self.device.synchronise()

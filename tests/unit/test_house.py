@@ -53,7 +53,9 @@ def test_lib_knows_no_path_of_the_workflow(path):
     if path.relative_to(LIB).parts[0] == "config":
         return
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    docs = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
+    docs = {
+        id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
             assert not node.value.startswith(("data/raw", "data/processed", "results/runs", "results/hpo"))

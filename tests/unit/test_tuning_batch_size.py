@@ -190,11 +190,11 @@ def test_a_large_network_is_not_tried_in_fp32_where_bf16_is_fast() -> None:
 
 
 def test_one_disturbed_measurement_does_not_decide() -> None:
-    disturbed = {1: 0.01, 2: 0.9, 4: 0.9, 8: 0.03}
+    disturbed = {1: 0.01, 2: 0.9, 4: 0.02, 8: 0.03}
     result = Machine(lambda size: disturbed[size], batch=8).discover()
     assert result["micro_batch"] == 8
     by_size = {row["micro_batch"]: row["samples_per_second"] for row in result["candidates"][:4]}
-    assert by_size[4] == pytest.approx(4 / 0.03)  # a smaller batch cannot take longer than a larger one
+    assert by_size[2] == pytest.approx(2 / 0.02)  # a smaller batch cannot take longer than a larger one
 
 
 SCRIPT = """

@@ -73,7 +73,9 @@ class Project:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return {**os.environ, "PATH": path, "PYTHONWARNINGS": "ignore"}
 
-    def snakemake(self, *arguments: str, configfile: str | None = "study.yaml") -> subprocess.CompletedProcess[str]:
+    def snakemake(
+        self, *arguments: str, configfile: str | None = "study.yaml"
+    ) -> subprocess.CompletedProcess[str]:
         """Run Snakemake to its end; stdout and stderr are one text in `stdout`."""
         return subprocess.run(
             self.command(*arguments, configfile=configfile),
@@ -100,7 +102,8 @@ def market() -> pl.DataFrame:
     from lib.data.sources import open_source
 
     data = DataConfig.model_validate(
-        STUDY["data"] | {"source": "synthetic", "synthetic": {"first": date(1999, 1, 4), "last": date(2008, 12, 31)}}
+        STUDY["data"]
+        | {"source": "synthetic", "synthetic": {"first": date(1999, 1, 4), "last": date(2008, 12, 31)}}
     )
     source = open_source(data)
     return source.prices("PLANTED").drop("symbol")

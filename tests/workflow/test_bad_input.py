@@ -95,7 +95,10 @@ def test_duplicate_dates(project):
 
 
 def test_nan_prices(project):
-    rewrite(project, lambda p: p.with_columns(close=pl.when(pl.int_range(pl.len()) == 50).then(None).otherwise("close")))
+    rewrite(
+        project,
+        lambda p: p.with_columns(close=pl.when(pl.int_range(pl.len()) == 50).then(None).otherwise("close")),
+    )
     refused(project, "SPY", "close")
     assert nothing_was_imported(project)
 

@@ -14,7 +14,7 @@ from lib.errors import DataError
 
 MISSING = ["", ".", "null", "NaN", "nan", "NA", "N/A", "None"]
 NAMES = {
-    "date": ("date", "datetime", "timestamp", "time", "index", ""),
+    "date": ("date", "datetime", "timestamp", "time", "index"),
     "open": ("open",),
     "high": ("high",),
     "low": ("low",),
@@ -82,13 +82,12 @@ def _read_text(path: Path) -> pl.DataFrame:
 def _rename(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     """Known columns under their canonical names, the others dropped, a second header line removed."""
     found: dict[str, str] = {}
-    for column in frame.columns:
-        key = column.strip().lower().replace(" ", "_")
-        # Polars gives a nameless first column the name "" or "_duplicated_0"; pandas writes "Unnamed: 0".
-        key = "" if key.startswith(("unnamed", "_duplicated")) else key
-        name = next((name for name, spellings in NAMES.items() if key in spellings), None)
+    # A nameless column is the date only if no other is: pandas writes its row numbers that way.
+    for column in sorted(frame.columns, key=lambda name: _is_nameless(_key(name))):
+        key = _key(column)
+        name = "date" if _is_nameless(key) else _canonical(key)
         if name and name in found:
-            if key == "" and name == "date":
+            if _is_nameless(key):
                 continue
             raise DataError(f"{path}: columns `{found[name]}` and `{column}` both look like {name}.")
         if name:
@@ -105,6 +104,19 @@ def _rename(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     while second_header and frame.height and not _looks_numeric(frame["open"][0]):
         frame = frame.slice(1)
     return frame
+
+
+def _key(column: str) -> str:
+    return column.strip().lower().replace(" ", "_")
+
+
+def _is_nameless(key: str) -> bool:
+    """Polars calls a column without a name "" or "_duplicated_0"; pandas writes "Unnamed: 0"."""
+    return key == "" or key.startswith(("unnamed", "_duplicated"))
+
+
+def _canonical(key: str) -> str | None:
+    return next((name for name, spellings in NAMES.items() if key in spellings), None)
 
 
 def _looks_numeric(text: str | None) -> bool:

@@ -1,0 +1,260 @@
+"""The answer at the top of the page: the verdict of each question in plain words, the numbers that decide it,
+and what would change it. Verdicts are taken from the evaluation as they are, never drawn here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib.reporting.inputs import ReportInputs
+from lib.reporting.page import Cell, Check, Column, Table, Verdict
+from lib.reporting.svg import Strip
+from lib.reporting.words import (
+    Names,
+    count,
+    finite,
+    interval,
+    metric_words,
+    model_words,
+    models_words,
+    number,
+    plural,
+    prose,
+)
+
+_ANSWERS = {
+    "scales": (
+        "Yes, larger is better.",
+        "Larger models forecast better, by at least the margin declared beforehand.",
+    ),
+    "flat": (
+        "No, size does not matter.",
+        "Any effect of size is smaller than the margin declared beforehand.",
+    ),
+    "undecidable": (
+        "Undecided.",
+        "These runs cannot tell whether larger models forecast better.",
+    ),
+}
+_FOLD_BEYOND = 12
+
+
+def verdicts(inputs: ReportInputs, names: Names) -> list[Verdict]:
+    """One verdict per question, in the order of the study."""
+    return [_verdict(question, inputs, names) for question in inputs.scaling.get("questions") or []]
+
+
+def gain_of(cell: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
+    """Gain in loss from the smallest to the largest size, with the interval that the verdict is based on."""
+    gain = cell.get("gain") or {}
+    low, high = (finite(gain.get(f"{end}_holm")) for end in ("low", "high"))
+    if low is None or high is None:
+        low, high = finite(gain.get("low")), finite(gain.get("high"))
+    return finite(gain.get("estimate")), low, high
+
+
+def ends_of(cell: Mapping[str, Any]) -> str:
+    """`from 2M to 200M`: the sizes that were measured."""
+    points = cell.get("points") or []
+    return (
+        f"from {points[0].get('budget')} to {points[-1].get('budget')}"
+        if points
+        else "from smallest to largest"
+    )
+
+
+def _verdict(question: Mapping[str, Any], inputs: ReportInputs, names: Names) -> Verdict:
+    verdict = str(question.get("verdict", "undecidable"))
+    answer, sentence = _ANSWERS.get(verdict, _ANSWERS["undecidable"])
+    cells = list(question.get("cells") or [])
+    decisive = _decisive(verdict, cells, question.get("margin"))
+    margin = _margin(decisive or {}, question.get("margin"))
+    reason = str(question.get("reason") or "")
+    own = str((decisive or {}).get("reason") or "")
+    if decisive and own and own != reason:
+        reason = f"{reason} {names.problem(decisive)}: {own[:1].lower()}{own[1:]}"
+    return Verdict(
+        question=str(question.get("question") or question.get("experiment") or ""),
+        verdict=verdict,
+        answer=answer,
+        sentence=sentence,
+        label=_label(verdict, decisive, len(cells), names),
+        number=interval(*gain_of(decisive)) if decisive else "",
+        after="" if margin is None else f"a gain of {number(margin, 3)} would matter",
+        change=_change(verdict, question, cells, inputs),
+        table=_table(cells, question, names) if cells else None,
+        reason=prose(reason),
+    )
+
+
+def _margin(cell: Mapping[str, Any], fallback: Any) -> float | None:
+    margin = finite(cell.get("margin"))
+    return finite(fallback) if margin is None else margin
+
+
+def _decisive(verdict: str, cells: Sequence[Mapping[str, Any]], margin: Any) -> Mapping[str, Any] | None:
+    """The cell on which the answer hangs: the smallest gain if all must scale, the interval that reaches
+    furthest if all must be flat, and the largest gain where nothing is decided."""
+
+    def in_margins(cell: Mapping[str, Any]) -> tuple[float, float]:
+        unit = _margin(cell, margin) or 1.0
+        value, low, high = gain_of(cell)
+        return (value or 0.0) / unit, max(abs(low or 0.0), abs(high or 0.0)) / unit
+
+    measured = [cell for cell in cells if gain_of(cell)[0] is not None]
+    if not measured:
+        return None
+    if verdict == "scales":
+        return min(measured, key=lambda cell: in_margins(cell)[0])
+    return max(measured, key=lambda cell: in_margins(cell)[1 if verdict == "flat" else 0])
+
+
+def _label(verdict: str, cell: Mapping[str, Any] | None, n: int, names: Names) -> str:
+    if cell is None:
+        return "No gain from size could be measured."
+    which = {"scales": "Smallest gain", "flat": "Gain that reaches furthest"}.get(verdict, "Largest gain")
+    metric = metric_words(str(cell.get("metric", "log_loss")))
+    start = f"{which} in {metric}" if n > 1 else f"Gain in {metric}"
+    return f"{names.problem(cell)}: {start[:1].lower()}{start[1:]} {ends_of(cell)}"
+
+
+def _table(cells: Sequence[Mapping[str, Any]], question: Mapping[str, Any], names: Names) -> Table:
+    """Gains in units of their margin, so that cells of different measures share one axis."""
+    margins = [_margin(cell, question.get("margin")) or 1.0 for cell in cells]
+    scaled = [
+        [None if v is None else v / margin for v in gain_of(cell)]
+        for cell, margin in zip(cells, margins, strict=True)
+    ]
+    far = min(20.0, 1.05 * max([2.0, *(abs(v) for row in scaled for v in row if v is not None)]))
+    strip = Strip(-far, far, references=(0.0,), band=(-1.0, 1.0))
+    same = len(set(margins)) == 1
+    rows = []
+    for cell, margin, (value, low, high) in zip(cells, margins, scaled, strict=True):
+        seeds = min((int(p.get("seeds") or 0) for p in cell.get("points") or []), default=0)
+        rows.append(
+            [
+                Cell(f"{names.problem(cell)} · {cell.get('model', '')}"),
+                Cell("", drawing=strip.draw(value, low, high, "ink")),
+                Cell(interval(*gain_of(cell)), sort=value),
+                *([] if same else [Cell(number(margin, 3))]),
+                Cell(number(cell.get("detectable_gain"))),
+                Cell(str(seeds)),
+                Cell(str(cell.get("verdict", ""))),
+            ]
+        )
+    labels = [(0.0, "0")]
+    if same and far < 4:
+        labels = [(-1.0, f"−{margins[0]:g}"), (1.0, f"+{margins[0]:g}")]
+    columns = [
+        Column("Problem and model"),
+        Column("Smaller better ↔ larger better", axis=strip.axis(labels)),
+        Column("Gain [interval]", numeric=True),
+        *([] if same else [Column("Margin", numeric=True)]),
+        Column("Detectable", numeric=True),
+        Column("Seeds", numeric=True),
+        Column("Verdict"),
+    ]
+    folded = f"All {len(rows)} cells" if len(rows) > _FOLD_BEYOND else None
+    return Table(_CAPTION, columns, rows, folded)
+
+
+_CAPTION = (
+    "Gain in test loss from the smallest to the largest size. The shaded band is the margin, declared "
+    "beforehand: an interval wholly inside it means flat; one wholly right of 0, with its mark beyond the "
+    "band, means scales. Detectable: the smallest gain that this test set could have shown."
+)
+
+
+def _change(
+    verdict: str, question: Mapping[str, Any], cells: Sequence[Mapping[str, Any]], inputs: ReportInputs
+) -> list[str]:
+    margin = number(question.get("margin"), 3)
+    if verdict == "scales":
+        return [f"A control that fails, or more data with which a gain of less than {margin} becomes likely."]
+    if verdict == "flat":
+        return [f"More seeds or test data that move the interval of the gain out of ±{margin}."]
+    steps = []
+    failed = [c for c in inputs.scaling.get("controls") or [] if not c.get("passed")]
+    if failed:
+        steps.append(f"Make {plural(len(failed), 'failed control')} pass; nothing counts until then.")
+    missing = [
+        row
+        for row in inputs.runs.to_dicts()
+        if row.get("experiment") == question.get("experiment") and row.get("status") != "done"
+    ]
+    if missing:
+        steps.append(f"Finish {plural(len(missing), 'missing run')}.")
+    if any(int(point.get("seeds") or 0) < 2 for cell in cells for point in cell.get("points") or []):
+        steps.append("Several seeds at every size: with one, the noise between seeds is unknown.")
+    blind = _blindest(cells, question)
+    if blind:
+        detectable, needed = blind
+        times = math.ceil((detectable / needed) ** 2)
+        steps.append(
+            f"A longer test set: this one could have shown a gain of {number(detectable)}; to show one of "
+            f"{number(needed, 3)} takes about {count(times)} times as many test bars."
+        )
+    return steps or ["More test data or more seeds, until the interval of the gain clears the margin or 0."]
+
+
+def _blindest(cells: Sequence[Mapping[str, Any]], question: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Detectable gain and margin of the cell that is furthest from showing its margin, if any falls short.
+
+    The smallest detectable gain shrinks with the square root of the test set, hence the factor made of it.
+    """
+    pairs = [(finite(c.get("detectable_gain")), _margin(c, question.get("margin"))) for c in cells]
+    short = [(d, m) for d, m in pairs if d is not None and m and d > m]
+    return max(short, key=lambda pair: pair[0] / pair[1]) if short else None
+
+
+def opponents(inputs: ReportInputs, names: Names) -> list[str]:
+    """One sentence per problem: which model was best on validation, and whether others differ from it."""
+    return [_opponents(table, names) for table in inputs.scaling.get("baselines") or [] if table.get("rows")]
+
+
+def reference_of(table: Mapping[str, Any]) -> str:
+    """Name of the model that was best on validation."""
+    return model_words(table.get("reference"), table.get("reference_budget"))
+
+
+def _opponents(table: Mapping[str, Any], names: Names) -> str:
+    others = [row for row in table["rows"] if finite(row.get("difference")) is not None]
+    clear = [row for row in others if finite(row.get("difference_low")) is not None]
+    worse = [row for row in clear if row["difference_low"] > 0]
+    better = [row for row in clear if row["difference_high"] < 0]
+    unclear = [row for row in others if row not in worse and row not in better]
+    parts = []
+    if worse and len(worse) == len(others) > 1:
+        parts.append(f"all {len(others)} others are clearly worse on test")
+    elif worse:
+        parts.append(f"{models_words(worse)} {'is' if len(worse) == 1 else 'are'} clearly worse on test")
+    if better:
+        parts.append(f"{models_words(better)} {'is' if len(better) == 1 else 'are'} clearly better on test")
+    if unclear:
+        parts.append(f"{models_words(unclear)} cannot be told apart from it")
+    said = "; ".join(parts) if parts else "there is nothing to compare it with"
+    return f"{names.problem(table)}: {reference_of(table)} was best on validation; {said}."
+
+
+def checks(inputs: ReportInputs) -> list[Check]:
+    """Whether the study is whole: runs, controls, seeds, looks at the test set."""
+    rows = inputs.runs.to_dicts()
+    done = [row for row in rows if row.get("status") == "done"]
+    controls = list(inputs.scaling.get("controls") or [])
+    passed = sum(bool(c.get("passed")) for c in controls)
+    seeds = {row.get("seed") for row in rows if row.get("budget") not in (None, "none")}
+    errors = inputs.findings.to_dicts() if inputs.findings.height else []
+    wrong = sum(row.get("severity") == "error" for row in errors)
+    noticed = sum(row.get("severity") == "warning" for row in errors)
+    looks = inputs.scaling.get("test_looks")
+    whole = bool(rows) and len(done) == len(rows)
+    return [
+        Check("Runs done", f"{len(done)} of {len(rows)}", "pass" if whole else "fail"),
+        Check("Controls passed", f"{passed} of {len(controls)}" if controls else "none declared",
+              "pass" if controls and passed == len(controls) else "fail"),
+        Check("Seeds per size", str(len(seeds)) if seeds else "–", "" if len(seeds) > 1 else "fail"),
+        Check("Data", f"{plural(wrong, 'error')}, {plural(noticed, 'warning')}", "fail" if wrong else ""),
+        Check("Looks at the test set", count(looks)),
+    ]  # fmt: skip

@@ -1,0 +1,99 @@
+"""The report: one self-contained HTML page, and the same content as Markdown.
+
+Gathers the sections and renders them. Everything from data or configuration is escaped; the page asks no
+server for anything. Computes no statistic: its numbers come from the evaluation.
+"""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from lib.reporting import account, answers, curves, learning, material, opponents, reliability, runs_table
+from lib.reporting.inputs import ReportInputs
+from lib.reporting.markdown import page_markdown
+from lib.reporting.page import Page
+from lib.reporting.words import Names, prose
+
+__all__ = ["ReportInputs", "build_markdown", "build_page", "build_report"]
+
+
+def build_report(inputs: ReportInputs) -> str:
+    """The whole report as HTML that opens from disk, without a network."""
+    page = build_page(inputs)
+    csv = base64.b64encode(page.csv.encode()).decode()
+    return _environment().get_template("report.html.j2").render(page=page, csv=csv)
+
+
+def build_markdown(inputs: ReportInputs) -> str:
+    """The same report without drawings."""
+    return page_markdown(build_page(inputs))
+
+
+def build_page(inputs: ReportInputs) -> Page:
+    """The content of the report, before it is rendered."""
+    cells = [
+        cell for question in inputs.scaling.get("questions") or [] for cell in question.get("cells") or []
+    ]
+    names = Names(inputs.runs.to_dicts() or cells)
+    csv, csv_note = runs_table.runs_csv(inputs)
+    return Page(
+        title=inputs.title,
+        subtitle=_subtitle(inputs),
+        note=inputs.note,
+        verdicts=answers.verdicts(inputs, names),
+        no_verdict="No question about size in this study: a verdict on scaling needs at least two budgets.",
+        opponents=answers.opponents(inputs, names),
+        checks=answers.checks(inputs),
+        warnings=[prose(text) for text in inputs.scaling.get("warnings") or []],
+        sections=[
+            curves.scaling_section(inputs, names),
+            opponents.opponents_section(inputs, names),
+            opponents.controls_section(inputs, names),
+            reliability.reliability_section(inputs, names),
+            learning.curves_section(inputs, names),
+            learning.search_section(inputs),
+            material.data_section(inputs, names),
+        ],
+        runs=runs_table.runs_table(inputs),
+        runs_summary=runs_table.summary_line(inputs),
+        missing=runs_table.missing_runs(inputs),
+        csv=csv,
+        csv_note=csv_note,
+        closing=[
+            account.cost_section(inputs),
+            account.provenance_section(inputs),
+            account.limits_section(inputs),
+        ],
+    )
+
+
+def _subtitle(inputs: ReportInputs) -> str:
+    facts = []
+    spans = [
+        (str(p["first"]), str(p["last"])) for p in inputs.prices.values() if p.get("first") and p.get("last")
+    ]
+    if inputs.prices:
+        facts.append(", ".join(str(symbol) for symbol in list(inputs.prices)[:6]))
+    if spans:
+        facts.append(f"{min(first for first, _ in spans)} to {max(last for _, last in spans)}")
+    vintages = sorted({str(p["vintage"]) for p in inputs.prices.values() if p.get("vintage")})
+    if vintages:
+        facts.append(f"vintage {', '.join(vintages)}")
+    if inputs.provenance.get("date"):
+        facts.append(f"made {str(inputs.provenance['date'])[:10]}")
+    return " · ".join(facts)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

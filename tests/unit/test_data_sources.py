@@ -1,0 +1,103 @@
+"""The embedded index, the synthetic market, and real files where they are at hand."""
+
+import os
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib.config.data import DataConfig, SyntheticConfig, ValidationConfig
+from lib.config.load import read_yaml, validate
+from lib.config.model import AssetsFile
+from lib.data.assets import primary_label, symbols_of
+from lib.data.sources.embedded import EmbeddedSource
+from lib.data.sources.files import FilesSource
+from lib.data.sources.synthetic import SyntheticSource, best_auc
+from lib.data.validation import validate_prices
+from lib.errors import ConfigError, DataError
+from lib.metrics.classification import roc_auc
+
+ASSETS = validate(
+    AssetsFile, read_yaml(Path(__file__).parents[2] / "config" / "data" / "assets.yaml"), "assets"
+)
+
+
+@pytest.mark.parametrize("symbol", ["^GSPC", "^IXIC"])
+def test_the_embedded_indices_are_whole_and_clean(symbol):
+    frame = EmbeddedSource().prices(symbol)
+    assert frame.height == 5031
+    assert (frame["date"][0], frame["date"][-1]) == (date(1999, 1, 4), date(2018, 12, 31))
+    assert validate_prices(frame, symbol, ValidationConfig(), date.today())[1] == []
+
+
+def test_an_unknown_embedded_symbol_is_refused():
+    with pytest.raises(DataError, match=r"SPY: source embedded has only \^GSPC"):
+        EmbeddedSource().prices("SPY")
+
+
+def test_the_synthetic_market_is_clean_and_repeatable():
+    source = SyntheticSource(SyntheticConfig())
+    frame = source.prices("PLANTED")
+    assert validate_prices(frame, "PLANTED", ValidationConfig(), date.today())[1] == []
+    assert source.prices("PLANTED").equals(frame)
+    other = SyntheticSource(SyntheticConfig(seed=8)).prices("PLANTED")
+    assert not other["close"].equals(frame["close"])
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_the_planted_signal_reaches_the_auc_it_promises(horizon):
+    config = SyntheticConfig()
+    frame = SyntheticSource(config).prices("PLANTED")
+    candle_low = np.minimum(frame["open"], frame["close"]).to_numpy()
+    signal = (candle_low - frame["low"].to_numpy()) / frame["close"].to_numpy()
+    close = frame["close"].to_numpy()
+    reached = roc_auc(close[horizon:] > close[:-horizon], signal[:-horizon])
+    assert reached == pytest.approx(best_auc(config, "direction", horizon), abs=0.03)
+
+
+def test_without_a_signal_there_is_nothing_to_reach():
+    assert best_auc(SyntheticConfig(signal=0.0), "direction", 1) == pytest.approx(0.5, abs=0.002)
+
+
+def test_the_planted_auc_is_known_for_direction_only():
+    with pytest.raises(ConfigError, match="direction only"):
+        best_auc(SyntheticConfig(), "threshold_1pct", 1)
+
+
+def test_rows_pool_their_symbols_under_the_names_of_the_source():
+    assert symbols_of("Aa20", "embedded", ASSETS) == ["^GSPC"]
+    assert symbols_of("Ca20", "files", ASSETS) == ["SPY", "DIA", "QQQ"]
+    assert len(symbols_of("Da20", "files", ASSETS)) == 10
+    assert primary_label("embedded", ASSETS) == "^GSPC"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "source", "words"),
+    [
+        ("Ba20", "embedded", "needs DIA, which source embedded does not have"),
+        ("Ab20", "files", "column b needs .*sentiment"),
+        ("Ea20", "files", "row E needs Treasury"),
+    ],
+)
+def test_what_a_source_cannot_serve_is_refused_with_what_is_missing(dataset, source, words):
+    with pytest.raises(ConfigError, match=words):
+        symbols_of(dataset, source, ASSETS)
+
+
+def test_source_files_needs_a_folder():
+    splits = {"train_end": "2012-12-31", "validation_start": "2013-01-01", "validation_end": "2015-12-31",
+              "test_start": "2016-01-01"}  # fmt: skip
+    with pytest.raises(ValueError, match="needs `folder:`"):
+        DataConfig.model_validate({"source": "files", "vintage": "v", "splits": splits})
+
+
+@pytest.mark.skipif(
+    "MARKET_DATA_DIR" not in os.environ, reason="MARKET_DATA_DIR names no folder of market data"
+)
+@pytest.mark.parametrize("symbol", ["SPY", "QQQ", "AAPL"])
+def test_real_files_are_read_and_pass(symbol):
+    frame = FilesSource(Path(os.environ["MARKET_DATA_DIR"])).prices(symbol)
+    findings = validate_prices(frame, symbol, ValidationConfig(), date.today())[1]
+    assert frame.height > 3000
+    assert [f for f in findings if f.severity == "error"] == []

@@ -1,0 +1,116 @@
+"""Every rule at the door: what is wrong is found with symbol, date and rule; nothing is repaired."""
+
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+
+from lib.config.data import ValidationConfig
+from lib.data.validation import (
+    RULES,
+    findings_frame,
+    findings_from_json,
+    findings_to_json,
+    raise_on_errors,
+    validate_prices,
+)
+from lib.errors import DataError
+
+CONFIG = ValidationConfig()
+TODAY = date(2024, 6, 1)
+DAYS = [date(2024, 1, 2) + timedelta(days=n) for n in range(60)]
+SESSIONS = [day for day in DAYS if day.weekday() < 5 and day not in (date(2024, 1, 15), date(2024, 2, 19))]
+
+
+def prices(days=SESSIONS) -> pl.DataFrame:
+    close = [100.0 + (n % 7) for n in range(len(days))]
+    return pl.DataFrame(
+        {
+            "date": days,
+            "symbol": "SPY",
+            "open": close,
+            "high": [c + 1 for c in close],
+            "low": [c - 1 for c in close],
+            "close": close,
+            "volume": 1000.0,
+        }
+    )
+
+
+def at(column: str, value: float | None, row: int = 10) -> pl.DataFrame:
+    chosen = pl.int_range(pl.len()) == row
+    return prices().with_columns(
+        pl.when(chosen).then(pl.lit(value, pl.Float64)).otherwise(column).alias(column)
+    )
+
+
+def rules(frame: pl.DataFrame, config: ValidationConfig = CONFIG) -> set[str]:
+    return {f.rule for f in validate_prices(frame, "SPY", config, TODAY)[1]}
+
+
+def test_clean_prices_have_no_findings_and_come_back_unchanged():
+    frame, findings = validate_prices(prices(), "SPY", CONFIG, TODAY)
+    assert findings == []
+    assert frame.equals(prices())
+
+
+@pytest.mark.parametrize(
+    ("frame", "rule"),
+    [
+        (prices().drop("high"), "missing column"),
+        (prices().clear(), "no rows"),
+        (pl.concat([prices(), prices().slice(5, 1)]).sort("date"), "duplicate date"),
+        (prices().reverse(), "unsorted dates"),
+        (prices([*SESSIONS, date(2025, 1, 2)]), "future date"),
+        (at("close", None), "missing price"),
+        (at("open", float("nan")), "missing price"),
+        (at("low", float("inf")), "missing price"),
+        (at("close", 0.0), "non-positive price"),
+        (at("low", -5.0), "non-positive price"),
+        (at("high", 50.0), "high below others"),
+        (at("low", 150.0), "low above others"),
+        (at("volume", -1.0), "negative volume"),
+    ],
+)
+def test_errors_refuse_the_symbol_with_its_name(frame, rule):
+    findings = validate_prices(frame, "SPY", CONFIG, TODAY)[1]
+    assert rule in {f.rule for f in findings}
+    assert RULES[rule][0] == "error"
+    with pytest.raises(DataError, match=f"SPY.*{rule}"):
+        raise_on_errors(findings)
+
+
+@pytest.mark.parametrize(
+    ("frame", "rule"),
+    [
+        (at("volume", None), "missing volume"),
+        (prices().with_columns(volume=0.0), "no volume"),
+        (prices(sorted([*SESSIONS, date(2024, 1, 6)])), "not a session"),
+        (prices([day for day in SESSIONS if day != date(2024, 1, 10)]), "missing session"),
+        (prices().with_columns(close=100.0, open=100.0, high=101.0, low=99.0), "stale close"),
+        (prices().with_columns(pl.col("open", "high", "low", "close") / pl.when(pl.col("date") > date(2024, 2, 1)).then(4).otherwise(1)), "jump"),  # noqa: E501
+    ],
+)  # fmt: skip
+def test_oddities_are_named_and_let_through(frame, rule):
+    findings = validate_prices(frame, "SPY", CONFIG, TODAY)[1]
+    assert rule in {f.rule for f in findings}
+    raise_on_errors(findings)
+
+
+def test_many_missing_sessions_are_an_error_by_the_configured_threshold():
+    gap = prices([day for day in SESSIONS if day.month != 2])
+    assert "too many missing sessions" in rules(gap)
+    assert "too many missing sessions" not in rules(gap, ValidationConfig(max_missing_sessions=40))
+
+
+def test_at_most_ten_errors_are_listed():
+    with pytest.raises(DataError) as caught:
+        raise_on_errors(validate_prices(prices().with_columns(close=None), "SPY", CONFIG, TODAY)[1])
+    assert len(str(caught.value).splitlines()) == 11
+
+
+def test_findings_survive_their_file():
+    findings = validate_prices(at("close", None), "SPY", CONFIG, TODAY)[1]
+    assert findings_from_json(findings_to_json(findings)) == findings
+    assert findings_frame(findings).height == len(findings)
+    assert findings_frame([]).columns == findings_frame(findings).columns
