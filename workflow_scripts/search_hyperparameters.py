@@ -38,7 +38,8 @@ with job(snakemake):
         counts = model.parameter_counts() or {}
         architecture = resolved.architecture.model_dump() if resolved.architecture else None
         report.describe(architecture, counts.get("total"))
-        result = model.fit(samples.train, samples.selection, replace(context, report=report))
+        with context.tracker:
+            result = model.fit(samples.train, samples.selection, replace(context, report=report))
         report.describe(epochs=result.epochs)
         return result.best_loss
 

@@ -187,8 +187,8 @@ class Model(ABC):
         if samples.channel_names != self.problem.channel_names:
             raise ModelError(
                 f"{name}: fitted on {len(self.problem.channel_names)} channels "
-                f"({', '.join(self.problem.channel_names[:3])}, ...), asked about {len(samples.channel_names)} "
-                "others. Use a dataset of the same tier and column."
+                f"({', '.join(self.problem.channel_names[:3])}, ...), asked about "
+                f"{len(samples.channel_names)} others. Use a dataset of the same tier and column."
             )
         if self.metadata.input == "window" and samples.context_length != self.problem.context_length:
             raise ModelError(

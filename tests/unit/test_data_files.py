@@ -51,7 +51,8 @@ def test_a_plain_file(read):
         lambda text: text.replace("2024-01-02", "2024-01-02 00:00:00-05:00").replace("2024-01-03", "2024-01-03 00:00:00-05:00").replace("2024-01-04", "2024-01-04 00:00:00-05:00"),  # noqa: E501
         lambda text: text.replace("2024-01-02", "01/02/2024").replace("2024-01-03", "01/03/2024").replace("2024-01-04", "01/04/2024"),  # noqa: E501
     ],
-    ids=["upper", "spaces", "crlf", "index", "newest-first", "second-header", "unnamed-date", "timestamps", "us-dates"],
+    ids=["upper", "spaces", "crlf", "index", "newest-first", "second-header",
+         "unnamed-date", "timestamps", "us-dates"],
 )  # fmt: skip
 def test_usual_layouts_give_the_same_table(read, change):
     assert read(change(PLAIN)).equals(read(PLAIN))

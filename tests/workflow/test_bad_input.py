@@ -1,4 +1,4 @@
-"""Bad input ends with one clear message and exit code 1, before any training, and leaves nothing half-made."""
+"""Bad input ends with one clear message and exit code 1, before any training; nothing half-made is left."""
 
 import polars as pl
 import pytest

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from transformers import PatchTSTConfig, PatchTSTModel
 
+from lib.models.transformer._dropout import use_byte_dropout
 from lib.models.transformer.parameters import n_patches, projected_channels
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from lib.models.transformer.factory import NetworkFactory
 
 _SMALLEST_STD = 1e-6
+_FEW_PATCHES = 16
+"""For so short sequences the fused attention kernels cost more than they save (backward pass on CPU)."""
 
 
 class Normalisation(nn.Module):
@@ -95,6 +98,7 @@ class PatchTST(nn.Module):
         # All channels of a patch become one token when time comes first in a single long sequence.
         width = entering if self.mixed else 1
         dropout = architecture.dropout
+        patches = n_patches(architecture, factory.context_length)
         self.backbone = PatchTSTModel(
             PatchTSTConfig(
                 num_input_channels=1 if self.mixed else channels,
@@ -114,15 +118,15 @@ class PatchTST(nn.Module):
                 ff_dropout=dropout,
                 path_dropout=dropout,
                 positional_dropout=dropout,
-                attn_implementation="sdpa",
+                attn_implementation="eager" if patches <= _FEW_PATCHES else "sdpa",
             )
         )
         sequences = 1 if self.mixed else channels
-        patches = n_patches(architecture, factory.context_length)
         stats_width = 2 * channels if self.mixed else 2
         has_stats = settings["normalisation"] == "revin_stats"
         self.statistics = nn.Linear(stats_width, architecture.d_model) if has_stats else None
         self.readout = Readout(settings["pooling"], architecture.d_model, patches, sequences, dropout)
+        use_byte_dropout(self)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """(batch, L, C) float to (batch,)."""

@@ -124,7 +124,7 @@ class PatchTSTForecaster(Model):
         context_length: int,
         budget: str,
     ) -> None:
-        """Refuse an architecture whose exact count is more than 25 % off the budget, or that cannot be built."""
+        """Refuse an architecture that cannot be built, or whose exact count is 25 % off the budget."""
         if architecture.d_model % architecture.n_heads:
             raise ModelError(
                 f"budget {budget}: d_model {architecture.d_model} is not a multiple of "

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 TREE = ("Snakefile", "rules", "workflow_scripts", "lib", "config", "envs", "profiles")
 
 STUDY: dict[str, Any] = {
@@ -109,17 +109,22 @@ def market() -> pl.DataFrame:
     return source.prices("PLANTED").drop("symbol")
 
 
-@pytest.fixture
-def project(tmp_path: Path, market: pl.DataFrame) -> Project:
+def make_project(folder: Path, market: pl.DataFrame) -> Project:
+    """A copy of the project in an empty folder, with the small study on the market."""
     for name in TREE:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            shutil.copy(source, tmp_path / name)
-    made = Project(tmp_path)
+            shutil.copy(source, folder / name)
+    made = Project(folder)
     made.csv().parent.mkdir(parents=True)
     market.write_csv(made.csv())
     made.study()
     made.experiment()
     return made
+
+
+@pytest.fixture
+def project(tmp_path: Path, market: pl.DataFrame) -> Project:
+    return make_project(tmp_path, market)

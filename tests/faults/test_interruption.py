@@ -1,0 +1,166 @@
+"""A training that is interrupted continues, and ends in the same bytes as one that was not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import Project, make_project
+
+RUN = "results/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
+STATE = "results/state/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
+RESULTS = ("metrics.json", "predictions/val.parquet", "predictions/test.parquet", "model/weights.safetensors")
+PATIENCE_SECONDS = 240
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, market) -> Project:
+    """A project whose one run was trained without any interruption, its results kept aside."""
+    project = make_project(tmp_path_factory.mktemp("faults"), market)
+    project.experiment(models=["patchtst-mixed"], budgets=["2M"])
+    (project.folder / "temperature").write_text("50")
+    project.study(
+        training={"max_epochs": 30, "patience": 30, "checkpoint_every_epochs": 1, "window_stride": 10},
+        thermal={"sensor": "file:temperature", "check_every_steps": 1},
+    )
+    done = project.snakemake(f"{RUN}/metrics.json")
+    assert done.returncode == 0, done.stdout
+    shutil.copytree(project.folder / RUN, project.folder / "undisturbed")
+    return project
+
+
+@pytest.fixture
+def fresh(trained: Project) -> Iterator[Project]:
+    """The project with its data and batch size, and nothing of the run."""
+    for name in ("results/runs", "results/state"):
+        shutil.rmtree(trained.folder / name, ignore_errors=True)
+    (trained.folder / "temperature").write_text("50")
+    yield trained
+    assert not list((trained.folder / "results").rglob("*.tmp"))
+
+
+def start(project: Project) -> subprocess.Popen[str]:
+    """A workflow in a process group of its own, once its training has written a checkpoint."""
+    log = (project.folder / "interrupted.log").open("w")
+    process = subprocess.Popen(
+        project.command(f"{RUN}/metrics.json"),
+        cwd=project.folder,
+        env=project.environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not list((project.folder / STATE).glob("**/*.sha256")):
+        assert process.poll() is None, (project.folder / "interrupted.log").read_text()
+        assert time.monotonic() < deadline, "no checkpoint appeared"
+        time.sleep(0.02)
+    return process
+
+
+def training_process(workflow: subprocess.Popen[str]) -> psutil.Process:
+    children = psutil.Process(workflow.pid).children(recursive=True)
+    return next(c for c in children if any(".train.py" in word for word in c.cmdline()) and "bash" not in c.name())
+
+
+def finish(project: Project, *arguments: str) -> None:
+    """The same command again; the results must be those of the undisturbed run."""
+    assert not (project.folder / RUN / "metrics.json").exists(), "the interruption came too late to test anything"
+    done = project.snakemake("--rerun-incomplete", *arguments, f"{RUN}/metrics.json")
+    assert done.returncode == 0, done.stdout
+    provenance = (project.folder / RUN / "provenance.json").read_text()
+    assert '"resumed": true' in provenance, "it continued, it did not start anew"
+    for name in RESULTS:
+        ours, theirs = project.folder / RUN / name, project.folder / "undisturbed" / name
+        assert ours.read_bytes() == theirs.read_bytes(), name
+    assert not (project.folder / STATE).exists(), "state is pruned after success"
+
+
+def test_sigkill_of_the_training(fresh):
+    workflow = start(fresh)
+    training_process(workflow).kill()
+    assert workflow.wait(timeout=PATIENCE_SECONDS) != 0
+    finish(fresh)
+
+
+def test_ctrl_c(fresh):
+    workflow = start(fresh)
+    os.killpg(workflow.pid, signal.SIGINT)
+    assert workflow.wait(timeout=PATIENCE_SECONDS) != 0
+    finish(fresh)
+
+
+def test_sigterm_of_the_training(fresh):
+    workflow = start(fresh)
+    training_process(workflow).terminate()
+    assert workflow.wait(timeout=PATIENCE_SECONDS) != 0
+    assert "the same command continues" in (fresh.folder / "interrupted.log").read_text()
+    finish(fresh)
+
+
+def test_a_thermal_stop(fresh):
+    workflow = start(fresh)
+    (fresh.folder / "temperature").write_text("99")
+    assert workflow.wait(timeout=PATIENCE_SECONDS) != 0
+    log = (fresh.folder / "interrupted.log").read_text()
+    assert "99" in log
+    assert "--rerun-incomplete" in log
+    assert "Traceback" not in log
+    (fresh.folder / "temperature").write_text("50")
+    finish(fresh)
+
+
+def test_sigkill_of_everything_needs_an_unlock(fresh):
+    workflow = start(fresh)
+    os.killpg(workflow.pid, signal.SIGKILL)
+    workflow.wait()
+    locked = fresh.snakemake(f"{RUN}/metrics.json")
+    assert locked.returncode != 0
+    assert "unlock" in locked.stdout.lower()
+    assert fresh.snakemake("--unlock").returncode == 0
+    finish(fresh)
+
+
+def test_a_state_of_other_parameters_is_set_aside_and_not_resumed(fresh):
+    workflow = start(fresh)
+    training_process(workflow).kill()
+    workflow.wait(timeout=PATIENCE_SECONDS)
+    fresh.study(
+        training={"max_epochs": 1, "patience": 30, "checkpoint_every_epochs": 1, "window_stride": 10},
+        thermal={"sensor": "file:temperature", "check_every_steps": 1},
+    )
+    done = fresh.snakemake(f"{RUN}/metrics.json")
+    fresh.study(
+        training={"max_epochs": 30, "patience": 30, "checkpoint_every_epochs": 1, "window_stride": 10},
+        thermal={"sensor": "file:temperature", "check_every_steps": 1},
+    )
+    assert done.returncode == 0, done.stdout
+    assert "training starts anew" in done.stdout
+    assert '"resumed": false' in (fresh.folder / RUN / "provenance.json").read_text()
+    assert [p for p in (fresh.folder / STATE).parent.iterdir() if "aside" in p.name]
+
+
+def test_verify_names_a_flipped_byte(trained: Project):
+    weights = next(Path(trained.folder / "undisturbed").rglob("weights.safetensors"))
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    done = subprocess.run(
+        [trained.command()[0], "workflow_scripts/verify.py"],
+        cwd=trained.folder,
+        env=trained.environment | {"PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "weights.safetensors: its content differs" in done.stdout

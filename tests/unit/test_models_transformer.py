@@ -1,0 +1,206 @@
+"""PatchTST: exact sizes, and the traps of its backbone that must stay shut."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import nn
+from torch.nn import functional
+
+from lib.config.model import Architecture
+from lib.errors import ModelError
+from lib.models.transformer._dropout import ByteDropout
+from lib.models.transformer.factory import NetworkFactory
+from lib.models.transformer.parameters import check_budget, count_parameters, flops_per_sample, n_patches
+from lib.models.transformer.patchtst import PatchTSTForecaster, PatchTSTSettings
+
+ARCHITECTURES = Path(__file__).parents[2] / "config" / "architectures"
+SMALL = Architecture(d_model=32, n_heads=4, n_layers=2, d_ff=48, dropout=0.5)
+CONTEXT = 80
+
+
+def settings(**changes) -> dict:
+    return PatchTSTSettings(**changes).model_dump()
+
+
+def network(channels=4, architecture=SMALL, **changes):
+    factory = NetworkFactory(settings(**changes), architecture, CONTEXT, np.zeros(channels), np.ones(channels))
+    return factory()
+
+
+def trainable(net: nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("channels", [3, 20, 80])
+@pytest.mark.parametrize("mode", ["mixed", "independent"])
+def test_the_analytic_count_is_the_built_count(mode, channels):
+    for normalisation, pooling in itertools.product(
+        ["revin", "revin_stats", "zscore", "none"], ["last", "mean", "flatten", "attention"]
+    ):
+        chosen = {"channel_mode": mode, "normalisation": normalisation, "pooling": pooling}
+        net = network(channels, **chosen)
+        counts = count_parameters(settings(**chosen), SMALL, channels, CONTEXT)
+        assert counts["total"] == trainable(net) == counts["embedding"] + counts["backbone"] + counts["head"]
+
+
+@pytest.mark.parametrize(("budget", "wanted"), [("2M", 2e6), ("20M", 20e6), ("200M", 200e6)])
+def test_the_shipped_architectures_are_on_budget(budget, wanted):
+    path = ARCHITECTURES / f"patchtst_{budget.lower()}.yaml"
+    architecture = Architecture(**yaml.safe_load(path.read_text()))
+    for mode in ("mixed", "independent"):
+        total = count_parameters(settings(channel_mode=mode), architecture, 20, CONTEXT)["total"]
+        assert abs(total / wanted - 1) < 0.05
+        check_budget(total, budget)
+    for channels in (200, 2000):
+        assert abs(count_parameters(settings(), architecture, channels, CONTEXT)["total"] / wanted - 1) < 0.25
+
+
+def test_a_size_that_is_not_the_declared_one_is_refused():
+    check_budget(2_500_000, "2M")
+    with pytest.raises(ModelError, match=r"2,600,000 trainable parameters, \+30% off the budget"):
+        check_budget(2_600_000, "2M")
+    with pytest.raises(ModelError, match="not a multiple of n_heads"):
+        PatchTSTForecaster.check_budget({}, SMALL.model_copy(update={"n_heads": 5}), 4, CONTEXT, "2M")
+
+
+# -- trap 1: dropout that is declared and not there -----------------------------------------------------------
+
+
+def test_dropout_is_really_there_and_active_in_training_only():
+    net = network()
+    inputs = torch.randn(4, CONTEXT, 4)
+    net.train()
+    assert not torch.equal(net(inputs), net(inputs))
+    net.eval()
+    assert torch.equal(net(inputs), net(inputs))
+    kinds = [m for m in net.modules() if isinstance(m, ByteDropout)]
+    assert len(kinds) == 1 + SMALL.n_layers * 3 + 1  # positional, per layer two paths and the feed-forward, head
+    assert all(m.probability == SMALL.dropout for m in kinds)
+    assert not any(isinstance(m, nn.Dropout) for m in net.modules())
+    assert all(layer.self_attn.dropout == SMALL.dropout for layer in net.backbone.encoder.layers)
+
+
+def test_without_dropout_training_mode_is_deterministic():
+    net = network(architecture=SMALL.model_copy(update={"dropout": 0.0})).train()
+    inputs = torch.randn(4, CONTEXT, 4)
+    assert torch.equal(net(inputs), net(inputs))
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
+def test_byte_dropout_drops_as_often_as_it_says_and_keeps_the_mean(probability):
+    torch.manual_seed(0)
+    out = ByteDropout(probability).train()(torch.ones(400_000))
+    assert (out == 0).float().mean().item() == pytest.approx(probability, abs=0.005)
+    assert out.mean().item() == pytest.approx(1.0, abs=0.02)
+    bits = (ByteDropout(0.5).train()(torch.ones(80_000)) == 0).float().view(-1, 8)
+    assert torch.corrcoef(bits.T).fill_diagonal_(0).abs().max() < 0.05  # neighbours share a draw, not a fate
+
+
+# -- trap 2: a stride that is ignored -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("stride", "patches"), [(8, 9), (16, 5), (4, 17)])
+@pytest.mark.parametrize("mode", ["mixed", "independent"])
+def test_the_stride_is_respected(stride, patches, mode):
+    architecture = SMALL.model_copy(update={"patch_stride": stride})
+    net = network(architecture=architecture, channel_mode=mode)
+    assert net.backbone.patchifier.num_patches == patches == n_patches(architecture, CONTEXT)
+
+
+# -- trap 3: a loss that is constant --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["mixed", "independent"])
+def test_the_loss_is_not_constant_and_32_samples_can_be_learned_by_heart(mode):
+    torch.manual_seed(0)
+    net = network(architecture=SMALL.model_copy(update={"dropout": 0.0}), channel_mode=mode).train()
+    inputs, target = torch.randn(32, CONTEXT, 4), (torch.arange(32) % 2).float()
+    optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(60):
+        loss = functional.binary_cross_entropy_with_logits(net(inputs), target)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[0] > 0.5
+    assert losses[-1] < 0.1
+
+
+# -- trap 4: batch norm, which makes a sample's forecast depend on its neighbours -----------------------------
+
+
+@pytest.mark.parametrize("mode", ["mixed", "independent"])
+def test_a_forecast_does_not_depend_on_the_rest_of_the_batch(mode):
+    net = network(architecture=SMALL.model_copy(update={"dropout": 0.0}), channel_mode=mode).train()
+    inputs = torch.randn(8, CONTEXT, 4)
+    alone = torch.cat([net(inputs[i : i + 1]) for i in range(8)])
+    torch.testing.assert_close(net(inputs), alone, rtol=1e-4, atol=1e-5)
+    assert not any("BatchNorm" in type(m).__name__ for m in net.modules())
+
+
+# -- trap 5: independent channels add up; mixed ones must be able to interact ---------------------------------
+
+
+def interaction(net) -> float:
+    """How far f(a,b) - f(a,0) - f(0,b) + f(0,0) is from 0: zero for a sum over channels."""
+    torch.manual_seed(1)
+    a, b = torch.randn(16, CONTEXT, 1), torch.randn(16, CONTEXT, 1)
+    zero = torch.zeros_like(a)
+    with torch.no_grad():
+        parts = [net(torch.cat(pair, dim=2)) for pair in ((a, b), (a, zero), (zero, b), (zero, zero))]
+    return (parts[0] - parts[1] - parts[2] + parts[3]).abs().max().item()
+
+
+def test_mixed_channels_interact_and_independent_ones_only_add():
+    assert interaction(network(2, channel_mode="independent").eval()) < 1e-4
+    assert interaction(network(2, channel_mode="mixed").eval()) > 1e-2
+
+
+# -- normalisation and readout --------------------------------------------------------------------------------
+
+
+def test_revin_hides_level_and_scale_and_the_others_see_them():
+    inputs = torch.randn(8, CONTEXT, 4)
+    for normalisation, sees in (("revin", False), ("revin_stats", True), ("zscore", True), ("none", True)):
+        net = network(normalisation=normalisation).eval()
+        with torch.no_grad():
+            difference = (net(inputs) - net(3 * inputs + 2)).abs().max().item()
+        assert (difference > 1e-3) is sees, normalisation
+
+
+def test_the_last_patch_sees_the_present():
+    net = network(pooling="last").eval()
+    inputs = torch.randn(4, CONTEXT, 4)
+    changed = inputs.clone()
+    changed[:, -1] += 1
+    assert not torch.allclose(net(inputs), net(changed))
+
+
+def test_a_window_of_one_patch_is_refused():
+    with pytest.raises(ModelError, match="must be longer than patch_length"):
+        n_patches(SMALL, 16)
+
+
+def test_the_seed_alone_decides_the_weights():
+    torch.manual_seed(1)
+    first = network().state_dict()
+    torch.manual_seed(2)
+    second = network().state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_flops_are_those_of_the_matrix_products():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    for mode in ("mixed", "independent"):
+        net = network(4, channel_mode=mode).train()
+        with FlopCounterMode(display=False) as counter:
+            net(torch.randn(2, CONTEXT, 4)).sum().backward()
+        counted = counter.get_total_flops() / 2
+        stated = flops_per_sample(settings(channel_mode=mode), SMALL, 4, CONTEXT)
+        assert stated == pytest.approx(counted, rel=0.1)
