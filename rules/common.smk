@@ -30,13 +30,16 @@ wildcard_constraints:
 
 
 RUN = "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}"
-SEARCH = "results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}"
+SEARCH = (
+    "results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}"
+)
 BATCH_SIZE = "results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json"
 DATASET = "data/processed/{vintage}/{dataset}/{timescale}.parquet"
 SAMPLES = "data/processed/{vintage}/{dataset}/{timescale}.samples.json"
 
 RUNS = [RUN.format(**run.fields()) for run in PLAN.runs]
-EVALUATED = [run + "/metrics.json" for run in RUNS]
+EVALUATED = [f"{run}/metrics.json" for run in RUNS]
+BEST = f"{SEARCH}/best.json"
 
 
 def run_of(wildcards):
@@ -55,13 +58,17 @@ def specification(wildcards):
 def dataset_of(wildcards):
     """Dataset file of a run, in the vintage that its variant uses."""
     run = run_of(wildcards)
-    return DATASET.format(vintage=PLAN.vintage(run), dataset=run.dataset, timescale=run.timescale)
+    return DATASET.format(
+        vintage=PLAN.vintage(run), dataset=run.dataset, timescale=run.timescale
+    )
 
 
 def samples_of(wildcards):
     """The checked sample counts and base rates that must exist before a run may train."""
     run = run_of(wildcards)
-    return SAMPLES.format(vintage=PLAN.vintage(run), dataset=run.dataset, timescale=run.timescale)
+    return SAMPLES.format(
+        vintage=PLAN.vintage(run), dataset=run.dataset, timescale=run.timescale
+    )
 
 
 def batch_size_of(wildcards):
@@ -74,4 +81,4 @@ def best_of(wildcards):
     """The search a run is trained with; nothing with `tuning: none`."""
     run = run_of(wildcards)
     budget = PLAN.search_budget(run)
-    return SEARCH.format(**(run.fields() | {"budget": budget})) + "/best.json" if budget else []
+    return BEST.format(**(run.fields() | {"budget": budget})) if budget else []

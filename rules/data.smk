@@ -9,11 +9,11 @@ rule import_prices:
         "results/logs/import_prices/{vintage}/{symbol}.log",
     benchmark:
         "results/benchmarks/jobs/import_prices/{vintage}/{symbol}.tsv"
-    params:
-        source=lambda wildcards: PLAN.source_settings(wildcards.vintage),
     priority: 100
     conda:
         "../envs/workflow.yaml"
+    params:
+        source=lambda wildcards: PLAN.source_settings(wildcards.vintage),
     script:
         "../workflow_scripts/import_prices.py"
 
@@ -21,7 +21,8 @@ rule import_prices:
 rule record_vintage:
     input:
         lambda wildcards: expand(
-            "data/raw/{{vintage}}/prices/{symbol}.parquet", symbol=PLAN.symbols(wildcards.vintage)
+            "data/raw/{{vintage}}/prices/{symbol}.parquet",
+            symbol=PLAN.symbols(wildcards.vintage),
         ),
     output:
         "data/raw/{vintage}/manifest.json",

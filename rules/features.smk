@@ -10,12 +10,12 @@ rule build_bars:
         "results/logs/build_bars/{vintage}/{timescale}/{symbol}.log",
     benchmark:
         "results/benchmarks/jobs/build_bars/{vintage}/{timescale}/{symbol}.tsv"
-    params:
-        version=VERSIONS["features"],
-        calendar=PLAN.config.data.validation.calendar,
     priority: 100
     conda:
         "../envs/workflow.yaml"
+    params:
+        version=VERSIONS["features"],
+        calendar=PLAN.config.data.validation.calendar,
     script:
         "../workflow_scripts/build_bars.py"
 
@@ -32,11 +32,11 @@ rule build_dataset:
         "results/logs/build_dataset/{vintage}/{dataset}/{timescale}.log",
     benchmark:
         "results/benchmarks/jobs/build_dataset/{vintage}/{dataset}/{timescale}.tsv"
-    params:
-        version=VERSIONS["features"],
     priority: 100
     conda:
         "../envs/workflow.yaml"
+    params:
+        version=VERSIONS["features"],
     script:
         "../workflow_scripts/build_dataset.py"
 
@@ -51,13 +51,15 @@ rule check_samples:
         "results/logs/check_samples/{vintage}/{dataset}/{timescale}.log",
     benchmark:
         "results/benchmarks/jobs/check_samples/{vintage}/{dataset}/{timescale}.tsv"
-    params:
-        cells=lambda wildcards: PLAN.cells(wildcards.vintage, wildcards.dataset, wildcards.timescale),
-        splits=PLAN.config.data.splits.model_dump_json(),
-        version=VERSIONS["datasets"],
     priority: 100
     conda:
         "../envs/workflow.yaml"
+    params:
+        cells=lambda wildcards: PLAN.cells(
+            wildcards.vintage, wildcards.dataset, wildcards.timescale
+        ),
+        splits=PLAN.config.data.splits.model_dump_json(),
+        version=VERSIONS["datasets"],
     script:
         "../workflow_scripts/check_samples.py"
 
@@ -75,14 +77,14 @@ rule processed_manifest:
         "results/logs/processed_manifest.log",
     benchmark:
         "results/benchmarks/jobs/processed_manifest.tsv"
+    priority: 100
+    conda:
+        "../envs/workflow.yaml"
     params:
         symbols=[
             f"{vintage}/{dataset}={','.join(PLAN.symbols(vintage, dataset))}"
             for vintage, dataset, _ in PLAN.datasets
         ],
         version=VERSIONS["features"],
-    priority: 100
-    conda:
-        "../envs/workflow.yaml"
     script:
         "../workflow_scripts/processed_manifest.py"

@@ -11,12 +11,12 @@ rule collect_runs:
         "results/logs/collect_runs.log",
     benchmark:
         "results/benchmarks/jobs/collect_runs.tsv"
+    conda:
+        "../envs/workflow.yaml"
     params:
         runs=PLAN.declared_runs(),
         folders=RUNS,
         version=VERSIONS["evaluation"],
-    conda:
-        "../envs/workflow.yaml"
     script:
         "../workflow_scripts/collect_runs.py"
 
@@ -30,13 +30,13 @@ rule fit_scaling:
         "results/logs/fit_scaling.log",
     benchmark:
         "results/benchmarks/jobs/fit_scaling.tsv"
+    conda:
+        "../envs/workflow.yaml"
     params:
         experiments=PLAN.experiments_json(),
         primary=PLAN.primary_symbol(PLAN.config.data.vintage),
         evaluation=PLAN.config.evaluation.model_dump_json(),
         version=VERSIONS["evaluation"],
-    conda:
-        "../envs/workflow.yaml"
     script:
         "../workflow_scripts/fit_scaling.py"
 
@@ -60,7 +60,7 @@ rule report:
             DATASET.format(vintage=vintage, dataset=dataset, timescale=timescale)
             for vintage, dataset, timescale in PLAN.datasets
         ],
-        searches=[path + "/best.json" for path in PLAN.search_paths(SEARCH)],
+        searches=PLAN.search_paths(BEST),
         csv_samples=[
             f"data/samples/{vintage}/{symbol}.csv"
             for vintage in PLAN.vintages
@@ -73,14 +73,17 @@ rule report:
         "results/logs/report.log",
     benchmark:
         "results/benchmarks/jobs/report.tsv"
+    conda:
+        "../envs/workflow.yaml"
     params:
         title=PLAN.config.title,
-        sources=[f"{vintage}={PLAN.data_config(vintage).source}" for vintage in PLAN.vintages],
+        sources=[
+            f"{vintage}={PLAN.data_config(vintage).source}"
+            for vintage in PLAN.vintages
+        ],
         splits=PLAN.config.data.splits.model_dump_json(),
         note=PLAN.config.note,
         searches=PLAN.search_paths(SEARCH),
         version=VERSIONS["reporting"],
-    conda:
-        "../envs/workflow.yaml"
     script:
         "../workflow_scripts/report.py"

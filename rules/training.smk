@@ -9,10 +9,10 @@ rule tracking_store:
         "results/logs/tracking_store.log",
     benchmark:
         "results/benchmarks/jobs/tracking_store.tsv"
-    params:
-        mlflow=PLAN.config.tracking.mlflow,
     conda:
         "../envs/workflow.yaml"
+    params:
+        mlflow=PLAN.config.tracking.mlflow,
     script:
         "../workflow_scripts/tracking_store.py"
 
@@ -37,14 +37,14 @@ rule train:
         "results/logs/train/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.log",
     benchmark:
         "results/benchmarks/jobs/train/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        gpu=lambda wildcards: 0 if wildcards.budget == "none" else 1,
     params:
         specification=specification,
         state="results/state/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}",
         version=VERSIONS["training"],
-    resources:
-        gpu=lambda wildcards: 0 if wildcards.budget == "none" else 1,
-    conda:
-        "../envs/workflow.yaml"
     script:
         "../workflow_scripts/train.py"
 
@@ -61,11 +61,11 @@ rule evaluate:
         "results/logs/evaluate/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.log",
     benchmark:
         "results/benchmarks/jobs/evaluate/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.tsv"
+    conda:
+        "../envs/workflow.yaml"
     params:
         evaluation=PLAN.config.evaluation.model_dump_json(),
         primary=lambda wildcards: PLAN.primary_symbol(PLAN.vintage(run_of(wildcards))),
         version=VERSIONS["evaluation"],
-    conda:
-        "../envs/workflow.yaml"
     script:
         "../workflow_scripts/evaluate.py"

@@ -8,15 +8,15 @@ rule discover_batch_size:
         "results/logs/discover_batch_size/{dataset}/{timescale}/{model}/{budget}.log",
     benchmark:
         "results/benchmarks/jobs/discover_batch_size/{dataset}/{timescale}/{model}/{budget}.tsv"
+    priority: 50
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        gpu=1,
     params:
         shape=lambda wildcards: PLAN.shape(
             wildcards.dataset, wildcards.timescale, wildcards.model, wildcards.budget
         ),
-    resources:
-        gpu=1,
-    priority: 50
-    conda:
-        "../envs/workflow.yaml"
     script:
         "../workflow_scripts/discover_batch_size.py"
 
@@ -27,9 +27,13 @@ rule search_hyperparameters:
             vintage=PLAN.vintage_of_variant(wildcards.variant), **dict(wildcards)
         ),
         samples=lambda wildcards: ancient(
-            SAMPLES.format(vintage=PLAN.vintage_of_variant(wildcards.variant), **dict(wildcards))
+            SAMPLES.format(
+                vintage=PLAN.vintage_of_variant(wildcards.variant), **dict(wildcards)
+            )
         ),
-        batch_size=ancient("results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json"),
+        batch_size=ancient(
+            "results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json"
+        ),
     output:
         best="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/best.json",
         trials="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/trials.parquet",
@@ -37,14 +41,14 @@ rule search_hyperparameters:
         "results/logs/search_hyperparameters/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}.log",
     benchmark:
         "results/benchmarks/jobs/search_hyperparameters/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}.tsv"
+    priority: 40
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        gpu=1,
     params:
         search=lambda wildcards: PLAN.search(dict(wildcards)),
         state="results/state/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}",
         version=VERSIONS["training"],
-    resources:
-        gpu=1,
-    priority: 40
-    conda:
-        "../envs/workflow.yaml"
     script:
         "../workflow_scripts/search_hyperparameters.py"

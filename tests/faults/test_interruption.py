@@ -69,12 +69,16 @@ def start(project: Project) -> subprocess.Popen[str]:
 
 def training_process(workflow: subprocess.Popen[str]) -> psutil.Process:
     children = psutil.Process(workflow.pid).children(recursive=True)
-    return next(c for c in children if any(".train.py" in word for word in c.cmdline()) and "bash" not in c.name())
+    return next(
+        c for c in children if any(".train.py" in word for word in c.cmdline()) and "bash" not in c.name()
+    )
 
 
 def finish(project: Project, *arguments: str) -> None:
     """The same command again; the results must be those of the undisturbed run."""
-    assert not (project.folder / RUN / "metrics.json").exists(), "the interruption came too late to test anything"
+    assert not (project.folder / RUN / "metrics.json").exists(), (
+        "the interruption came too late to test anything"
+    )
     done = project.snakemake("--rerun-incomplete", *arguments, f"{RUN}/metrics.json")
     assert done.returncode == 0, done.stdout
     provenance = (project.folder / RUN / "provenance.json").read_text()

@@ -22,7 +22,9 @@ from lib.training.context import TrainingContext
 ROOT = Path(__file__).parents[2]
 CHANNELS = ("a", "b", "c")
 CONTEXT = 24
-ARCHITECTURE = Architecture(d_model=16, n_heads=2, n_layers=1, d_ff=16, patch_length=8, patch_stride=8, dropout=0.1)
+ARCHITECTURE = Architecture(
+    d_model=16, n_heads=2, n_layers=1, d_ff=16, patch_length=8, patch_stride=8, dropout=0.1
+)
 
 
 def market(seed: int, task: str) -> Samples:
@@ -89,7 +91,9 @@ def test_a_model_fits_predicts_saves_and_loads_to_the_same_predictions(name, tas
 def test_fitting_never_learns_from_selection_targets_except_when_to_stop(name, tmp_path):
     """With one round there is nothing to choose, so other selection targets must change nothing."""
     if name in ("linear:logistic", "boosting:xgboost"):
-        settings = {"linear:logistic": {"inverse_penalties": [0.1]}, "boosting:xgboost": {"n_estimators": 1}}[name]
+        settings = {"linear:logistic": {"inverse_penalties": [0.1]}, "boosting:xgboost": {"n_estimators": 1}}[
+            name
+        ]
     else:
         settings = {}
     test = market(2, "direction")
@@ -148,7 +152,9 @@ def test_a_class_that_breaks_the_contract_is_refused_at_registration():
     class Empty(Model):
         metadata = ModelMetadata(has_budget=False, input="last_bar")
 
-    with pytest.raises(ModelError, match=r"`Settings` .* is missing; these methods are missing: fit, forecast"):
+    with pytest.raises(
+        ModelError, match=r"`Settings` .* is missing; these methods are missing: fit, forecast"
+    ):
         registry.register("test:empty")(Empty)
     with pytest.raises(ModelError, match="must look like"):
         registry.register("nocolon")(Empty)
@@ -157,7 +163,9 @@ def test_a_class_that_breaks_the_contract_is_refused_at_registration():
 
 def test_asking_for_metadata_imports_no_heavy_library():
     code = "import sys; from lib.models import registry; registry.names(); print(' '.join(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert not {"torch", "transformers", "sklearn", "xgboost"} & set(loaded.stdout.split())
 
 

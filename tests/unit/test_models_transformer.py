@@ -27,7 +27,9 @@ def settings(**changes) -> dict:
 
 
 def network(channels=4, architecture=SMALL, **changes):
-    factory = NetworkFactory(settings(**changes), architecture, CONTEXT, np.zeros(channels), np.ones(channels))
+    factory = NetworkFactory(
+        settings(**changes), architecture, CONTEXT, np.zeros(channels), np.ones(channels)
+    )
     return factory()
 
 
@@ -67,7 +69,7 @@ def test_a_size_that_is_not_the_declared_one_is_refused():
         PatchTSTForecaster.check_budget({}, SMALL.model_copy(update={"n_heads": 5}), 4, CONTEXT, "2M")
 
 
-# -- trap 1: dropout that is declared and not there -----------------------------------------------------------
+# -- trap 1: dropout that is declared and not there --
 
 
 def test_dropout_is_really_there_and_active_in_training_only():
@@ -78,7 +80,9 @@ def test_dropout_is_really_there_and_active_in_training_only():
     net.eval()
     assert torch.equal(net(inputs), net(inputs))
     kinds = [m for m in net.modules() if isinstance(m, ByteDropout)]
-    assert len(kinds) == 1 + SMALL.n_layers * 3 + 1  # positional, per layer two paths and the feed-forward, head
+    assert (
+        len(kinds) == 1 + SMALL.n_layers * 3 + 1
+    )  # positional, per layer two paths and the feed-forward, head
     assert all(m.probability == SMALL.dropout for m in kinds)
     assert not any(isinstance(m, nn.Dropout) for m in net.modules())
     assert all(layer.self_attn.dropout == SMALL.dropout for layer in net.backbone.encoder.layers)
@@ -100,7 +104,7 @@ def test_byte_dropout_drops_as_often_as_it_says_and_keeps_the_mean(probability):
     assert torch.corrcoef(bits.T).fill_diagonal_(0).abs().max() < 0.05  # neighbours share a draw, not a fate
 
 
-# -- trap 2: a stride that is ignored -------------------------------------------------------------------------
+# -- trap 2: a stride that is ignored --
 
 
 @pytest.mark.parametrize(("stride", "patches"), [(8, 9), (16, 5), (4, 17)])
@@ -111,7 +115,7 @@ def test_the_stride_is_respected(stride, patches, mode):
     assert net.backbone.patchifier.num_patches == patches == n_patches(architecture, CONTEXT)
 
 
-# -- trap 3: a loss that is constant --------------------------------------------------------------------------
+# -- trap 3: a loss that is constant --
 
 
 @pytest.mark.parametrize("mode", ["mixed", "independent"])
@@ -131,7 +135,7 @@ def test_the_loss_is_not_constant_and_32_samples_can_be_learned_by_heart(mode):
     assert losses[-1] < 0.1
 
 
-# -- trap 4: batch norm, which makes a sample's forecast depend on its neighbours -----------------------------
+# -- trap 4: batch norm, which makes a sample's forecast depend on its neighbours --
 
 
 @pytest.mark.parametrize("mode", ["mixed", "independent"])
@@ -143,7 +147,7 @@ def test_a_forecast_does_not_depend_on_the_rest_of_the_batch(mode):
     assert not any("BatchNorm" in type(m).__name__ for m in net.modules())
 
 
-# -- trap 5: independent channels add up; mixed ones must be able to interact ---------------------------------
+# -- trap 5: independent channels add up; mixed ones must be able to interact --
 
 
 def interaction(net) -> float:
@@ -161,7 +165,7 @@ def test_mixed_channels_interact_and_independent_ones_only_add():
     assert interaction(network(2, channel_mode="mixed").eval()) > 1e-2
 
 
-# -- normalisation and readout --------------------------------------------------------------------------------
+# -- normalisation and readout --
 
 
 def test_revin_hides_level_and_scale_and_the_others_see_them():

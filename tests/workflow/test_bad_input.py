@@ -23,7 +23,7 @@ def rewrite(project, change) -> None:
     change(pl.read_csv(project.csv(), try_parse_dates=True)).write_csv(project.csv())
 
 
-# -- configuration: refused before the first job ------------------------------------------------------------
+# -- configuration: refused before the first job --
 
 
 def test_unknown_key(project):
@@ -74,7 +74,7 @@ def test_a_missing_market_data_directory(project, monkeypatch):
     refused(project, "environment variable MARKET_DATA_DIR")
 
 
-# -- data: refused at the door ------------------------------------------------------------------------------
+# -- data: refused at the door --
 
 
 def test_a_missing_symbol_file(project):

@@ -1,6 +1,7 @@
 """Real market data that come inside an installed package: no network, no account.
 
-The `arch` package carries daily OHLCV of the S&P 500 and the NASDAQ Composite from Yahoo Finance, 1999-2018. Its
+The `arch` package carries daily OHLCV of the S&P 500 and the NASDAQ Composite from Yahoo Finance, 1999-2018.
+Its
 files are read where they lie: importing the package itself takes seconds.
 """
 
