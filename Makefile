@@ -4,7 +4,8 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TARGET ?= results/report.html
 CONFIG ?=
-SNAKEMAKE = snakemake --cores 1 $(if $(CONFIG),--configfile $(CONFIG))
+# --configfile comes last: Snakemake takes every word after it for another configuration file.
+SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
 .PHONY: help setup report preview test test-slow lint format verify clean clean-results lock docs confirm-versions
 
@@ -18,7 +19,7 @@ help:  ## Show this list
 setup: .venv/.ready  ## Make .venv from the locked packages
 
 report: .venv/.ready  ## Run the study to results/report.html (CONFIG=… for another configuration)
-	@$(SNAKEMAKE) --rerun-incomplete $(TARGET)
+	@$(SNAKEMAKE)
 
 preview: .venv/.ready  ## What would run, and a forecast of compute and time
 	@python workflow_scripts/preview.py $(if $(CONFIG),--configfile $(CONFIG)) $(TARGET)

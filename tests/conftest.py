@@ -65,7 +65,8 @@ class Project:
     def command(self, *arguments: str, configfile: str | None = "study.yaml") -> list[str]:
         """The command line of a Snakemake run."""
         given = ["--configfile", configfile] if configfile else []
-        return [sys.executable, "-m", "snakemake", "--cores", "1", *given, *arguments]
+        # Last, because Snakemake takes every word after --configfile for another configuration file.
+        return [sys.executable, "-m", "snakemake", "--cores", "1", *arguments, *given]
 
     @property
     def environment(self) -> dict[str, str]:

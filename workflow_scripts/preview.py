@@ -26,8 +26,8 @@ RUN = "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{b
 
 def job_table(configfile: Path, target: str) -> str:
     """Snakemake's own table of jobs, from a dry run."""
-    command = [sys.executable, "-m", "snakemake", "-n", "--configfile", str(configfile), target]
-    command += ["--snakefile", str(ROOT / "Snakefile")]
+    command = [sys.executable, "-m", "snakemake", "-n", target, "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--configfile", str(configfile)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     text = done.stdout + done.stderr
     if done.returncode != 0:

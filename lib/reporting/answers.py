@@ -73,7 +73,7 @@ def _verdict(question: Mapping[str, Any], inputs: ReportInputs, names: Names) ->
     margin = _margin(decisive or {}, question.get("margin"))
     reason = str(question.get("reason") or "")
     own = str((decisive or {}).get("reason") or "")
-    if decisive and own and own != reason:
+    if decisive and own.lower() not in reason.lower():
         reason = f"{reason} {names.problem(decisive)}: {own[:1].lower()}{own[1:]}"
     return Verdict(
         question=str(question.get("question") or question.get("experiment") or ""),

@@ -28,7 +28,7 @@ def trained(tmp_path_factory, market) -> Project:
     project.experiment(models=["patchtst-mixed"], budgets=["2M"])
     (project.folder / "temperature").write_text("50")
     project.study(
-        training={"max_epochs": 30, "patience": 30, "checkpoint_every_epochs": 1, "window_stride": 10},
+        training={"max_epochs": 12, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
         thermal={"sensor": "file:temperature", "check_every_steps": 1},
     )
     done = project.snakemake(f"{RUN}/metrics.json")
@@ -96,6 +96,7 @@ def test_sigkill_of_the_training(fresh):
     finish(fresh)
 
 
+@pytest.mark.slow
 def test_ctrl_c(fresh):
     workflow = start(fresh)
     os.killpg(workflow.pid, signal.SIGINT)
@@ -103,6 +104,7 @@ def test_ctrl_c(fresh):
     finish(fresh)
 
 
+@pytest.mark.slow
 def test_sigterm_of_the_training(fresh):
     workflow = start(fresh)
     training_process(workflow).terminate()
@@ -123,6 +125,7 @@ def test_a_thermal_stop(fresh):
     finish(fresh)
 
 
+@pytest.mark.slow
 def test_sigkill_of_everything_needs_an_unlock(fresh):
     workflow = start(fresh)
     os.killpg(workflow.pid, signal.SIGKILL)
@@ -134,17 +137,18 @@ def test_sigkill_of_everything_needs_an_unlock(fresh):
     finish(fresh)
 
 
+@pytest.mark.slow
 def test_a_state_of_other_parameters_is_set_aside_and_not_resumed(fresh):
     workflow = start(fresh)
     training_process(workflow).kill()
     workflow.wait(timeout=PATIENCE_SECONDS)
     fresh.study(
-        training={"max_epochs": 1, "patience": 30, "checkpoint_every_epochs": 1, "window_stride": 10},
+        training={"max_epochs": 1, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
         thermal={"sensor": "file:temperature", "check_every_steps": 1},
     )
     done = fresh.snakemake(f"{RUN}/metrics.json")
     fresh.study(
-        training={"max_epochs": 30, "patience": 30, "checkpoint_every_epochs": 1, "window_stride": 10},
+        training={"max_epochs": 12, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
         thermal={"sensor": "file:temperature", "check_every_steps": 1},
     )
     assert done.returncode == 0, done.stdout

@@ -121,6 +121,6 @@ def test_a_horizon_longer_than_the_data(project):
 
 
 def test_too_few_training_windows(project):
-    project.study(data={"splits": {"train_end": "2000-02-28", "validation_start": "2000-03-01",
+    project.study(data={"splits": {"train_end": "2000-09-30", "validation_start": "2000-10-01",
                                    "validation_end": "2007-06-30", "test_start": "2007-07-01"}})  # fmt: skip
     refused(project, "windows", "allow_small")
