@@ -87,8 +87,7 @@ def discover(
 ) -> dict[str, Any]:
     """Largest safe and fastest micro-batch of one network on this machine.
 
-    1, 8, 16, 32, … up to `effective_batch` are tried in turn (2 and 4 where 8 do not fit), each with one
-    untimed and at least two
+    Powers of two up to `effective_batch` are tried from 1 upwards, each with one untimed and at least two
     timed passes, until memory, time or the gain in speed ends.
 
     Args:
@@ -120,12 +119,7 @@ def discover(
     try:
         child.start()
         table = _Table(child.facts["precision"])
-        deadline = time.monotonic() + time_limit_seconds
-        sizes = _powers_of_two(effective_batch)
-        # One window tells the memory that each needs; 2 and 4 are of interest only where 8 do not fit.
-        _climb(child, table, [size for size in sizes if size not in (2, 4)], deadline)
-        if [row["micro_batch"] for row in table.measured()] == [1]:
-            _climb(child, table, [size for size in sizes if size in (2, 4)], deadline)
+        _climb(child, table, time.monotonic() + time_limit_seconds)
         if not table.measured():
             raise ModelError(
                 f"batch size: not even one window fits into memory (limit "
@@ -143,10 +137,10 @@ def discover(
         child.close()
 
 
-def _climb(child: Child, table: _Table, sizes: list[int], deadline: float) -> None:
-    """Try micro-batches of rising size; fills the table."""
+def _climb(child: Child, table: _Table, deadline: float) -> None:
+    """Try micro-batches upwards; fills the table."""
     best, without_gain, last_duration = 0.0, 0, 0.0
-    for micro_batch in sizes:
+    for micro_batch in _powers_of_two(child.setup.effective_batch):
         if table.measured() and time.monotonic() + 2 * last_duration > deadline:
             table.rows.append(_row(micro_batch, table.precision, "not tried: out of time"))
             return
