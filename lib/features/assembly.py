@@ -15,9 +15,6 @@ from lib.errors import DataError
 from lib.features.catalogue import LOOK_BACK_CAP, Feature, catalogue
 from lib.features.schema import PRICE_COLUMNS
 
-VERSION = 1
-"""Version of the bars, features and dataset tables; to be raised by hand whenever their values change."""
-
 
 def assemble(
     bars_by_symbol: Mapping[str, pl.DataFrame], tier: int, timescale: Timescale = "daily"

@@ -117,6 +117,8 @@ def _curves_figure(lines: Sequence[tuple[Mapping[str, Any], _Points, _Points]], 
     losses = sorted(y for _, validation, training in lines for _, y in validation + training)
     top = losses[min(len(losses) - 1, int(len(losses) * 0.98))]  # a first wild step must not flatten the rest
     metric = metric_words(metric_of(str(lines[0][0].get("task"))))
+    if metric == "squared error" and lines[0][0].get("family") == "transformer":
+        metric += " over the training targets' variance"  # it learns standardised returns
     chart = Chart((0.0, max(steps) * 1.03), padded([losses[0], top], 0.1))
     chart.axes("boosting rounds" if _rounds(lines[0][0]) else "optimiser steps", f"{metric}, lower is better")
     for row, validation, training in lines:

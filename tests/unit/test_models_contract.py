@@ -87,6 +87,18 @@ def test_a_model_fits_predicts_saves_and_loads_to_the_same_predictions(name, tas
         type(model).load(folder)
 
 
+def test_patchtst_learns_returns_as_small_as_a_hundredth(tmp_path):
+    """Raw returns are far below the scale of a new network's outputs; errors must still beat the mean's."""
+    model = build("transformer:patchtst", "regression")
+    model.recipe = model.recipe.model_copy(update={"max_epochs": 15, "learning_rate": 3e-3})
+    context = TrainingContext(seed=7, state_dir=tmp_path)
+    result = model.fit(market(0, "regression"), market(1, "regression"), context)
+    test = market(2, "regression")
+    error = test.target - model.predict(test).prediction
+    assert np.square(error).mean() < 0.8 * test.target.var()
+    assert result.best_loss < 1.0, "in units of the training targets' variance"
+
+
 @pytest.mark.parametrize("name", registry.names())
 def test_fitting_never_learns_from_selection_targets_except_when_to_stop(name, tmp_path):
     """With one round there is nothing to choose, so other selection targets must change nothing."""

@@ -76,6 +76,9 @@ def test_wandb_writes_an_offline_run(tmp_path: Path) -> None:
     with open_tracker(TrackingConfig(wandb="offline"), tmp_path, "base/Aa20", PARAMS, {}) as tracker:
         tracker.log({"marked_loss": 0.5}, 1)
     [written] = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
+    deadline = time.monotonic() + 60  # W&B's own process writes; it is told to end, and not waited for
+    while b"marked_loss" not in written.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.1)
     content = written.read_bytes()
     assert b"marked_loss" in content
     assert b"learning_rate" in content

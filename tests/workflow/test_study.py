@@ -1,6 +1,9 @@
 """A small study from files to the report, and what a second look at it does."""
 
 import json
+import re
+import subprocess
+import sys
 
 import polars as pl
 import pytest
@@ -75,6 +78,26 @@ def test_without_a_configuration_the_quickstart_runs(project):
     jobs = dry_run(project, "results/report.html", configfile=None)
     for word in ("embedded-2018", "200M", "planted", "search_hyperparameters"):
         assert word in jobs
+
+
+def test_a_preview_names_jobs_and_compute_and_makes_nothing(project):
+    project.experiment(models=["patchtst-mixed", "logistic"], budgets=["2M"])
+    before = sorted(project.folder.rglob("*.parquet"))
+    shown = subprocess.run(
+        [sys.executable, "workflow_scripts/preview.py", "--configfile", "study.yaml"],
+        cwd=project.folder,
+        env=project.environment | {"COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert re.search(r"^train +2$", shown.stdout, re.MULTILINE)
+    assert re.search(r"patchtst-mixed .*2M .*not measured yet", shown.stdout)
+    assert "results/batch_sizes/Aa20/daily/patchtst-mixed/2M.json" in shown.stdout, "how to measure it"
+    assert sorted(project.folder.rglob("*.parquet")) == before
+    assert not (project.folder / "results").exists()
 
 
 def test_the_same_code_serves_another_directory(project):

@@ -48,12 +48,22 @@ class PatchTSTForecaster(Model):
     Settings: ClassVar[type[StrictModel]] = PatchTSTSettings
     network: Any = None
     context: TrainingContext | None = None
+    target_mean: float = 0.0
+    target_std: float = 1.0
 
     def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
-        """Train with the engine; afterwards the network holds the weights of the best epoch."""
+        """Train with the engine; afterwards the network holds the weights of the best epoch.
+
+        Returns are standardised by the training windows' mean and deviation: a daily return of 1 % would
+        otherwise be a hundredth of the output that a new network begins with. Losses of a regression are
+        therefore in units of the training targets' variance.
+        """
         from lib.training.engine import train as train_network
 
         self.check(train)
+        if not self.problem.binary:
+            self.target_mean, self.target_std = float(train.target.mean()), float(train.target.std()) or 1.0
+            train, selection = self._standardised(train), self._standardised(selection)
         self.network = self.factory()()
         loss: Literal["bce", "mse"] = "bce" if self.problem.binary else "mse"
         result = train_network(self.network, train, selection, loss, self.recipe, context)
@@ -68,7 +78,14 @@ class PatchTSTForecaster(Model):
             raise ModelError("transformer:patchtst: fit or load it before asking for a forecast.")
         context = self.context or TrainingContext(seed=self.seed, state_dir=Path())
         values = predict_logits(self.network, samples, context).astype(np.float64)
-        return 1.0 / (1.0 + np.exp(-values)) if self.problem.binary else values
+        if self.problem.binary:
+            return 1.0 / (1.0 + np.exp(-values))
+        return values * self.target_std + self.target_mean
+
+    def _standardised(self, samples: Samples) -> Samples:
+        return replace(
+            samples, target=((samples.target - self.target_mean) / self.target_std).astype(np.float32)
+        )
 
     def save(self, folder: Path) -> None:
         """Weights as safetensors, everything else as JSON."""
@@ -78,7 +95,8 @@ class PatchTSTForecaster(Model):
             name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()
         }
         save_file(state, folder / WEIGHTS)
-        write_plain(folder, self, {"precision": self.context.precision if self.context else None})
+        extra = {name: getattr(self, name) for name in ("target_mean", "target_std")}
+        write_plain(folder, self, extra | {"precision": self.context.precision if self.context else None})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -88,6 +106,7 @@ class PatchTSTForecaster(Model):
         model, content = read_plain(folder, cls)
         model.network = model.factory()()
         model.network.load_state_dict(load_file(folder / WEIGHTS))
+        model.target_mean, model.target_std = content["target_mean"], content["target_std"]
         model.context = TrainingContext(seed=model.seed, state_dir=Path(), precision=content["precision"])
         return model
 
