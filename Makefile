@@ -7,7 +7,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview test test-slow lint format verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview vintage matrix backup test test-slow lint format verify clean clean-results lock docs confirm-versions
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,16 @@ lint: .venv/.ready  ## ruff, mypy, snakefmt, snakemake --lint
 
 format: .venv/.ready  ## Format Python and Snakemake files
 	@ruff format . && ruff check --fix . && snakefmt Snakefile rules
+
+vintage: .venv/.ready  ## A new dated snapshot of the raw data (CONFIG=… whose vintage is $${VINTAGE…})
+	@VINTAGE=$${VINTAGE:-$$(date +%F)} snakemake --cores 1 --rerun-incomplete vintage $(if $(CONFIG),--configfile $(CONFIG))
+	@echo "To use it: export VINTAGE=$${VINTAGE:-$$(date +%F)}, or write it as vintage: in the configuration."
+
+matrix: .venv/.ready  ## All rows and columns of the data matrix, from the folder MARKET_DATA_DIR
+	@snakemake --cores all --rerun-incomplete results/matrix.csv --configfile config/matrix.yaml
+
+backup: .venv/.ready  ## Copy data, models and results to DEST=… and verify the copies
+	@python workflow_scripts/backup.py "$(DEST)"
 
 verify: .venv/.ready  ## Re-hash data, checkpoints and models against their records
 	@python workflow_scripts/verify.py

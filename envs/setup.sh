@@ -9,9 +9,21 @@ find_uv() {
     elif [ -x .bootstrap/bin/uv ]; then
         echo .bootstrap/bin/uv
     else
-        python3 -m pip install --quiet --disable-pip-version-check --target .bootstrap uv >&2
-        echo .bootstrap/bin/uv
+        install_uv >&2 && echo .bootstrap/bin/uv
     fi
+}
+
+# The first python3 may belong to an active environment without pip, so every one on the path is asked.
+install_uv() {
+    local candidate
+    while read -r candidate; do
+        if "$candidate" -m pip --version >/dev/null 2>&1; then
+            "$candidate" -m pip install --quiet --disable-pip-version-check --target .bootstrap uv
+            return
+        fi
+    done < <(type -ap python3; echo /usr/bin/python3)
+    echo "No python3 with pip was found. Install pip, or uv itself (https://docs.astral.sh/uv/)."
+    return 1
 }
 
 # A pyenv shim answers to the name python3.12 without being one, so each candidate is asked to run.
@@ -32,5 +44,6 @@ uv=$(find_uv)
 if ! { [ -x .venv/bin/python ] && .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))'; }; then
     "$uv" venv --quiet --clear --python "$(find_python "$uv")" .venv
 fi
+# Compiled once here: some environments forbid Python to keep what it compiles, and every job would do it anew.
 echo "Installing the locked packages into .venv (about 7 GB on Linux, where PyTorch brings CUDA) ..." >&2
-"$uv" pip sync --quiet --require-hashes --python .venv/bin/python envs/requirements.lock
+"$uv" pip sync --quiet --require-hashes --compile-bytecode --python .venv/bin/python envs/requirements.lock

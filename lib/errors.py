@@ -3,6 +3,9 @@
 Each message says what is wrong, where, and what to do. Anything else that is raised is a bug.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class StudyError(Exception):
     """Base of all errors a user can act on."""
@@ -30,3 +33,9 @@ class TrainingDiverged(StudyError):
 
 class IntegrityError(StudyError):
     """A file whose content does not match its recorded hash."""
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """` Did you mean X?` for the known word most like a given one, or nothing."""
+    found = difflib.get_close_matches(given, list(known), n=1)
+    return f" Did you mean {found[0]}?" if found else ""

@@ -5,11 +5,14 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from lib.config.versions import stage_versions
+from lib.data.vintage import check_vintage
 from lib.errors import StudyError
 from lib.planning.plan import plan_study
 
 try:
     PLAN = plan_study(config, Path(workflow.basedir) / "config")
+    for vintage in PLAN.vintages:
+        check_vintage(Path("data/raw") / vintage, PLAN.source_settings(vintage))
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 
@@ -19,6 +22,8 @@ VERSIONS = stage_versions()
 wildcard_constraints:
     vintage=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     symbol=r"[A-Za-z0-9^.=_-]+",
+    series=r"[A-Z][A-Z0-9_]*",
+    calendar=r"[A-Z0-9]+",
     dataset=r"[A-E][a-d](?:20|50|100|200|500|1000|2000)",
     timescale=r"daily|2d|3d|5d|weekly|2wk|monthly|multires",
     variant=r"[A-Za-z0-9][A-Za-z0-9._-]*",
@@ -34,6 +39,7 @@ SEARCH = (
     "results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}"
 )
 BATCH_SIZE = "results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json"
+CALENDAR = f"data/calendars/{PLAN.config.data.validation.calendar}.parquet"
 DATASET = "data/processed/{vintage}/{dataset}/{timescale}.parquet"
 SAMPLES = "data/processed/{vintage}/{dataset}/{timescale}.samples.json"
 
@@ -42,12 +48,29 @@ EVALUATED = [f"{run}/metrics.json" for run in RUNS]
 BEST = f"{SEARCH}/best.json"
 
 
-def run_of(wildcards):
-    """The declared run that a path names."""
+def checked(look_up, *words):
+    """A look-up in the plan whose refusal ends the workflow with its message."""
     try:
-        return PLAN.run(dict(wildcards))
+        return look_up(*words)
     except StudyError as error:
         raise WorkflowError(str(error)) from None
+
+
+def raw_prices(vintage, dataset=None):
+    """Price files of a vintage, or of one dataset of it."""
+    symbols = checked(PLAN.symbols, vintage, dataset)
+    return [f"data/raw/{vintage}/prices/{symbol}.parquet" for symbol in symbols]
+
+
+def raw_series(vintage, dataset=None):
+    """Series files of a vintage, or of one dataset of it."""
+    names = checked(PLAN.series, vintage, dataset)
+    return [f"data/raw/{vintage}/series/{name}.parquet" for name in names]
+
+
+def run_of(wildcards):
+    """The declared run that a path names."""
+    return checked(PLAN.run, dict(wildcards))
 
 
 def specification(wildcards):

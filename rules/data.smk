@@ -1,10 +1,26 @@
-"""From a source to an immutable, validated vintage with its manifest."""
+"""From sources to an immutable, validated vintage with its manifest."""
 
 
-rule import_prices:
+rule exchange_calendar:
     output:
-        prices="data/raw/{vintage}/prices/{symbol}.parquet",
-        findings="data/raw/{vintage}/quality/{symbol}.json",
+        "data/calendars/{calendar}.parquet",
+    log:
+        "results/logs/exchange_calendar/{calendar}.log",
+    benchmark:
+        "results/benchmarks/jobs/exchange_calendar/{calendar}.tsv"
+    priority: 100
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../workflow_scripts/exchange_calendar.py"
+
+
+# What is here stays as it is: a vintage is never fetched twice, so nothing but its identity is a parameter.
+rule import_prices:
+    input:
+        calendar=ancient(CALENDAR),
+    output:
+        "data/raw/{vintage}/prices/{symbol}.parquet",
     log:
         "results/logs/import_prices/{vintage}/{symbol}.log",
     benchmark:
@@ -18,12 +34,63 @@ rule import_prices:
         "../workflow_scripts/import_prices.py"
 
 
+rule import_series:
+    input:
+        parts=lambda wildcards: expand(
+            "data/raw/{vintage}/series/{part}.parquet",
+            vintage=wildcards.vintage,
+            part=PLAN.parts(wildcards.series),
+        ),
+    output:
+        "data/raw/{vintage}/series/{series}.parquet",
+    log:
+        "results/logs/import_series/{vintage}/{series}.log",
+    benchmark:
+        "results/benchmarks/jobs/import_series/{vintage}/{series}.tsv"
+    priority: 100
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        source=lambda wildcards: PLAN.source_settings(wildcards.vintage),
+        series=lambda wildcards: checked(
+            PLAN.series_settings, wildcards.vintage, wildcards.series
+        ),
+        optional=lambda wildcards: wildcards.series in PLAN.optional_series,
+    script:
+        "../workflow_scripts/import_series.py"
+
+
+rule check_quality:
+    input:
+        calendar=ancient(CALENDAR),
+        prices=lambda wildcards: raw_prices(wildcards.vintage),
+        series=lambda wildcards: raw_series(wildcards.vintage),
+    output:
+        "data/raw/{vintage}/quality.json",
+    log:
+        "results/logs/check_quality/{vintage}.log",
+    benchmark:
+        "results/benchmarks/jobs/check_quality/{vintage}.tsv"
+    priority: 100
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        validation=PLAN.config.data.validation.model_dump_json(),
+        series=lambda wildcards: [
+            PLAN.series_settings(wildcards.vintage, name)
+            for name in PLAN.series(wildcards.vintage)
+        ],
+        comparisons=lambda wildcards: PLAN.comparisons(wildcards.vintage),
+        source=lambda wildcards: PLAN.source_settings(wildcards.vintage),
+        assemblies=lambda wildcards: PLAN.assemblies(wildcards.vintage),
+    script:
+        "../workflow_scripts/check_quality.py"
+
+
 rule record_vintage:
     input:
-        lambda wildcards: expand(
-            "data/raw/{{vintage}}/prices/{symbol}.parquet",
-            symbol=PLAN.symbols(wildcards.vintage),
-        ),
+        prices=lambda wildcards: raw_prices(wildcards.vintage),
+        series=lambda wildcards: raw_series(wildcards.vintage),
     output:
         "data/raw/{vintage}/manifest.json",
     log:
@@ -53,16 +120,25 @@ rule raw_manifest:
         "../workflow_scripts/raw_manifest.py"
 
 
-rule write_sample:
+rule write_samples:
     input:
-        "data/raw/{vintage}/prices/{symbol}.parquet",
+        prices=lambda wildcards: raw_prices(wildcards.vintage),
+        series=lambda wildcards: raw_series(wildcards.vintage),
     output:
-        "data/samples/{vintage}/{symbol}.csv",
+        directory("data/samples/{vintage}"),
     log:
-        "results/logs/write_sample/{vintage}/{symbol}.log",
+        "results/logs/write_samples/{vintage}.log",
     benchmark:
-        "results/benchmarks/jobs/write_sample/{vintage}/{symbol}.tsv"
+        "results/benchmarks/jobs/write_samples/{vintage}.tsv"
     conda:
         "../envs/workflow.yaml"
     script:
-        "../workflow_scripts/write_sample.py"
+        "../workflow_scripts/write_samples.py"
+
+
+# `make vintage`: everything raw that the study needs, validated and listed, and nothing else.
+rule vintage:
+    input:
+        "data/raw/manifest.json",
+        expand("data/raw/{vintage}/quality.json", vintage=PLAN.vintages),
+    localrule: True

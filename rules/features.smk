@@ -3,7 +3,8 @@
 
 rule build_bars:
     input:
-        "data/raw/{vintage}/prices/{symbol}.parquet",
+        prices="data/raw/{vintage}/prices/{symbol}.parquet",
+        calendar=ancient(CALENDAR),
     output:
         "data/processed/{vintage}/bars/{timescale}/{symbol}.parquet",
     log:
@@ -15,17 +16,19 @@ rule build_bars:
         "../envs/workflow.yaml"
     params:
         version=VERSIONS["features"],
-        calendar=PLAN.config.data.validation.calendar,
     script:
         "../workflow_scripts/build_bars.py"
 
 
 rule build_dataset:
     input:
-        lambda wildcards: expand(
-            "data/processed/{{vintage}}/bars/{{timescale}}/{symbol}.parquet",
-            symbol=PLAN.symbols(wildcards.vintage, wildcards.dataset),
+        bars=lambda wildcards: expand(
+            "data/processed/{vintage}/bars/{timescale}/{symbol}.parquet",
+            vintage=wildcards.vintage,
+            timescale=wildcards.timescale,
+            symbol=checked(PLAN.symbols, wildcards.vintage, wildcards.dataset),
         ),
+        series=lambda wildcards: raw_series(wildcards.vintage, wildcards.dataset),
     output:
         "data/processed/{vintage}/{dataset}/{timescale}.parquet",
     log:
@@ -36,6 +39,7 @@ rule build_dataset:
     conda:
         "../envs/workflow.yaml"
     params:
+        assembly=lambda wildcards: PLAN.assembly(wildcards.vintage, wildcards.dataset),
         version=VERSIONS["features"],
     script:
         "../workflow_scripts/build_dataset.py"
@@ -44,7 +48,8 @@ rule build_dataset:
 # Counts samples and base rates of every declared task before any training, and refuses what cannot be trained.
 rule check_samples:
     input:
-        "data/processed/{vintage}/{dataset}/{timescale}.parquet",
+        dataset="data/processed/{vintage}/{dataset}/{timescale}.parquet",
+        quality=ancient("data/raw/{vintage}/quality.json"),
     output:
         "data/processed/{vintage}/{dataset}/{timescale}.samples.json",
     log:
@@ -81,10 +86,36 @@ rule processed_manifest:
     conda:
         "../envs/workflow.yaml"
     params:
-        symbols=[
-            f"{vintage}/{dataset}={','.join(PLAN.symbols(vintage, dataset))}"
+        raw=[
+            ",".join(raw_prices(vintage, dataset) + raw_series(vintage, dataset))
             for vintage, dataset, _ in PLAN.datasets
         ],
         version=VERSIONS["features"],
     script:
         "../workflow_scripts/processed_manifest.py"
+
+
+# Samples of every dataset that the study builds, as a table.
+rule matrix:
+    input:
+        samples=[
+            SAMPLES.format(vintage=vintage, dataset=dataset, timescale=timescale)
+            for vintage, dataset, timescale in PLAN.datasets
+        ],
+        datasets=[
+            DATASET.format(vintage=vintage, dataset=dataset, timescale=timescale)
+            for vintage, dataset, timescale in PLAN.datasets
+        ],
+        manifests=["data/raw/manifest.json", "data/processed/manifest.json"],
+        quality=expand("data/raw/{vintage}/quality.json", vintage=PLAN.vintages),
+    output:
+        "results/matrix.csv",
+    log:
+        "results/logs/matrix.log",
+    benchmark:
+        "results/benchmarks/jobs/matrix.tsv"
+    localrule: True
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../workflow_scripts/matrix.py"

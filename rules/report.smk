@@ -47,11 +47,7 @@ rule report:
         scaling="results/scaling.json",
         manifest="data/raw/manifest.json",
         processed="data/processed/manifest.json",
-        findings=[
-            f"data/raw/{vintage}/quality/{symbol}.json"
-            for vintage in PLAN.vintages
-            for symbol in PLAN.symbols(vintage)
-        ],
+        findings=expand("data/raw/{vintage}/quality.json", vintage=PLAN.vintages),
         samples=[
             SAMPLES.format(vintage=vintage, dataset=dataset, timescale=timescale)
             for vintage, dataset, timescale in PLAN.datasets
@@ -61,11 +57,7 @@ rule report:
             for vintage, dataset, timescale in PLAN.datasets
         ],
         searches=PLAN.search_paths(BEST),
-        csv_samples=[
-            f"data/samples/{vintage}/{symbol}.csv"
-            for vintage in PLAN.vintages
-            for symbol in PLAN.symbols(vintage)
-        ],
+        csv_samples=expand("data/samples/{vintage}", vintage=PLAN.vintages),
     output:
         html="results/report.html",
         markdown="results/report.md",

@@ -1,5 +1,7 @@
-"""Bars of a row's symbols as one table of channels."""
+"""Bars of a row's symbols, and its series, as one table of channels."""
 
+import json
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -7,10 +9,19 @@ import polars as pl
 from lib.config.base import split_dataset
 from lib.data.io import write_parquet_atomic
 from lib.features.assembly import assemble
+from lib.features.groups import SeriesInput
 from workflow_scripts.shell import job
 
 with job(snakemake):
     _, _, tier = split_dataset(snakemake.wildcards.dataset)
-    bars = {Path(path).stem: pl.read_parquet(path) for path in snakemake.input}
-    frame = assemble(bars, tier, snakemake.wildcards.timescale)
+    declared = json.loads(snakemake.params.assembly)
+    bars = {Path(path).stem: pl.read_parquet(path) for path in snakemake.input.bars}
+    series = [
+        SeriesInput(**member, frame=pl.read_parquet(path))
+        for member, path in zip(declared["series"], snakemake.input.series, strict=True)
+    ]
+    until, history_from = (
+        date.fromisoformat(day) if day else None for day in (declared["until"], declared["history_from"])
+    )
+    frame = assemble(bars, tier, snakemake.wildcards.timescale, series, until, history_from)
     write_parquet_atomic(frame, Path(snakemake.output[0]))

@@ -13,7 +13,7 @@ from lib.datasets.windows import base_rates, load_samples
 from workflow_scripts.shell import job
 
 with job(snakemake):
-    frame = pl.read_parquet(snakemake.input[0])
+    frame = pl.read_parquet(snakemake.input.dataset)
     splits = validate(SplitConfig, json.loads(snakemake.params.splits), "data.splits")
     counts = []
     for cell in snakemake.params.cells:

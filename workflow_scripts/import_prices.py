@@ -1,22 +1,22 @@
-"""One symbol from its source into an immutable, validated raw file with its findings."""
+"""One symbol from its source into an immutable, validated raw file."""
 
-import json
 from datetime import date
 from pathlib import Path
 
-from lib.config.data import DataConfig
-from lib.config.load import validate
-from lib.data.io import write_json_atomic, write_parquet_atomic
+from lib.data.calendar import read_sessions
+from lib.data.io import write_parquet_atomic
 from lib.data.sources import open_source
-from lib.data.validation import findings_to_json, raise_on_errors, validate_prices
+from lib.data.validation.findings import raise_on_errors
+from lib.data.validation.prices import validate_prices
+from lib.data.vintage import data_section, record_source
 from workflow_scripts.shell import job
 
 with job(snakemake):
-    splits = snakemake.config["data"]["splits"]
-    data = validate(DataConfig, json.loads(snakemake.params.source) | {"splits": splits}, "data")
+    target = Path(snakemake.output[0])
+    data = data_section(snakemake.config, snakemake.params.source)
     symbol = snakemake.wildcards.symbol
-    raw = open_source(data).prices(symbol)
-    prices, findings = validate_prices(raw, symbol, data.validation, today=date.today())
-    raise_on_errors(findings)
-    write_json_atomic(Path(snakemake.output.findings), findings_to_json(findings))
-    write_parquet_atomic(prices, Path(snakemake.output.prices))
+    prices = open_source(data).prices(symbol)
+    sessions = read_sessions(Path(snakemake.input.calendar))
+    raise_on_errors(validate_prices(prices, symbol, data.validation, date.today(), sessions))
+    record_source(target.parents[1], snakemake.params.source)
+    write_parquet_atomic(prices, target)

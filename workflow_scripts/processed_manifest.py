@@ -7,21 +7,17 @@ from lib.data.manifest import entry_for, read_manifest, write_manifest
 from workflow_scripts.shell import job
 
 with job(snakemake):
-    raw = {entry.path: entry.md5 for entry in read_manifest(Path(snakemake.input.raw))}
-    symbols = dict(item.split("=", 1) for item in snakemake.params.symbols)
-    entries = []
-    for path in map(Path, snakemake.input.datasets):
-        vintage, dataset = path.parts[-3], path.parts[-2]
-        sources = [
-            f"data/raw/{vintage}/prices/{s}.parquet" for s in symbols[f"{vintage}/{dataset}"].split(",")
-        ]
-        entries.append(
+    md5 = {entry.path: entry.md5 for entry in read_manifest(Path(snakemake.input.raw))}
+    write_manifest(
+        Path(snakemake.output.manifest),
+        [
             entry_for(
                 path,
-                dataset=dataset,
+                dataset=path.parts[-2],
                 version=snakemake.params.version,
-                tier=split_dataset(dataset)[2],
-                source_raw_md5s=[raw[source] for source in sources],
+                tier=split_dataset(path.parts[-2])[2],
+                source_raw_md5s=[md5[source] for source in sources.split(",")],
             )
-        )
-    write_manifest(Path(snakemake.output.manifest), entries)
+            for path, sources in zip(map(Path, snakemake.input.datasets), snakemake.params.raw, strict=True)
+        ],
+    )

@@ -7,5 +7,7 @@ from workflow_scripts.shell import job
 
 with job(snakemake):
     vintage = snakemake.wildcards.vintage
-    entries = [entry_for(Path(path), dataset=vintage) for path in snakemake.input]
+    entries = [
+        entry_for(Path(path), dataset=vintage) for path in [*snakemake.input.prices, *snakemake.input.series]
+    ]
     write_manifest(Path(snakemake.output[0]), entries)

@@ -8,7 +8,7 @@ import yaml
 
 from lib.data.io import write_text_atomic
 from lib.data.manifest import read_manifest
-from lib.data.validation import findings_frame, findings_from_json
+from lib.data.validation.findings import findings_frame, findings_from_json
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.report import build_markdown, build_report
 from lib.training.provenance import git_commit, hardware, package_versions

@@ -59,7 +59,27 @@ class ValidationConfig(StrictModel):
     """A one-day move beyond this fraction is a warning (an unadjusted split looks like one)."""
     bounds_tolerance: float = Field(1e-6, ge=0)
     """Relative tolerance of High >= max(Open, Close) and Low <= min(Open, Close)."""
+    split_tolerance: float = Field(0.03, gt=0, lt=0.2)
+    """Relative distance from a whole ratio within which an overnight move counts as a split."""
+    max_gap_days: int = Field(10, ge=0)
+    """A series without a value for more days than this beyond its own step is a warning."""
+    compare_tolerance: float = Field(0.02, gt=0)
+    """Largest difference between two sources of a series; a tenth of it for daily returns of prices."""
+    severity: dict[str, Literal["error", "warning", "info", "off"]] = {}
+    """Severity of single rules instead of their own, for example `jump: error`."""
     calendar: str = "XNYS"
+
+
+class DownloadConfig(StrictModel):
+    """How patiently a server is asked."""
+
+    deadline_seconds: float = Field(300.0, gt=0)
+    """For one symbol or series, all attempts together."""
+    attempts: int = Field(6, ge=1)
+    first_pause_seconds: float = Field(2.0, ge=0)
+    """Pause after the first failure; it doubles each time, and is longer if the server asks for it."""
+    timeout_seconds: float = Field(30.0, gt=0)
+    """For one answer."""
 
 
 class SyntheticConfig(StrictModel):
@@ -77,17 +97,36 @@ class SyntheticConfig(StrictModel):
 class DataConfig(StrictModel):
     """One vintage of one source, and the splits used on it."""
 
-    source: Literal["embedded", "files", "synthetic"]
+    source: Name
+    """Where prices come from: embedded, files, synthetic or yahoo (a module of lib/data/sources/)."""
+    series_from: list[Name] | None = None
+    """Where series come from, the preferred source first. Default: `files` for source files; fred, sentiment,
+    trends and yahoo for source yahoo; none for the others."""
     vintage: Name
     """Name of the immutable snapshot below `data/raw/`."""
     folder: Path | None = None
     """For source `files`: the folder that holds `ohlcv/`; `$MARKET_DATA_DIR` is expanded."""
+    trends_folder: Path | None = None
+    """For source `trends`: the folder with your Google Trends exports."""
+    compare_with: list[Name] = []
+    """Sources whose other files or names of the same symbol or series are compared with the chosen ones."""
+    addresses: dict[str, str] = {}
+    """Other addresses of servers, by source (a mirror, a proxy)."""
+    download: DownloadConfig = DownloadConfig()
     splits: SplitConfig
     validation: ValidationConfig = ValidationConfig()
     synthetic: SyntheticConfig = SyntheticConfig()
 
     @model_validator(mode="after")
     def _files_need_a_folder(self) -> Self:
-        if self.source == "files" and self.folder is None:
+        if "files" in (self.source, *self.series_sources, *self.compare_with) and self.folder is None:
             raise ValueError("source 'files' needs `folder:`, the directory that holds ohlcv/")
         return self
+
+    @property
+    def series_sources(self) -> list[str]:
+        """Sources of series, the preferred one first."""
+        if self.series_from is not None:
+            return list(self.series_from)
+        defaults = {"files": ["files"], "yahoo": ["fred", "sentiment", "trends", "yahoo"]}
+        return defaults.get(self.source, [])

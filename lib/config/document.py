@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+import textwrap
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from lib.config.data import DataConfig, SplitConfig, SyntheticConfig, ValidationConfig
+from lib.config.data import DataConfig, DownloadConfig, SplitConfig, SyntheticConfig, ValidationConfig
 from lib.config.experiment import Experiment, ExperimentData
 from lib.config.hpo import Choice, FloatRange, IntRange, SearchSpace
 from lib.config.model import Architecture, AssetsFile, ModelFile
+from lib.config.series import Combination, Members, Publication, SeriesDefinition, SeriesFile
 from lib.config.training import ThermalConfig, TrackingConfig, TrainingConfig
 from lib.config.workflow import EvaluationConfig, WorkflowConfig
 
@@ -20,6 +25,7 @@ PAGES: list[tuple[str, type[BaseModel]]] = [
     ("Section `data`", DataConfig),
     ("Section `data.splits`", SplitConfig),
     ("Section `data.validation`", ValidationConfig),
+    ("Section `data.download`", DownloadConfig),
     ("Section `data.synthetic`", SyntheticConfig),
     ("Section `training`", TrainingConfig),
     ("Section `thermal`", ThermalConfig),
@@ -34,6 +40,11 @@ PAGES: list[tuple[str, type[BaseModel]]] = [
     ("An integer parameter of a search", IntRange),
     ("A choice of a search", Choice),
     ("Rows of the matrix (`data/assets.yaml`)", AssetsFile),
+    ("Series beside prices (`data/series.yaml`)", SeriesFile),
+    ("One series", SeriesDefinition),
+    ("When a value was public", Publication),
+    ("A series made of two", Combination),
+    ("What a row or column adds", Members),
 ]
 
 HEAD = """# Configuration
@@ -52,10 +63,30 @@ def config_markdown() -> str:
 def _section(title: str, model: type[BaseModel]) -> str:
     doc = " ".join((model.__doc__ or "").split())
     lines = [f"## {title}", "", doc, "", "| key | type | default | meaning |", "|---|---|---|---|"]
+    meanings = _meanings(model)
     for name, field in model.model_fields.items():
-        meaning = " ".join((field.description or "").split())
+        meaning = meanings.get(name, "")
         lines.append(f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {meaning} |")
     return "\n".join(lines) + "\n"
+
+
+def _meanings(model: type[BaseModel]) -> dict[str, str]:
+    """The text under each field, of the class and those it inherits from.
+
+    Pydantic could collect it, but would read the source of every section at the start of every job.
+    """
+    found: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if not base.__module__.startswith("lib."):
+            continue
+        [section] = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        assert isinstance(section, ast.ClassDef)
+        for field, text in pairwise(section.body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                words = text.value if isinstance(text, ast.Expr) else None
+                if isinstance(words, ast.Constant) and isinstance(words.value, str):
+                    found[field.target.id] = " ".join(words.value.split())
+    return found
 
 
 def _type(annotation: Any) -> str:

@@ -38,5 +38,7 @@ class AssetsFile(StrictModel):
     """Symbols that each row adds to the one before it."""
     sources: dict[str, dict[str, str]] = {}
     """Per source: our symbol to the source's own label (also the file's name)."""
+    alternatives: dict[str, dict[str, list[str]]] = {}
+    """Per source: other names under which it has a symbol, to be compared (see `data.compare_with`)."""
     primary: Name = "SPY"
     """The symbol whose test windows give the primary measure."""

@@ -6,6 +6,7 @@ It knows nothing of targets, splits or models, and it repairs nothing: what is n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -13,18 +14,25 @@ import polars as pl
 from lib.config.base import Timescale
 from lib.errors import DataError
 from lib.features.catalogue import LOOK_BACK_CAP, Feature, catalogue
+from lib.features.groups import SeriesInput, join_series
 from lib.features.schema import PRICE_COLUMNS
 
 
 def assemble(
-    bars_by_symbol: Mapping[str, pl.DataFrame], tier: int, timescale: Timescale = "daily"
+    bars_by_symbol: Mapping[str, pl.DataFrame],
+    tier: int,
+    timescale: Timescale = "daily",
+    series: Sequence[SeriesInput] = (),
+    until: date | None = None,
+    history_from: date | None = None,
 ) -> pl.DataFrame:
     """The dataset table of some symbols at one timescale.
 
     `bars_by_symbol` maps a label to its bars (see `bars.resample`). The result has the columns date, symbol,
-    the channels (Float32), open, high, low, close (Float64), sorted by symbol and date, and no value in it is
-    null or not finite. The first `LOOK_BACK_CAP[timescale] - 1` bars of each symbol are dropped as warm-up,
-    whatever the tier, so that all tiers have the same dates.
+    the channels (Float32, those of `series` last), open, high, low, close (Float64), sorted by symbol and
+    date, and no value in it is null or not finite. The first `LOOK_BACK_CAP[timescale] - 1` bars of each
+    symbol are dropped as warm-up, whatever the tier, so that all tiers have the same dates. For `series`,
+    `until` and `history_from` see `groups.join_series`.
 
     Raises ConfigError for a tier or timescale that is not built, DataError for bars that cannot be used.
     """
@@ -39,7 +47,10 @@ def assemble(
         table = _table(bars, symbol, features).slice(warm_up)
         _check_finite(table, symbol, features)
         parts.append(table)
-    return pl.concat(parts)
+    prices = pl.concat(parts)
+    if not series and history_from is None:
+        return prices
+    return join_series(prices, series, until, history_from).select(pl.exclude(PRICE_COLUMNS), *PRICE_COLUMNS)
 
 
 def compute(bars: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:

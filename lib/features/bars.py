@@ -7,7 +7,6 @@ bar never changes once it is complete. It computes no indicator and repairs no p
 from __future__ import annotations
 
 from datetime import date
-from functools import lru_cache
 
 import polars as pl
 
@@ -22,7 +21,7 @@ PHASE_MONDAY = date(1990, 1, 1)
 SESSIONS_PER_BAR = {"2d": 2, "3d": 3, "5d": 5}
 
 
-def resample(prices: pl.DataFrame, timescale: Timescale, calendar: str = "XNYS") -> pl.DataFrame:
+def resample(prices: pl.DataFrame, timescale: Timescale, sessions: pl.Series) -> pl.DataFrame:
     """Daily prices to the bars of a timescale.
 
     `prices` has the columns date, symbol, open, high, low, close, volume (one or more symbols, unique dates
@@ -32,10 +31,10 @@ def resample(prices: pl.DataFrame, timescale: Timescale, calendar: str = "XNYS")
 
     A bar is kept only if its whole period lies within the symbol's data: the unfinished last bar is dropped,
     and so is a first bar whose period began before the data did. Sessions missing in between leave the bar's
-    period as it is. A row dated on a day that is no session counts for the next session.
+    period as it is. `sessions` are the days on which the exchange was and will be open; a row dated on a day
+    that is no session counts for the next session.
 
-    Raises ConfigError for a timescale that cannot be built or an unknown calendar, DataError for missing
-    columns.
+    Raises ConfigError for a timescale that cannot be built, DataError for missing columns.
     """
     missing = [name for name in BAR_COLUMNS if name not in (*prices.columns, "last_session")]
     if missing:
@@ -47,7 +46,7 @@ def resample(prices: pl.DataFrame, timescale: Timescale, calendar: str = "XNYS")
         return prices.with_columns(last_session=pl.col("date")).select(BAR_COLUMNS)
     if prices.is_empty():
         return prices.with_columns(last_session=pl.lit(None, pl.Date)).select(BAR_COLUMNS)
-    periods = _periods(_sessions(calendar, *_years_around(prices)), timescale)
+    periods = _periods(_positions(sessions), timescale)
     return _aggregate(prices, periods)
 
 
@@ -95,29 +94,7 @@ def _periods(sessions: pl.DataFrame, timescale: str) -> pl.DataFrame:
     )
 
 
-def _years_around(prices: pl.DataFrame) -> tuple[int, int]:
-    """Years that the calendar must cover: those of data and phase session, and one more on each side."""
-    first, last = prices["date"].min(), prices["date"].max()
-    assert isinstance(first, date)
-    assert isinstance(last, date)
-    return min(first.year, PHASE_SESSION.year) - 1, max(last.year, PHASE_SESSION.year) + 1
-
-
-@lru_cache(maxsize=8)
-def _sessions(calendar: str, first_year: int, last_year: int) -> pl.DataFrame:
-    """Sessions of an exchange with their `position` counted from the phase session (negative before it)."""
-    import exchange_calendars as xc  # takes a second or two to import, and daily bars do not need it
-
-    try:
-        earliest = type(xc.get_calendar(calendar)).bound_min()
-    except xc.errors.CalendarError as error:
-        raise ConfigError(
-            f"exchange calendar {calendar!r} is not known; use a code such as XNYS (New York)."
-        ) from error
-    first = date(first_year, 1, 1)
-    if earliest is not None:
-        first = max(first, earliest.date())
-    found = xc.get_calendar(calendar, start=str(first), end=str(date(last_year, 12, 31)))
-    sessions = pl.Series("session", found.sessions.to_numpy().astype("datetime64[D]"))
+def _positions(sessions: pl.Series) -> pl.DataFrame:
+    """Sessions with their `position` counted from the phase session (negative before it)."""
     before_phase = int((sessions < PHASE_SESSION).sum())
-    return pl.DataFrame(sessions).with_columns(position=pl.int_range(pl.len()) - before_phase)
+    return pl.DataFrame({"session": sessions}).with_columns(position=pl.int_range(pl.len()) - before_phase)

@@ -19,19 +19,30 @@ from lib.config.load import Study, expand_environment, load_study, read_yaml, va
 from lib.config.model import AssetsFile
 from lib.config.resolve import RunSpecification, data_identity, specify
 from lib.config.runs import NO_BUDGET, Run, expand
+from lib.config.series import SeriesFile
 from lib.config.workflow import WorkflowConfig
-from lib.data.assets import primary_label, symbols_of
+from lib.data.assets import (
+    SeriesMembers,
+    check_served,
+    check_source_names,
+    origins,
+    primary_label,
+    symbols_of,
+)
+from lib.data.assets import series_of as series_members
 from lib.errors import ConfigError
 from lib.features.catalogue import catalogue
+from lib.features.groups import group_features
 from lib.models import registry
 
 
 class Plan:
     """A validated study with its runs."""
 
-    def __init__(self, study: Study, assets: AssetsFile) -> None:
+    def __init__(self, study: Study, assets: AssetsFile, series: SeriesFile) -> None:
         self.study = study
         self.assets = assets
+        self.series_file = series
         self._check_models()
         self.experiment_of = expand(study.experiments, self._has_budget)
         self._check_variants()
@@ -101,6 +112,8 @@ class Plan:
                         "source": experiment.data.source,
                         "vintage": vintage,
                         "synthetic": experiment.data.synthetic,
+                        "series_from": None,
+                        "compare_with": [],
                     }
                 )
         if vintage != self.config.data.vintage:
@@ -110,16 +123,91 @@ class Plan:
     def source_settings(self, vintage: str) -> str:
         """What decides the raw data of a vintage, as canonical JSON."""
         data = self.data_config(vintage)
-        own = {"source", "vintage", "folder", "validation"} | (
-            {"synthetic"} if data.source == "synthetic" else set()
-        )
-        return json.dumps(data.model_dump(mode="json", include=own), sort_keys=True)
+        own = {"source", "vintage"} | ({"synthetic"} if data.source == "synthetic" else set())
+        content = data.model_dump(mode="json", include=own) | {"series_from": data.series_sources}
+        return json.dumps(content, sort_keys=True)
+
+    def series_settings(self, vintage: str, name: str) -> str:
+        """Definition of one series and its origins in order of preference, as canonical JSON.
+
+        Raises:
+            ConfigError: config/data/series.yaml does not define it.
+        """
+        definition = self.series_file.series.get(name)
+        if definition is None:
+            raise ConfigError(f"series {name}: not defined in config/data/series.yaml.")
+        content = {
+            "definition": definition.model_dump(mode="json"),
+            "origins": origins(definition, self.data_config(vintage)),
+        }
+        return json.dumps(content, sort_keys=True)
 
     def symbols(self, vintage: str, dataset: str | None = None) -> list[str]:
         """Labels of the symbols of one dataset, or of all that the study builds from a vintage."""
         source = self.data_config(vintage).source
         names = [dataset] if dataset else [d for v, d, _ in self.datasets if v == vintage]
         return sorted({symbol for name in names for symbol in symbols_of(name, source, self.assets)})
+
+    def series(self, vintage: str, dataset: str | None = None) -> list[str]:
+        """Series of one dataset, or all that the study builds from a vintage and what those are made of."""
+        if dataset:
+            return list(series_members(dataset, self.series_file).names)
+        names = {s for v, d, _ in self.datasets if v == vintage for s in self.series(vintage, d)}
+        return sorted(names | {part for name in names for part in self.parts(name)})
+
+    def parts(self, series: str) -> list[str]:
+        """The series that a combined one is made of; none for the others."""
+        definition = self.series_file.series.get(series)
+        return list(definition.combine.members) if definition and definition.combine else []
+
+    def members(self, dataset: str) -> SeriesMembers:
+        """Required and optional series of a dataset, and where its history begins."""
+        return series_members(dataset, self.series_file)
+
+    @cached_property
+    def optional_series(self) -> set[str]:
+        """Series that may be absent, and what those are made of, unless something requires them."""
+        file = self.series_file
+        parts = [*file.rows.values(), *file.columns.values()]
+        required = {name for part in parts for name in part.required}
+        optional = {name for part in parts for name in part.optional}
+        return (optional | {p for name in optional for p in self.parts(name)}) - required
+
+    def comparisons(self, vintage: str) -> str:
+        """What of a vintage is compared with other files or names, as canonical JSON."""
+        data = self.data_config(vintage)
+        found = []
+        for source in data.compare_with:
+            for symbol, labels in self.assets.alternatives.get(source, {}).items():
+                name = self.assets.sources.get(data.source, {}).get(symbol, symbol)
+                if name in self.symbols(vintage):
+                    found += [{"kind": "prices", "name": name, "source": source, "label": o} for o in labels]
+            for name in self.series(vintage):
+                said = self.series_file.series[name].names.get(source, [])
+                labels = [said] if isinstance(said, str) else said
+                found += [{"kind": "series", "name": name, "source": source, "label": o} for o in labels]
+        return json.dumps(found, sort_keys=True)
+
+    def assembly(self, vintage: str, dataset: str) -> str:
+        """What decides a dataset besides its bars, as canonical JSON."""
+        members = self.members(dataset)
+        content = {
+            "series": [
+                {
+                    "name": name,
+                    "group": self.series_file.series[name].group,
+                    "required": name in members.required,
+                }
+                for name in members.names
+            ],
+            "until": str(self.data_config(vintage).splits.test_start) if members.names else None,
+            "history_from": str(members.history_from) if members.history_from else None,
+        }
+        return json.dumps(content, sort_keys=True)
+
+    def assemblies(self, vintage: str) -> list[str]:
+        """`assembly` of every dataset that the study builds from a vintage."""
+        return sorted({self.assembly(vintage, d) for v, d, _ in self.datasets if v == vintage})
 
     def primary_symbol(self, vintage: str) -> str:
         """Label of the symbol whose test windows give the primary measure."""
@@ -154,10 +242,11 @@ class Plan:
             f"{dataset}/{timescale}/{model}/{budget}: no experiment of this study declares this shape."
         )
 
-    @staticmethod
-    def channels(dataset: str) -> int:
-        """Number of channels of a dataset."""
-        return len(catalogue(split_dataset(dataset)[2]))
+    def channels(self, dataset: str) -> int:
+        """Number of channels of a dataset, if all its optional series are there."""
+        groups = [self.series_file.series[name].group for name in self.members(dataset).names]
+        own = len(catalogue(split_dataset(dataset)[2]))
+        return own + sum(len(group_features(group)) for group in groups)
 
     def search_budget(self, run: Run) -> str | None:
         """Budget at which the run's hyperparameters are searched; None without a search."""
@@ -255,8 +344,11 @@ class Plan:
                 )
 
     def _check_datasets(self) -> None:
-        for vintage, dataset, _ in self.datasets:
-            symbols_of(dataset, self.data_config(vintage).source, self.assets)
+        check_source_names(self.config.data)
+        for vintage, dataset in sorted({(vintage, dataset) for vintage, dataset, _ in self.datasets}):
+            data = self.data_config(vintage)
+            symbols_of(dataset, data.source, self.assets)
+            check_served(dataset, data, self.series_file)
             self.channels(dataset)
 
     def _check_budgets(self) -> None:
@@ -289,4 +381,6 @@ def plan_study(content: dict[str, Any], folder: Path, environment: Mapping[str, 
     content.update(expand_environment(dict(content), environment))
     assets_path = folder / "data" / "assets.yaml"
     assets = validate(AssetsFile, read_yaml(assets_path), str(assets_path))
-    return Plan(load_study(content, folder), assets)
+    series_path = folder / "data" / "series.yaml"
+    series = validate(SeriesFile, read_yaml(series_path), str(series_path))
+    return Plan(load_study(content, folder), assets, series)

@@ -107,3 +107,120 @@ def test_a_missing_file_names_those_that_are_there(read, tmp_path):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         FilesSource(tmp_path / "nowhere")
+
+
+YFINANCE = (
+    "Price,Close,High,Low,Open,Volume\nTicker,SPY,SPY,SPY,SPY,SPY\nDate,,,,,\n"
+    + "".join(f"{d},{c},{h},{low},{o},{v}\n" for d, o, h, low, c, _, v in ROWS)
+)  # fmt: skip
+NASDAQ = "Date,Close/Last,Volume,Open,High,Low\n" + "".join(
+    f"{d[5:7]}/{d[8:]}/{d[:4]},{c},{v},{o},{h},{low}\n" for d, o, h, low, c, _, v in reversed(ROWS)
+)
+
+
+@pytest.mark.parametrize("text", [YFINANCE, NASDAQ], ids=["yfinance", "nasdaq"])
+def test_the_layouts_of_known_downloads_are_read(read, text):
+    assert read(text).equals(read(PLAIN))
+
+
+def test_an_excel_file_gives_the_same_table(read, tmp_path):
+    import openpyxl
+
+    plain = read(PLAIN)
+    book = openpyxl.Workbook()
+    for line in PLAIN.splitlines():
+        book.active.append(line.split(","))
+    book.save(tmp_path / "ohlcv" / "QQQ.xlsx")
+    assert FilesSource(tmp_path).prices("QQQ").drop("symbol").equals(plain.drop("symbol"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x00\x01\x02" * 50, "not a text file"),
+        (("Date," + ",".join(f"c{n}" for n in range(200_000)) + "\n1").encode(), "columns"),
+        (PLAIN.encode()[:60] + b"\xff\xfe\xff", "cannot be read as a table"),
+    ],
+)
+def test_what_is_no_table_of_prices_is_refused(tmp_path, content, words):
+    (tmp_path / "SPY.csv").write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        FilesSource(tmp_path).prices("SPY")
+
+
+def test_a_torn_parquet_or_excel_file_is_refused(tmp_path):
+    for suffix in ("parquet", "xlsx"):
+        (tmp_path / f"X.{suffix}").write_bytes(b"PAR1 torn")
+        with pytest.raises(DataError, match="X." + suffix):
+            FilesSource(tmp_path).prices("X")
+        (tmp_path / f"X.{suffix}").unlink()
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b"])
+def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, name):
+    with pytest.raises(DataError, match="leads out of the data folder"):
+        FilesSource(tmp_path).series(name)
+
+
+# -- series --
+
+
+@pytest.fixture
+def series(tmp_path):
+    def read_series(text: str) -> pl.DataFrame:
+        (tmp_path / "X.csv").write_text(text)
+        return FilesSource(tmp_path).series("X")
+
+    return read_series
+
+
+EXPECTED = [(date(2024, 1, 7), 34.0), (date(2024, 1, 14), 0.5), (date(2024, 1, 28), 40.0)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Date,Value\n2024-01-07,34\n2024-01-14,0.5\n2024-01-21,.\n2024-01-28,40\n",
+        "observation_date,DGS10\n2024-01-07,34\n2024-01-14,0.5\n2024-01-21,\n2024-01-28,40\n",
+        "DATE,X\n2024-01-28,40\n2024-01-21,.\n2024-01-14,0.5\n2024-01-07,34\n",
+        "Category: All categories\n\nWeek,stock market: (United States)\n"
+        "2024-01-07,34\n2024-01-14,<1\n2024-01-28,40\n",
+        "date,x,isPartial\n2024-01-07,34,False\n2024-01-14,0.5,False\n2024-01-28,40,True\n",
+        "Date,Open,High,Low,Close,Volume\n2024-01-07,1,2,1,34,0\n2024-01-14,1,2,1,0.5,0\n2024-01-28,1,2,1,40,0\n",
+    ],
+    ids=["plain", "fred-now", "fred-old-newest-first", "google-export", "pytrends", "prices"],
+)
+def test_usual_layouts_of_series_give_the_same_values(series, text):
+    assert series(text).select("date", "value").rows() == EXPECTED
+
+
+def test_months_are_dated_by_their_first_day(series):
+    frame = series("Month,x\n2024-01,3\n2024-02,4\n")
+    assert frame["date"].to_list() == [date(2024, 1, 1), date(2024, 2, 1)]
+
+
+def test_of_several_releases_of_a_date_the_first_counts(series):
+    frame = series(
+        "date,value,realtime_start\n2024-01-01,310,2024-03-12\n2024-01-01,308,2024-02-13\n"
+        "2024-02-01,309,2024-03-12\n"
+    )
+    assert frame.rows() == [
+        (date(2024, 1, 1), 308.0, date(2024, 2, 13)),
+        (date(2024, 2, 1), 309.0, date(2024, 3, 12)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Date,a,b\n2024-01-07,1,2\n", "which column holds the values is not clear .*a, b"),
+        ("Date\n2024-01-07\n", "none besides dates"),
+        ("a,b\n1,2\n", "no column for date|not clear"),
+        ("Date,x\n2024-01-07,high\n", "x is `high`|value is `high`"),
+        ("Date,x\nlast week,3\n", "`last week` in row 1"),
+        ("", "empty"),
+    ],
+)
+def test_a_series_that_cannot_be_meant_is_named(series, text, words):
+    with pytest.raises(DataError, match=words):
+        series(text)

@@ -10,16 +10,21 @@ import pytest
 from lib.config.data import DataConfig, SyntheticConfig, ValidationConfig
 from lib.config.load import read_yaml, validate
 from lib.config.model import AssetsFile
-from lib.data.assets import primary_label, symbols_of
+from lib.config.series import SeriesFile
+from lib.data.assets import check_served, check_source_names, primary_label, series_of, symbols_of
+from lib.data.calendar import sessions_of
 from lib.data.sources.embedded import EmbeddedSource
 from lib.data.sources.files import FilesSource
 from lib.data.sources.synthetic import SyntheticSource, best_auc
-from lib.data.validation import validate_prices
+from lib.data.validation.prices import validate_prices
 from lib.errors import ConfigError, DataError
 from lib.metrics.classification import roc_auc
 
 ASSETS = validate(
     AssetsFile, read_yaml(Path(__file__).parents[2] / "config" / "data" / "assets.yaml"), "assets"
+)
+SERIES = validate(
+    SeriesFile, read_yaml(Path(__file__).parents[2] / "config" / "data" / "series.yaml"), "series"
 )
 
 
@@ -28,7 +33,7 @@ def test_the_embedded_indices_are_whole_and_clean(symbol):
     frame = EmbeddedSource().prices(symbol)
     assert frame.height == 5031
     assert (frame["date"][0], frame["date"][-1]) == (date(1999, 1, 4), date(2018, 12, 31))
-    assert validate_prices(frame, symbol, ValidationConfig(), date.today())[1] == []
+    assert validate_prices(frame, symbol, ValidationConfig(), date.today(), sessions_of("XNYS")) == []
 
 
 def test_an_unknown_embedded_symbol_is_refused():
@@ -39,7 +44,7 @@ def test_an_unknown_embedded_symbol_is_refused():
 def test_the_synthetic_market_is_clean_and_repeatable():
     source = SyntheticSource(SyntheticConfig())
     frame = source.prices("PLANTED")
-    assert validate_prices(frame, "PLANTED", ValidationConfig(), date.today())[1] == []
+    assert validate_prices(frame, "PLANTED", ValidationConfig(), date.today(), sessions_of("XNYS")) == []
     assert source.prices("PLANTED").equals(frame)
     other = SyntheticSource(SyntheticConfig(seed=8)).prices("PLANTED")
     assert not other["close"].equals(frame["close"])
@@ -72,24 +77,64 @@ def test_rows_pool_their_symbols_under_the_names_of_the_source():
     assert primary_label("embedded", ASSETS) == "^GSPC"
 
 
+SPLITS = {"train_end": "2012-12-31", "validation_start": "2013-01-01", "validation_end": "2015-12-31",
+          "test_start": "2016-01-01"}  # fmt: skip
+
+
+def data(source: str, **changes) -> DataConfig:
+    return DataConfig.model_validate({"source": source, "vintage": "v", "splits": SPLITS} | changes)
+
+
+def test_a_symbol_that_a_source_does_not_have_is_refused():
+    with pytest.raises(ConfigError, match="needs DIA, which source embedded does not have"):
+        symbols_of("Ba20", "embedded", ASSETS)
+
+
+def test_columns_add_up_and_row_e_adds_economic_series():
+    assert series_of("Aa20", SERIES).names == ()
+    assert series_of("Ab20", SERIES).names == ("SENTIMENT",)
+    assert series_of("Ac20", SERIES).names == ("SENTIMENT", "VIX")
+    everything = series_of("Ed20", SERIES)
+    assert {"SENTIMENT", "VIX", "TRENDS_RECESSION", "DGS10", "YIELD_SLOPE"} <= set(everything.required)
+    assert set(everything.optional) == {"TRENDS_INFLATION", "TRENDS_DEBT", "SHORT_RATE", "TNX"}
+    assert everything.history_from == date(2004, 1, 1)
+
+
 @pytest.mark.parametrize(
-    ("dataset", "source", "words"),
+    ("dataset", "config", "words"),
     [
-        ("Ba20", "embedded", "needs DIA, which source embedded does not have"),
-        ("Ab20", "files", "column b needs .*sentiment"),
-        ("Ea20", "files", "row E needs Treasury"),
+        ("Ab20", {"source": "embedded"}, r"needs SENTIMENT .*source embedded serves prices only.*sentiment"),
+        (
+            "Ea20",
+            {"source": "files", "folder": "EMPTY"},
+            r"needs DGS10 .*files\) do not have it.*fred \(DGS10\)",
+        ),
+        ("Ec20", {"source": "yahoo", "series_from": ["yahoo"]}, r"needs FED_FUNDS"),
     ],
 )
-def test_what_a_source_cannot_serve_is_refused_with_what_is_missing(dataset, source, words):
+def test_series_that_no_declared_source_has_are_refused_with_who_has_them(dataset, config, words, tmp_path):
+    (tmp_path / "ohlcv").mkdir()
+    config = {key: str(tmp_path) if value == "EMPTY" else value for key, value in config.items()}
     with pytest.raises(ConfigError, match=words):
-        symbols_of(dataset, source, ASSETS)
+        check_served(dataset, data(**config), SERIES)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"source": "yaho"}, "Did you mean yahoo"),
+        ({"source": "fred"}, "source fred has no prices"),
+        ({"source": "yahoo", "series_from": ["embedded"]}, "data.series_from: source embedded has no series"),
+    ],
+)
+def test_a_source_that_cannot_be_meant_is_refused(config, words):
+    with pytest.raises(ConfigError, match=words):
+        check_source_names(data(**config))
 
 
 def test_source_files_needs_a_folder():
-    splits = {"train_end": "2012-12-31", "validation_start": "2013-01-01", "validation_end": "2015-12-31",
-              "test_start": "2016-01-01"}  # fmt: skip
     with pytest.raises(ValueError, match="needs `folder:`"):
-        DataConfig.model_validate({"source": "files", "vintage": "v", "splits": splits})
+        data("files")
 
 
 @pytest.mark.skipif(
@@ -98,6 +143,6 @@ def test_source_files_needs_a_folder():
 @pytest.mark.parametrize("symbol", ["SPY", "QQQ", "AAPL"])
 def test_real_files_are_read_and_pass(symbol):
     frame = FilesSource(Path(os.environ["MARKET_DATA_DIR"])).prices(symbol)
-    findings = validate_prices(frame, symbol, ValidationConfig(), date.today())[1]
+    findings = validate_prices(frame, symbol, ValidationConfig(), date.today(), sessions_of("XNYS"))
     assert frame.height > 3000
     assert [f for f in findings if f.severity == "error"] == []

@@ -10,6 +10,7 @@ from arch.data import nasdaq, sp500
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib.data.calendar import sessions_of
 from lib.errors import ConfigError, DataError
 from lib.features.assembly import assemble, compute
 from lib.features.bars import resample
@@ -55,7 +56,7 @@ def market() -> dict[str, pl.DataFrame]:
 def test_every_timescale_of_the_real_market_gives_20_channels_that_differ_and_vary(
     market: dict[str, pl.DataFrame], timescale: str
 ) -> None:
-    bars = {symbol: resample(prices, timescale) for symbol, prices in market.items()}
+    bars = {symbol: resample(prices, timescale, sessions_of("XNYS")) for symbol, prices in market.items()}
     table = assemble(bars, 20, timescale)
     channels = channel_names(table)
     assert len(channels) == 20

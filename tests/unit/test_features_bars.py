@@ -2,20 +2,25 @@
 
 from datetime import date
 
-import exchange_calendars as xc
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib.config.base import Timescale
+from lib.data.calendar import sessions_of
 from lib.errors import ConfigError, DataError
-from lib.features.bars import resample
+from lib.features import bars as bars_module
 from lib.features.schema import BAR_COLUMNS
 
 SLOW = ["2d", "3d", "5d", "weekly", "2wk", "monthly"]
-SESSIONS = xc.get_calendar("XNYS", start="1988-01-01", end="2003-12-31").sessions.to_numpy()
-SESSIONS = SESSIONS.astype("datetime64[D]")
+EXCHANGE = sessions_of("XNYS")
+SESSIONS = EXCHANGE.filter(EXCHANGE.is_between(date(1988, 1, 1), date(2003, 12, 31))).to_numpy()
+
+
+def resample(prices: pl.DataFrame, timescale: Timescale) -> pl.DataFrame:
+    return bars_module.resample(prices, timescale, EXCHANGE)
 
 
 def market(first: str, last: str, symbol: str = "X", seed: int = 0) -> pl.DataFrame:
@@ -161,8 +166,6 @@ def test_multires_and_unknown_names_are_refused_with_what_to_do() -> None:
         resample(prices, "multires")
     with pytest.raises(ConfigError, match="hourly"):
         resample(prices, "hourly")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="XXXX"):
-        resample(prices, "weekly", calendar="XXXX")
     with pytest.raises(DataError, match="close"):
         resample(prices.drop("close"), "weekly")
 
@@ -170,3 +173,8 @@ def test_multires_and_unknown_names_are_refused_with_what_to_do() -> None:
 def test_a_history_shorter_than_one_bar_gives_no_bars() -> None:
     assert resample(market("2000-03-07", "2000-03-09"), "monthly").is_empty()
     assert resample(market("2000-03-07", "2000-03-09").clear(), "monthly").columns == list(BAR_COLUMNS)
+
+
+def test_a_calendar_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigError, match="XXXX"):
+        sessions_of("XXXX")

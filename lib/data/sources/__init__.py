@@ -1,18 +1,22 @@
-"""Where prices come from: one module per source, all behind one interface.
+"""Where data come from: one module per source, all behind one interface.
 
-A source gives what it has in the canonical columns, adjusted, and repairs nothing; `lib.data.validation`
-judges it.
+A module of this folder whose name does not begin with `_` is a source, called like the module; its `SOURCE`
+is a subclass of `Source`. A source gives what it has in the canonical columns and repairs nothing;
+`lib.data.validation` judges it.
 """
 
 from __future__ import annotations
 
-import os
+import importlib
+import pkgutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Self
 
 import polars as pl
 
 from lib.config.data import DataConfig
+from lib.errors import ConfigError, DataError, nearest
 
 PRICE_SCHEMA: dict[str, type[pl.DataType]] = {
     "date": pl.Date,
@@ -22,46 +26,92 @@ PRICE_SCHEMA: dict[str, type[pl.DataType]] = {
     "low": pl.Float64,
     "close": pl.Float64,
     "volume": pl.Float64,
+    "adjustment": pl.Float64,
+}
+"""`adjustment`: adjusted over reported close; null where the source does not tell."""
+OBSERVATION_SCHEMA: dict[str, type[pl.DataType]] = {
+    "date": pl.Date,
+    "value": pl.Float64,
+    "available_from": pl.Date,
 }
 
 
-class PriceSource(Protocol):
-    """Something that knows daily prices by symbol."""
+class Source:
+    """Something that knows daily prices, or series, by its own names for them."""
 
-    def symbols(self) -> list[str]:
-        """Labels it can serve."""
-        ...
+    name: str
+    gives_prices = False
+    gives_series = False
+
+    @classmethod
+    def open(cls, data: DataConfig) -> Self:
+        """The source as a data section declares it."""
+        raise NotImplementedError
 
     def prices(self, symbol: str) -> pl.DataFrame:
         """Daily prices in the columns of `PRICE_SCHEMA`, split- and dividend-adjusted, not yet validated.
 
         Raises:
-            DataError: the symbol is not there, or its file cannot be read.
+            DataError: the symbol is not there, or cannot be had or read.
         """
-        ...
+        raise DataError(f"source {self.name} has no prices.")
+
+    def series(self, name: str, first_releases: bool = False) -> pl.DataFrame:
+        """Observations in the columns of `OBSERVATION_SCHEMA`, missing values left out.
+
+        Args:
+            name: the source's own name of the series.
+            first_releases: of revised series the first value of each date, if the source keeps them.
+
+        `available_from` is null where the source does not know it.
+
+        Raises:
+            DataError: the series is not there, or cannot be had or read.
+        """
+        raise DataError(f"source {self.name} has no series.")
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """Those of its own names that it knows it cannot serve, found without network."""
+        return []
 
 
-def open_source(data: DataConfig) -> PriceSource:
-    """The source that a data section declares."""
-    if data.source == "embedded":
-        from lib.data.sources.embedded import EmbeddedSource
-
-        return EmbeddedSource()
-    if data.source == "synthetic":
-        from lib.data.sources.synthetic import SyntheticSource
-
-        return SyntheticSource(data.synthetic, data.validation.calendar)
-    from lib.data.sources.files import FilesSource
-
-    return FilesSource(Path(os.path.expandvars(str(data.folder))).expanduser())
+def available_sources() -> list[str]:
+    """Names of all sources."""
+    return sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if m.name[0] != "_")
 
 
-def adjusted(frame: pl.DataFrame) -> pl.DataFrame:
-    """Prices scaled by `adj_close / close`, and that column dropped: one convention for all four prices.
+def source_class(name: str, key: str = "data.source") -> type[Source]:
+    """The class of a source.
 
-    The convention of Yahoo's adjusted history; volume stays as reported.
+    Raises:
+        ConfigError: there is no such source; `key` names the setting.
     """
+    known = available_sources()
+    if name not in known:
+        raise ConfigError(f"{key}: {name!r} is not one of {', '.join(known)}.{nearest(name, known)}")
+    kind: type[Source] = importlib.import_module(f"lib.data.sources.{name}").SOURCE
+    return kind
+
+
+def open_source(data: DataConfig, name: str | None = None) -> Source:
+    """The source that a data section declares for its prices, or another one by name.
+
+    Raises:
+        ConfigError: there is no such source.
+        DataError: it cannot be opened (a folder is missing).
+    """
+    return source_class(name or data.source).open(data)
+
+
+def with_adjustment(frame: pl.DataFrame) -> pl.DataFrame:
+    """Prices scaled by `adj_close / close`, that factor kept as `adjustment`: one convention for all prices.
+
+    Open, high, low and close are split- and dividend-adjusted as in Yahoo's adjusted history; volume stays
+    as reported. Where the source gives no `adj_close`, prices are taken as they are, `adjustment` is null.
+    """
+    if "adj_close" not in frame.columns:
+        return frame.with_columns(adjustment=pl.lit(None, pl.Float64))
     factor = pl.col("adj_close") / pl.col("close")
-    return frame.with_columns((pl.col("open", "high", "low") * factor), close=pl.col("adj_close")).drop(
-        "adj_close"
-    )
+    return frame.with_columns(
+        pl.col("open", "high", "low") * factor, close=pl.col("adj_close"), adjustment=factor
+    ).drop("adj_close")

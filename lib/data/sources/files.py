@@ -1,148 +1,131 @@
-"""A folder of one's own: one CSV or Parquet per symbol, in any usual layout.
-
-Everything is read as text first and cast afterwards, so that nothing is silently taken for something else.
-"""
+"""A folder of one's own: one CSV, Parquet or Excel file per symbol or series, in any usual layout."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Self
 
 import polars as pl
 
-from lib.data.sources import PRICE_SCHEMA, adjusted
+from lib.config.data import DataConfig
+from lib.data.sources import OBSERVATION_SCHEMA, PRICE_SCHEMA, Source, with_adjustment
+from lib.data.sources import _tables as tables
 from lib.errors import DataError
 
-MISSING = ["", ".", "null", "NaN", "nan", "NA", "N/A", "None"]
 NAMES = {
-    "date": ("date", "datetime", "timestamp", "time", "index"),
-    "open": ("open",),
-    "high": ("high",),
-    "low": ("low",),
-    "close": ("close", "price", "last"),
-    "adj_close": ("adj_close", "adjclose", "adjusted_close", "adj._close"),
-    "volume": ("volume", "vol", "vol."),
+    "date": tables.DATE_NAMES,
+    "open": ("open", "1._open"),
+    "high": ("high", "2._high"),
+    "low": ("low", "3._low"),
+    "close": ("close", "price", "last", "close/last", "4._close"),
+    "adj_close": ("adj_close", "adjclose", "adjusted_close", "adj._close", "5._adjusted_close"),
+    "volume": ("volume", "vol", "vol.", "5._volume", "6._volume"),
 }
 REQUIRED = ("date", "open", "high", "low", "close", "volume")
-DATE_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%m/%d/%Y", "%d.%m.%Y", "%b %d, %Y")
+AVAILABLE = ("available_from", "realtime_start", "release_date")
 
 
-class FilesSource:
-    """Prices in `folder/ohlcv/` (or in `folder` itself, if it has no such sub-folder)."""
+class FilesSource(Source):
+    """Prices in `folder/ohlcv/` (or in `folder` itself, if it has no such sub-folder); series anywhere below.
 
-    def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder. `data.folder` must name the one that holds ohlcv/.")
-        self.folder = folder / "ohlcv" if (folder / "ohlcv").is_dir() else folder
+    A series is named by its path below the folder without suffix, as `fred/DGS10`.
+    """
+
+    name = "files"
+    gives_prices = True
+    gives_series = True
+
+    def __init__(self, root: Path) -> None:
+        if not root.is_dir():
+            raise DataError(f"{root}: no such folder. `data.folder` must name the one that holds ohlcv/.")
+        self.root = root
+        self.folder = root / "ohlcv" if (root / "ohlcv").is_dir() else root
+
+    @classmethod
+    def open(cls, data: DataConfig) -> Self:
+        """The folder that `data.folder` names."""
+        return cls(Path(os.path.expandvars(str(data.folder))).expanduser())
 
     def symbols(self) -> list[str]:
         """Symbols that have a file."""
-        return sorted({p.stem for p in self.folder.iterdir() if p.suffix.lower() in (".csv", ".parquet")})
+        return sorted({p.stem for p in self.folder.iterdir() if p.suffix.lower() in tables.SUFFIXES})
 
     def prices(self, symbol: str) -> pl.DataFrame:
         """Daily prices of one file, sorted by date if it is newest first; otherwise in the file's order."""
-        path = self._path(symbol)
-        text = _read_text(path)
-        frame = _rename(text, path)
-        frame = frame.with_columns(_dates(frame["date"], path))
+        path = self._file(self.folder, symbol)
+        if path is None:
+            there = ", ".join(self.symbols()) or "none"
+            raise DataError(
+                f"{self.folder / symbol}.csv: no such file (nor .parquet). Symbols there: {there}."
+            )
+        frame = tables.rename(tables.read_text(path), NAMES, REQUIRED, path)
+        frame = frame.with_columns(tables.dates(frame["date"], path))
         for name in frame.columns:
             if name != "date":
-                frame = frame.with_columns(_numbers(frame, name, path))
-        frame = frame.with_columns(pl.lit(symbol).alias("symbol"))
-        if "adj_close" in frame.columns:
-            frame = adjusted(frame)
-        if frame.height > 1 and frame["date"].is_sorted(descending=True):
-            frame = frame.reverse()
-        return frame.select(pl.col(name).cast(dtype) for name, dtype in PRICE_SCHEMA.items())
+                frame = frame.with_columns(tables.numbers(frame, name, path))
+        frame = with_adjustment(frame.with_columns(pl.lit(symbol).alias("symbol")))
+        return tables.oldest_first(frame).select(
+            pl.col(name).cast(dtype) for name, dtype in PRICE_SCHEMA.items()
+        )
 
-    def _path(self, symbol: str) -> Path:
-        for suffix in (".csv", ".parquet"):
-            path = self.folder / f"{symbol}{suffix}"
-            if path.is_file():
-                return path
-        there = ", ".join(self.symbols()) or "none"
-        raise DataError(f"{self.folder / symbol}.csv: no such file (nor .parquet). Symbols there: {there}.")
+    def series(self, name: str, first_releases: bool = False) -> pl.DataFrame:
+        """Observations of one file: its dates, and the one other column (or `close`, or `value`).
 
-
-def _read_text(path: Path) -> pl.DataFrame:
-    """All cells as text; DataError for what is no table."""
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty.")
-    try:
-        if path.suffix == ".parquet":
-            frame = pl.read_parquet(path).select(pl.all().cast(pl.String))
+        A column `available_from` (or `realtime_start`) says when each value was public; of several rows of a
+        date, the first release counts then.
+        """
+        path = self._file(self.root, name)
+        if path is None:
+            raise DataError(f"{self.root / name}.csv: no such file (nor .parquet, nor .xlsx).")
+        text = tables.read_text(path)
+        value = _value_column(text, path)
+        names = {"date": tables.DATE_NAMES, "value": (tables.key_of(value),), "available_from": AVAILABLE}
+        frame = tables.rename(text, names, ("date", "value"), path)
+        frame = frame.with_columns(tables.dates(frame["date"], path))
+        frame = frame.with_columns(tables.numbers(frame, "value", path))
+        if "available_from" in frame.columns:
+            frame = frame.with_columns(tables.dates(frame["available_from"], path).alias("available_from"))
+            frame = frame.sort("date", "available_from").unique("date", keep="first", maintain_order=True)
         else:
-            frame = pl.read_csv(path, infer_schema=False, null_values=MISSING, encoding="utf8")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path}: cannot be read as a table: {' '.join(str(error).split())[:200]}") from None
-    if frame.is_empty():
-        raise DataError(f"{path}: the file is empty: it has a header and no rows.")
-    return frame
+            frame = frame.with_columns(available_from=pl.lit(None, pl.Date))
+        frame = tables.oldest_first(frame).filter(pl.col("value").is_not_null())
+        return frame.select(pl.col(name).cast(dtype) for name, dtype in OBSERVATION_SCHEMA.items())
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """Series without a file."""
+        return [name for name in names if self._file(self.root, name) is None]
+
+    @staticmethod
+    def _file(folder: Path, name: str) -> Path | None:
+        """The file of a symbol or series; a name that leads out of the folder is refused."""
+        inside = PurePosixPath(name)
+        if inside.is_absolute() or ".." in inside.parts:
+            raise DataError(f"`{name}` leads out of the data folder; name a file below it.")
+        found = (folder / f"{inside}{suffix}" for suffix in tables.SUFFIXES)
+        return next((path for path in found if path.is_file()), None)
 
 
-def _rename(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Known columns under their canonical names, the others dropped, a second header line removed."""
-    found: dict[str, str] = {}
-    # A nameless column is the date only if no other is: pandas writes its row numbers that way.
-    for column in sorted(frame.columns, key=lambda name: _is_nameless(_key(name))):
-        key = _key(column)
-        name = "date" if _is_nameless(key) else _canonical(key)
-        if name and name in found:
-            if _is_nameless(key):
-                continue
-            raise DataError(f"{path}: columns `{found[name]}` and `{column}` both look like {name}.")
-        if name:
-            found[name] = column
-    missing = [name for name in REQUIRED if name not in found]
-    if missing:
-        there = ", ".join(column or "(no name)" for column in frame.columns)
-        raise DataError(f"{path}: no column for {', '.join(missing)}. Its columns: {there}.")
-    frame = frame.select(pl.col(column).str.strip_chars().alias(name) for name, column in found.items())
-    second_header = frame["open"].head(2).is_in([path.stem, "Ticker"]).any() or frame["date"][0] in (
-        None,
-        "Ticker",
+def _value_column(text: pl.DataFrame, path: Path) -> str:
+    """The column that holds a series' values."""
+    keys = {tables.key_of(column): column for column in text.columns}
+    values = {
+        key: column
+        for key, column in keys.items()
+        if key not in (*tables.DATE_NAMES, *AVAILABLE, "realtime_end", "ispartial")
+        and not tables.is_nameless(key)
+    }
+    for known in ("value", "close"):
+        if known in values:
+            return values[known]
+    if len(values) == 1:
+        return next(iter(values.values()))
+    there = ", ".join(values.values()) or "none besides dates"
+    raise DataError(
+        f"{path}: which column holds the values is not clear (there are: {there}). "
+        "Keep one of them, or call it `value`."
     )
-    while second_header and frame.height and not _looks_numeric(frame["open"][0]):
-        frame = frame.slice(1)
-    return frame
 
 
-def _key(column: str) -> str:
-    return column.strip().lower().replace(" ", "_")
-
-
-def _is_nameless(key: str) -> bool:
-    """Polars calls a column without a name "" or "_duplicated_0"; pandas writes "Unnamed: 0"."""
-    return key == "" or key.startswith(("unnamed", "_duplicated"))
-
-
-def _canonical(key: str) -> str | None:
-    return next((name for name, spellings in NAMES.items() if key in spellings), None)
-
-
-def _looks_numeric(text: str | None) -> bool:
-    try:
-        float(text or "")
-    except ValueError:
-        return False
-    return True
-
-
-def _dates(column: pl.Series, path: Path) -> pl.Series:
-    days = column.str.slice(0, 10) if column.str.contains(r"^\d{4}-\d{2}-\d{2}[T ]").any() else column
-    for layout in DATE_FORMATS:
-        parsed = days.str.to_date(layout, strict=False)
-        if parsed.null_count() == column.null_count():
-            return parsed.alias("date")
-    parsed = days.str.to_date(DATE_FORMATS[0], strict=False)
-    row = int(parsed.is_null().arg_max() or 0)
-    raise DataError(f"{path}: `{column[row]}` in row {row + 1} of its data is not a date like 2024-01-31.")
-
-
-def _numbers(frame: pl.DataFrame, name: str, path: Path) -> pl.Series:
-    text = frame[name]
-    numbers = text.str.replace_all(",", "").cast(pl.Float64, strict=False)
-    wrong = numbers.is_null() & text.is_not_null()
-    if wrong.any():
-        row = int(wrong.arg_max() or 0)
-        raise DataError(f"{path}: {name} is `{text[row]}` on {frame['date'][row]}, which is not a number.")
-    return numbers.alias(name)
+SOURCE = FilesSource

@@ -7,11 +7,13 @@ workflow that does not find it is broken.
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 import polars as pl
 
-from lib.config.data import SyntheticConfig
-from lib.data.sources import PRICE_SCHEMA
+from lib.config.data import DataConfig, SyntheticConfig
+from lib.data.sources import PRICE_SCHEMA, Source
 from lib.errors import ConfigError, DataError
 
 LABEL = "PLANTED"
@@ -22,12 +24,20 @@ _SHADOW = 0.006
 _DRAWS = 1_000_000
 
 
-class SyntheticSource:
+class SyntheticSource(Source):
     """One symbol, `PLANTED`, on the sessions of an exchange calendar."""
+
+    name = "synthetic"
+    gives_prices = True
 
     def __init__(self, config: SyntheticConfig, calendar: str = "XNYS") -> None:
         self.config = config
         self.calendar = calendar
+
+    @classmethod
+    def open(cls, data: DataConfig) -> Self:
+        """The market that `data.synthetic` describes."""
+        return cls(data.synthetic, data.validation.calendar)
 
     def symbols(self) -> list[str]:
         """The one symbol."""
@@ -60,6 +70,7 @@ class SyntheticSource:
                 "low": np.minimum(opened, close) - close * below,
                 "close": close,
                 "volume": np.round(1e6 * np.exp(0.3 * random.standard_normal(len(days)))),
+                "adjustment": None,
             },
             schema=PRICE_SCHEMA,
         )
@@ -99,3 +110,6 @@ def _returns(signal: np.ndarray, noise: np.ndarray, config: SyntheticConfig) -> 
     """Log returns: of each day from the signal of the day before."""
     yesterday = np.r_[0.0, signal[:-1]]
     return config.volatility * (config.signal * yesterday + noise)
+
+
+SOURCE = SyntheticSource

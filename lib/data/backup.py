@@ -1,0 +1,82 @@
+"""A second copy of everything that cannot be made again in a minute, compared hash by hash."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.data.io import atomic_path, sha256_of
+from lib.errors import DataError, IntegrityError
+
+FOLDERS = ("data", "results", "config")
+
+
+@dataclass(frozen=True)
+class Backup:
+    """What a backup did."""
+
+    folder: Path
+    copied: int
+    unchanged: int
+    bytes: int
+
+
+def backup(root: Path, destination: Path) -> Backup:
+    """Copy `data/`, `results/` and `config/` below `root` to `destination` and verify every file there.
+
+    Files that are there with the same content are not copied again; files that are only there stay. A file
+    that is in the way of another content is replaced whole, never half.
+
+    Raises:
+        DataError: nothing to copy, no space, or the destination lies inside what is copied.
+        IntegrityError: a copy differs from its original.
+    """
+    destination = destination.resolve()
+    sources = [root / name for name in FOLDERS if (root / name).is_dir()]
+    if not sources:
+        raise DataError(f"{root.resolve()}: there is no data/ or results/ to back up here.")
+    if any(destination.is_relative_to(source.resolve()) for source in sources):
+        raise DataError(f"{destination} lies inside what is to be copied; name a folder outside.")
+    files = sorted(
+        Path(folder) / name
+        for source in sources
+        for folder, folders, names in os.walk(source)
+        for name in names
+        if not name.endswith(".tmp")
+    )
+    _require_space(files, root, destination)
+    copied = unchanged = size = 0
+    for path in files:
+        target = destination / path.relative_to(root)
+        original = sha256_of(path)
+        if (
+            target.is_file()
+            and target.stat().st_size == path.stat().st_size
+            and sha256_of(target) == original
+        ):
+            unchanged += 1
+            continue
+        try:
+            with atomic_path(target) as temporary:
+                shutil.copyfile(path, temporary)
+        except OSError as error:
+            raise DataError(f"{target}: cannot be written ({error.strerror}).") from None
+        if sha256_of(target) != original:
+            raise IntegrityError(f"{target}: the copy differs from {path}. Is the disk sound?")
+        copied += 1
+        size += path.stat().st_size
+    return Backup(destination, copied, unchanged, size)
+
+
+def _require_space(files: list[Path], root: Path, destination: Path) -> None:
+    missing = [path for path in files if not (destination / path.relative_to(root)).is_file()]
+    needed = sum(path.stat().st_size for path in missing)
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{destination}: cannot be made ({error.strerror}).") from None
+    free = shutil.disk_usage(destination).free
+    if needed > free:
+        raise DataError(f"{destination}: {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free.")

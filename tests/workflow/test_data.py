@@ -1,0 +1,184 @@
+"""Raw data in real Snakemake runs: parallel, partial, immutable, checked anew, and never without its key."""
+
+import json
+import subprocess
+import sys
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+
+from lib.data.manifest import verify
+from tests import servers
+from tests.servers import Answer, serving
+
+SERIES = {"sentiment/news_sentiment": 0.1, "fred/VIXCLS": 20.0}
+
+
+def add_market(project, *symbols: str) -> None:
+    """More symbols with SPY's prices, and series on every day of them."""
+    prices = pl.read_csv(project.csv(), try_parse_dates=True)
+    for symbol in symbols:
+        prices.write_csv(project.csv(symbol))
+    days = pl.date_range(date(1999, 1, 4), date(2008, 12, 31), eager=True)
+    for name, level in SERIES.items():
+        path = project.folder / "market" / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        wave = [level * (1 + 0.3 * ((7 * n) % 13) / 13) for n in range(len(days))]
+        pl.DataFrame({"date": days, "value": wave}).write_csv(path)
+
+
+def run(project, *arguments: str, **environment: str):
+    return subprocess.run(
+        project.command(*arguments),
+        cwd=project.folder,
+        env=project.environment | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+
+
+def raw_entries(project) -> list[str]:
+    manifest = json.loads((project.folder / "data/raw/manifest.json").read_text())
+    return [entry["path"] for entry in manifest]
+
+
+def test_four_jobs_at_once_write_one_correct_manifest_and_nothing_is_done_twice(project):
+    add_market(project, "DIA", "QQQ")
+    project.experiment(datasets=["Cc20"])
+    done = run(project, "--cores", "4", "vintage")
+    assert done.returncode == 0, done.stdout
+    names = ["prices/DIA", "prices/QQQ", "prices/SPY", "series/SENTIMENT", "series/VIX"]
+    assert raw_entries(project) == [f"data/raw/test-1/{name}.parquet" for name in names]
+    assert verify(project.folder) == (5, [])
+    assert "Nothing to be done" in run(project, "-n", "vintage").stdout
+
+    # New thresholds judge the same files again; nothing is imported.
+    project.study(data={"validation": {"stale_days": 3}})
+    again = run(project, "-n", "vintage").stdout
+    assert "rule check_quality" in again
+    assert "rule import_" not in again
+
+    # A vintage is never overwritten.
+    project.study(data={"source": "synthetic"})
+    project.experiment(datasets=["Aa20"])
+    refused = run(project, "-n", "vintage")
+    assert refused.returncode != 0
+    assert "vintage test-1 (data/raw/test-1) was made from other data" in refused.stdout
+    assert "source: 'files' there, 'synthetic' in the configuration" in refused.stdout
+
+    backup = [sys.executable, "workflow_scripts/backup.py", str(project.folder.parent / "copy")]
+    for words in (" files copied", "0 files copied"):
+        copied = subprocess.run(
+            backup, cwd=project.folder, env=project.environment, capture_output=True, text=True, check=False
+        )
+        assert copied.returncode == 0, copied.stderr
+        assert words in copied.stdout
+    assert verify(project.folder.parent / "copy") == (5, [])
+
+
+def test_a_rule_can_be_made_an_error(project):
+    prices = pl.read_csv(project.csv(), try_parse_dates=True)
+    late = pl.col("date") > date(2004, 6, 1)
+    prices.with_columns(pl.when(late).then(pl.col("open", "high", "low", "close") * 1.7).otherwise(
+        pl.col("open", "high", "low", "close"))).write_csv(project.csv())  # fmt: skip
+    assert run(project, "vintage").returncode == 0
+    [finding] = json.loads((project.folder / "data/raw/test-1/quality.json").read_text())
+    assert (finding["rule"], finding["severity"], finding["date"]) == ("jump", "warning", "2004-06-02")
+    project.study(data={"validation": {"severity": {"jump": "error"}}})
+    done = run(project, "results/report.html")
+    assert done.returncode != 0
+    assert "SPY 2004-06-02: jump" in done.stdout
+    assert not (project.folder / "results" / "runs").exists()
+
+
+def test_an_unadjusted_split_is_refused(project):
+    prices = pl.read_csv(project.csv(), try_parse_dates=True)
+    late = pl.col("date") > date(2004, 6, 1)
+    prices.with_columns(pl.when(late).then(pl.col("open", "high", "low", "close") / 4).otherwise(
+        pl.col("open", "high", "low", "close"))).write_csv(project.csv())  # fmt: skip
+    done = run(project, "vintage")
+    assert done.returncode != 0
+    assert "SPY 2004-06-02: unadjusted split" in done.stdout
+    assert not list(project.folder.glob("data/raw/*/prices/*"))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words"),
+    [
+        ("Eb20", "dataset Eb20 needs DGS10"),
+        ("Ad20", "dataset Ad20 needs TRENDS_STOCK_MARKET"),
+    ],
+)
+def test_a_missing_required_series_refuses_the_dataset_at_the_start(project, dataset, words):
+    add_market(project)
+    project.experiment(datasets=[dataset])
+    done = run(project, "-n", "results/report.html")
+    assert done.returncode != 0
+    assert words in done.stdout
+    assert "Sources that know it: " in done.stdout
+
+
+def test_a_required_series_that_ends_early_is_refused_before_training(project):
+    add_market(project)
+    path = project.folder / "market" / "sentiment" / "news_sentiment.csv"
+    pl.read_csv(path).head(2000).write_csv(path)
+    project.experiment(datasets=["Ab20"])
+    done = run(project, "results/report.html")
+    assert done.returncode != 0
+    assert "series SENTIMENT ends on 2004-" in done.stdout
+    assert not (project.folder / "results" / "runs").exists()
+
+
+def online(project, yahoo: str, fred: str, sentiment: str) -> None:
+    addresses = {"yahoo": yahoo, "fred": fred, "sentiment": sentiment}
+    project.study(
+        data={
+            "source": "yahoo",
+            "vintage": "online-1",
+            "addresses": addresses,
+            "download": {"attempts": 2, "first_pause_seconds": 0.1, "timeout_seconds": 5},
+        }
+    )
+
+
+def test_a_partial_universe_is_resumed_and_the_key_is_nowhere(project):
+    prices = pl.read_csv(project.csv(), try_parse_dates=True)
+    days, close = prices["date"].to_list(), prices["close"].to_list()
+    rows = [(str(day), "20.5", str(day + timedelta(days=1))) for day in days]
+    sound = {"QQQ": False}
+
+    def chart(symbol: str) -> Answer:
+        if symbol == "QQQ" and not sound["QQQ"]:
+            return Answer(b"busy", status=503)
+        return servers.chart(days, [c + 0.001 * (n % 7) for n, c in enumerate(close)])
+
+    book = servers.workbook([(day, 0.1 + 0.01 * (7 * n % 13)) for n, day in enumerate(days)])
+    project.experiment(datasets=["Cc20"])
+    with (
+        serving(servers.yahoo(chart)) as yahoo,
+        serving(lambda path, query: servers.observations(rows)) as fred,
+        serving(lambda path, query: Answer(book)) as bank,
+    ):
+        online(project, yahoo.address, fred.address, bank.address)
+        no_key = run(project, "vintage", "--keep-going", FRED_API_KEY="")
+        assert no_key.returncode != 0
+        assert "FRED_API_KEY" in no_key.stdout
+        assert "Yahoo QQQ" in no_key.stdout
+        there = sorted(path.stem for path in project.folder.glob("data/raw/online-1/*/*.parquet"))
+        assert there == ["DIA", "SENTIMENT", "SPY"]
+
+        sound["QQQ"] = True
+        before = [path for path in yahoo.asked if "/chart/SPY" in path]
+        done = run(project, "vintage", FRED_API_KEY="planted-secret-key")
+        assert done.returncode == 0, done.stdout
+        assert [path for path in yahoo.asked if "/chart/SPY" in path] == before
+        assert any("planted-secret-key" in path for path in fred.asked)
+    assert len(raw_entries(project)) == 5
+    for path in project.folder.rglob("*"):
+        if path.is_file():
+            assert b"planted-secret-key" not in path.read_bytes(), path
+    assert "planted-secret-key" not in done.stdout

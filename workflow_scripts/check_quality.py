@@ -1,0 +1,51 @@
+"""Everything that is odd about a vintage, by the thresholds as they are now; errors end the job."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from lib.config.data import ValidationConfig
+from lib.config.load import validate
+from lib.config.series import SeriesDefinition
+from lib.data.calendar import read_sessions
+from lib.data.compare import compare_origins
+from lib.data.io import write_json_atomic
+from lib.data.validation.findings import finding, findings_to_json, raise_on_errors
+from lib.data.validation.prices import validate_prices
+from lib.data.validation.series import validate_series
+from lib.data.vintage import data_section
+from lib.features.groups import SeriesInput, left_out
+from workflow_scripts.shell import job
+
+
+def left_out_of(series, assemblies):
+    """Series that some dataset does without, and why."""
+    reasons = {}
+    for declared in assemblies:
+        inputs = [SeriesInput(**member, frame=series[member["name"]]) for member in declared["series"]]
+        until = date.fromisoformat(declared["until"]) if declared["until"] else None
+        reasons |= left_out(inputs, until)
+    return reasons
+
+
+with job(snakemake):
+    config = validate(ValidationConfig, json.loads(snakemake.params.validation), "data.validation")
+    sessions = read_sessions(Path(snakemake.input.calendar))
+    today, found = date.today(), []
+    for path in map(Path, snakemake.input.prices):
+        found += validate_prices(pl.read_parquet(path), path.stem, config, today, sessions)
+    series = {Path(path).stem: pl.read_parquet(path) for path in snakemake.input.series}
+    for (name, frame), content in zip(series.items(), snakemake.params.series, strict=True):
+        definition = SeriesDefinition.model_validate(json.loads(content)["definition"])
+        found += validate_series(frame, name, definition, config, today)
+    found += [
+        finding("left out", name, None, None, reason)
+        for name, reason in left_out_of(series, map(json.loads, snakemake.params.assemblies)).items()
+    ]
+    data = data_section(snakemake.config, snakemake.params.source)
+    raw = Path(snakemake.output[0]).parent
+    found += compare_origins(json.loads(snakemake.params.comparisons), data, raw, config)
+    raise_on_errors(found)
+    write_json_atomic(Path(snakemake.output[0]), findings_to_json(found))

@@ -1,0 +1,30 @@
+"""One series, from the first source that has it or made of its parts, into an immutable raw file."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from lib.config.series import SeriesDefinition
+from lib.data.io import write_parquet_atomic
+from lib.data.series import combine_files, fetch_series
+from lib.data.validation.findings import raise_on_errors
+from lib.data.validation.series import validate_series
+from lib.data.vintage import data_section, record_source
+from workflow_scripts.shell import job
+
+with job(snakemake):
+    target, name = Path(snakemake.output[0]), snakemake.wildcards.series
+    data = data_section(snakemake.config, snakemake.params.source)
+    content = json.loads(snakemake.params.series)
+    definition = SeriesDefinition.model_validate(content["definition"])
+    if definition.combine:
+        parts = [pl.read_parquet(path) for path in snakemake.input.parts]
+        frame = combine_files(parts[0], parts[1], name, definition.combine)
+    else:
+        frame = fetch_series(name, definition, content["origins"], data, snakemake.params.optional)
+    if not frame.is_empty():  # an optional series that nobody has is an empty file; the findings name it
+        raise_on_errors(validate_series(frame, name, definition, data.validation, date.today()))
+    record_source(target.parents[1], snakemake.params.source)
+    write_parquet_atomic(frame, target)
