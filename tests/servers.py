@@ -85,6 +85,7 @@ def chart(
     adjusted: list[float | None] | None = None,
     without: tuple[str, ...] = (),
     volume: list[int | None] | None = None,
+    listed: date | None = None,
 ) -> Answer:
     """A chart answer of Yahoo: opens equal closes, the range is one percent."""
     stamps = [int(datetime(d.year, d.month, d.day, 9, 30, tzinfo=NEW_YORK).timestamp()) for d in days]
@@ -102,7 +103,9 @@ def chart(
             "symbol": "SPY",
             "exchangeName": "PCX",
             "instrumentType": "ETF",
-            "firstTradeDate": stamps[0],
+            "firstTradeDate": int(
+                datetime(*(listed or days[0]).timetuple()[:3], 9, 30, tzinfo=NEW_YORK).timestamp()
+            ),
             "regularMarketTime": stamps[-1],
             "gmtoffset": -18000,
             "timezone": "EST",

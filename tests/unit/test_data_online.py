@@ -15,12 +15,12 @@ from tests.servers import Answer, serving
 QUICK = Patience(deadline_seconds=5, attempts=3, first_pause_seconds=0.01, timeout_seconds=1)
 DAYS = [date(2024, 1, 2) + timedelta(days=n) for n in range(14) if n not in (4, 5, 11, 12, 13)]
 CLOSE = [100.0 + n for n in range(len(DAYS))]
-LATER = datetime(2024, 3, 1, 12, tzinfo=UTC)
+LATER = datetime(2024, 1, 20, 12, tzinfo=UTC)
 
 
 def prices(answer, now=LATER, symbol="SPY", patience=QUICK):
     with serving(servers.yahoo(answer)) as server:
-        return YahooSource(server.address, patience, first=date(2024, 1, 1), now=now).prices(symbol), server
+        return YahooSource(server.address, patience, first=date(2000, 1, 1), now=now).prices(symbol), server
 
 
 # -- Yahoo --
@@ -64,6 +64,9 @@ def test_missing_prices_are_kept_missing_for_validation_to_judge():
         (Answer(b'{"chart":{"result":[],"error":null}}'), "SPY"),
         (Answer(b"<html>Will be right back</html>"), "SPY.*Tried"),
         (Answer(b"<html>Sign in</html>", headers={"Content-Type": "text/html"}), "SPY"),
+        (servers.chart(DAYS, CLOSE, without=("high",)), "SPY"),
+        (servers.chart(DAYS, CLOSE, listed=date(1993, 1, 29)), "traded since 1993-01-29.*truncated"),
+        (servers.chart([d - timedelta(days=60) for d in DAYS], CLOSE), "ends on 2023-11-1.*truncated"),
         (Answer(status=500), "SPY.*Tried 3 times"),
         (
             Answer(b"Too Many Requests", status=429, headers={"Retry-After": "0"}),

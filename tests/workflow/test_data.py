@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
+from lib.data.calendar import sessions_of
 from lib.data.manifest import verify
 from tests import servers
 from tests.servers import Answer, serving
@@ -146,8 +147,9 @@ def online(project, yahoo: str, fred: str, sentiment: str) -> None:
 
 
 def test_a_partial_universe_is_resumed_and_the_key_is_nowhere(project):
-    prices = pl.read_csv(project.csv(), try_parse_dates=True)
-    days, close = prices["date"].to_list(), prices["close"].to_list()
+    sessions = sessions_of("XNYS")
+    days = sessions.filter(sessions < date.today()).tail(1000).to_list()
+    close = pl.read_csv(project.csv())["close"].head(1000).to_list()
     rows = [(str(day), "20.5", str(day + timedelta(days=1))) for day in days]
     sound = {"QQQ": False}
 
@@ -182,3 +184,44 @@ def test_a_partial_universe_is_resumed_and_the_key_is_nowhere(project):
         if path.is_file():
             assert b"planted-secret-key" not in path.read_bytes(), path
     assert "planted-secret-key" not in done.stdout
+
+
+PLUGIN = '''"""Prices that a friend keeps."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import polars as pl
+
+from lib.config.data import DataConfig
+from lib.data.sources import Source
+from lib.data.sources.files import FilesSource
+
+
+class FriendSource(Source):
+    """Another name for a folder."""
+
+    name = "friend"
+    gives_prices = True
+
+    @classmethod
+    def open(cls, data: DataConfig) -> Self:
+        return cls()
+
+    def prices(self, symbol: str) -> pl.DataFrame:
+        from pathlib import Path
+
+        return FilesSource(Path("market")).prices(symbol)
+
+
+SOURCE = FriendSource
+'''
+
+
+def test_a_new_source_is_one_file(project):
+    (project.folder / "lib" / "data" / "sources" / "friend.py").write_text(PLUGIN)
+    project.study(data={"source": "friend"})
+    done = run(project, "vintage")
+    assert done.returncode == 0, done.stdout
+    assert raw_entries(project) == ["data/raw/test-1/prices/SPY.parquet"]

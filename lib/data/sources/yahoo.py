@@ -24,6 +24,8 @@ from lib.errors import DataError
 
 CLOSE_HOUR = 17
 """Local hour of the exchange from which a day's bar counts as finished (trading ends at 16:00)."""
+MOST_DAYS_MISSING = 30
+"""A history that begins later than the listing, or ends before today, by more than this is truncated."""
 _NEEDED = ["Open", "High", "Low", "Close", "Adj Close", "Volume"]
 
 
@@ -50,7 +52,7 @@ class YahooSource(Source):
 
     def prices(self, symbol: str) -> pl.DataFrame:
         """All finished days since `first`."""
-        frame = patiently(f"Yahoo {symbol}", lambda: self._history(symbol), self.patience)
+        frame, listed = patiently(f"Yahoo {symbol}", lambda: self._history(symbol), self.patience)
         if not set(_NEEDED) <= set(frame.columns):
             missing = ", ".join(name for name in _NEEDED if name not in frame.columns)
             raise DataError(
@@ -58,6 +60,7 @@ class YahooSource(Source):
                 "newer yfinance)."
             )
         zone = frame.index.tz or ZoneInfo("America/New_York")
+        now = self.now or datetime.now(zone)
         table = pl.DataFrame(
             {
                 "date": [moment.date() for moment in frame.index],
@@ -65,12 +68,25 @@ class YahooSource(Source):
                 **{name.lower().replace(" ", "_"): frame[name].to_numpy(dtype=float) for name in _NEEDED},
             }
         )
-        table = with_adjustment(table.fill_nan(None)).filter(
-            pl.col("date") <= last_finished_day(self.now or datetime.now(zone), zone)
-        )
+        table = with_adjustment(table.fill_nan(None)).filter(pl.col("date") <= last_finished_day(now, zone))
         if table.is_empty():
             raise DataError(f"Yahoo {symbol}: no finished day in the answer. Is the symbol right?")
+        self._refuse_short(symbol, table, listed, now.astimezone(zone).date())
         return table.select(pl.col(name).cast(dtype) for name, dtype in PRICE_SCHEMA.items())
+
+    def _refuse_short(self, symbol: str, table: pl.DataFrame, listed: date | None, today: date) -> None:
+        """Yahoo sometimes answers with a part of the history, and says nothing."""
+        first, last = table["date"][0], table["date"][-1]
+        if listed is not None and (first - max(listed, self.first)).days > MOST_DAYS_MISSING:
+            raise DataError(
+                f"Yahoo {symbol}: the history begins on {first}, but the symbol has traded since {listed}. "
+                "The answer is truncated; try again later."
+            )
+        if (today - last).days > MOST_DAYS_MISSING:
+            raise DataError(
+                f"Yahoo {symbol}: the history ends on {last}. The symbol no longer trades, or the answer is "
+                "truncated."
+            )
 
     def series(self, name: str, first_releases: bool = False) -> pl.DataFrame:
         """Daily closes of an index."""
@@ -109,7 +125,10 @@ class YahooSource(Source):
             )
         if frame is None or frame.empty:
             raise DataError(f"Yahoo {symbol}: an empty answer. Is the symbol right?")
-        return frame
+        traded = (ticker.history_metadata or {}).get("firstTradeDate")
+        if isinstance(traded, int | float):
+            traded = datetime.fromtimestamp(traded, ZoneInfo("America/New_York"))
+        return frame, traded.date() if isinstance(traded, datetime) else None
 
 
 @cache
