@@ -7,7 +7,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview vintage matrix backup test test-slow lint format verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview vintage matrix backup bench-features test test-slow lint format verify clean clean-results lock docs confirm-versions
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ matrix: .venv/.ready  ## All rows and columns of the data matrix, from the folde
 
 backup: .venv/.ready  ## Copy data, models and results to DEST=… and verify the copies
 	@python workflow_scripts/backup.py "$(DEST)"
+
+bench-features: .venv/.ready  ## Seconds and memory per tier, beside pandas-ta, to results/benchmarks/features.json
+	@python tests/benchmarks/features.py
 
 verify: .venv/.ready  ## Re-hash data, checkpoints and models against their records
 	@python workflow_scripts/verify.py

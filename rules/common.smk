@@ -68,6 +68,16 @@ def raw_series(vintage, dataset=None):
     return [f"data/raw/{vintage}/series/{name}.parquet" for name in names]
 
 
+def bars_of(wildcards, timescale):
+    """Bars of a dataset's symbols; multires has daily ones."""
+    return expand(
+        "data/processed/{vintage}/bars/{timescale}/{symbol}.parquet",
+        vintage=wildcards.vintage,
+        timescale="daily" if timescale == "multires" else timescale,
+        symbol=checked(PLAN.symbols, wildcards.vintage, wildcards.dataset),
+    )
+
+
 def run_of(wildcards):
     """The declared run that a path names."""
     return checked(PLAN.run, dict(wildcards))

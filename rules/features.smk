@@ -22,12 +22,13 @@ rule build_bars:
 
 rule build_dataset:
     input:
-        bars=lambda wildcards: expand(
-            "data/processed/{vintage}/bars/{timescale}/{symbol}.parquet",
-            vintage=wildcards.vintage,
-            timescale=wildcards.timescale,
-            symbol=checked(PLAN.symbols, wildcards.vintage, wildcards.dataset),
-        ),
+        bars=lambda wildcards: bars_of(wildcards, wildcards.timescale),
+        slower=lambda wildcards: [
+            path
+            for timescale in ("weekly", "monthly")
+            if wildcards.timescale == "multires"
+            for path in bars_of(wildcards, timescale)
+        ],
         series=lambda wildcards: raw_series(wildcards.vintage, wildcards.dataset),
     output:
         "data/processed/{vintage}/{dataset}/{timescale}.parquet",

@@ -23,5 +23,8 @@ with job(snakemake):
     until, history_from = (
         date.fromisoformat(day) if day else None for day in (declared["until"], declared["history_from"])
     )
-    frame = assemble(bars, tier, snakemake.wildcards.timescale, series, until, history_from)
+    slower = {symbol: {} for symbol in bars}
+    for path in map(Path, snakemake.input.slower):
+        slower[path.stem][path.parent.name] = pl.read_parquet(path)
+    frame = assemble(bars, tier, snakemake.wildcards.timescale, series, until, history_from, slower)
     write_parquet_atomic(frame, Path(snakemake.output[0]))

@@ -16,6 +16,7 @@ from lib.errors import DataError
 from lib.features.catalogue import LOOK_BACK_CAP, Feature, catalogue
 from lib.features.groups import SeriesInput, join_series
 from lib.features.schema import PRICE_COLUMNS
+from lib.features.slower import join_slower
 
 
 def assemble(
@@ -25,6 +26,7 @@ def assemble(
     series: Sequence[SeriesInput] = (),
     until: date | None = None,
     history_from: date | None = None,
+    slower: Mapping[str, Mapping[str, pl.DataFrame]] | None = None,
 ) -> pl.DataFrame:
     """The dataset table of some symbols at one timescale.
 
@@ -32,7 +34,8 @@ def assemble(
     the channels (Float32, those of `series` last), open, high, low, close (Float64), sorted by symbol and
     date, and no value in it is null or not finite. The first `LOOK_BACK_CAP[timescale] - 1` bars of each
     symbol are dropped as warm-up, whatever the tier, so that all tiers have the same dates. For `series`,
-    `until` and `history_from` see `groups.join_series`.
+    `until` and `history_from` see `groups.join_series`. Timescale `multires` needs `slower`: for each symbol
+    its weekly and monthly bars by timescale.
 
     Raises ConfigError for a tier or timescale that is not built, DataError for bars that cannot be used.
     """
@@ -45,6 +48,8 @@ def assemble(
         bars = bars_by_symbol[symbol].sort("date").with_columns(pl.col(PRICE_COLUMNS).cast(pl.Float64))
         _check_bars(bars, symbol, features, warm_up, timescale)
         table = _table(bars, symbol, features).slice(warm_up)
+        if timescale == "multires":
+            table = join_slower(table, (slower or {})[symbol], compute)
         _check_finite(table, symbol, features)
         parts.append(table)
     prices = pl.concat(parts)
@@ -54,14 +59,26 @@ def assemble(
 
 
 def compute(bars: pl.DataFrame, features: Sequence[Feature]) -> pl.DataFrame:
-    """The channels (Float32) of one symbol's bars, one row per bar; warm-up rows are null or NaN."""
+    """The channels (Float32) of one symbol's bars, one row per bar; warm-up rows are null or NaN.
+
+    `features` is a whole tier: what a derived feature is made of must stand before it.
+    """
     columns: list[pl.Expr | pl.Series] = []
     for feature in features:
-        values = feature.of(bars)
-        columns.append(
-            values.alias(feature.name) if isinstance(values, pl.Expr) else pl.Series(feature.name, values)
-        )
-    return bars.select(columns).cast(pl.Float32)
+        if feature.compute is not None:
+            values = feature.compute(bars, **feature.parameters)
+            columns.append(
+                values.cast(pl.Float64).alias(feature.name)
+                if isinstance(values, pl.Expr)
+                else pl.Series(feature.name, values, dtype=pl.Float64)
+            )
+    table = bars.select(columns).fill_nan(None)
+    derived = [
+        feature.derive(*(pl.col(name) for name in feature.sources), **feature.parameters).alias(feature.name)
+        for feature in features
+        if feature.derive is not None
+    ]
+    return table.with_columns(derived).select(pl.col(f.name).cast(pl.Float32) for f in features)
 
 
 def _table(bars: pl.DataFrame, symbol: str, features: Sequence[Feature]) -> pl.DataFrame:
@@ -82,7 +99,8 @@ def _check_bars(
     if bars["date"].is_duplicated().any():
         day = bars.filter(pl.col("date").is_duplicated())["date"][0]
         raise DataError(f"{symbol} has more than one {timescale} bar on {day}; dates must be unique.")
-    used = sorted({*PRICE_COLUMNS, *(column for feature in features for column in feature.inputs)})
+    read = {column for feature in features for column in feature.inputs} - {"date"}
+    used = sorted({*PRICE_COLUMNS, *read})
     for column in used:
         # One NaN would silently make all later values of a recursive average NaN.
         valid = pl.col(column).is_finite() & (pl.col(column) > 0 if column in PRICE_COLUMNS else True)
@@ -96,7 +114,7 @@ def _check_bars(
 
 def _check_finite(table: pl.DataFrame, symbol: str, features: Sequence[Feature]) -> None:
     """No channel may be undefined after the warm-up: dropping its row would change the dates of this tier."""
-    channels = table.select(feature.name for feature in features)
+    channels = table.select(pl.exclude("date", "symbol", *PRICE_COLUMNS))
     finite = np.isfinite(channels.to_numpy())
     if not finite.all():
         row, column = np.argwhere(~finite)[0]

@@ -42,7 +42,7 @@ def resample(prices: pl.DataFrame, timescale: Timescale, sessions: pl.Series) ->
             f"prices lack the column(s) {', '.join(missing)}; they have {', '.join(prices.columns)}."
         )
     prices = prices.sort("symbol", "date")
-    if timescale == "daily":
+    if timescale in ("daily", "multires"):
         return prices.with_columns(last_session=pl.col("date")).select(BAR_COLUMNS)
     if prices.is_empty():
         return prices.with_columns(last_session=pl.lit(None, pl.Date)).select(BAR_COLUMNS)
@@ -80,13 +80,10 @@ def _periods(sessions: pl.DataFrame, timescale: str) -> pl.DataFrame:
         period = (session - pl.lit(PHASE_MONDAY)).dt.total_days() // 14
     elif timescale == "monthly":
         period = session.dt.truncate("1mo")
-    elif timescale == "multires":
-        raise ConfigError(
-            "timescale 'multires' (daily bars with weekly and monthly channels) is not built yet; "
-            "use daily, 2d, 3d, 5d, weekly, 2wk or monthly."
-        )
     else:
-        raise ConfigError(f"unknown timescale {timescale!r}; use daily, 2d, 3d, 5d, weekly, 2wk or monthly.")
+        raise ConfigError(
+            f"unknown timescale {timescale!r}; use daily, 2d, 3d, 5d, weekly, 2wk, monthly or multires."
+        )
     return sessions.select(
         "session",
         first_session=session.min().over(period),

@@ -3,62 +3,69 @@
 Undefined leading values are NaN; histories shorter than a look-back give NaN throughout. Both libraries are
 imported inside the functions, because pandas-ta alone costs a second. Inputs must be finite: one NaN makes
 TA-Lib's recursive averages NaN for all later rows, which is why `assembly` checks first.
+
+pandas-ta indicators that look ahead by default are not used: `dpo` (centred), `ichimoku` (chikou span),
+`tos_stdevall`, `zigzag` and `vhm`. `talib=False` is pinned, because its answers differ with it for some.
 """
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+_LEADING = ("dpo", "ichimoku", "tos_stdevall", "zigzag", "vhm")
 
 
-def sma(values: Array, length: int) -> Array:
-    """Simple moving average of the last `length` values (TA-Lib SMA)."""
+def ta(name: str, *arrays: Array, part: int = 0, **parameters: float) -> Array:
+    """An indicator of TA-Lib by its name there.
+
+    Args:
+        name: for example ``RSI``.
+        arrays: its inputs, float64.
+        part: which of several outputs.
+        parameters: as TA-Lib calls them.
+    """
     import talib
 
-    return cast(Array, talib.SMA(values, timeperiod=length))
+    found = getattr(talib, name)(*(np.ascontiguousarray(a, dtype=np.float64) for a in arrays), **parameters)
+    return cast(Array, (found[part] if isinstance(found, tuple) else found).astype(np.float64, copy=False))
 
 
-def ema(values: Array, length: int) -> Array:
-    """Exponential moving average, smoothing 2/(length+1), seeded with the first SMA (TA-Lib EMA)."""
-    import talib
+def pandas_ta(name: str, *arrays: Array, part: int = 0, **parameters: Any) -> Array:
+    """An indicator of pandas-ta by its name there; `part` is the column of several.
 
-    return cast(Array, talib.EMA(values, timeperiod=length))
+    Raises:
+        ValueError: one that looks ahead.
+    """
+    if name in _LEADING:
+        raise ValueError(f"pandas-ta's {name} looks ahead by default and is not used")
+    import pandas as pd
+    import pandas_ta as library
 
-
-def rsi(close: Array, length: int) -> Array:
-    """Wilder's relative strength index, 0 to 100 (TA-Lib RSI)."""
-    import talib
-
-    return cast(Array, talib.RSI(close, timeperiod=length))
-
-
-def macd_histogram(close: Array, fast: int, slow: int, signal: int) -> Array:
-    """MACD line minus its signal line, in units of price (TA-Lib MACD)."""
-    import talib
-
-    return cast(Array, talib.MACD(close, fastperiod=fast, slowperiod=slow, signalperiod=signal)[2])
+    found = getattr(library, name)(*(pd.Series(a) for a in arrays), **parameters)
+    if found is None:  # its answer to a history shorter than the window
+        return np.full(len(arrays[0]), np.nan)
+    column = found.iloc[:, part] if isinstance(found, pd.DataFrame) else found
+    return cast(Array, column.to_numpy(dtype=np.float64))
 
 
-def atr(high: Array, low: Array, close: Array, length: int) -> Array:
-    """Wilder's average true range, in units of price (TA-Lib ATR)."""
-    import talib
-
-    return cast(Array, talib.ATR(high, low, close, timeperiod=length))
+def ratio(numerator: Array, denominator: Array) -> Array:
+    """Their ratio; 0 where the denominator is 0 (a bar or window that did not move or trade)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = numerator / denominator
+    return np.where(denominator == 0, np.where(np.isnan(numerator), np.nan, 0.0), found)
 
 
 def rolling_deviation(values: Array, length: int) -> Array:
-    """Sample standard deviation (divisor n - 1) of the last `length` values (pandas-ta stdev).
+    """Sample standard deviation (divisor n - 1) of the last `length` values (pandas-ta stdev)."""
+    return pandas_ta("stdev", values, length=length, ddof=1, talib=False)
 
-    `talib=False` is pinned: with it on, pandas-ta divides by n.
-    """
-    import pandas as pd
-    import pandas_ta
 
-    found = pandas_ta.stdev(pd.Series(values), length=length, ddof=1, talib=False)
-    if found is None:  # its answer to a history shorter than the window
-        return np.full(len(values), np.nan)
-    return found.to_numpy(dtype=np.float64)
+def since(event: npt.NDArray[np.bool_]) -> Array:
+    """Bars since an event last happened, 0 on its bar; before the first one, bars since the start."""
+    position = np.arange(len(event), dtype=np.float64)
+    last = np.maximum.accumulate(np.where(event, position, 0.0)) if len(event) else position
+    return cast(Array, position - last)

@@ -31,8 +31,8 @@ from lib.data.assets import (
 )
 from lib.data.assets import series_of as series_members
 from lib.errors import ConfigError
-from lib.features.catalogue import catalogue
 from lib.features.groups import group_features
+from lib.features.slower import slower_channels
 from lib.models import registry
 
 
@@ -234,7 +234,7 @@ class Plan:
                     if specification.architecture
                     else None,
                     "context_length": specification.context_length,
-                    "channels": self.channels(dataset),
+                    "channels": self.channels(dataset, run.timescale),
                     "effective_batch": specification.recipe.effective_batch,
                 }
                 return json.dumps(content, sort_keys=True)
@@ -242,10 +242,10 @@ class Plan:
             f"{dataset}/{timescale}/{model}/{budget}: no experiment of this study declares this shape."
         )
 
-    def channels(self, dataset: str) -> int:
+    def channels(self, dataset: str, timescale: str = "daily") -> int:
         """Number of channels of a dataset, if all its optional series are there."""
         groups = [self.series_file.series[name].group for name in self.members(dataset).names]
-        own = len(catalogue(split_dataset(dataset)[2]))
+        own = split_dataset(dataset)[2] + (len(slower_channels()) if timescale == "multires" else 0)
         return own + sum(len(group_features(group)) for group in groups)
 
     def search_budget(self, run: Run) -> str | None:
@@ -349,7 +349,6 @@ class Plan:
             data = self.data_config(vintage)
             symbols_of(dataset, data.source, self.assets)
             check_served(dataset, data, self.series_file)
-            self.channels(dataset)
 
     def _check_budgets(self) -> None:
         shapes = {
@@ -357,14 +356,14 @@ class Plan:
             for r in self.experiment_of
             if r.budget != NO_BUDGET
         }
-        for (dataset, _, model, budget), run in shapes.items():
+        for (dataset, timescale, model, budget), run in shapes.items():
             specification = self.specification(run)
             model_class = registry.get(self.study.models[model].model)
             if specification.architecture is not None:
                 model_class.check_budget(
                     specification.settings,
                     specification.architecture,
-                    self.channels(dataset),
+                    self.channels(dataset, timescale),
                     specification.context_length,
                     budget,
                 )

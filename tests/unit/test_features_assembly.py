@@ -16,6 +16,7 @@ from lib.features.assembly import assemble, compute
 from lib.features.bars import resample
 from lib.features.catalogue import LOOK_BACK_CAP, catalogue
 from lib.features.schema import PRICE_COLUMNS, channel_names
+from lib.features.slower import SLOWER, slower_channels
 
 FEATURES = catalogue(20)
 
@@ -52,13 +53,20 @@ def market() -> dict[str, pl.DataFrame]:
     return {"^GSPC": real(sp500, "^GSPC"), "^IXIC": real(nasdaq, "^IXIC")}
 
 
+def slower_bars(market: dict[str, pl.DataFrame]) -> dict[str, dict[str, pl.DataFrame]]:
+    exchange = sessions_of("XNYS")
+    return {s: {slow: resample(p, slow, exchange) for slow in SLOWER} for s, p in market.items()}
+
+
 @pytest.mark.parametrize("timescale", list(LOOK_BACK_CAP))
 def test_every_timescale_of_the_real_market_gives_20_channels_that_differ_and_vary(
     market: dict[str, pl.DataFrame], timescale: str
 ) -> None:
     bars = {symbol: resample(prices, timescale, sessions_of("XNYS")) for symbol, prices in market.items()}
-    table = assemble(bars, 20, timescale)
-    channels = channel_names(table)
+    table = assemble(bars, 20, timescale, slower=slower_bars(market))
+    channels = channel_names(table)[:20]
+    assert channel_names(table)[20:] == (slower_channels() if timescale == "multires" else [])
+    table = table.drop(channel_names(table)[20:])
     assert len(channels) == 20
     assert table.columns == ["date", "symbol", *channels, *PRICE_COLUMNS]
     assert table.schema["date"] == pl.Date
@@ -67,7 +75,8 @@ def test_every_timescale_of_the_real_market_gives_20_channels_that_differ_and_va
     assert table.select("symbol", "date").equals(table.select("symbol", "date").sort("symbol", "date"))
     for symbol in market:
         rows = table.filter(pl.col("symbol") == symbol)
-        assert rows.height == bars[symbol].height - LOOK_BACK_CAP[timescale] + 1
+        if timescale != "multires":  # which waits for its months
+            assert rows.height == bars[symbol].height - LOOK_BACK_CAP[timescale] + 1
         values = rows.select(channels).to_numpy().astype(np.float64)
         assert np.isfinite(values).all()
         assert (values.std(axis=0) > 1e-4).all(), "none is constant"
@@ -203,8 +212,8 @@ def test_repeated_dates_are_refused() -> None:
         assemble({"X": pl.concat([bars, bars[4:5]])}, 20)
 
 
-def test_tiers_and_timescales_that_are_not_built_are_refused() -> None:
-    with pytest.raises(ConfigError, match="tier 100"):
-        assemble({"X": random_bars(300)}, 100)
-    with pytest.raises(ConfigError, match="multires"):
-        assemble({"X": random_bars(300)}, 20, "multires")
+def test_tiers_and_timescales_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(ConfigError, match="tier 99"):
+        assemble({"X": random_bars(300)}, 99)
+    with pytest.raises(ConfigError, match="hourly"):
+        assemble({"X": random_bars(300)}, 20, "hourly")  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ def test_impossible_split_dates(project):
         ({"tasks": ["threshold_4pct"]}, "threshold_5pct"),
         ({"budgets": ["3M"], "models": ["patchtst-mixed"]}, "2M, 20M, 200M"),
         ({"datasets": ["Za20"]}, "datasets.0"),
-        ({"datasets": ["Aa50"]}, "tier 50"),
+        ({"datasets": ["Aa30"]}, "datasets.0"),
         ({"datasets": ["Ab20"]}, "sentiment"),
         ({"timescales": ["hourly"]}, "timescales.0"),
         ({"models": ["logistics"]}, "Did you mean logistic.yaml?"),

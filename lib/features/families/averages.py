@@ -2,40 +2,208 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
-from lib.features import indicators
-from lib.features.catalogue import feature
-from lib.features.indicators import Array
+from lib.features.catalogue import feature, lengths
+from lib.features.indicators import Array, ta
+
+FAMILY = "moving averages"
+SLOPE_BARS = 5
+"""Bars over which the slope of an average is taken."""
+
+
+def _distance(bars: pl.DataFrame, kind: str, length: int) -> Array:
+    close = bars["close"].to_numpy()
+    return close / ta(kind, close, timeperiod=length) - 1
 
 
 @feature(
     "close_to_sma_{length}",
-    family="moving averages",
+    family=FAMILY,
     formula="C[t] / SMA(C, {length})[t] - 1",
     inputs=("close",),
-    tier=20,
     look_back=lambda length: length,
     library="TA-Lib",
-    each=[{"length": 20}, {"length": 200}],
+    at={
+        20: lengths(20, 200),
+        50: lengths(5, 10, 50, 100),
+        200: lengths(30, 150),
+        500: lengths(8, 15, 75, 120),
+    },
 )
 def close_to_sma(bars: pl.DataFrame, length: int) -> Array:
     """Signed distance from a simple moving average, as a fraction of it."""
-    close = bars["close"].to_numpy()
-    return close / indicators.sma(close, length) - 1
+    return _distance(bars, "SMA", length)
 
 
 @feature(
     "close_to_ema_{length}",
-    family="moving averages",
+    family=FAMILY,
     formula="C[t] / EMA(C, {length})[t] - 1",
     inputs=("close",),
-    tier=20,
     look_back=lambda length: length,
     library="TA-Lib",
-    each=[{"length": 50}],
+    at={20: lengths(50), 50: lengths(10, 20, 100, 200), 200: lengths(5, 30), 500: lengths(8, 15, 75, 150)},
 )
 def close_to_ema(bars: pl.DataFrame, length: int) -> Array:
     """Signed distance from an exponential moving average, as a fraction of it."""
+    return _distance(bars, "EMA", length)
+
+
+@feature(
+    "close_to_wma_{length}",
+    family=FAMILY,
+    formula="C[t] / WMA(C, {length})[t] - 1",
+    inputs=("close",),
+    look_back=lambda length: length,
+    library="TA-Lib",
+    at={200: lengths(10, 20, 50, 100), 500: lengths(5, 30, 150)},
+)
+def close_to_wma(bars: pl.DataFrame, length: int) -> Array:
+    """Signed distance from a linearly weighted average, as a fraction of it."""
+    return _distance(bars, "WMA", length)
+
+
+@feature(
+    "close_to_dema_{length}",
+    family=FAMILY,
+    formula="C[t] / DEMA(C, {length})[t] - 1",
+    inputs=("close",),
+    look_back=lambda length: 2 * length - 1,
+    library="TA-Lib",
+    at={200: lengths(20, 50), 500: lengths(10, 100)},
+)
+def close_to_dema(bars: pl.DataFrame, length: int) -> Array:
+    """Signed distance from a double exponential average, as a fraction of it."""
+    return _distance(bars, "DEMA", length)
+
+
+@feature(
+    "close_to_tema_{length}",
+    family=FAMILY,
+    formula="C[t] / TEMA(C, {length})[t] - 1",
+    inputs=("close",),
+    look_back=lambda length: 3 * length - 2,
+    library="TA-Lib",
+    at={200: lengths(20, 50), 500: lengths(10, 80)},
+)
+def close_to_tema(bars: pl.DataFrame, length: int) -> Array:
+    """Signed distance from a triple exponential average, as a fraction of it."""
+    return _distance(bars, "TEMA", length)
+
+
+@feature(
+    "close_to_kama_{length}",
+    family=FAMILY,
+    formula="C[t] / KAMA(C, {length})[t] - 1",
+    inputs=("close",),
+    look_back=lambda length: length + 1,
+    library="TA-Lib",
+    at={200: lengths(10, 30), 500: lengths(60)},
+)
+def close_to_kama(bars: pl.DataFrame, length: int) -> Array:
+    """Signed distance from Kaufman's adaptive average, as a fraction of it."""
+    return _distance(bars, "KAMA", length)
+
+
+@feature(
+    "close_to_trima_{length}",
+    family=FAMILY,
+    formula="C[t] / TRIMA(C, {length})[t] - 1",
+    inputs=("close",),
+    look_back=lambda length: length,
+    library="TA-Lib",
+    at={500: lengths(10, 20, 50, 100)},
+)
+def close_to_trima(bars: pl.DataFrame, length: int) -> Array:
+    """Signed distance from a triangular average, as a fraction of it."""
+    return _distance(bars, "TRIMA", length)
+
+
+@feature(
+    "close_to_t3_{length}",
+    family=FAMILY,
+    formula="C[t] / T3(C, {length}, 0.7)[t] - 1",
+    inputs=("close",),
+    look_back=lambda length: 6 * length - 5,
+    library="TA-Lib",
+    at={500: lengths(5, 10, 20)},
+)
+def close_to_t3(bars: pl.DataFrame, length: int) -> Array:
+    """Signed distance from Tillson's T3, as a fraction of it."""
+    return _distance(bars, "T3", length)
+
+
+@feature(
+    "sma_gap_{fast}_{slow}",
+    family=FAMILY,
+    formula="SMA(C, {fast})[t] / SMA(C, {slow})[t] - 1",
+    inputs=("close",),
+    look_back=lambda fast, slow: slow,
+    library="TA-Lib",
+    at={
+        50: [{"fast": f, "slow": s} for f, s in ((5, 20), (10, 50), (20, 50), (50, 200))],
+        500: [{"fast": f, "slow": s} for f, s in ((5, 10), (10, 20), (20, 100), (100, 200), (5, 50))],
+    },
+)
+def sma_gap(bars: pl.DataFrame, fast: int, slow: int) -> Array:
+    """How near two simple averages are to crossing, as a fraction."""
     close = bars["close"].to_numpy()
-    return close / indicators.ema(close, length) - 1
+    return ta("SMA", close, timeperiod=fast) / ta("SMA", close, timeperiod=slow) - 1
+
+
+@feature(
+    "ema_gap_{fast}_{slow}",
+    family=FAMILY,
+    formula="EMA(C, {fast})[t] / EMA(C, {slow})[t] - 1",
+    inputs=("close",),
+    look_back=lambda fast, slow: slow,
+    library="TA-Lib",
+    at={
+        50: [{"fast": 12, "slow": 26}],
+        500: [{"fast": f, "slow": s} for f, s in ((5, 20), (10, 50), (20, 100), (50, 200))],
+    },
+)
+def ema_gap(bars: pl.DataFrame, fast: int, slow: int) -> Array:
+    """How near two exponential averages are to crossing, as a fraction."""
+    close = bars["close"].to_numpy()
+    return ta("EMA", close, timeperiod=fast) / ta("EMA", close, timeperiod=slow) - 1
+
+
+@feature(
+    "sma_slope_{length}",
+    family=FAMILY,
+    formula="ln(SMA(C, {length})[t] / SMA(C, {length})[t-5])",
+    inputs=("close",),
+    look_back=lambda length: length + SLOPE_BARS,
+    library="TA-Lib",
+    minimum=SLOPE_BARS + 1,  # SMA(5) now and five bars ago make SMA(10): it would be the gap of both
+    at={50: lengths(20, 50, 200), 500: lengths(10, 100)},
+)
+def sma_slope(bars: pl.DataFrame, length: int) -> Array:
+    """Slope of a simple average over five bars."""
+    average = np.log(ta("SMA", bars["close"].to_numpy(), timeperiod=length))
+    return average - _before(average, SLOPE_BARS)
+
+
+@feature(
+    "sma_acceleration_{length}",
+    family=FAMILY,
+    formula="slope[t] - slope[t-5] of ln SMA(C, {length}), slopes over 5 bars",
+    inputs=("close",),
+    look_back=lambda length: length + 2 * SLOPE_BARS,
+    library="TA-Lib",
+    at={200: lengths(20, 50, 100), 500: lengths(10, 200)},
+)
+def sma_acceleration(bars: pl.DataFrame, length: int) -> Array:
+    """Change of the slope of a simple average."""
+    average = np.log(ta("SMA", bars["close"].to_numpy(), timeperiod=length))
+    slope = average - _before(average, SLOPE_BARS)
+    return slope - _before(slope, SLOPE_BARS)
+
+
+def _before(values: Array, bars: int) -> Array:
+    shifted = np.full_like(values, np.nan)
+    shifted[bars:] = values[:-bars]
+    return shifted

@@ -1,0 +1,121 @@
+"""Seconds and memory of every tier on one core, beside pandas-ta's "all" strategy (`make bench-features`).
+
+Each measurement is a process of its own: seconds of the computation once the libraries are imported, seconds
+of the whole process with start and imports, and the peak memory of the process. The opponent computes its indicators on the same bars in the same run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+TARGET = ROOT / "results" / "benchmarks" / "features.json"
+BARS = 8300
+REPEATS = 3
+ONE_CORE = dict.fromkeys(("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+
+BARS_CODE = f"""
+import numpy as np, polars as pl, resource, sys, time
+random = np.random.default_rng(0)
+close = 100 * np.exp(np.cumsum(0.01 * random.standard_normal({BARS})))
+open_ = np.r_[100.0, close[:-1]] * np.exp(0.003 * random.standard_normal({BARS}))
+bars = pl.DataFrame({{
+    "date": np.datetime64("1993-01-29") + np.arange({BARS}), "symbol": "X", "open": open_,
+    "high": np.maximum(open_, close) * 1.004, "low": np.minimum(open_, close) * 0.996,
+    "close": close, "volume": random.uniform(1e6, 2e6, {BARS}).round(),
+}}).with_columns(pl.col("date").cast(pl.Date))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+"""
+END = """
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(seconds, columns, peak / 1024, (peak - before) / 1024)
+"""
+OURS = """
+import talib
+from lib.features.assembly import assemble
+begin = time.perf_counter()
+columns = assemble({{"X": bars}}, {tier}).width - 6
+seconds = time.perf_counter() - begin
+"""
+THEIRS = """
+import pandas as pd
+frame = bars.to_pandas().set_index("date")
+frame.index = pd.DatetimeIndex(frame.index)
+import pandas_ta
+begin = time.perf_counter()
+frame.ta.cores = 0
+frame.ta.study("All", verbose=False)
+seconds, columns = time.perf_counter() - begin, frame.shape[1] - 6
+"""
+
+
+def measure(code: str) -> dict[str, Any]:
+    """Medians over some processes."""
+    rows = []
+    for _ in range(REPEATS):
+        begin = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", BARS_CODE + code + END],
+            cwd=ROOT,
+            env=os.environ | ONE_CORE,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        whole = time.perf_counter() - begin
+        if done.returncode != 0:
+            raise SystemExit(done.stderr)
+        rows.append([*map(float, done.stdout.split()[-4:]), whole])
+    seconds, columns, peak, added, whole = (statistics.median(column) for column in zip(*rows, strict=True))
+    return {
+        "columns": int(columns),
+        "seconds": round(seconds, 3),
+        "milliseconds_per_column": round(1000 * seconds / columns, 3),
+        "process_seconds": round(whole, 3),
+        "peak_mb": round(peak, 1),
+        "added_mb": round(added, 1),
+    }
+
+
+def main() -> None:
+    from lib.config.base import TIERS
+
+    theirs = measure(THEIRS)
+    found: dict[str, Any] = {
+        "bars": BARS,
+        "cores": 1,
+        "repeats": REPEATS,
+        "pandas_ta_all": theirs,
+        "tiers": {},
+    }
+    print(f"{'':>14} columns  seconds  ms/column  process s  peak MB  times faster per column")
+    print(
+        f"{'pandas-ta all':>14} {theirs['columns']:7} {theirs['seconds']:8.2f} "
+        f"{theirs['milliseconds_per_column']:10.2f} {theirs['process_seconds']:10.2f} {theirs['peak_mb']:8.0f}"
+    )
+    for tier in TIERS:
+        ours = measure(OURS.format(tier=tier))
+        ours["times_faster_per_column"] = round(
+            theirs["milliseconds_per_column"] / ours["milliseconds_per_column"], 2
+        )
+        ours["times_faster_in_total"] = round(theirs["seconds"] / ours["seconds"], 2)
+        found["tiers"][str(tier)] = ours
+        print(
+            f"{tier:>14} {ours['columns']:7} {ours['seconds']:8.2f} {ours['milliseconds_per_column']:10.2f} "
+            f"{ours['process_seconds']:10.2f} {ours['peak_mb']:8.0f}  {ours['times_faster_per_column']:.1f}"
+        )
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    TARGET.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(f"Written to {TARGET.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
