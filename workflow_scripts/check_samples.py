@@ -10,10 +10,14 @@ from lib.config.data import SplitConfig
 from lib.config.load import validate
 from lib.data.io import write_json_atomic
 from lib.datasets.windows import base_rates, load_samples
+from lib.features.schema import channel_names
 from workflow_scripts.shell import job
 
 with job(snakemake):
-    frame = pl.read_parquet(snakemake.input.dataset)
+    # One channel is enough to count: a table of 2,000 need not be in memory for that.
+    table = pl.scan_parquet(snakemake.input.dataset)
+    names = channel_names(pl.DataFrame(schema=table.collect_schema()))
+    frame = table.drop(names[1:]).collect()
     splits = validate(SplitConfig, json.loads(snakemake.params.splits), "data.splits")
     counts = []
     for cell in snakemake.params.cells:

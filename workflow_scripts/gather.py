@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from lib.config.base import TIERS
+from lib.features.catalogue import catalogue
 from lib.features.schema import channel_names
 
 
@@ -44,11 +47,24 @@ def searches(folders: list[str]) -> dict[str, tuple[dict[str, Any], pl.DataFrame
 
 
 def correlation(paths: list[str]) -> dict[str, pl.DataFrame]:
-    """Correlation of the channels of each dataset file, by `dataset, timescale (vintage)`."""
+    """Correlation of the channels of each dataset file, by `dataset, timescale (vintage)`, by family."""
     tables = {}
     for path in map(Path, paths):
         frame = pl.read_parquet(path)
-        names = channel_names(frame)
-        square = frame.select(names).corr().insert_column(0, pl.Series("channel", names))
-        tables[f"{path.parts[-2]}, {path.stem} ({path.parts[-3]})"] = square
+        families = family_of_channels(channel_names(frame), path.stem)
+        names = list(families)
+        with np.errstate(invalid="ignore", divide="ignore"):  # a constant channel correlates with nothing
+            matrix = np.corrcoef(frame.select(names).to_numpy().T.astype(np.float64))
+        square = pl.DataFrame(matrix, schema=names).insert_column(0, pl.Series("channel", names))
+        tables[f"{path.parts[-2]}, {path.stem} ({path.parts[-3]})"] = square.insert_column(
+            1, pl.Series("family", list(families.values()))
+        )
     return tables
+
+
+def family_of_channels(channels: list[str], timescale: str) -> dict[str, str]:
+    """Family of each channel, those of one family together; of a series, its name."""
+    own = {feature.name: feature.family for feature in catalogue(TIERS[-1], timescale)}
+    found = {name: own.get(name, name.split("_")[0]) for name in channels}
+    order = list(dict.fromkeys(found.values()))
+    return dict(sorted(found.items(), key=lambda pair: order.index(pair[1])))

@@ -6,13 +6,15 @@ Counts and lists what other stages recorded; repairs and hides nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from lib.reporting.curves import limited
+from lib.reporting.heatmap import correlation_map
 from lib.reporting.inputs import ReportInputs
-from lib.reporting.page import Cell, Column, Section, Table
+from lib.reporting.page import Cell, Column, Panel, Section, Table
 from lib.reporting.words import (
     Names,
     count,
@@ -41,8 +43,10 @@ def data_section(inputs: ReportInputs, names: Names) -> Section:
     tables = [
         t for t in (_prices(inputs), _splits(inputs), rates, _by_rule(findings), _findings(findings)) if t
     ]
-    tables += [_correlated(name, frame) for name, frame in inputs.channel_correlation.items()]
-    return Section("data", "Data and base rates", lead, notes, tables=tables)
+    correlated = [_correlated(name, frame) for name, frame in inputs.channel_correlation.items()]
+    panels, more = limited([panel for panel, _ in correlated])
+    tables += [table for _, table in correlated[: len(panels)]]
+    return Section("data", "Data and base rates", lead, [*notes, *more], panels=panels, tables=tables)
 
 
 def _severities(counts: Mapping[str, int]) -> str:
@@ -53,7 +57,7 @@ def _severities(counts: Mapping[str, int]) -> str:
 def _prices(inputs: ReportInputs) -> Table | None:
     if not inputs.prices:
         return None
-    columns = [Column("Symbol"), Column("Source"), Column("Vintage"), Column("Rows", numeric=True),
+    columns = [Column("Symbol or series"), Column("Source"), Column("Vintage"), Column("Rows", numeric=True),
                Column("First"), Column("Last"), Column("SHA-256")]  # fmt: skip
     rows = [
         [
@@ -67,7 +71,7 @@ def _prices(inputs: ReportInputs) -> Table | None:
         ]
         for symbol, p in inputs.prices.items()
     ]
-    return Table("Prices, as they were imported.", columns, rows)
+    return Table("Raw data, as they were imported.", columns, rows)
 
 
 def _splits(inputs: ReportInputs) -> Table | None:
@@ -183,18 +187,29 @@ def _plain(value: Any) -> str:
     return "–" if value is None else f"{x:.4g}" if x is not None else str(value)
 
 
-def _correlated(dataset: str, frame: pl.DataFrame) -> Table:
-    """The pairs of channels that say most nearly the same."""
-    channels = frame["channel"].to_list()
-    matrix = frame.select(channels).to_numpy()
-    pairs = [
-        (channels[i], channels[j], float(matrix[i, j])) for i, j in combinations(range(len(channels)), 2)
-    ]
-    pairs = sorted((p for p in pairs if finite(p[2]) is not None), key=lambda p: -abs(p[2]))[:10]
+def _correlated(dataset: str, frame: pl.DataFrame) -> tuple[Panel, Table]:
+    """How much the channels say the same: a map by family, and the pairs that are most alike."""
+    channels, families = frame["channel"].to_list(), frame["family"].to_list()
+    matrix = np.nan_to_num(frame.select(channels).to_numpy().astype(np.float64))
+    upper = np.triu(np.abs(matrix), 1)
+    top = np.argsort(upper, axis=None)[::-1][: min(10, len(channels) * (len(channels) - 1) // 2)]
+    pairs = [np.unravel_index(at, matrix.shape) for at in top]
     rows = [
-        [Cell(str(a), code=True), Cell(str(b), code=True), Cell(number(r, 3), sort=r)] for a, b, r in pairs
+        [
+            Cell(channels[i], code=True),
+            Cell(channels[j], code=True),
+            Cell(number(float(matrix[i, j]), 3), sort=float(matrix[i, j])),
+        ]
+        for i, j in pairs
     ]
     caption = f"{dataset}: the most correlated of {len(channels)} channels."
-    return Table(
-        caption, [Column("Channel"), Column("Channel"), Column("Correlation", numeric=True)], rows, caption
+    columns = [Column("Channel"), Column("Channel"), Column("Correlation", numeric=True)]
+    table = Table(caption, columns, rows, caption)
+    shares = upper[np.triu_indices(len(channels), 1)]
+    strong = float((shares > 0.9).mean()) if len(shares) else 0.0
+    title = f"{dataset}: {percent(strong)} of the pairs of {len(channels)} channels correlate beyond 0.9"
+    reading = (
+        "Blue: both rise together, orange: one rises as the other falls; the stronger, the closer. "
+        f"Half of all pairs lie below {number(float(np.median(shares)) if len(shares) else 0.0, 2)}."
     )
+    return Panel(title, correlation_map(matrix, families, f"{title}. {reading}"), reading), table

@@ -1,7 +1,8 @@
 """Seconds and memory of every tier on one core, beside pandas-ta's "all" strategy (`make bench-features`).
 
 Each measurement is a process of its own: seconds of the computation once the libraries are imported, seconds
-of the whole process with start and imports, and the peak memory of the process. The opponent computes its indicators on the same bars in the same run.
+of the whole process with start and imports, and the peak memory of the process. The opponent computes its
+indicators on the same bars in the same run.
 """
 
 from __future__ import annotations
@@ -85,6 +86,14 @@ def measure(code: str) -> dict[str, Any]:
     }
 
 
+def line(name: str, found: dict[str, Any]) -> str:
+    """One row of the printed table."""
+    return (
+        f"{name:>14} {found['columns']:7} {found['seconds']:8.2f} {found['milliseconds_per_column']:10.2f} "
+        f"{found['process_seconds']:10.2f} {found['peak_mb']:8.0f}"
+    )
+
+
 def main() -> None:
     from lib.config.base import TIERS
 
@@ -97,10 +106,7 @@ def main() -> None:
         "tiers": {},
     }
     print(f"{'':>14} columns  seconds  ms/column  process s  peak MB  times faster per column")
-    print(
-        f"{'pandas-ta all':>14} {theirs['columns']:7} {theirs['seconds']:8.2f} "
-        f"{theirs['milliseconds_per_column']:10.2f} {theirs['process_seconds']:10.2f} {theirs['peak_mb']:8.0f}"
-    )
+    print(line("pandas-ta all", theirs))
     for tier in TIERS:
         ours = measure(OURS.format(tier=tier))
         ours["times_faster_per_column"] = round(
@@ -108,10 +114,7 @@ def main() -> None:
         )
         ours["times_faster_in_total"] = round(theirs["seconds"] / ours["seconds"], 2)
         found["tiers"][str(tier)] = ours
-        print(
-            f"{tier:>14} {ours['columns']:7} {ours['seconds']:8.2f} {ours['milliseconds_per_column']:10.2f} "
-            f"{ours['process_seconds']:10.2f} {ours['peak_mb']:8.0f}  {ours['times_faster_per_column']:.1f}"
-        )
+        print(line(f"tier {tier}", ours), f"{ours['times_faster_per_column']:9.1f}")
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     TARGET.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print(f"Written to {TARGET.relative_to(ROOT)}")

@@ -484,6 +484,7 @@ def full_study() -> ReportInputs:
             "Aa20": pl.DataFrame(
                 {
                     "channel": ["return_1", "rsi_14", "macd"],
+                    "family": ["returns", "momentum", "momentum"],
                     "return_1": [1.0, 0.41, 0.12],
                     "rsi_14": [0.41, 1.0, 0.83],
                     "macd": [0.12, 0.83, 1.0],

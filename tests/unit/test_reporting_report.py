@@ -9,6 +9,7 @@ from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -323,3 +324,16 @@ def test_building_a_report_imports_neither_torch_nor_a_charting_library():
     loaded = set(out.stdout.split())
     assert "jinja2" in loaded
     assert not {"torch", "plotly", "matplotlib", "pandas", "sklearn"} & loaded
+
+
+def test_a_correlation_map_of_two_thousand_channels_stays_small_and_names_its_families():
+    from lib.reporting.heatmap import correlation_map
+
+    random = np.random.default_rng(0)
+    matrix = np.corrcoef(random.standard_normal((2000, 50)))
+    families = ["returns"] * 1200 + ["a <b>"] * 800
+    drawn = str(correlation_map(matrix, families, "what it means"))
+    assert len(drawn) < 900_000
+    assert "returns (1200)" in drawn
+    assert "a &lt;b&gt; (800)" in drawn
+    assert 'aria-label="what it means"' in drawn
