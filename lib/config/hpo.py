@@ -38,6 +38,8 @@ class Choice(StrictModel):
 
     type: Literal["choice"]
     values: list[int | float | str] = Field(min_length=1)
+    ordered: bool = False
+    """Neighbours in the list are alike: the sampler then learns from them, as from numbers."""
 
 
 class SearchSpace(StrictModel):
@@ -47,4 +49,6 @@ class SearchSpace(StrictModel):
     timeout_hours: float | None = Field(None, gt=0)
     pruner_warmup_epochs: int = Field(10, ge=0)
     seed: int = 0
+    architecture: Literal["grid"] | None = None
+    """`grid`: the search also chooses among the architectures of the budget."""
     parameters: dict[str, FloatRange | IntRange | Choice] = Field(min_length=1)

@@ -30,6 +30,16 @@ class Architecture(StrictModel):
     patch_stride: int = Field(8, ge=1)
     dropout: float = Field(0.5, ge=0, lt=1)
 
+    def label(self) -> str:
+        """A short name of its size, for example ``d192_l6_h8_f480``."""
+        return f"d{self.d_model}_l{self.n_layers}_h{self.n_heads}_f{self.d_ff}"
+
+    @staticmethod
+    def size_of(label: str) -> dict[str, int]:
+        """The four numbers of a `label`."""
+        width, layers, heads, feed_forward = (int(part[1:]) for part in label.split("_"))
+        return {"d_model": width, "n_layers": layers, "n_heads": heads, "d_ff": feed_forward}
+
 
 class AssetsFile(StrictModel):
     """config/data/assets.yaml: rows of the matrix, and what each source calls a symbol."""

@@ -90,6 +90,10 @@ def specify(study: Study, run: Run, experiment_name: str) -> RunSpecification:
     )
 
 
+ARCHITECTURE = "architecture"
+"""Parameter of a search whose value is the label of an architecture."""
+
+
 def apply_parameters(specification: RunSpecification, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Put found hyperparameters where they belong: recipe, architecture, context length or settings.
 
@@ -98,7 +102,9 @@ def apply_parameters(specification: RunSpecification, parameters: Mapping[str, A
     """
     content = specification.model_dump()
     for name, value in parameters.items():
-        if name in Recipe.model_fields:
+        if name == ARCHITECTURE:
+            content["architecture"] |= Architecture.size_of(value)
+        elif name in Recipe.model_fields:
             content["recipe"][name] = value
         elif content["architecture"] is not None and name in Architecture.model_fields:
             content["architecture"][name] = value

@@ -221,6 +221,22 @@ class Model(ABC):
         """
         raise ModelError(f"{cls.__name__} has no parameter budgets; budget {budget} cannot be checked.")
 
+    @classmethod
+    def architectures(
+        cls,
+        settings: Mapping[str, Any],
+        base: Architecture,
+        n_channels: int,
+        context_length: int,
+        budget: str,
+    ) -> list[Architecture]:
+        """All architectures of a budget that a search may choose from. Families with budgets override this.
+
+        Raises:
+            ModelError: the family has none.
+        """
+        raise ModelError(f"{cls.__name__} has no architectures to search; use `tuning: default`.")
+
 
 def untrained_result(best_loss: float, seconds: float, history: list[dict[str, Any]]) -> TrainingResult:
     """The result of a model that needs no training engine: one row of history per round."""

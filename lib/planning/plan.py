@@ -15,9 +15,10 @@ from typing import Any
 
 from lib.config.base import split_dataset
 from lib.config.data import DataConfig
+from lib.config.hpo import Choice, SearchSpace
 from lib.config.load import Study, expand_environment, load_study, read_yaml, validate
 from lib.config.model import AssetsFile
-from lib.config.resolve import RunSpecification, data_identity, specify
+from lib.config.resolve import ARCHITECTURE, RunSpecification, data_identity, specify
 from lib.config.runs import NO_BUDGET, Run, expand
 from lib.config.series import SeriesFile
 from lib.config.workflow import WorkflowConfig
@@ -48,6 +49,7 @@ class Plan:
         self._check_variants()
         self._check_datasets()
         self._check_controls()
+        self._check_searches()
         self._check_budgets()
 
     @property
@@ -273,14 +275,30 @@ class Plan:
             if same and self.search_budget(run) == words["budget"]:
                 experiment = self.study.experiments[self.experiment_of[run]]
                 first = Run(**{**run.fields(), "budget": words["budget"], "seed": experiment.seeds[0]})  # type: ignore[arg-type]
-                space = self.study.searches[experiment.tuning]
+                specification = self._specify(first, self.experiment_of[run])
+                space = self._space(specification, self.study.searches[experiment.tuning])
                 content = {
-                    "specification": self._specify(first, self.experiment_of[run]).model_dump(mode="json"),
+                    "specification": specification.model_dump(mode="json"),
                     "space": space.model_dump(mode="json"),
                     "n_trials": self.n_trials(run),
                 }
                 return json.dumps(content, sort_keys=True)
         raise ConfigError(f"{'/'.join(words.values())}: no experiment of this study declares this search.")
+
+    def _space(self, specification: RunSpecification, space: SearchSpace) -> SearchSpace:
+        """A search space with the labels of the budget's architectures, if it searches them."""
+        if space.architecture is None or specification.architecture is None:
+            return space
+        run = specification.run
+        found = registry.get(specification.model).architectures(
+            specification.settings,
+            specification.architecture,
+            self.channels(str(run["dataset"]), str(run["timescale"])),
+            specification.context_length,
+            str(run["budget"]),
+        )
+        labels = Choice(type="choice", values=[a.label() for a in found], ordered=True)
+        return space.model_copy(update={"parameters": {ARCHITECTURE: labels, **space.parameters}})
 
     def search_paths(self, pattern: str) -> list[str]:
         """Paths of all searches, by a pattern with the words of a run."""
@@ -341,6 +359,16 @@ class Plan:
                 raise ConfigError(
                     f"experiment {name}: the best reachable AUC of the planted signal is known for task "
                     f"{PLANTED_TASK} only. The corrected line:\ntasks: [{PLANTED_TASK}]"
+                )
+
+    def _check_searches(self) -> None:
+        for name, experiment in self.study.experiments.items():
+            if experiment.tuning == "none" or not self.study.searches[experiment.tuning].architecture:
+                continue
+            if experiment.tune_at and set(experiment.budgets) != {experiment.tune_at}:
+                raise ConfigError(
+                    f"experiment {name}: an architecture found at {experiment.tune_at} is of no use at "
+                    "another budget. Leave `tune_at:` out, so that each budget is searched."
                 )
 
     def _check_datasets(self) -> None:

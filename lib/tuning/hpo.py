@@ -26,7 +26,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lib.config.hpo import SearchSpace
 from lib.errors import ConfigError, ModelError, TrainingDiverged
 from lib.training.progress import duration, say
-from lib.tuning.space import inside, suggest
+from lib.tuning.space import inside, suggest, values_of
 from lib.tuning.trials import FINISHED, trials_frame
 
 
@@ -215,7 +215,7 @@ def _run_trial(
     trial = study.ask()
     parameters = suggest(trial, space)
     trial.set_user_attr("complete_parameters", True)
-    twin = next((t for t in finished if t.params == parameters), None)
+    twin = next((t for t in finished if t.params == trial.params), None)
     if twin is not None:
         trial.set_user_attr("duplicate_of", twin.number)
         for name in ("architecture", "param_count", "epochs", "reason"):
@@ -312,7 +312,7 @@ def _result(study: optuna.Study, space: SearchSpace) -> SearchResult:
     values = [t.value for t in complete if t.value is not None]
     content = {
         "study": study.study_name,
-        "parameters": best.params,
+        "parameters": values_of(best.params, space),
         "architecture": best.user_attrs.get("architecture"),
         "param_count": best.user_attrs.get("param_count"),
         "best_value": best.value,

@@ -8,6 +8,7 @@ import polars as pl
 from optuna.trial import FrozenTrial, TrialState
 
 from lib.config.hpo import FloatRange, IntRange, SearchSpace
+from lib.tuning.space import values_of
 
 ARCHITECTURE_COLUMNS = ("d_model", "n_layers", "n_heads", "d_ff")
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -20,7 +21,7 @@ def trials_frame(trials: list[FrozenTrial], space: SearchSpace) -> pl.DataFrame:
     architecture (d_model, n_layers, n_heads, d_ff), param_count, seconds, epochs, duplicate_of, reason.
     """
     names = list(space.parameters)
-    rows = [_row(trial, names) for trial in trials if trial.state in FINISHED]
+    rows = [_row(trial, names, space) for trial in trials if trial.state in FINISHED]
     schema: dict[str, Any] = {"number": pl.Int64, "state": pl.String, "value": pl.Float64}
     for name, values in space.parameters.items():
         if isinstance(values, FloatRange):
@@ -39,14 +40,15 @@ def trials_frame(trials: list[FrozenTrial], space: SearchSpace) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _row(trial: FrozenTrial, names: list[str]) -> dict[str, Any]:
+def _row(trial: FrozenTrial, names: list[str], space: SearchSpace) -> dict[str, Any]:
     facts = trial.user_attrs
     state = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[trial.state.name]
     architecture = facts.get("architecture") or {}
     row = {"number": trial.number, "state": "interrupted" if "interrupted" in facts else state}
     row["value"] = trial.value if trial.state != TrialState.PRUNED else None
     row |= {name: architecture.get(name) for name in ARCHITECTURE_COLUMNS}
-    row |= {name: trial.params.get(name) for name in names}
+    parameters = values_of(trial.params, space)
+    row |= {name: parameters.get(name) for name in names}
     row |= {name: facts.get(name) for name in ("param_count", "seconds", "duplicate_of", "reason")}
     row["epochs"] = facts.get("epochs", len(trial.intermediate_values) or None)
     return row

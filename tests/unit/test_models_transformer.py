@@ -38,7 +38,7 @@ def trainable(net: nn.Module) -> int:
 
 
 @pytest.mark.parametrize("channels", [3, 20, 80])
-@pytest.mark.parametrize("mode", ["mixed", "independent"])
+@pytest.mark.parametrize("mode", ["mixed", "independent", "cross"])
 def test_the_analytic_count_is_the_built_count(mode, channels):
     for normalisation, pooling in itertools.product(
         ["revin", "revin_stats", "zscore", "none"], ["last", "mean", "flatten", "attention"]
@@ -53,7 +53,7 @@ def test_the_analytic_count_is_the_built_count(mode, channels):
 def test_the_shipped_architectures_are_on_budget(budget, wanted):
     path = ARCHITECTURES / f"patchtst_{budget.lower()}.yaml"
     architecture = Architecture(**yaml.safe_load(path.read_text()))
-    for mode in ("mixed", "independent"):
+    for mode in ("mixed", "independent", "cross"):
         total = count_parameters(settings(channel_mode=mode), architecture, 20, CONTEXT)["total"]
         assert abs(total / wanted - 1) < 0.05
         check_budget(total, budget)
@@ -108,7 +108,7 @@ def test_byte_dropout_drops_as_often_as_it_says_and_keeps_the_mean(probability):
 
 
 @pytest.mark.parametrize(("stride", "patches"), [(8, 9), (16, 5), (4, 17)])
-@pytest.mark.parametrize("mode", ["mixed", "independent"])
+@pytest.mark.parametrize("mode", ["mixed", "independent", "cross"])
 def test_the_stride_is_respected(stride, patches, mode):
     architecture = SMALL.model_copy(update={"patch_stride": stride})
     net = network(architecture=architecture, channel_mode=mode)
@@ -118,7 +118,7 @@ def test_the_stride_is_respected(stride, patches, mode):
 # -- trap 3: a loss that is constant --
 
 
-@pytest.mark.parametrize("mode", ["mixed", "independent"])
+@pytest.mark.parametrize("mode", ["mixed", "independent", "cross"])
 def test_the_loss_is_not_constant_and_32_samples_can_be_learned_by_heart(mode):
     torch.manual_seed(0)
     net = network(architecture=SMALL.model_copy(update={"dropout": 0.0}), channel_mode=mode).train()
@@ -138,7 +138,7 @@ def test_the_loss_is_not_constant_and_32_samples_can_be_learned_by_heart(mode):
 # -- trap 4: batch norm, which makes a sample's forecast depend on its neighbours --
 
 
-@pytest.mark.parametrize("mode", ["mixed", "independent"])
+@pytest.mark.parametrize("mode", ["mixed", "independent", "cross"])
 def test_a_forecast_does_not_depend_on_the_rest_of_the_batch(mode):
     net = network(architecture=SMALL.model_copy(update={"dropout": 0.0}), channel_mode=mode).train()
     inputs = torch.randn(8, CONTEXT, 4)
@@ -162,7 +162,8 @@ def interaction(net) -> float:
 
 def test_mixed_channels_interact_and_independent_ones_only_add():
     assert interaction(network(2, channel_mode="independent").eval()) < 1e-4
-    assert interaction(network(2, channel_mode="mixed").eval()) > 1e-2
+    for mode in ("mixed", "cross"):
+        assert interaction(network(2, channel_mode=mode).eval()) > 1e-2
 
 
 # -- normalisation and readout --

@@ -88,6 +88,7 @@ class PatchTST(nn.Module):
         super().__init__()
         settings, architecture = factory.settings, factory.architecture
         self.mixed = settings["channel_mode"] == "mixed"
+        self.cross = settings["channel_mode"] == "cross"
         channels = len(factory.channel_mean)
         entering = projected_channels(settings, channels)
         self.normalisation = Normalisation(
@@ -99,6 +100,7 @@ class PatchTST(nn.Module):
         width = entering if self.mixed else 1
         dropout = architecture.dropout
         patches = n_patches(architecture, factory.context_length)
+        attended = channels if self.cross else 1
         self.backbone = PatchTSTModel(
             PatchTSTConfig(
                 num_input_channels=1 if self.mixed else channels,
@@ -108,6 +110,7 @@ class PatchTST(nn.Module):
                 num_hidden_layers=architecture.n_layers,
                 d_model=architecture.d_model,
                 num_attention_heads=architecture.n_heads,
+                channel_attention=self.cross,
                 ffn_dim=architecture.d_ff,
                 norm_type="layernorm",
                 pre_norm=True,
@@ -118,7 +121,7 @@ class PatchTST(nn.Module):
                 ff_dropout=dropout,
                 path_dropout=dropout,
                 positional_dropout=dropout,
-                attn_implementation="eager" if patches <= _FEW_PATCHES else "sdpa",
+                attn_implementation="eager" if max(patches, attended) <= _FEW_PATCHES else "sdpa",
             )
         )
         sequences = 1 if self.mixed else channels

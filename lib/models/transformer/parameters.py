@@ -56,7 +56,9 @@ def count_parameters(
     if mixed and entering != n_channels:
         embedding += n_channels * entering + entering
     # Attention: four d x d projections; feed-forward: d x f and back; two layer norms; all with bias.
-    layer = 4 * (d * d + d) + (d * f + f + f * d + d) + 2 * 2 * d
+    # Attention across channels shares the projections with attention across time and has a norm of its own.
+    norms = 3 if settings["channel_mode"] == "cross" else 2
+    layer = 4 * (d * d + d) + (d * f + f + f * d + d) + norms * 2 * d
     readouts = 1 if mixed else n_channels
     pooled = patches * d if settings["pooling"] == "flatten" else d
     head = 2 * d + readouts * pooled + 1
@@ -95,7 +97,9 @@ def flops_per_sample(
     d, f, tokens = architecture.d_model, architecture.d_ff, n_patches(architecture, context_length)
     counts = count_parameters(settings, architecture, n_channels, context_length)
     sequences = 1 if settings["channel_mode"] == "mixed" else n_channels
-    per_token = counts["embedding"] + architecture.n_layers * (4 * d * d + 2 * d * f)
-    attention = architecture.n_layers * 2 * tokens * tokens * d
+    cross = settings["channel_mode"] == "cross"
+    projections = (2 if cross else 1) * 4 * d * d
+    per_token = counts["embedding"] + architecture.n_layers * (projections + 2 * d * f)
+    attention = architecture.n_layers * 2 * tokens * (tokens + (n_channels if cross else 0)) * d
     forward = 2 * (sequences * (tokens * per_token + attention) + counts["head"])
     return 3 * forward

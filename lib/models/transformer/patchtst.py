@@ -22,6 +22,7 @@ from lib.models.registry import register
 from lib.models.storage import read_plain, write_plain
 from lib.models.transformer import parameters
 from lib.models.transformer.factory import NetworkFactory
+from lib.models.transformer.grid import architecture_grid
 from lib.training.context import TrainingContext, TrainingResult
 
 WEIGHTS = "weights.safetensors"
@@ -31,9 +32,10 @@ _NO_ARCHITECTURE = "transformer:patchtst: needs an architecture; declare `budget
 class PatchTSTSettings(StrictModel):
     """What distinguishes one PatchTST from another besides its size."""
 
-    channel_mode: Literal["mixed", "independent"] = "mixed"
+    channel_mode: Literal["mixed", "independent", "cross"] = "mixed"
     """`independent`: one token sequence per channel, as in the paper (logits are additive over channels);
-    `mixed`: all channels of a patch are one token."""
+    `cross`: the same, and in every layer the channels of a patch attend to each other; `mixed`: all channels
+    of a patch are one token."""
     normalisation: Literal["revin", "revin_stats", "zscore", "none"] = "zscore"
     pooling: Literal["last", "mean", "flatten", "attention"] = "last"
     channel_projection: int = Field(64, ge=1)
@@ -152,3 +154,16 @@ class PatchTSTForecaster(Model):
         full = cls.Settings.model_validate(dict(settings)).model_dump()
         counts = parameters.count_parameters(full, architecture, n_channels, context_length)
         parameters.check_budget(counts["total"], budget)
+
+    @classmethod
+    def architectures(
+        cls,
+        settings: Mapping[str, Any],
+        base: Architecture,
+        n_channels: int,
+        context_length: int,
+        budget: str,
+    ) -> list[Architecture]:
+        """The grid of the budget."""
+        full = cls.Settings.model_validate(dict(settings)).model_dump()
+        return architecture_grid(budget, full, n_channels, context_length, base)
