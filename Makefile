@@ -40,7 +40,7 @@ lint: .venv/.ready  ## ruff, mypy, snakefmt, snakemake --lint
 format: .venv/.ready  ## Format Python and Snakemake files
 	@ruff format . && ruff check --fix . && snakefmt Snakefile rules
 
-vintage: .venv/.ready  ## A new dated snapshot of the raw data (CONFIG=… whose vintage is $${VINTAGE…})
+vintage: .venv/.ready  ## A new dated snapshot of the raw data (CONFIG=…, whose vintage is taken from VINTAGE)
 	@VINTAGE=$${VINTAGE:-$$(date +%F)} snakemake --cores 1 --rerun-incomplete vintage $(if $(CONFIG),--configfile $(CONFIG))
 	@echo "To use it: export VINTAGE=$${VINTAGE:-$$(date +%F)}, or write it as vintage: in the configuration."
 

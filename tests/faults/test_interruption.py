@@ -165,7 +165,7 @@ def test_verify_names_a_flipped_byte(trained: Project):
     done = subprocess.run(
         [trained.command()[0], "workflow_scripts/verify.py"],
         cwd=trained.folder,
-        env=trained.environment | {"PYTHONPATH": "."},
+        env=trained.environment,
         capture_output=True,
         text=True,
         check=False,
