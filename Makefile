@@ -7,7 +7,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview vintage matrix backup bench-features test test-slow lint format verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview status rehearse-heat vintage matrix backup bench-features bench-training test test-slow lint format verify clean clean-results lock docs confirm-versions
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ lint: .venv/.ready  ## ruff, mypy, snakefmt, snakemake --lint
 format: .venv/.ready  ## Format Python and Snakemake files
 	@ruff format . && ruff check --fix . && snakefmt Snakefile rules
 
+status: .venv/.ready  ## Trainings that run or wait to be continued
+	@python workflow_scripts/status.py
+
+rehearse-heat: .venv/.ready  ## Play a temperature curve through the file sensor SENSOR=… (STOP=1: to the limit)
+	@python workflow_scripts/rehearse_heat.py "$(SENSOR)" $(if $(STOP),--stop)
+
 vintage: .venv/.ready  ## A new dated snapshot of the raw data (CONFIG=…, whose vintage is taken from VINTAGE)
 	@VINTAGE=$${VINTAGE:-$$(date +%F)} snakemake --cores 1 --rerun-incomplete vintage $(if $(CONFIG),--configfile $(CONFIG))
 	@echo "To use it: export VINTAGE=$${VINTAGE:-$$(date +%F)}, or write it as vintage: in the configuration."
@@ -52,6 +58,9 @@ backup: .venv/.ready  ## Copy data, models and results to DEST=… and verify th
 
 bench-features: .venv/.ready  ## Seconds and memory per tier, beside pandas-ta, to results/benchmarks/features.json
 	@python tests/benchmarks/features.py
+
+bench-training: .venv/.ready  ## Samples per second, share of the matmul peak, beside the Hugging Face Trainer
+	@python tests/benchmarks/training.py
 
 verify: .venv/.ready  ## Re-hash data, checkpoints and models against their records
 	@python workflow_scripts/verify.py

@@ -45,5 +45,5 @@ def context_for(
             resolved.model_dump(mode="json"),
             {"fingerprint": fingerprint},
         ),
-        progress=Progress(resolved.recipe.max_epochs, 1, label),
+        progress=Progress(resolved.recipe.max_epochs, 1, label, state_dir=state_dir),
     )

@@ -7,10 +7,14 @@ written every few seconds. It measures nothing itself: the engine tells it what 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TextIO
+
+from lib.training.heartbeat import Beat, Heart
 
 _ERASE = "\r\x1b[K"
 _said: set[str] = set()
@@ -54,6 +58,7 @@ class Progress:
         stream: default standard error, as it is when a line is written.
         every_seconds: between two lines; default 0.2 on a terminal and 10 elsewhere.
         now: the clock, in seconds.
+        state_dir: where signs of life are left for `make status`; None: nowhere.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class Progress:
         *,
         every_seconds: float | None = None,
         now: Callable[[], float] = time.monotonic,
+        state_dir: Path | None = None,
     ) -> None:
         self.total_epochs = total_epochs
         self.steps_per_epoch = max(1, steps_per_epoch)
@@ -75,6 +81,7 @@ class Progress:
         self._first: tuple[float, int] | None = None
         self._written_at: float | None = None
         self._open_line = False
+        self._heart = Heart(state_dir, now)
 
     def update(
         self,
@@ -97,6 +104,13 @@ class Progress:
         done = (epoch - 1) * self.steps_per_epoch + step
         if self._first is None:  # a resumed run starts in the middle: only its own steps tell its speed
             self._first = (moment, done)
+        left = self._seconds_left(moment, done)
+        self._heart.beat(
+            Beat(
+                self.label, os.getpid(), epoch, self.total_epochs, step, self.steps_per_epoch, loss,
+                samples_per_second, temperature, left, time.time(),
+            )
+        )  # fmt: skip
         if self._written_at is not None and moment - self._written_at < self._interval():
             return
         self._written_at = moment
@@ -107,7 +121,6 @@ class Progress:
             parts.append(f"{samples_per_second:,.0f} samples/s")
         if temperature is not None:
             parts.append(f"{temperature:.0f} °C")
-        left = self._seconds_left(moment, done)
         if left is not None:
             parts.append(f"at most {duration(left)} left")
         self._write("  ".join(parts))

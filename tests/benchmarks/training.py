@@ -1,0 +1,252 @@
+"""Training speed: samples per second, share of this machine's matmul peak, and the Hugging Face Trainer.
+
+`make bench-training` writes `results/benchmarks/training.json`. Every row is a process of its own. Ours is
+the engine as a study uses it (`lib.training.engine.train`, windows, dropout, clipping, AdamW); the peak is
+that of a large matrix product with the same data type and threads in the same run; the opponent trains the
+same architecture of `transformers` with the `Trainer`, once with its defaults and once with our batch and
+precision.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+TARGET = ROOT / "results" / "benchmarks" / "training.json"
+CONTEXT, CHANNELS = 80, 20
+TIMED_SECONDS = 8.0
+
+
+def device() -> Any:
+    """The accelerator if there is one."""
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def peak(precision: str) -> dict[str, Any]:
+    """FLOP/s of the best of some large matrix products."""
+    import torch
+
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    size = 8192 if device().type == "cuda" else 2048
+    a = torch.randn(size, size, device=device()).to(dtype)
+    b = torch.randn(size, size, device=device()).to(dtype)
+    best = 0.0
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < 4:
+        start = time.perf_counter()
+        product = a @ b
+        float(product[0, 0])  # waits for the device
+        best = max(best, 2 * size**3 / (time.perf_counter() - start))
+    return {"flops_per_second": best}
+
+
+def architecture(budget: str) -> Any:
+    import yaml
+
+    from lib.config.model import Architecture
+
+    path = ROOT / "config" / "architectures" / f"patchtst_{budget.lower()}.yaml"
+    return Architecture(**yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def samples(n: int) -> Any:
+    """Windows of random bars."""
+    import numpy as np
+
+    from lib.datasets.windows import Samples
+
+    random = np.random.default_rng(0)
+    matrix = random.standard_normal((n + CONTEXT - 1, CHANNELS)).astype(np.float32)
+    ends = np.arange(CONTEXT - 1, len(matrix), dtype=np.int64)
+    return Samples(
+        matrix=matrix,
+        ends=ends,
+        target=random.integers(0, 2, n).astype(np.float32),
+        dates=np.datetime64("2001-01-01") + np.arange(n),
+        symbols=np.full(n, "X", dtype=object),
+        context_length=CONTEXT,
+        horizon=1,
+        task="direction",
+        channel_names=tuple(f"c{i}" for i in range(CHANNELS)),
+    )
+
+
+def ours(budget: str, mode: str, precision: str, batch: int, guess: float) -> dict[str, Any]:
+    """Samples per second of the engine in its second epoch, and the share of time that feeding takes."""
+    import numpy as np
+    import torch
+
+    from lib.config.training import Recipe
+    from lib.models.transformer.factory import NetworkFactory
+    from lib.models.transformer.parameters import flops_per_sample
+    from lib.models.transformer.patchtst import PatchTSTSettings
+    from lib.training.batches import Windows
+    from lib.training.context import TrainingContext
+    from lib.training.engine import train
+
+    settings = PatchTSTSettings(channel_mode=mode).model_dump()
+    size = architecture(budget)
+    network = NetworkFactory(settings, size, CONTEXT, np.zeros(CHANNELS), np.ones(CHANNELS))()
+    count = max(3, round(TIMED_SECONDS * guess / batch)) * batch
+    training, selection = samples(count), samples(batch)
+    with tempfile.TemporaryDirectory() as folder:
+        result = train(
+            network, training, selection, "bce",
+            Recipe(max_epochs=2, effective_batch=batch, patience=9),
+            TrainingContext(seed=0, state_dir=Path(folder) / "state", precision=precision, micro_batch=batch),
+        )  # fmt: skip
+    speed = float(result.history[-1]["samples_per_second"])
+    windows = Windows(training, device())
+    numbers = torch.randint(0, count, (batch,), device=device())
+    begin, gathered = time.perf_counter(), 0
+    while time.perf_counter() - begin < 1:
+        windows.gather(numbers)
+        gathered += batch
+    if device().type == "cuda":
+        torch.cuda.synchronize()
+    feeding = (time.perf_counter() - begin) / gathered
+    return {
+        "samples_per_second": speed,
+        "flops_per_sample": flops_per_sample(settings, size, CHANNELS, CONTEXT),
+        "feeding_share": feeding * speed,
+        "peak_memory_mb": result.peak_memory_bytes / 1e6,
+    }
+
+
+def trainer(budget: str, mode: str, precision: str, batch: int, guess: float) -> dict[str, Any]:
+    """Samples per second of the Trainer on the same architecture, with its dropout switched on for real."""
+    import torch
+    from torch import nn
+    from transformers import PatchTSTConfig, PatchTSTModel, Trainer, TrainerCallback, TrainingArguments
+
+    size = architecture(budget)
+    width = CHANNELS if mode == "mixed" else 1
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.backbone = PatchTSTModel(
+                PatchTSTConfig(
+                    num_input_channels=CHANNELS // width, context_length=CONTEXT * width,
+                    patch_length=size.patch_length * width, patch_stride=size.patch_stride * width,
+                    num_hidden_layers=size.n_layers, d_model=size.d_model,
+                    num_attention_heads=size.n_heads, ffn_dim=size.d_ff, norm_type="layernorm",
+                    scaling=None, do_mask_input=False, attention_dropout=size.dropout,
+                    ff_dropout=size.dropout, path_dropout=size.dropout, positional_dropout=size.dropout,
+                )
+            )  # fmt: skip
+            self.head = nn.Linear(size.d_model * CHANNELS // width, 1)
+
+        def forward(self, inputs: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+            if width > 1:
+                inputs = inputs.flatten(start_dim=1).unsqueeze(-1)
+            hidden = self.backbone(past_values=inputs).last_hidden_state[:, :, -1].flatten(start_dim=1)
+            logits = self.head(hidden).squeeze(-1)
+            loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), labels)
+            return {"loss": loss, "logits": logits}
+
+    class Clock(TrainerCallback):
+        marks: list[float] = []
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            self.marks.append(time.perf_counter())
+
+    steps = max(6, round(TIMED_SECONDS * guess / batch))
+    windows = torch.randn(batch * 4, CONTEXT, CHANNELS)
+    data = [{"inputs": window, "labels": torch.tensor(float(n % 2))} for n, window in enumerate(windows)]
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder, max_steps=steps, per_device_train_batch_size=batch, report_to=[],
+            save_strategy="no", disable_tqdm=True, logging_strategy="no", bf16=precision == "bf16",
+            use_cpu=device().type == "cpu",
+        )  # fmt: skip
+        Trainer(model=Network(), args=arguments, train_dataset=data, callbacks=[Clock()]).train()  # type: ignore[arg-type]
+    spent = Clock.marks[-1] - Clock.marks[1]
+    return {"samples_per_second": (len(Clock.marks) - 2) * batch / spent}
+
+
+def measure(kind: str, **arguments: Any) -> dict[str, Any]:
+    """One measurement in a process of its own."""
+    code = f"import json,sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv=['x']\n"
+    code += (
+        f"from tests.benchmarks import training as t; print('RESULT', json.dumps(t.{kind}(**{arguments!r})))"
+    )
+    environment = os.environ | {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, env=environment, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if done.returncode != 0 or not lines:
+        return {"failed": done.stderr.strip().splitlines()[-1:]}
+    found: dict[str, Any] = json.loads(lines[0].removeprefix("RESULT "))
+    return found
+
+
+CASES = [
+    # budget, mode, batch, rough samples per second on two cores (only sets how long is measured)
+    ("2M", "mixed", 64, 900.0),
+    ("20M", "mixed", 64, 200.0),
+    ("200M", "mixed", 32, 22.0),
+    ("2M", "independent", 16, 60.0),
+    ("20M", "independent", 8, 12.0),
+    ("200M", "independent", 4, 1.5),
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=len(CASES), help="only the first so many")
+    parser.add_argument("--scale", type=float, default=1.0, help="times as fast as two cores, roughly")
+    arguments = parser.parse_args()
+    found: dict[str, Any] = {"peaks": {}, "rows": []}
+    for precision in ("fp32", "bf16"):
+        found["peaks"][precision] = measure("peak", precision=precision)["flops_per_second"]
+        print(f"matmul peak {precision}: {found['peaks'][precision] / 1e9:,.0f} GFLOP/s", flush=True)
+    print(f"{'':>18} precision batch  samples/s  share of peak  feeding  Trainer, same batch and precision")
+    for budget, mode, batch, guess in CASES[: arguments.cases]:
+        for precision in ("fp32", "bf16"):
+            shape = {"budget": budget, "mode": mode, "batch": batch, "guess": guess * arguments.scale}
+            row: dict[str, Any] = {"precision": precision} | shape
+            row |= measure("ours", precision=precision, **shape)
+            row["trainer"] = measure("trainer", precision=precision, **shape)
+            if "failed" not in row:
+                speed = row["samples_per_second"]
+                row["share_of_peak"] = speed * row["flops_per_sample"] / found["peaks"][precision]
+                other = row["trainer"].get("samples_per_second")
+                row["times_the_trainer"] = speed / other if other else None
+                print(
+                    f"{budget + ' ' + mode:>18} {precision:>9} {batch:5} {speed:10,.1f} "
+                    f"{row['share_of_peak']:14.0%} {row['feeding_share']:8.1%}  "
+                    + (f"{other:,.1f} ({speed / other:.1f}x)" if other else str(row["trainer"])),
+                    flush=True,
+                )
+            else:
+                print(f"{budget} {mode} {precision}: {row['failed']}", flush=True)
+            found["rows"].append(row)
+    shape = {"budget": "2M", "mode": "mixed", "precision": "fp32", "batch": 8, "guess": 200.0}
+    defaults = measure("trainer", **shape)
+    found["trainer_defaults_2M_mixed"] = defaults
+    best = max(r["samples_per_second"] for r in found["rows"] if r["budget"] == "2M" and r["mode"] == "mixed")
+    if "samples_per_second" in defaults:
+        ratio = best / defaults["samples_per_second"]
+        speed = defaults["samples_per_second"]
+        print(f"2M mixed, Trainer with its defaults: {speed:,.0f} samples/s ({ratio:.1f}x)")
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    TARGET.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(f"Written to {TARGET.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

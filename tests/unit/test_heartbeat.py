@@ -1,0 +1,117 @@
+"""Signs of life: written seldom, read by others, and believed only as far as the lock goes."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from lib.config.training import ThermalConfig
+from lib.errors import TrainingStopped
+from lib.training.heartbeat import EVERY_SECONDS, FILE, Beat, Heart, read_statuses
+from lib.training.progress import Progress
+from lib.training.thermal import ThermalGuard
+from workflow_scripts.rehearse_heat import curve
+
+ROOT = Path(__file__).parents[2]
+BEAT = Beat("base/Aa20/2M/42", 1, 2, 30, 5, 29, 0.5, 1200.0, 71.0, 90.0, 1.0)
+
+
+def test_a_beat_is_written_at_most_every_two_seconds(tmp_path):
+    clock = [0.0]
+    heart = Heart(tmp_path, lambda: clock[0])
+    heart.beat(BEAT)
+    clock[0] = EVERY_SECONDS / 2
+    heart.beat(replace(BEAT, step=6))
+    assert read_statuses(tmp_path)[0].beat.step == 5
+    clock[0] = EVERY_SECONDS
+    heart.beat(replace(BEAT, step=7))
+    assert read_statuses(tmp_path)[0].beat == replace(BEAT, step=7)
+
+
+def test_progress_leaves_its_beat_in_the_state_directory(tmp_path):
+    Progress(30, 29, "a training", state_dir=tmp_path).update(3, 7, 0.6, 900.0, None)
+    [status] = read_statuses(tmp_path)
+    assert (status.beat.label, status.beat.epoch, status.beat.step) == ("a training", 3, 7)
+
+
+def test_a_job_runs_only_while_somebody_holds_its_lock(tmp_path):
+    folder = tmp_path / "seed42"
+    folder.mkdir()
+    Heart(folder).beat(BEAT)
+    assert [status.running for status in read_statuses(tmp_path)] == [False]
+    with FileLock(tmp_path / "seed42.lock"):
+        assert [status.running for status in read_statuses(tmp_path)] == [True]
+    assert [status.running for status in read_statuses(tmp_path)] == [False]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"label": "x"}'])
+def test_a_torn_beat_is_passed_over(tmp_path, content):
+    (tmp_path / FILE).write_text(content)
+    assert read_statuses(tmp_path) == []
+
+
+def test_a_disk_that_refuses_never_stops_training(tmp_path):
+    Heart(tmp_path / "gone").beat(BEAT)
+
+
+def test_the_command_shows_running_and_stopped_jobs(tmp_path):
+    def shown() -> str:
+        done = subprocess.run(
+            [sys.executable, ROOT / "workflow_scripts" / "status.py"],
+            cwd=tmp_path, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout
+
+    assert "Nothing is being trained" in shown()
+    folder = tmp_path / "results" / "state" / "seed42"
+    folder.mkdir(parents=True)
+    Heart(folder).beat(BEAT)
+    assert "stopped" in shown()
+    with FileLock(folder.with_name("seed42.lock")):
+        text = shown()
+    for words in ("base/Aa20/2M/42", "running", "2/30", "5/29", "0.5000", "1,200", "71", "1m30s"):
+        assert words in text
+
+
+def test_a_rehearsed_curve_goes_through_all_bands_and_ends_in_a_stop(tmp_path, capsys):
+    sensor = tmp_path / "temperature"
+    sensor.write_text("60")
+    pauses: list[float] = []
+    guard = ThermalGuard.from_config(
+        ThermalConfig(sensor=f"file:{sensor}", check_every_steps=1), clock=pauses.append
+    )
+    guard.config = guard.config.model_copy(update={"max_cooldowns": 1})
+
+    def cool(seconds: float) -> None:  # a pause in which the machine cools down
+        pauses.append(seconds)
+        sensor.write_text("65")
+
+    guard._sleep = cool
+
+    def play() -> None:
+        for step, degrees in enumerate(curve(stop=True)):
+            sensor.write_text(str(degrees))
+            guard.check(step)
+
+    with pytest.raises(TrainingStopped, match=r"9[68]"):
+        play()
+    said = capsys.readouterr().err
+    for words in ("Warm", "Hot", "Cool again"):
+        assert words in said
+    assert pauses
+
+
+def test_the_rehearsal_writes_its_curve(tmp_path):
+    script = ROOT / "workflow_scripts" / "rehearse_heat.py"
+    sensor = tmp_path / "t"
+    done = subprocess.run(
+        [sys.executable, script, sensor, "--seconds", "0", "--stop"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [word for degrees in curve(True) for word in (str(degrees), "°C")]
+    assert sensor.read_text() == f"{curve(True)[-1]}\n"
