@@ -13,7 +13,8 @@ import polars as pl
 
 from lib.config.base import Timescale
 from lib.errors import DataError
-from lib.features.catalogue import LOOK_BACK_CAP, Feature, catalogue
+from lib.features.catalogue import LOOK_BACK_CAP, catalogue
+from lib.features.declaration import Feature
 from lib.features.groups import SeriesInput, join_series
 from lib.features.schema import PRICE_COLUMNS
 from lib.features.slower import join_slower

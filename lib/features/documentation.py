@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lib.config.base import TIERS
-from lib.features.catalogue import LOOK_BACK_CAP, Feature, catalogue
+from lib.features.catalogue import LOOK_BACK_CAP, catalogue
+from lib.features.declaration import Feature
 from lib.features.groups import group_features
 from lib.features.slower import LEVELS, SLOWER, TIER
 

@@ -18,7 +18,7 @@ from itertools import combinations
 
 import polars as pl
 
-from lib.features.catalogue import Derive, Feature
+from lib.features.declaration import Derive, Feature
 
 SHORT_LAGS = (1, 2, 3, 5, 10)
 CHANGE, LONG_CHANGE = 5, 20

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from lib.config.base import Timescale
-from lib.features.catalogue import LOOK_BACK_CAP, Feature, catalogue
+from lib.features.catalogue import LOOK_BACK_CAP, catalogue
+from lib.features.declaration import Feature
 from lib.features.schema import PRICE_COLUMNS
 
 SLOWER: tuple[Timescale, ...] = ("weekly", "monthly")

@@ -268,7 +268,7 @@ OWN = '''"""A feature of one's own."""
 
 import polars as pl
 
-from lib.features.catalogue import feature, lengths
+from lib.features.declaration import feature, lengths
 
 
 @feature(

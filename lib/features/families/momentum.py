@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from lib.features.catalogue import feature, lengths
+from lib.features.declaration import feature, lengths
 from lib.features.indicators import Array, pandas_ta, ratio, ta
 
 FAMILY = "momentum"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from lib.features.catalogue import feature
+from lib.features.declaration import feature
 
 
 @feature(
