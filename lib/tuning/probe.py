@@ -7,6 +7,8 @@ until its pipe is closed. It may run out of memory or be killed; only the proces
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -115,6 +117,9 @@ class _Probe:
         flops: int | None = None
         if candidate.count_flops:  # counting slows a pass down, so it is the untimed one
             flops = self._count_flops(step)
+            # The counter keeps tensors alive in reference cycles: they are no part of a training step.
+            gc.collect()
+            self._reset_peak()
         else:
             step()
         return {
@@ -187,6 +192,9 @@ class _Probe:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device.handle)
         elif self.device.kind == "cpu":
+            # Memory that malloc keeps for reuse would count for the next candidate: glibc gives it back.
+            with contextlib.suppress(OSError, AttributeError):
+                ctypes.CDLL(None).malloc_trim(0)
             # Resets VmHWM (proc(5)); without it, the peak of an earlier candidate would count.
             with contextlib.suppress(OSError):
                 Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
