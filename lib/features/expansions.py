@@ -13,7 +13,8 @@ What would look back beyond the cap of the timescale is left out, and the next o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import polars as pl
@@ -72,85 +73,51 @@ def _derived(
     )
 
 
-def _change(source: Feature, bars: int, tier: int) -> Feature:
-    return _derived(
-        f"{source.name}_change_{bars}",
+def _surprise(x: pl.Expr, n: int) -> pl.Expr:
+    spread = x.rolling_std(n)
+    return pl.when(spread > NOTHING).then((x - x.rolling_mean(n)) / spread).otherwise(spread * 0)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What can be made of one feature x with one number n."""
+
+    family: str
+    formula: str
+    extra: Callable[[int], int]
+    """Bars that it looks back beyond the feature itself."""
+    derive: Callable[[pl.Expr, int], pl.Expr]
+
+
+_KINDS = {
+    "change": _Kind("dynamics", "x[t] - x[t-{n}]", lambda n: n, lambda x, n: x - x.shift(n)),
+    "lag": _Kind("lags", "x[t-{n}]", lambda n: n, lambda x, n: x.shift(n)),
+    "power": _Kind("polynomials", "x[t]^{n}", lambda n: 0, lambda x, n: x**n),
+    "rank": _Kind(
         "dynamics",
-        f"x[t] - x[t-{bars}] of {source.name}",
-        bars,
-        tier,
-        [source],
-        lambda x, bars: x - x.shift(bars),
-        bars=bars,
-    )
+        "percentile rank of x[t] among its last {n} values, -1 to 1,",
+        lambda n: n - 1,
+        lambda x, n: 2 * (x.rolling_rank(n, method="average") - 0.5) / n - 1,
+    ),
+    "surprise": _Kind(
+        "dynamics", "x[t] less its mean over {n} bars, over their deviation,", lambda n: n - 1, _surprise
+    ),
+}
 
 
-def _lag(source: Feature, bars: int, tier: int) -> Feature:
+def _of_one(kind: str, source: Feature, n: int, tier: int) -> Feature:
+    made = _KINDS[kind]
     return _derived(
-        f"{source.name}_lag_{bars}",
-        "lags",
-        f"x[t-{bars}] of {source.name}",
-        bars,
-        tier,
-        [source],
-        lambda x, bars: x.shift(bars),
-        bars=bars,
-    )
-
-
-def _power(source: Feature, exponent: int, tier: int) -> Feature:
-    return _derived(
-        f"{source.name}_power_{exponent}",
-        "polynomials",
-        f"x[t]^{exponent} of {source.name}",
-        0,
-        tier,
-        [source],
-        lambda x, exponent: x**exponent,
-        exponent=exponent,
-    )
+        f"{source.name}_{kind}_{n}", made.family, f"{made.formula.format(n=n)} of {source.name}",
+        made.extra(n), tier, [source], made.derive, n=n,
+    )  # fmt: skip
 
 
 def _product(first: Feature, second: Feature, tier: int) -> Feature:
     return _derived(
-        f"{first.name}_times_{second.name}",
-        "interactions",
-        f"x[t]·y[t] of {first.name} and {second.name}",
-        0,
-        tier,
-        [first, second],
-        lambda x, y: x * y,
-    )
-
-
-def _rank(source: Feature, window: int, tier: int) -> Feature:
-    return _derived(
-        f"{source.name}_rank_{window}",
-        "dynamics",
-        f"percentile rank of x[t] among its last {window} values, -1 to 1, of {source.name}",
-        window - 1,
-        tier,
-        [source],
-        lambda x, window: 2 * (x.rolling_rank(window, method="average") - 0.5) / window - 1,
-        window=window,
-    )
-
-
-def _surprise(source: Feature, window: int, tier: int) -> Feature:
-    def derive(x: pl.Expr, window: int) -> pl.Expr:
-        spread = x.rolling_std(window)
-        return pl.when(spread > NOTHING).then((x - x.rolling_mean(window)) / spread).otherwise(spread * 0)
-
-    return _derived(
-        f"{source.name}_surprise_{window}",
-        "dynamics",
-        f"x[t] less its mean over {window} bars, over their deviation, of {source.name}",
-        window - 1,
-        tier,
-        [source],
-        derive,
-        window=window,
-    )
+        f"{first.name}_times_{second.name}", "interactions", f"x[t]·y[t] of {first.name} and {second.name}",
+        0, tier, [first, second], lambda x, y: x * y,
+    )  # fmt: skip
 
 
 def _steady(feature: Feature) -> bool:
@@ -163,7 +130,7 @@ def _dynamics(
 ) -> Iterator[Feature]:
     for source in (*core, *bars[50:]):
         if _steady(source):
-            yield _change(source, windows["change"], tier)
+            yield _of_one("change", source, windows["change"], tier)
 
 
 def _lags(
@@ -171,7 +138,7 @@ def _lags(
 ) -> Iterator[Feature]:
     for bars_back in SHORT_LAGS:
         for source in core:
-            yield _lag(source, bars_back, tier)
+            yield _of_one("lag", source, bars_back, tier)
 
 
 def _nonlinear(
@@ -179,7 +146,7 @@ def _nonlinear(
 ) -> Iterator[Feature]:
     for exponent in (2, 3):
         for source in core:
-            yield _power(source, exponent, tier)
+            yield _of_one("power", source, exponent, tier)
     yield from (_product(first, second, tier) for first, second in _pairs(core))
 
 
@@ -188,11 +155,11 @@ def _rest(
 ) -> Iterator[Feature]:
     steady = [source for source in bars if _steady(source)]
     for source in steady:
-        yield _rank(source, windows["window"], tier)
+        yield _of_one("rank", source, windows["window"], tier)
     for source in steady:
-        yield _change(source, windows["long"], tier)
+        yield _of_one("change", source, windows["long"], tier)
     for source in steady:
-        yield _surprise(source, windows["window"], tier)
+        yield _of_one("surprise", source, windows["window"], tier)
     yield from (_product(first, second, tier) for first, second in _pairs(core))
     yield from (_product(first, second, tier) for second in bars[50:100] for first in core)
 

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 Array = npt.NDArray[np.float64]
 _LEADING = ("dpo", "ichimoku", "tos_stdevall", "zigzag", "vhm")
@@ -50,6 +51,11 @@ def pandas_ta(name: str, *arrays: Array, part: int = 0, **parameters: Any) -> Ar
         return np.full(len(arrays[0]), np.nan)
     column = found.iloc[:, part] if isinstance(found, pd.DataFrame) else found
     return cast(Array, column.to_numpy(dtype=np.float64))
+
+
+def high_low_close(bars: pl.DataFrame) -> tuple[Array, Array, Array]:
+    """Three columns that most indicators read, in the order in which TA-Lib wants them."""
+    return bars["high"].to_numpy(), bars["low"].to_numpy(), bars["close"].to_numpy()
 
 
 def ratio(numerator: Array, denominator: Array) -> Array:

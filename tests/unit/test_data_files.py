@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from lib.data.sources.files import FilesSource
+from lib.data.sources.trends import TrendsSource
 from lib.errors import DataError
 
 ROWS = [
@@ -224,3 +225,22 @@ def test_of_several_releases_of_a_date_the_first_counts(series):
 def test_a_series_that_cannot_be_meant_is_named(series, text, words):
     with pytest.raises(DataError, match=words):
         series(text)
+
+
+# -- Google Trends exports --
+
+
+def test_a_keyword_is_found_with_spaces_or_underscores_and_a_missing_one_is_explained(tmp_path):
+    source = TrendsSource(tmp_path)
+    export = "Category: All categories\n\nMonth,x: (United States)\n2024-01,30\n2024-02,<1\n"
+    (tmp_path / "stock_market.csv").write_text(export)
+    (tmp_path / "market crash.csv").write_text(export)
+    for keyword in ("stock market", "market crash"):
+        assert source.series(keyword)["value"].to_list() == [30.0, 0.5]
+    assert source.missing(["stock market", "debt"]) == ["debt"]
+    with pytest.raises(DataError, match=r"debt\.csv: no such file. Export the keyword `debt`"):
+        source.series("debt")
+
+
+def test_a_folder_of_exports_that_is_not_there_has_no_keywords(tmp_path):
+    assert TrendsSource(tmp_path / "nowhere").missing(["debt"]) == ["debt"]

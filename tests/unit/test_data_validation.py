@@ -15,7 +15,7 @@ from lib.data.validation.findings import (
     raise_on_errors,
 )
 from lib.data.validation.prices import validate_prices
-from lib.errors import DataError
+from lib.errors import ConfigError, DataError
 
 CONFIG = ValidationConfig()
 TODAY = date(2024, 6, 1)
@@ -117,3 +117,60 @@ def test_findings_survive_their_file():
     assert findings_from_json(findings_to_json(findings)) == findings
     assert findings_frame(findings).height == len(findings)
     assert findings_frame([]).columns == findings_frame(findings).columns
+
+
+def adjusted_by(factors: list[float]) -> pl.DataFrame:
+    return prices().with_columns(adjustment=pl.Series(factors, dtype=pl.Float64))
+
+
+def test_an_adjustment_that_rises_with_dividends_is_sound():
+    rising = [0.98] * 15 + [0.99] * 15 + [1.0] * (len(SESSIONS) - 30)
+    assert rules(adjusted_by(rising)) == set()
+
+
+@pytest.mark.parametrize(
+    "factors",
+    [
+        [1.0] * 20 + [0.98] * (len(SESSIONS) - 20),
+        [0.5] * 20 + [1.0] * (len(SESSIONS) - 20),
+    ],
+    ids=["falls", "jumps by more than a dividend"],
+)
+def test_a_seam_in_the_adjustment_refuses_the_symbol_with_its_day(factors):
+    found = judged(adjusted_by(factors))
+    assert [(f.rule, f.severity, f.date) for f in found] == [("adjustment seam", "error", SESSIONS[20])]
+
+
+def test_adjusted_closes_beside_reported_highs_are_refused_as_what_they_are():
+    mixed = prices().with_columns(pl.col("close") * 0.5, pl.col("open") * 0.5)
+    [found] = [f for f in judged(mixed) if f.severity == "error"]
+    assert found.rule == "mixed adjustment"
+    assert "100%" in found.message
+
+
+@pytest.mark.parametrize("ratio", [2, 3, 4, 10, 20, 1.5, 0.5, 0.1])
+def test_an_unadjusted_split_is_found_in_either_direction(ratio):
+    later = pl.int_range(pl.len()) >= 25
+    split = prices().with_columns(
+        pl.when(later).then(pl.col(name) / ratio).otherwise(name) for name in ("open", "high", "low", "close")
+    )
+    # The made-up close moves by a percent or so from day to day, as a real one does.
+    assert "unadjusted split" in rules(split, ValidationConfig(split_tolerance=0.1))
+
+
+def test_a_crash_that_is_no_split_is_only_a_jump():
+    later = pl.int_range(pl.len()) >= 25
+    crash = prices().with_columns(
+        pl.when(later).then(pl.col(name) * 0.58).otherwise(name) for name in ("open", "high", "low", "close")
+    )
+    assert rules(crash) == {"jump"}
+
+
+def test_severities_are_those_of_the_configuration():
+    stale = prices().with_columns(close=100.0, open=100.0, high=101.0, low=99.0)
+    assert "stale close" not in rules(stale, ValidationConfig(severity={"stale close": "off"}))
+    strict = judged(stale, ValidationConfig(severity={"stale close": "error"}))
+    with pytest.raises(DataError, match="stale close"):
+        raise_on_errors(strict)
+    with pytest.raises(ConfigError, match=r"`stale` is not a rule\. Did you mean"):
+        judged(stale, ValidationConfig(severity={"stale": "off"}))

@@ -18,6 +18,7 @@ from lib.data.sources.files import FilesSource
 from lib.features.assembly import assemble, compute
 from lib.features.bars import resample
 from lib.features.catalogue import LOOK_BACK_CAP, catalogue
+from lib.features.indicators import pandas_ta
 from lib.features.schema import PRICE_COLUMNS, channel_names
 from lib.features.slower import SLOWER, slower_channels
 
@@ -260,6 +261,12 @@ def test_the_largest_tier_takes_little_memory():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 500e6  # of NumPy; `make bench-features` measures the whole process
+
+
+@pytest.mark.parametrize("name", ["dpo", "ichimoku", "tos_stdevall", "zigzag", "vhm"])
+def test_indicators_that_look_ahead_are_refused_at_the_door(name):
+    with pytest.raises(ValueError, match="looks ahead"):
+        pandas_ta(name, np.ones(100))
 
 
 # -- a feature of one's own --

@@ -175,5 +175,5 @@ def test_a_history_shorter_than_one_bar_gives_no_bars() -> None:
 
 
 def test_a_calendar_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ConfigError, match="XXXX"):
-        sessions_of("XXXX")
+    with pytest.raises(ConfigError, match="NOWHERE"):
+        sessions_of("NOWHERE")

@@ -225,3 +225,21 @@ def test_a_new_source_is_one_file(project):
     done = run(project, "vintage")
     assert done.returncode == 0, done.stdout
     assert raw_entries(project) == ["data/raw/test-1/prices/SPY.parquet"]
+
+
+def test_a_symbol_and_a_series_are_added_by_configuration_alone(project):
+    add_market(project, "GLD")
+    (project.folder / "market" / "fred" / "CREDIT.csv").write_bytes(
+        (project.folder / "market" / "fred" / "VIXCLS.csv").read_bytes()
+    )
+    assets = project.folder / "config" / "data" / "assets.yaml"
+    assets.write_text(assets.read_text().replace("B: [DIA]", "B: [GLD]"))
+    series = project.folder / "config" / "data" / "series.yaml"
+    own = "  CREDIT:\n    title: A spread\n    group: rate\n    names: {files: fred/CREDIT}\n"
+    text = series.read_text().replace("series:\n", f"series:\n{own}", 1)
+    series.write_text(text.replace("required: [SENTIMENT]", "required: [SENTIMENT, CREDIT]"))
+    project.experiment(datasets=["Bb20"])
+    done = run(project, "results/matrix.csv")
+    assert done.returncode == 0, done.stdout
+    row = pl.read_csv(project.folder / "results" / "matrix.csv")
+    assert (row["symbols"][0], row["channels"][0]) == (2, 20 + 7 + 5)

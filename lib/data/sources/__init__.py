@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -36,7 +37,7 @@ OBSERVATION_SCHEMA: dict[str, type[pl.DataType]] = {
 }
 
 
-class Source:
+class Source(ABC):
     """Something that knows daily prices, or series, by its own names for them."""
 
     name: str
@@ -44,9 +45,9 @@ class Source:
     gives_series = False
 
     @classmethod
+    @abstractmethod
     def open(cls, data: DataConfig) -> Self:
         """The source as a data section declares it."""
-        raise NotImplementedError
 
     def prices(self, symbol: str) -> pl.DataFrame:
         """Daily prices in the columns of `PRICE_SCHEMA`, split- and dividend-adjusted, not yet validated.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 
@@ -13,126 +15,50 @@ SLOPE_BARS = 5
 """Bars over which the slope of an average is taken."""
 
 
-def _distance(bars: pl.DataFrame, kind: str, length: int) -> Array:
-    close = bars["close"].to_numpy()
-    return close / ta(kind, close, timeperiod=length) - 1
+Periods = dict[int, list[dict[str, int]]]
+DISTANCES: list[tuple[str, Callable[[int], int], Periods]] = [
+    (
+        "SMA",
+        lambda length: length,
+        {
+            20: lengths(20, 200),
+            50: lengths(5, 10, 50, 100),
+            200: lengths(30, 150),
+            500: lengths(8, 15, 75, 120),
+        },
+    ),
+    (
+        "EMA",
+        lambda length: length,
+        {20: lengths(50), 50: lengths(10, 20, 100, 200), 200: lengths(5, 30), 500: lengths(8, 15, 75, 150)},
+    ),
+    ("WMA", lambda length: length, {200: lengths(10, 20, 50, 100), 500: lengths(5, 30, 150)}),
+    ("DEMA", lambda length: 2 * length - 1, {200: lengths(20, 50), 500: lengths(10, 100)}),
+    ("TEMA", lambda length: 3 * length - 2, {200: lengths(20, 50), 500: lengths(10, 80)}),
+    ("KAMA", lambda length: length + 1, {200: lengths(10, 30), 500: lengths(60)}),
+    ("TRIMA", lambda length: length, {500: lengths(10, 20, 50, 100)}),
+    ("T3", lambda length: 6 * length - 5, {500: lengths(5, 10, 20)}),
+]
+"""TA-Lib's averages (T3 with its factor 0.7), the bars each needs, and the periods of each tier."""
 
 
-@feature(
-    "close_to_sma_{length}",
-    family=FAMILY,
-    formula="C[t] / SMA(C, {length})[t] - 1",
-    inputs=("close",),
-    look_back=lambda length: length,
-    library="TA-Lib",
-    at={
-        20: lengths(20, 200),
-        50: lengths(5, 10, 50, 100),
-        200: lengths(30, 150),
-        500: lengths(8, 15, 75, 120),
-    },
-)
-def close_to_sma(bars: pl.DataFrame, length: int) -> Array:
-    """Signed distance from a simple moving average, as a fraction of it."""
-    return _distance(bars, "SMA", length)
+def _declare_distance(kind: str, look_back: Callable[[int], int], at: Periods) -> None:
+    @feature(
+        f"close_to_{kind.lower()}_{{length}}",
+        family=FAMILY,
+        formula=f"C[t] / {kind}(C, {{length}})[t] - 1",
+        inputs=("close",),
+        look_back=look_back,
+        library="TA-Lib",
+        at=at,
+    )
+    def distance(bars: pl.DataFrame, length: int) -> Array:
+        close = bars["close"].to_numpy()
+        return close / ta(kind, close, timeperiod=length) - 1
 
 
-@feature(
-    "close_to_ema_{length}",
-    family=FAMILY,
-    formula="C[t] / EMA(C, {length})[t] - 1",
-    inputs=("close",),
-    look_back=lambda length: length,
-    library="TA-Lib",
-    at={20: lengths(50), 50: lengths(10, 20, 100, 200), 200: lengths(5, 30), 500: lengths(8, 15, 75, 150)},
-)
-def close_to_ema(bars: pl.DataFrame, length: int) -> Array:
-    """Signed distance from an exponential moving average, as a fraction of it."""
-    return _distance(bars, "EMA", length)
-
-
-@feature(
-    "close_to_wma_{length}",
-    family=FAMILY,
-    formula="C[t] / WMA(C, {length})[t] - 1",
-    inputs=("close",),
-    look_back=lambda length: length,
-    library="TA-Lib",
-    at={200: lengths(10, 20, 50, 100), 500: lengths(5, 30, 150)},
-)
-def close_to_wma(bars: pl.DataFrame, length: int) -> Array:
-    """Signed distance from a linearly weighted average, as a fraction of it."""
-    return _distance(bars, "WMA", length)
-
-
-@feature(
-    "close_to_dema_{length}",
-    family=FAMILY,
-    formula="C[t] / DEMA(C, {length})[t] - 1",
-    inputs=("close",),
-    look_back=lambda length: 2 * length - 1,
-    library="TA-Lib",
-    at={200: lengths(20, 50), 500: lengths(10, 100)},
-)
-def close_to_dema(bars: pl.DataFrame, length: int) -> Array:
-    """Signed distance from a double exponential average, as a fraction of it."""
-    return _distance(bars, "DEMA", length)
-
-
-@feature(
-    "close_to_tema_{length}",
-    family=FAMILY,
-    formula="C[t] / TEMA(C, {length})[t] - 1",
-    inputs=("close",),
-    look_back=lambda length: 3 * length - 2,
-    library="TA-Lib",
-    at={200: lengths(20, 50), 500: lengths(10, 80)},
-)
-def close_to_tema(bars: pl.DataFrame, length: int) -> Array:
-    """Signed distance from a triple exponential average, as a fraction of it."""
-    return _distance(bars, "TEMA", length)
-
-
-@feature(
-    "close_to_kama_{length}",
-    family=FAMILY,
-    formula="C[t] / KAMA(C, {length})[t] - 1",
-    inputs=("close",),
-    look_back=lambda length: length + 1,
-    library="TA-Lib",
-    at={200: lengths(10, 30), 500: lengths(60)},
-)
-def close_to_kama(bars: pl.DataFrame, length: int) -> Array:
-    """Signed distance from Kaufman's adaptive average, as a fraction of it."""
-    return _distance(bars, "KAMA", length)
-
-
-@feature(
-    "close_to_trima_{length}",
-    family=FAMILY,
-    formula="C[t] / TRIMA(C, {length})[t] - 1",
-    inputs=("close",),
-    look_back=lambda length: length,
-    library="TA-Lib",
-    at={500: lengths(10, 20, 50, 100)},
-)
-def close_to_trima(bars: pl.DataFrame, length: int) -> Array:
-    """Signed distance from a triangular average, as a fraction of it."""
-    return _distance(bars, "TRIMA", length)
-
-
-@feature(
-    "close_to_t3_{length}",
-    family=FAMILY,
-    formula="C[t] / T3(C, {length}, 0.7)[t] - 1",
-    inputs=("close",),
-    look_back=lambda length: 6 * length - 5,
-    library="TA-Lib",
-    at={500: lengths(5, 10, 20)},
-)
-def close_to_t3(bars: pl.DataFrame, length: int) -> Array:
-    """Signed distance from Tillson's T3, as a fraction of it."""
-    return _distance(bars, "T3", length)
+for _kind, _look_back, _at in DISTANCES:
+    _declare_distance(_kind, _look_back, _at)
 
 
 @feature(

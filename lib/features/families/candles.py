@@ -8,9 +8,8 @@ from __future__ import annotations
 import polars as pl
 
 from lib.features.declaration import feature, lengths
+from lib.features.expressions import CLOSE, HIGH, LOW, OPEN
 from lib.features.indicators import Array, ta
-
-OPEN, HIGH, LOW, CLOSE = pl.col("open"), pl.col("high"), pl.col("low"), pl.col("close")
 
 
 @feature(

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 
 from lib.features.declaration import feature, lengths
+from lib.features.expressions import CLOSE, HIGH, LOW
 from lib.features.indicators import Array, since, ta
 
 FAMILY = "crossings"
-HIGH, LOW, CLOSE = pl.col("high"), pl.col("low"), pl.col("close")
 
 
 def _duration(signal: Array, scale: float) -> Array:

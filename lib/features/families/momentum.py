@@ -5,13 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from lib.features.declaration import feature, lengths
-from lib.features.indicators import Array, pandas_ta, ratio, ta
+from lib.features.indicators import Array, high_low_close, pandas_ta, ratio, ta
 
 FAMILY = "momentum"
-
-
-def _prices(bars: pl.DataFrame) -> tuple[Array, Array, Array]:
-    return bars["high"].to_numpy(), bars["low"].to_numpy(), bars["close"].to_numpy()
 
 
 @feature(
@@ -61,7 +57,7 @@ def macd_histogram(bars: pl.DataFrame, fast: int, slow: int, signal: int) -> Arr
 )
 def stochastic_k(bars: pl.DataFrame, length: int, smooth: int) -> Array:
     """Slow stochastic."""
-    high, low, close = _prices(bars)
+    high, low, close = high_low_close(bars)
     found = ta("STOCH", high, low, close, fastk_period=length, slowk_period=smooth, slowd_period=1)
     return found / 50 - 1
 
@@ -80,7 +76,7 @@ def stochastic_k(bars: pl.DataFrame, length: int, smooth: int) -> Array:
 )
 def stochastic_d(bars: pl.DataFrame, length: int, smooth: int, signal: int) -> Array:
     """Signal line of the slow stochastic."""
-    high, low, close = _prices(bars)
+    high, low, close = high_low_close(bars)
     found = ta(
         "STOCH", high, low, close, part=1, fastk_period=length, slowk_period=smooth, slowd_period=signal
     )
@@ -99,7 +95,7 @@ def stochastic_d(bars: pl.DataFrame, length: int, smooth: int, signal: int) -> A
 )
 def williams_r(bars: pl.DataFrame, length: int) -> Array:
     """Where the close lies between the last highs and lows."""
-    return ta("WILLR", *_prices(bars), timeperiod=length) / 50 + 1
+    return ta("WILLR", *high_low_close(bars), timeperiod=length) / 50 + 1
 
 
 @feature(
@@ -113,7 +109,7 @@ def williams_r(bars: pl.DataFrame, length: int) -> Array:
 )
 def cci(bars: pl.DataFrame, length: int) -> Array:
     """Commodity channel index: distance from the mean typical price in mean deviations."""
-    return ta("CCI", *_prices(bars), timeperiod=length) / 100
+    return ta("CCI", *high_low_close(bars), timeperiod=length) / 100
 
 
 @feature(
@@ -127,7 +123,7 @@ def cci(bars: pl.DataFrame, length: int) -> Array:
 )
 def ultimate_oscillator(bars: pl.DataFrame, short: int, middle: int, long: int) -> Array:
     """Williams' ultimate oscillator."""
-    found = ta("ULTOSC", *_prices(bars), timeperiod1=short, timeperiod2=middle, timeperiod3=long)
+    found = ta("ULTOSC", *high_low_close(bars), timeperiod1=short, timeperiod2=middle, timeperiod3=long)
     return found / 50 - 1
 
 
@@ -188,7 +184,7 @@ def true_strength(bars: pl.DataFrame, fast: int, slow: int) -> Array:
 )
 def pretty_good(bars: pl.DataFrame, length: int) -> Array:
     """Distance from the mean in average ranges."""
-    high, low, close = _prices(bars)
+    high, low, close = high_low_close(bars)
     spread = ta("ATR", high, low, close, timeperiod=length)
     smooth = spread.copy()
     smooth[length:] = ta("EMA", spread[length:], timeperiod=length)

@@ -6,11 +6,9 @@ import numpy as np
 import polars as pl
 
 from lib.features.declaration import feature, lengths
+from lib.features.expressions import CLOSE, NOTHING, RETURN
 
 FAMILY = "statistics"
-CLOSE = pl.col("close")
-RETURN = (CLOSE / CLOSE.shift(1)).log()
-NOTHING = 1e-12
 SESSION_BARS = ("daily", "2d", "3d", "multires")
 """Timescales whose bars end on different weekdays."""
 

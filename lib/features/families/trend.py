@@ -6,14 +6,10 @@ import numpy as np
 import polars as pl
 
 from lib.features.declaration import feature, lengths
-from lib.features.indicators import Array, pandas_ta, ratio, ta
+from lib.features.expressions import CLOSE, HIGH, LOW, TRUE_RANGE
+from lib.features.indicators import Array, high_low_close, pandas_ta, ratio, ta
 
 FAMILY = "trend"
-HIGH, LOW, CLOSE = pl.col("high"), pl.col("low"), pl.col("close")
-
-
-def _prices(bars: pl.DataFrame) -> tuple[Array, Array, Array]:
-    return bars["high"].to_numpy(), bars["low"].to_numpy(), bars["close"].to_numpy()
 
 
 @feature(
@@ -27,7 +23,7 @@ def _prices(bars: pl.DataFrame) -> tuple[Array, Array, Array]:
 )
 def adx(bars: pl.DataFrame, length: int) -> Array:
     """Wilder's average directional index: strength without direction."""
-    return ta("ADX", *_prices(bars), timeperiod=length) / 100
+    return ta("ADX", *high_low_close(bars), timeperiod=length) / 100
 
 
 @feature(
@@ -41,8 +37,8 @@ def adx(bars: pl.DataFrame, length: int) -> Array:
 )
 def directional_balance(bars: pl.DataFrame, length: int) -> Array:
     """Direction of the movement by Wilder's indicators."""
-    plus = ta("PLUS_DI", *_prices(bars), timeperiod=length)
-    return (plus - ta("MINUS_DI", *_prices(bars), timeperiod=length)) / 100
+    plus = ta("PLUS_DI", *high_low_close(bars), timeperiod=length)
+    return (plus - ta("MINUS_DI", *high_low_close(bars), timeperiod=length)) / 100
 
 
 @feature(
@@ -70,7 +66,7 @@ def aroon(bars: pl.DataFrame, length: int) -> Array:
 )
 def close_to_sar(bars: pl.DataFrame) -> Array:
     """Distance from Wilder's parabolic stop."""
-    high, low, close = _prices(bars)
+    high, low, close = high_low_close(bars)
     return (close - ta("SAR", high, low, acceleration=0.02, maximum=0.2)) / close
 
 
@@ -131,9 +127,7 @@ def regression_distance(bars: pl.DataFrame, length: int) -> Array:
 def vortex(bars: pl.DataFrame, length: int) -> pl.Expr:
     """Botes and Siepman's vortex: which way the ranges move."""
     moves = (HIGH - LOW.shift(1)).abs() - (LOW - HIGH.shift(1)).abs()
-    true_range = pl.max_horizontal(HIGH, CLOSE.shift(1)) - pl.min_horizontal(LOW, CLOSE.shift(1))
-    true_range = pl.when(CLOSE.shift(1).is_not_null()).then(true_range)
-    whole = true_range.rolling_mean(length)
+    whole = TRUE_RANGE.rolling_mean(length)
     return pl.when(whole > 0).then(moves.rolling_mean(length) / whole).otherwise(whole)
 
 
@@ -147,11 +141,9 @@ def vortex(bars: pl.DataFrame, length: int) -> pl.Expr:
 )
 def choppiness(bars: pl.DataFrame, length: int) -> pl.Expr:
     """Dreiss' choppiness index."""
-    true_range = pl.max_horizontal(HIGH, CLOSE.shift(1)) - pl.min_horizontal(LOW, CLOSE.shift(1))
-    true_range = pl.when(CLOSE.shift(1).is_not_null()).then(true_range)
     whole = HIGH.rolling_max(length) - LOW.rolling_min(length)
-    found = (true_range.rolling_mean(length) * length / whole).log() / np.log(length)
-    return pl.when(whole > 0).then(found).otherwise(true_range.rolling_mean(length) * 0)
+    found = (TRUE_RANGE.rolling_mean(length) * length / whole).log() / np.log(length)
+    return pl.when(whole > 0).then(found).otherwise(TRUE_RANGE.rolling_mean(length) * 0)
 
 
 @feature(
@@ -179,7 +171,7 @@ def efficiency(bars: pl.DataFrame, length: int) -> pl.Expr:
 )
 def supertrend(bars: pl.DataFrame, length: int) -> Array:
     """Distance from the supertrend stop."""
-    high, low, close = _prices(bars)
+    high, low, close = high_low_close(bars)
     stop = pandas_ta("supertrend", high, low, close, length=length, multiplier=3.0)
     found: Array = (close - stop) / close
     found[: length + 1] = np.where(

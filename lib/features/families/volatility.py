@@ -6,13 +6,10 @@ import numpy as np
 import polars as pl
 
 from lib.features.declaration import feature, lengths
-from lib.features.indicators import Array, ratio, rolling_deviation, ta
+from lib.features.expressions import CLOSE, HIGH, LOW, NOTHING, OPEN, RETURN
+from lib.features.indicators import Array, high_low_close, ratio, rolling_deviation, ta
 
 FAMILY = "volatility"
-OPEN, HIGH, LOW, CLOSE = pl.col("open"), pl.col("high"), pl.col("low"), pl.col("close")
-RETURN = (CLOSE / CLOSE.shift(1)).log()
-NOTHING = 1e-12
-"""Variances below this are rounding of a running sum, not movement."""
 
 
 def _root(variance: pl.Expr) -> pl.Expr:
@@ -31,7 +28,7 @@ def _root(variance: pl.Expr) -> pl.Expr:
 )
 def atr(bars: pl.DataFrame, length: int) -> Array:
     """Wilder's average true range as a fraction of the price."""
-    high, low, close = (bars[name].to_numpy() for name in ("high", "low", "close"))
+    high, low, close = high_low_close(bars)
     return ta("ATR", high, low, close, timeperiod=length) / close
 
 
@@ -148,7 +145,7 @@ def bollinger_width(bars: pl.DataFrame, length: int) -> Array:
 )
 def keltner_position(bars: pl.DataFrame, length: int) -> Array:
     """Where the close lies in its Keltner channel: -1 at the lower, 1 at the upper."""
-    high, low, close = (bars[name].to_numpy() for name in ("high", "low", "close"))
+    high, low, close = high_low_close(bars)
     spread = 2 * ta("ATR", high, low, close, timeperiod=length)
     return ratio(close - ta("EMA", close, timeperiod=length), spread)
 
@@ -196,7 +193,7 @@ def downside_share(bars: pl.DataFrame, length: int) -> pl.Expr:
 )
 def range_surprise(bars: pl.DataFrame, length: int) -> Array:
     """The bar's range against what was usual before it."""
-    high, low, close = (bars[name].to_numpy() for name in ("high", "low", "close"))
+    high, low, close = high_low_close(bars)
     usual = np.roll(ta("ATR", high, low, close, timeperiod=length), 1)
     usual[:1] = np.nan
     return ratio(ta("TRANGE", high, low, close), usual) - 1
@@ -226,7 +223,7 @@ def largest_move(bars: pl.DataFrame, length: int) -> pl.Expr:
 )
 def volatility_of_volatility(bars: pl.DataFrame, length: int) -> Array:
     """How uneven the ranges of a while were."""
-    high, low, close = (bars[name].to_numpy() for name in ("high", "low", "close"))
+    high, low, close = high_low_close(bars)
     spread = ta("TRANGE", high, low, close) / close
     mean = pl.Series(spread, nan_to_null=True).rolling_mean(length).to_numpy()
     return ratio(rolling_deviation(spread, length), mean)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from lib.features.declaration import feature, lengths
+from lib.features.expressions import CLOSE, HIGH, LOW, RETURN, VOLUME
 from lib.features.indicators import Array, ratio, ta
 
 FAMILY = "volume"
-HIGH, LOW, CLOSE, VOLUME = pl.col("high"), pl.col("low"), pl.col("close"), pl.col("volume")
-RETURN = (CLOSE / CLOSE.shift(1)).log()
 
 
 def _over(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
