@@ -12,7 +12,7 @@ from lib.planning.plan import plan_study
 try:
     PLAN = plan_study(config, Path(workflow.basedir) / "config")
     for vintage in PLAN.vintages:
-        check_vintage(Path("data/raw") / vintage, PLAN.source_settings(vintage))
+        check_vintage(Path("data/raw") / vintage, PLAN.data.source_settings(vintage))
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 
@@ -58,13 +58,13 @@ def checked(look_up, *words):
 
 def raw_prices(vintage, dataset=None):
     """Price files of a vintage, or of one dataset of it."""
-    symbols = checked(PLAN.symbols, vintage, dataset)
+    symbols = checked(PLAN.data.symbols, vintage, dataset)
     return [f"data/raw/{vintage}/prices/{symbol}.parquet" for symbol in symbols]
 
 
 def raw_series(vintage, dataset=None):
     """Series files of a vintage, or of one dataset of it."""
-    names = checked(PLAN.series, vintage, dataset)
+    names = checked(PLAN.data.series, vintage, dataset)
     return [f"data/raw/{vintage}/series/{name}.parquet" for name in names]
 
 
@@ -74,7 +74,7 @@ def bars_of(wildcards, timescale):
         "data/processed/{vintage}/bars/{timescale}/{symbol}.parquet",
         vintage=wildcards.vintage,
         timescale="daily" if timescale == "multires" else timescale,
-        symbol=checked(PLAN.symbols, wildcards.vintage, wildcards.dataset),
+        symbol=checked(PLAN.data.symbols, wildcards.vintage, wildcards.dataset),
     )
 
 

@@ -29,7 +29,7 @@ rule import_prices:
     conda:
         "../envs/workflow.yaml"
     params:
-        source=lambda wildcards: PLAN.source_settings(wildcards.vintage),
+        source=lambda wildcards: PLAN.data.source_settings(wildcards.vintage),
     script:
         "../workflow_scripts/import_prices.py"
 
@@ -39,7 +39,7 @@ rule import_series:
         parts=lambda wildcards: expand(
             "data/raw/{vintage}/series/{part}.parquet",
             vintage=wildcards.vintage,
-            part=PLAN.parts(wildcards.series),
+            part=PLAN.data.parts(wildcards.series),
         ),
     output:
         "data/raw/{vintage}/series/{series}.parquet",
@@ -51,11 +51,11 @@ rule import_series:
     conda:
         "../envs/workflow.yaml"
     params:
-        source=lambda wildcards: PLAN.source_settings(wildcards.vintage),
+        source=lambda wildcards: PLAN.data.source_settings(wildcards.vintage),
         series=lambda wildcards: checked(
-            PLAN.series_settings, wildcards.vintage, wildcards.series
+            PLAN.data.series_settings, wildcards.vintage, wildcards.series
         ),
-        optional=lambda wildcards: wildcards.series in PLAN.optional_series,
+        optional=lambda wildcards: wildcards.series in PLAN.data.optional_series,
     script:
         "../workflow_scripts/import_series.py"
 
@@ -77,12 +77,12 @@ rule check_quality:
     params:
         validation=PLAN.config.data.validation.model_dump_json(),
         series=lambda wildcards: [
-            PLAN.series_settings(wildcards.vintage, name)
-            for name in PLAN.series(wildcards.vintage)
+            PLAN.data.series_settings(wildcards.vintage, name)
+            for name in PLAN.data.series(wildcards.vintage)
         ],
-        comparisons=lambda wildcards: PLAN.comparisons(wildcards.vintage),
-        source=lambda wildcards: PLAN.source_settings(wildcards.vintage),
-        assemblies=lambda wildcards: PLAN.assemblies(wildcards.vintage),
+        comparisons=lambda wildcards: PLAN.data.comparisons(wildcards.vintage),
+        source=lambda wildcards: PLAN.data.source_settings(wildcards.vintage),
+        assemblies=lambda wildcards: PLAN.data.assemblies(wildcards.vintage),
     script:
         "../workflow_scripts/check_quality.py"
 

@@ -40,7 +40,9 @@ rule build_dataset:
     conda:
         "../envs/workflow.yaml"
     params:
-        assembly=lambda wildcards: PLAN.assembly(wildcards.vintage, wildcards.dataset),
+        assembly=lambda wildcards: PLAN.data.assembly(
+            wildcards.vintage, wildcards.dataset
+        ),
         version=VERSIONS["features"],
     script:
         "../workflow_scripts/build_dataset.py"

@@ -34,7 +34,7 @@ rule fit_scaling:
         "../envs/workflow.yaml"
     params:
         experiments=PLAN.experiments_json(),
-        primary=PLAN.primary_symbol(PLAN.config.data.vintage),
+        primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
         evaluation=PLAN.config.evaluation.model_dump_json(),
         version=VERSIONS["evaluation"],
     script:
@@ -70,7 +70,7 @@ rule report:
     params:
         title=PLAN.config.title,
         sources=[
-            f"{vintage}={PLAN.data_config(vintage).source}"
+            f"{vintage}={PLAN.data.data_config(vintage).source}"
             for vintage in PLAN.vintages
         ],
         splits=PLAN.config.data.splits.model_dump_json(),

@@ -65,7 +65,9 @@ rule evaluate:
         "../envs/workflow.yaml"
     params:
         evaluation=PLAN.config.evaluation.model_dump_json(),
-        primary=lambda wildcards: PLAN.primary_symbol(PLAN.vintage(run_of(wildcards))),
+        primary=lambda wildcards: PLAN.data.primary_symbol(
+            PLAN.vintage(run_of(wildcards))
+        ),
         version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/evaluate.py"

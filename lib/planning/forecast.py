@@ -84,7 +84,7 @@ def _cost(
         flops += own * flops_per_sample(
             specification.settings,
             specification.architecture,
-            plan.channels(run.dataset),
+            plan.data.channels(run.dataset, run.timescale),
             specification.context_length,
         )
         speed = samples_per_second.get((run.dataset, run.timescale, run.model, run.budget))

@@ -13,8 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lib.config.base import split_dataset
-from lib.config.data import DataConfig
 from lib.config.hpo import Choice, SearchSpace
 from lib.config.load import Study, expand_environment, load_study, read_yaml, validate
 from lib.config.model import AssetsFile
@@ -22,19 +20,9 @@ from lib.config.resolve import ARCHITECTURE, RunSpecification, data_identity, sp
 from lib.config.runs import NO_BUDGET, Run, expand
 from lib.config.series import SeriesFile
 from lib.config.workflow import WorkflowConfig
-from lib.data.assets import (
-    SeriesMembers,
-    check_served,
-    check_source_names,
-    origins,
-    primary_label,
-    symbols_of,
-)
-from lib.data.assets import series_of as series_members
 from lib.errors import ConfigError
-from lib.features.groups import group_features
-from lib.features.slower import slower_channels
 from lib.models import registry
+from lib.planning.data import DataPlan
 
 
 class Plan:
@@ -42,12 +30,11 @@ class Plan:
 
     def __init__(self, study: Study, assets: AssetsFile, series: SeriesFile) -> None:
         self.study = study
-        self.assets = assets
-        self.series_file = series
         self._check_models()
         self.experiment_of = expand(study.experiments, self._has_budget)
+        self.data = DataPlan(study, assets, series, self.datasets)
         self._check_variants()
-        self._check_datasets()
+        self.data.check()
         self._check_controls()
         self._check_searches()
         self._check_budgets()
@@ -105,116 +92,6 @@ class Plan:
         """(vintage, dataset, timescale) of every dataset file that the runs need."""
         return sorted({(self.vintage(run), run.dataset, run.timescale) for run in self.experiment_of})
 
-    def data_config(self, vintage: str) -> DataConfig:
-        """The data section as it holds for a vintage (an experiment may bring its own)."""
-        for experiment in self.study.experiments.values():
-            if experiment.data and experiment.data.vintage == vintage:
-                return self.config.data.model_copy(
-                    update={
-                        "source": experiment.data.source,
-                        "vintage": vintage,
-                        "synthetic": experiment.data.synthetic,
-                        "series_from": None,
-                        "compare_with": [],
-                    }
-                )
-        if vintage != self.config.data.vintage:
-            raise ConfigError(f"vintage {vintage}: this study uses {', '.join(self.vintages)}.")
-        return self.config.data
-
-    def source_settings(self, vintage: str) -> str:
-        """What decides the raw data of a vintage, as canonical JSON."""
-        data = self.data_config(vintage)
-        own = {"source", "vintage"} | ({"synthetic"} if data.source == "synthetic" else set())
-        content = data.model_dump(mode="json", include=own) | {"series_from": data.series_sources}
-        return json.dumps(content, sort_keys=True)
-
-    def series_settings(self, vintage: str, name: str) -> str:
-        """Definition of one series and its origins in order of preference, as canonical JSON.
-
-        Raises:
-            ConfigError: config/data/series.yaml does not define it.
-        """
-        definition = self.series_file.series.get(name)
-        if definition is None:
-            raise ConfigError(f"series {name}: not defined in config/data/series.yaml.")
-        content = {
-            "definition": definition.model_dump(mode="json"),
-            "origins": origins(definition, self.data_config(vintage)),
-        }
-        return json.dumps(content, sort_keys=True)
-
-    def symbols(self, vintage: str, dataset: str | None = None) -> list[str]:
-        """Labels of the symbols of one dataset, or of all that the study builds from a vintage."""
-        source = self.data_config(vintage).source
-        names = [dataset] if dataset else [d for v, d, _ in self.datasets if v == vintage]
-        return sorted({symbol for name in names for symbol in symbols_of(name, source, self.assets)})
-
-    def series(self, vintage: str, dataset: str | None = None) -> list[str]:
-        """Series of one dataset, or all that the study builds from a vintage and what those are made of."""
-        if dataset:
-            return list(series_members(dataset, self.series_file).names)
-        names = {s for v, d, _ in self.datasets if v == vintage for s in self.series(vintage, d)}
-        return sorted(names | {part for name in names for part in self.parts(name)})
-
-    def parts(self, series: str) -> list[str]:
-        """The series that a combined one is made of; none for the others."""
-        definition = self.series_file.series.get(series)
-        return list(definition.combine.members) if definition and definition.combine else []
-
-    def members(self, dataset: str) -> SeriesMembers:
-        """Required and optional series of a dataset, and where its history begins."""
-        return series_members(dataset, self.series_file)
-
-    @cached_property
-    def optional_series(self) -> set[str]:
-        """Series that may be absent, and what those are made of, unless something requires them."""
-        file = self.series_file
-        parts = [*file.rows.values(), *file.columns.values()]
-        required = {name for part in parts for name in part.required}
-        optional = {name for part in parts for name in part.optional}
-        return (optional | {p for name in optional for p in self.parts(name)}) - required
-
-    def comparisons(self, vintage: str) -> str:
-        """What of a vintage is compared with other files or names, as canonical JSON."""
-        data = self.data_config(vintage)
-        found = []
-        for source in data.compare_with:
-            for symbol, labels in self.assets.alternatives.get(source, {}).items():
-                name = self.assets.sources.get(data.source, {}).get(symbol, symbol)
-                if name in self.symbols(vintage):
-                    found += [{"kind": "prices", "name": name, "source": source, "label": o} for o in labels]
-            for name in self.series(vintage):
-                said = self.series_file.series[name].names.get(source, [])
-                labels = [said] if isinstance(said, str) else said
-                found += [{"kind": "series", "name": name, "source": source, "label": o} for o in labels]
-        return json.dumps(found, sort_keys=True)
-
-    def assembly(self, vintage: str, dataset: str) -> str:
-        """What decides a dataset besides its bars, as canonical JSON."""
-        members = self.members(dataset)
-        content = {
-            "series": [
-                {
-                    "name": name,
-                    "group": self.series_file.series[name].group,
-                    "required": name in members.required,
-                }
-                for name in members.names
-            ],
-            "until": str(self.data_config(vintage).splits.test_start) if members.names else None,
-            "history_from": str(members.history_from) if members.history_from else None,
-        }
-        return json.dumps(content, sort_keys=True)
-
-    def assemblies(self, vintage: str) -> list[str]:
-        """`assembly` of every dataset that the study builds from a vintage."""
-        return sorted({self.assembly(vintage, d) for v, d, _ in self.datasets if v == vintage})
-
-    def primary_symbol(self, vintage: str) -> str:
-        """Label of the symbol whose test windows give the primary measure."""
-        return primary_label(self.data_config(vintage).source, self.assets)
-
     def cells(self, vintage: str, dataset: str, timescale: str) -> list[str]:
         """Declared samples of a dataset file, each as ``task/hH/context``."""
         found = set()
@@ -236,19 +113,13 @@ class Plan:
                     if specification.architecture
                     else None,
                     "context_length": specification.context_length,
-                    "channels": self.channels(dataset, run.timescale),
+                    "channels": self.data.channels(dataset, run.timescale),
                     "effective_batch": specification.recipe.effective_batch,
                 }
                 return json.dumps(content, sort_keys=True)
         raise ConfigError(
             f"{dataset}/{timescale}/{model}/{budget}: no experiment of this study declares this shape."
         )
-
-    def channels(self, dataset: str, timescale: str = "daily") -> int:
-        """Number of channels of a dataset, if all its optional series are there."""
-        groups = [self.series_file.series[name].group for name in self.members(dataset).names]
-        own = split_dataset(dataset)[2] + (len(slower_channels()) if timescale == "multires" else 0)
-        return own + sum(len(group_features(group)) for group in groups)
 
     def search_budget(self, run: Run) -> str | None:
         """Budget at which the run's hyperparameters are searched; None without a search."""
@@ -293,7 +164,7 @@ class Plan:
         found = registry.get(specification.model).architectures(
             specification.settings,
             specification.architecture,
-            self.channels(str(run["dataset"]), str(run["timescale"])),
+            self.data.channels(str(run["dataset"]), str(run["timescale"])),
             specification.context_length,
             str(run["budget"]),
         )
@@ -371,13 +242,6 @@ class Plan:
                     "another budget. Leave `tune_at:` out, so that each budget is searched."
                 )
 
-    def _check_datasets(self) -> None:
-        check_source_names(self.config.data)
-        for vintage, dataset in sorted({(vintage, dataset) for vintage, dataset, _ in self.datasets}):
-            data = self.data_config(vintage)
-            symbols_of(dataset, data.source, self.assets)
-            check_served(dataset, data, self.series_file)
-
     def _check_budgets(self) -> None:
         shapes = {
             (r.dataset, r.timescale, r.model, r.budget): r
@@ -391,7 +255,7 @@ class Plan:
                 model_class.check_budget(
                     specification.settings,
                     specification.architecture,
-                    self.channels(dataset, timescale),
+                    self.data.channels(dataset, timescale),
                     specification.context_length,
                     budget,
                 )

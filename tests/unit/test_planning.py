@@ -63,10 +63,10 @@ def test_an_architecture_found_at_one_budget_is_not_used_at_another(plan):
 
 def test_channels_count_the_tier_the_series_and_the_slower_bars(plan, tmp_path):
     made = plan()
-    assert made.channels("Aa100") == 100
-    assert made.channels("Aa100", "multires") == 100 + 2 * 23
-    assert made.channels("Ac50") == 50 + 7 + 7
-    assert made.channels("Ed2000") > 2000 + 50
+    assert made.data.channels("Aa100") == 100
+    assert made.data.channels("Aa100", "multires") == 100 + 2 * 23
+    assert made.data.channels("Ac50") == 50 + 7 + 7
+    assert made.data.channels("Ed2000") > 2000 + 50
 
 
 def test_every_shipped_configuration_can_be_planned(tmp_path):
