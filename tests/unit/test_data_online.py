@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from lib.data.sources._web import Patience, retry_after
+from lib.config.data import DownloadConfig
+from lib.data.sources._web import retry_after
 from lib.data.sources.fred import FredSource
 from lib.data.sources.sentiment import SentimentSource
 from lib.data.sources.yahoo import YahooSource
@@ -12,7 +13,7 @@ from lib.errors import DataError
 from tests import servers
 from tests.servers import Answer, serving
 
-QUICK = Patience(deadline_seconds=5, attempts=3, first_pause_seconds=0.01, timeout_seconds=1)
+QUICK = DownloadConfig(deadline_seconds=5, attempts=3, first_pause_seconds=0.01, timeout_seconds=1)
 DAYS = [date(2024, 1, 2) + timedelta(days=n) for n in range(14) if n not in (4, 5, 11, 12, 13)]
 CLOSE = [100.0 + n for n in range(len(DAYS))]
 LATER = datetime(2024, 1, 20, 12, tzinfo=UTC)
@@ -82,12 +83,15 @@ def test_what_yahoo_may_answer_instead_of_prices_is_an_error_that_says_why(answe
 
 def test_a_server_that_is_busy_for_a_moment_is_asked_again():
     turn = servers.in_turn(Answer(status=503), servers.chart(DAYS, CLOSE))
-    frame, _ = prices(lambda _: turn(), patience=Patience(30, 6, 0.01, 2))
+    frame, _ = prices(
+        lambda _: turn(),
+        patience=DownloadConfig(deadline_seconds=30, first_pause_seconds=0.01, timeout_seconds=2),
+    )
     assert frame.height == len(DAYS)
 
 
 def test_a_server_that_does_not_answer_ends_at_the_deadline():
-    slow = Patience(deadline_seconds=1, attempts=50, first_pause_seconds=0.2, timeout_seconds=0.3)
+    slow = DownloadConfig(deadline_seconds=1, attempts=50, first_pause_seconds=0.2, timeout_seconds=0.3)
     begin = datetime.now(UTC)
     with pytest.raises(DataError, match="nothing was written"):
         prices(lambda _: Answer(delay=1.0), patience=slow)
@@ -167,7 +171,7 @@ def test_without_a_key_fred_is_not_asked(key):
 
 
 def test_fred_hangs():
-    patience = Patience(deadline_seconds=1, attempts=2, first_pause_seconds=0.01, timeout_seconds=0.2)
+    patience = DownloadConfig(deadline_seconds=1, attempts=2, first_pause_seconds=0.01, timeout_seconds=0.2)
     with pytest.raises(DataError, match="no answer"):
         fred(lambda path, query: Answer(delay=1.0), patience=patience)
 

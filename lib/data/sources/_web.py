@@ -9,11 +9,11 @@ import email.utils
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import tenacity
 
+from lib.config.data import DownloadConfig
 from lib.errors import DataError
 
 
@@ -30,19 +30,7 @@ class Retriable(Exception):
         self.after = after
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How long to try."""
-
-    deadline_seconds: float = 300.0
-    """For one symbol or series, all attempts together."""
-    attempts: int = 6
-    first_pause_seconds: float = 2.0
-    timeout_seconds: float = 30.0
-    """For one answer."""
-
-
-USUAL = Patience()
+USUAL = DownloadConfig()
 
 
 def retry_after(header: str | None) -> float | None:
@@ -58,7 +46,7 @@ def retry_after(header: str | None) -> float | None:
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
-def patiently[T](what: str, action: Callable[[], T], patience: Patience) -> T:
+def patiently[T](what: str, action: Callable[[], T], patience: DownloadConfig) -> T:
     """The result of an action that raises `Retriable` while the server is busy.
 
     Raises:
@@ -101,7 +89,7 @@ def patiently[T](what: str, action: Callable[[], T], patience: Patience) -> T:
         ) from None
 
 
-def download(url: str, what: str, patience: Patience) -> bytes:
+def download(url: str, what: str, patience: DownloadConfig) -> bytes:
     """The body of a page.
 
     Raises:

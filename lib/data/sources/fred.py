@@ -14,9 +14,9 @@ from xml.etree import ElementTree
 
 import polars as pl
 
-from lib.config.data import DataConfig
+from lib.config.data import DataConfig, DownloadConfig
 from lib.data.sources import OBSERVATION_SCHEMA, Source
-from lib.data.sources._web import USUAL, Patience, Retriable, patiently
+from lib.data.sources._web import USUAL, Retriable, patiently
 from lib.errors import DataError
 
 KEY = "FRED_API_KEY"
@@ -28,14 +28,13 @@ class FredSource(Source):
     name = "fred"
     gives_series = True
 
-    def __init__(self, key: str, address: str | None = None, patience: Patience = USUAL) -> None:
+    def __init__(self, key: str, address: str | None = None, patience: DownloadConfig = USUAL) -> None:
         self._key, self._address, self.patience = key.strip(), address, patience
 
     @classmethod
     def open(cls, data: DataConfig) -> Self:
         """FRED, or a server like it at `data.addresses.fred`."""
-        patience = Patience(**data.download.model_dump())
-        return cls(os.environ.get(KEY, ""), data.addresses.get("fred"), patience)
+        return cls(os.environ.get(KEY, ""), data.addresses.get("fred"), data.download)
 
     def series(self, name: str, first_releases: bool = False) -> pl.DataFrame:
         """Observations of a series; with `first_releases` the first value of each date and its day."""

@@ -13,10 +13,10 @@ from typing import Self
 
 import polars as pl
 
-from lib.config.data import DataConfig
+from lib.config.data import DataConfig, DownloadConfig
 from lib.data.sources import OBSERVATION_SCHEMA, Source
 from lib.data.sources import _tables as tables
-from lib.data.sources._web import USUAL, Patience, download
+from lib.data.sources._web import USUAL, download
 from lib.errors import DataError
 
 ADDRESS = "https://www.frbsf.org/wp-content/uploads/news_sentiment_data.xlsx"
@@ -29,14 +29,13 @@ class SentimentSource(Source):
     name = "sentiment"
     gives_series = True
 
-    def __init__(self, address: str = ADDRESS, patience: Patience = USUAL) -> None:
+    def __init__(self, address: str = ADDRESS, patience: DownloadConfig = USUAL) -> None:
         self.address, self.patience = address, patience
 
     @classmethod
     def open(cls, data: DataConfig) -> Self:
         """The bank's workbook, or a copy of it at `data.addresses.sentiment`."""
-        patience = Patience(**data.download.model_dump())
-        return cls(data.addresses.get("sentiment", ADDRESS), patience)
+        return cls(data.addresses.get("sentiment", ADDRESS), data.download)
 
     def series(self, name: str, first_releases: bool = False) -> pl.DataFrame:
         """The daily index."""

@@ -17,9 +17,9 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from lib.config.data import DataConfig
+from lib.config.data import DataConfig, DownloadConfig
 from lib.data.sources import OBSERVATION_SCHEMA, PRICE_SCHEMA, Source, with_adjustment
-from lib.data.sources._web import USUAL, Patience, Retriable, patiently, retry_after
+from lib.data.sources._web import USUAL, Retriable, patiently, retry_after
 from lib.errors import DataError
 
 CLOSE_HOUR = 17
@@ -39,7 +39,7 @@ class YahooSource(Source):
     def __init__(
         self,
         address: str | None = None,
-        patience: Patience = USUAL,
+        patience: DownloadConfig = USUAL,
         first: date = date(1962, 1, 2),
         now: datetime | None = None,
     ) -> None:
@@ -48,7 +48,7 @@ class YahooSource(Source):
     @classmethod
     def open(cls, data: DataConfig) -> Self:
         """Yahoo, or a server like it at `data.addresses.yahoo`."""
-        return cls(data.addresses.get("yahoo"), Patience(**data.download.model_dump()))
+        return cls(data.addresses.get("yahoo"), data.download)
 
     def prices(self, symbol: str) -> pl.DataFrame:
         """All finished days since `first`."""
