@@ -44,6 +44,8 @@ rule train:
     params:
         specification=specification,
         state="results/state/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}",
+        state_pattern=lambda wildcards: RUN.replace("runs", "state/runs"),
+        test_pattern=lambda wildcards: f"{RUN}/predictions/test.parquet",
         version=VERSIONS["training"],
     script:
         "../workflow_scripts/train.py"

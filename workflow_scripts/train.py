@@ -1,6 +1,7 @@
 """One run: fit, predict, and write the declared outputs at the very end."""
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,7 @@ from lib.config.workflow import WorkflowConfig
 from lib.data.io import sha256_of
 from lib.models.job import keep_machine_choice, train_run
 from lib.training.state import open_state
+from workflow_scripts.companions import join_companions
 from workflow_scripts.context import context_for
 from workflow_scripts.outputs import read_found, write_run
 from workflow_scripts.shell import job
@@ -23,10 +25,13 @@ with job(snakemake):
     dataset = sha256_of(Path(snakemake.input.dataset))
     fingerprint = resolved.fingerprint(dataset, str(snakemake.params.version))
     state_dir = Path(snakemake.params.state)
-    with open_state(state_dir, fingerprint, config.training.lock_timeout_seconds) as state:
+    # Whoever trains this run as part of a pack may take hours: wait for it.
+    patience = config.training.lock_timeout_seconds if config.training.pack == 1 else -1
+    with open_state(state_dir, fingerprint, patience) as state, ExitStack() as held:
         resolved = keep_machine_choice(resolved, state_dir)
         context = context_for(snakemake, config, resolved, state_dir, fingerprint)
+        others = join_companions(snakemake, config, resolved, context, found, dataset, held)
         with context.tracker:
-            finished = train_run(resolved, pl.read_parquet(snakemake.input.dataset), context)
+            finished = train_run(resolved, pl.read_parquet(snakemake.input.dataset), context, others)
         write_run(snakemake, resolved, finished, context, dataset)
         state.prune()

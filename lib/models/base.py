@@ -8,7 +8,7 @@ Nothing here imports a numeric library heavier than NumPy.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -33,6 +33,8 @@ class ModelMetadata:
     input: Literal["window", "last_bar"]
     """Whether it sees the whole window or the channels of the last bar."""
     requires_gpu: bool = False
+    packs: bool = False
+    """Whether `fit_together` trains several in one go (`training.pack`)."""
     description: str = ""
 
 
@@ -149,6 +151,24 @@ class Model(ABC):
     @abstractmethod
     def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
         """Learn from `train`; `selection` decides when to stop and which of several fits to keep."""
+
+    @classmethod
+    def fit_together(
+        cls,
+        models: Sequence[Self],
+        parts: Sequence[tuple[Samples, Samples]],
+        contexts: Sequence[TrainingContext],
+    ) -> list[TrainingResult]:
+        """`fit` for several models of the same shape; families that can do it at once say `packs`.
+
+        Args:
+            models: each with settings, architecture and recipe of the others.
+            parts: training and selection windows of each.
+            contexts: of each.
+        """
+        return [
+            model.fit(*part, context) for model, part, context in zip(models, parts, contexts, strict=True)
+        ]
 
     @abstractmethod
     def forecast(self, samples: Samples) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The training loop, for any network from windows to one number each: read `_Training.run` first.
+"""The training loop, for any network from windows to one number each: read `Training.run` first.
 
 It accumulates gradients, validates, stops early, saves, resumes exactly and stops when asked to. It knows no
 model by name, chooses no hyperparameter and writes nothing but its state directory.
@@ -70,7 +70,7 @@ def train(
         StopSignals() as signals,
     ):
         store = CheckpointStore(state.folder, kept_checkpoints(network, context.runtime.keep_checkpoints))
-        training = _Training(
+        training = Training(
             network=network,
             train=train,
             selection=selection,
@@ -91,8 +91,11 @@ def train(
             context.progress.close()
 
 
-class _Training:
-    """One training: `run` tells the story, the other methods are its chapters."""
+class Training:
+    """One training: `run` tells the story, the other methods are its chapters.
+
+    `matrix` is that of the training windows if it lies on the device already.
+    """
 
     def __init__(
         self,
@@ -105,6 +108,7 @@ class _Training:
         context: TrainingContext,
         store: CheckpointStore,
         signals: StopSignals,
+        matrix: torch.Tensor | None = None,
     ) -> None:
         self.recipe, self.context, self.store, self.signals = recipe, context, store, signals
         self.samples, self.loss = train, loss
@@ -125,7 +129,7 @@ class _Training:
         self.network = network.to(self.device.handle)
         self.step_network = cast(nn.Module, torch.compile(network)) if self.compiled else network
         self.optimizer = build_optimizer(network, recipe)
-        self.windows = Windows(train, self.device.handle)
+        self.windows = Windows(train, self.device.handle, matrix)
         selection = selection.every(recipe.validation_stride, 0)
         shared = self.windows.matrix if selection.matrix is train.matrix else None
         self.selection = Windows(selection, self.device.handle, shared)
@@ -149,44 +153,68 @@ class _Training:
 
     def run(self) -> TrainingResult:
         """All epochs that are left, then the best weights."""
-        context = self.context
-        context.thermal.should_stop = self.signals.requested
-        context.progress.total_epochs = self.recipe.max_epochs
-        context.progress.steps_per_epoch = self.steps_per_epoch
-        self._report_again()
+        self.context.thermal.should_stop = self.signals.requested
+        self.prepare()
         while not self.finished:
             try:
                 self._train_epoch()
-                validation_loss = self._validate()
+                validation_loss = self.validate()
             except TrainingStopped as stop:
-                raise self._saved(stop) from None
-            self._end_epoch(validation_loss)
-        self._honour_signal()  # one that came with the last step must not be forgotten
-        return self._result()
+                raise self.saved(stop) from None
+            self.end_epoch(validation_loss)
+        self.honour_signal()  # one that came with the last step must not be forgotten
+        return self.result()
+
+    def prepare(self) -> None:
+        """Tell those who watch what is to come and, after a resume, what has been."""
+        context = self.context
+        context.progress.total_epochs = self.recipe.max_epochs
+        context.progress.steps_per_epoch = self.steps_per_epoch
+        for row in self.at.history:
+            if context.report:
+                context.report(row["epoch"], row["validation_loss"])
+            if self.finished:  # perhaps by another job's pack: the tracker has not heard of it
+                self._track(row)
 
     def _train_epoch(self) -> None:
         """The steps of this epoch that are left."""
+        for batch in self.begin_epoch():
+            self.finish_step(batch, self._accumulate(batch))
+            self.look_after_machine()
+        self.end_steps()
+
+    def begin_epoch(self) -> list[torch.Tensor]:
+        """Numbers of the windows of each step that is left in this epoch."""
         at, recipe = self.at, self.recipe
         order = epoch_order(len(self.windows), recipe.window_stride, self.context.seed, at.epoch)
         batches = torch.from_numpy(order).to(self.device.handle).split(recipe.effective_batch)
         self.network.train()
         self.meter.start()
-        for batch in batches[at.step_in_epoch :]:
-            set_learning_rate(self.optimizer, self._learning_rate(at.step))
-            loss = self._accumulate(batch)
-            norm = clip_gradients(self.network, recipe.gradient_clip)
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
-            at.step += 1
-            at.step_in_epoch += 1
-            self.loss_sum += loss * len(batch)
-            self.watch.note(loss, norm)
-            if self.meter.step(len(batch)):
-                self._look(loss)
-            self.context.thermal.check(at.step)
-            self._honour_signal()
-        at.loss_sum = float(self.loss_sum)  # waits for the device, so that the clock is right
-        at.train_seconds += self.meter.stop()
+        return list(batches[at.step_in_epoch :])
+
+    def finish_step(self, batch: torch.Tensor, loss: torch.Tensor) -> None:
+        """From the gradients of a batch to new weights; books its mean loss."""
+        at = self.at
+        set_learning_rate(self.optimizer, self._learning_rate(at.step))
+        norm = clip_gradients(self.network, self.recipe.gradient_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        at.step += 1
+        at.step_in_epoch += 1
+        self.loss_sum += loss * len(batch)
+        self.watch.note(loss, norm)
+        if self.meter.step(len(batch)):
+            self._look(loss)
+
+    def look_after_machine(self) -> None:
+        """Between two steps: cool down if need be, stop if asked to."""
+        self.context.thermal.check(self.at.step)
+        self.honour_signal()
+
+    def end_steps(self) -> None:
+        """After the last step of an epoch."""
+        self.at.loss_sum = float(self.loss_sum)  # waits for the device, so that the clock is right
+        self.at.train_seconds += self.meter.stop()
         self._refuse_divergence()
 
     def _accumulate(self, batch: torch.Tensor) -> torch.Tensor:
@@ -205,27 +233,27 @@ class _Training:
                 if number and start is not None and self.signals.requested():
                     set_rng_state(start, self.device)
                     self.optimizer.zero_grad(set_to_none=True)
-                    self._honour_signal()
+                    self.honour_signal()
                 inputs, target = self.windows.gather(part)
                 loss = self._loss(inputs, target) / len(batch)
                 loss.backward()
                 total += loss.detach()
         return total
 
-    def _validate(self) -> float:
+    def validate(self) -> float:
         """Mean loss over the selection windows."""
         self.network.eval()
         total = torch.zeros((), dtype=self.device.accumulator, device=self.device.handle)
         with torch.inference_mode(), self.device.autocast():
             for inputs, target in self.selection.in_order(evaluation_batch(self.micro_batch)):
                 total += self._loss(inputs, target)
-                self._honour_signal()
+                self.honour_signal()
         return float(total) / len(self.selection)
 
     def _loss(self, inputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return summed_loss(forward(self.step_network, inputs, target), target, self.loss)
 
-    def _end_epoch(self, validation_loss: float) -> None:
+    def end_epoch(self, validation_loss: float) -> None:
         """Book the epoch, keep the best weights, decide whether to go on; save; report."""
         at, context = self.at, self.context
         if not np.isfinite(validation_loss):
@@ -243,7 +271,7 @@ class _Training:
                 f"{context.state_dir}: {worry}",
                 f"WARNING: {context.progress.label} epoch {at.epoch}: {worry}.",
             )
-        context.tracker.log({name: value for name, value in row.items() if name != "step"}, at.step)
+        self._track(row)
         context.progress.epoch(at.epoch, row["train_loss"], validation_loss, improved)
         self.device.release()
         try:
@@ -257,6 +285,10 @@ class _Training:
             say(f"WARNING: {error} Training goes on without; earlier checkpoints are kept.")
         if context.report:
             context.report(at.epoch, validation_loss)
+
+    def _track(self, row: dict[str, Any]) -> None:
+        numbers = {name: value for name, value in row.items() if name != "step"}
+        self.context.tracker.log(numbers, row["step"])
 
     def _book(self, validation_loss: float) -> dict[str, Any]:
         """Add the epoch to the history and begin the next."""
@@ -288,7 +320,7 @@ class _Training:
             at.epoch + 1, at.step_in_epoch, float(loss), self.meter.speed(), self.context.thermal.last
         )
 
-    def _honour_signal(self) -> None:
+    def honour_signal(self) -> None:
         if self.signals.requested():
             raise TrainingStopped(
                 f"Training stopped by {self.signals.name} after step {self.at.step}. The work so far is "
@@ -318,7 +350,7 @@ class _Training:
         self.at.loss_sum = float(self.loss_sum)
         self.keeper.save(self.at)
 
-    def _saved(self, stop: TrainingStopped) -> TrainingStopped:
+    def saved(self, stop: TrainingStopped) -> TrainingStopped:
         """The same stop, after saving."""
         self.at.train_seconds += self.meter.stop()
         try:
@@ -329,11 +361,6 @@ class _Training:
             return TrainingStopped(f"{stop}\nBUT the latest state is NOT saved: {error}")
         return stop
 
-    def _report_again(self) -> None:
-        if self.context.report:
-            for row in self.at.history:
-                self.context.report(row["epoch"], row["validation_loss"])
-
     def _wants_compile(self) -> bool:
         if self.context.compile is not None:
             return self.context.compile
@@ -341,7 +368,7 @@ class _Training:
         # On CPU compiling costs minutes and gains little for matrix products of this size.
         return setting == "on" or (setting == "auto" and self.device.kind == "cuda")
 
-    def _result(self) -> TrainingResult:
+    def result(self) -> TrainingResult:
         at = self.at
         return TrainingResult(
             best_epoch=at.best_epoch,

@@ -24,6 +24,8 @@ sys.path.insert(0, str(ROOT))
 TARGET = ROOT / "results" / "benchmarks" / "training.json"
 CONTEXT, CHANNELS = 80, 20
 TIMED_SECONDS = 8.0
+MICRO = {"mixed": 256, "independent": 16}
+"""Windows per forward pass; the rest of a batch is accumulated, as in a study."""
 
 
 def device() -> Any:
@@ -33,8 +35,8 @@ def device() -> Any:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def peak(precision: str) -> dict[str, Any]:
-    """FLOP/s of the best of some large matrix products."""
+def matmul_speed(precision: str, seconds: float = 2.0) -> float:
+    """FLOP/s of the best of some large matrix products by `torch.matmul`: what this machine can do now."""
     import torch
 
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
@@ -43,12 +45,12 @@ def peak(precision: str) -> dict[str, Any]:
     b = torch.randn(size, size, device=device()).to(dtype)
     best = 0.0
     begin = time.perf_counter()
-    while time.perf_counter() - begin < 4:
+    while time.perf_counter() - begin < seconds:
         start = time.perf_counter()
         product = a @ b
         float(product[0, 0])  # waits for the device
         best = max(best, 2 * size**3 / (time.perf_counter() - start))
-    return {"flops_per_second": best}
+    return best
 
 
 def architecture(budget: str) -> Any:
@@ -83,29 +85,36 @@ def samples(n: int) -> Any:
 
 
 def ours(budget: str, mode: str, precision: str, batch: int, guess: float) -> dict[str, Any]:
-    """Samples per second of the engine in its second epoch, and the share of time that feeding takes."""
+    """Samples per second of the engine in its second epoch, the matmul peak then, the cost of feeding."""
     import numpy as np
     import torch
 
-    from lib.config.training import Recipe
+    from lib.config.training import Recipe, Runtime
     from lib.models.transformer.factory import NetworkFactory
     from lib.models.transformer.parameters import flops_per_sample
     from lib.models.transformer.patchtst import PatchTSTSettings
     from lib.training.batches import Windows
     from lib.training.context import TrainingContext
+    from lib.training.devices import Device
     from lib.training.engine import train
 
     settings = PatchTSTSettings(channel_mode=mode).model_dump()
     size = architecture(budget)
     network = NetworkFactory(settings, size, CONTEXT, np.zeros(CHANNELS), np.ones(CHANNELS))()
-    count = max(3, round(TIMED_SECONDS * guess / batch)) * batch
+    count = max(2, round(TIMED_SECONDS * guess / batch)) * batch
+    torch.set_num_threads(Device.choose(Runtime()).threads)
+    peak = matmul_speed(precision)
     training, selection = samples(count), samples(batch)
     with tempfile.TemporaryDirectory() as folder:
         result = train(
             network, training, selection, "bce",
             Recipe(max_epochs=2, effective_batch=batch, patience=9),
-            TrainingContext(seed=0, state_dir=Path(folder) / "state", precision=precision, micro_batch=batch),
+            TrainingContext(
+                seed=0, state_dir=Path(folder) / "state", precision=precision,
+                micro_batch=min(batch, MICRO[mode]),
+            ),
         )  # fmt: skip
+    peak = max(peak, matmul_speed(precision))  # before and after: shared machines change their speed
     speed = float(result.history[-1]["samples_per_second"])
     windows = Windows(training, device())
     numbers = torch.randint(0, count, (batch,), device=device())
@@ -119,6 +128,7 @@ def ours(budget: str, mode: str, precision: str, batch: int, guess: float) -> di
     return {
         "samples_per_second": speed,
         "flops_per_sample": flops_per_sample(settings, size, CHANNELS, CONTEXT),
+        "matmul_peak": peak,
         "feeding_share": feeding * speed,
         "peak_memory_mb": result.peak_memory_bytes / 1e6,
     }
@@ -195,14 +205,21 @@ def measure(kind: str, **arguments: Any) -> dict[str, Any]:
 
 
 CASES = [
-    # budget, mode, batch, rough samples per second on two cores (only sets how long is measured)
-    ("2M", "mixed", 64, 900.0),
-    ("20M", "mixed", 64, 200.0),
-    ("200M", "mixed", 32, 22.0),
-    ("2M", "independent", 16, 60.0),
-    ("20M", "independent", 8, 12.0),
-    ("200M", "independent", 4, 1.5),
+    # budget, mode, effective batch (a study's is 256), rough samples per second on two cores (only sets how
+    # long is measured)
+    ("2M", "mixed", 256, 2000.0),
+    ("20M", "mixed", 256, 300.0),
+    ("200M", "mixed", 256, 40.0),
+    ("2M", "independent", 64, 100.0),
+    ("20M", "independent", 32, 20.0),
+    ("200M", "independent", 16, 3.0),
 ]
+
+
+def write(found: dict[str, Any]) -> None:
+    """After each row, so that an ended run leaves what it measured."""
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    TARGET.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -210,31 +227,30 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=len(CASES), help="only the first so many")
     parser.add_argument("--scale", type=float, default=1.0, help="times as fast as two cores, roughly")
     arguments = parser.parse_args()
-    found: dict[str, Any] = {"peaks": {}, "rows": []}
-    for precision in ("fp32", "bf16"):
-        found["peaks"][precision] = measure("peak", precision=precision)["flops_per_second"]
-        print(f"matmul peak {precision}: {found['peaks'][precision] / 1e9:,.0f} GFLOP/s", flush=True)
-    print(f"{'':>18} precision batch  samples/s  share of peak  feeding  Trainer, same batch and precision")
+    found: dict[str, Any] = {"threads": os.cpu_count(), "rows": []}
+    print(f"{'':>18} precision batch  samples/s  GFLOP/s   peak  share  feeding  memory  Trainer")
     for budget, mode, batch, guess in CASES[: arguments.cases]:
         for precision in ("fp32", "bf16"):
             shape = {"budget": budget, "mode": mode, "batch": batch, "guess": guess * arguments.scale}
             row: dict[str, Any] = {"precision": precision} | shape
             row |= measure("ours", precision=precision, **shape)
             row["trainer"] = measure("trainer", precision=precision, **shape)
-            if "failed" not in row:
-                speed = row["samples_per_second"]
-                row["share_of_peak"] = speed * row["flops_per_sample"] / found["peaks"][precision]
-                other = row["trainer"].get("samples_per_second")
-                row["times_the_trainer"] = speed / other if other else None
-                print(
-                    f"{budget + ' ' + mode:>18} {precision:>9} {batch:5} {speed:10,.1f} "
-                    f"{row['share_of_peak']:14.0%} {row['feeding_share']:8.1%}  "
-                    + (f"{other:,.1f} ({speed / other:.1f}x)" if other else str(row["trainer"])),
-                    flush=True,
-                )
-            else:
-                print(f"{budget} {mode} {precision}: {row['failed']}", flush=True)
             found["rows"].append(row)
+            if "failed" in row:
+                print(f"{budget} {mode} {precision}: {row['failed']}", flush=True)
+                continue
+            speed, other = row["samples_per_second"], row["trainer"].get("samples_per_second")
+            flops = speed * row["flops_per_sample"]
+            row["share_of_peak"] = flops / row["matmul_peak"]
+            row["times_the_trainer"] = speed / other if other else None
+            print(
+                f"{budget + ' ' + mode:>18} {precision:>9} {batch:5} {speed:10,.1f} {flops / 1e9:8,.0f} "
+                f"{row['matmul_peak'] / 1e9:6,.0f} {row['share_of_peak']:6.0%} {row['feeding_share']:8.2%} "
+                f"{row['peak_memory_mb']:7,.0f}  "
+                + (f"{other:,.1f} ({speed / other:.1f}x)" if other else str(row["trainer"])),
+                flush=True,
+            )
+            write(found)
     shape = {"budget": "2M", "mode": "mixed", "precision": "fp32", "batch": 8, "guess": 200.0}
     defaults = measure("trainer", **shape)
     found["trainer_defaults_2M_mixed"] = defaults
@@ -243,8 +259,7 @@ def main() -> None:
         ratio = best / defaults["samples_per_second"]
         speed = defaults["samples_per_second"]
         print(f"2M mixed, Trainer with its defaults: {speed:,.0f} samples/s ({ratio:.1f}x)")
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    TARGET.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    write(found)
     print(f"Written to {TARGET.relative_to(ROOT)}")
 
 

@@ -1,5 +1,6 @@
 """PatchTST: exact sizes, and the traps of its backbone that must stay shut."""
 
+import copy
 import itertools
 from pathlib import Path
 
@@ -9,13 +10,15 @@ import torch
 import yaml
 from torch import nn
 from torch.nn import functional
+from transformers import PatchTSTConfig, PatchTSTModel
 
 from lib.config.model import Architecture
 from lib.errors import ModelError
-from lib.models.transformer._dropout import ByteDropout
+from lib.models.transformer._encoder import Encoder
 from lib.models.transformer.factory import NetworkFactory
 from lib.models.transformer.parameters import check_budget, count_parameters, flops_per_sample, n_patches
 from lib.models.transformer.patchtst import PatchTSTForecaster, PatchTSTSettings
+from lib.training.layers import ByteDropout, use_fast_layers
 
 ARCHITECTURES = Path(__file__).parents[2] / "config" / "architectures"
 SMALL = Architecture(d_model=32, n_heads=4, n_layers=2, d_ff=48, dropout=0.5)
@@ -80,28 +83,16 @@ def test_dropout_is_really_there_and_active_in_training_only():
     net.eval()
     assert torch.equal(net(inputs), net(inputs))
     kinds = [m for m in net.modules() if isinstance(m, ByteDropout)]
-    assert (
-        len(kinds) == 1 + SMALL.n_layers * 3 + 1
-    )  # positional, per layer two paths and the feed-forward, head
+    # positional; per layer attention, residual paths, feed-forward; head
+    assert len(kinds) == 1 + SMALL.n_layers * 3 + 1
     assert all(m.probability == SMALL.dropout for m in kinds)
     assert not any(isinstance(m, nn.Dropout) for m in net.modules())
-    assert all(layer.self_attn.dropout == SMALL.dropout for layer in net.backbone.encoder.layers)
 
 
 def test_without_dropout_training_mode_is_deterministic():
     net = network(architecture=SMALL.model_copy(update={"dropout": 0.0})).train()
     inputs = torch.randn(4, CONTEXT, 4)
     assert torch.equal(net(inputs), net(inputs))
-
-
-@pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
-def test_byte_dropout_drops_as_often_as_it_says_and_keeps_the_mean(probability):
-    torch.manual_seed(0)
-    out = ByteDropout(probability).train()(torch.ones(400_000))
-    assert (out == 0).float().mean().item() == pytest.approx(probability, abs=0.005)
-    assert out.mean().item() == pytest.approx(1.0, abs=0.02)
-    bits = (ByteDropout(0.5).train()(torch.ones(80_000)) == 0).float().view(-1, 8)
-    assert torch.corrcoef(bits.T).fill_diagonal_(0).abs().max() < 0.05  # neighbours share a draw, not a fate
 
 
 # -- trap 2: a stride that is ignored --
@@ -112,7 +103,7 @@ def test_byte_dropout_drops_as_often_as_it_says_and_keeps_the_mean(probability):
 def test_the_stride_is_respected(stride, patches, mode):
     architecture = SMALL.model_copy(update={"patch_stride": stride})
     net = network(architecture=architecture, channel_mode=mode)
-    assert net.backbone.patchifier.num_patches == patches == n_patches(architecture, CONTEXT)
+    assert net.encoder.n_patches == patches == n_patches(architecture, CONTEXT)
 
 
 # -- trap 3: a loss that is constant --
@@ -199,13 +190,65 @@ def test_the_seed_alone_decides_the_weights():
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_flops_are_those_of_the_matrix_products():
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("mode", ["mixed", "independent", "cross"])
+def test_flops_are_those_of_the_matrix_products(mode, pooling):
     from torch.utils.flop_counter import FlopCounterMode
 
-    for mode in ("mixed", "independent"):
-        net = network(4, channel_mode=mode).train()
-        with FlopCounterMode(display=False) as counter:
-            net(torch.randn(2, CONTEXT, 4)).sum().backward()
-        counted = counter.get_total_flops() / 2
-        stated = flops_per_sample(settings(channel_mode=mode), SMALL, 4, CONTEXT)
-        assert stated == pytest.approx(counted, rel=0.1)
+    net = network(4, channel_mode=mode, pooling=pooling).train()
+    with FlopCounterMode(display=False) as counter:
+        net(torch.randn(2, CONTEXT, 4)).sum().backward()
+    counted = counter.get_total_flops() / 2
+    stated = flops_per_sample(settings(channel_mode=mode, pooling=pooling), SMALL, 4, CONTEXT)
+    assert stated == pytest.approx(counted, rel=0.1)
+
+
+# -- the forward pass is ours, the numbers are Hugging Face's --
+
+
+class KeepsAll(nn.Identity):
+    probability, threshold = 0.0, 1
+
+
+@pytest.mark.parametrize("last_only", [True, False])
+@pytest.mark.parametrize("cross", [True, False])
+def test_the_encoder_computes_what_the_backbone_computes(cross, last_only):
+    torch.manual_seed(0)
+    config = PatchTSTConfig(
+        num_input_channels=3, context_length=CONTEXT, patch_length=16, patch_stride=12, num_hidden_layers=2,
+        d_model=24, num_attention_heads=4, ffn_dim=40, norm_type="layernorm", scaling=None,
+        do_mask_input=False, channel_attention=cross, attn_implementation="eager",
+    )  # fmt: skip
+    theirs = PatchTSTModel(config)
+    ours = Encoder(copy.deepcopy(theirs), last_only)
+    use_fast_layers(ours)
+    values = torch.randn(5, CONTEXT, 3)
+    for train in (
+        False,
+        True,
+    ):  # without dropout both are the same; training takes another path through attention
+        expected = theirs.train(train)(past_values=values).last_hidden_state
+        found = ours.train(train)(values.transpose(1, 2))
+        torch.testing.assert_close(
+            found, expected[:, :, -1:] if last_only else expected, rtol=1e-4, atol=1e-5
+        )
+    expected[:, :, -1].square().sum().backward()
+    found[:, :, -1].square().sum().backward()
+    for layer, source in zip(ours.layers, theirs.encoder.layers, strict=True):
+        whole = torch.cat([getattr(source.self_attn, f"{part}_proj").weight.grad for part in "qkv"])
+        torch.testing.assert_close(layer.attention.qkv.weight.grad, whole, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(
+            layer.feed_forward[0].weight.grad, source.ff[0].weight.grad, rtol=1e-3, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("mode", ["mixed", "independent", "cross"])
+def test_reading_one_patch_gives_what_reading_all_would(mode):
+    """The shortcut of the last layer changes no number: the same weights, all patches computed."""
+    net = network(channel_mode=mode, architecture=SMALL.model_copy(update={"dropout": 0.0})).train()
+    inputs = torch.randn(4, CONTEXT, 4)
+    short = net(inputs)
+    net.encoder.last_only = False
+    values, _ = net.normalisation(inputs)
+    values = values.flatten(1).unsqueeze(1) if mode == "mixed" else values.transpose(1, 2)
+    torch.testing.assert_close(short, net.readout(net.encoder(values)[:, :, -1:], None), rtol=1e-4, atol=1e-5)

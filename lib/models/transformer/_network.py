@@ -12,8 +12,9 @@ import torch
 from torch import nn
 from transformers import PatchTSTConfig, PatchTSTModel
 
-from lib.models.transformer._dropout import use_byte_dropout
+from lib.models.transformer._encoder import Encoder
 from lib.models.transformer.parameters import n_patches, projected_channels
+from lib.training.layers import use_fast_layers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from lib.models.transformer.factory import NetworkFactory
 
 _SMALLEST_STD = 1e-6
-_FEW_PATCHES = 16
-"""For so short sequences the fused attention kernels cost more than they save (backward pass on CPU)."""
 
 
 class Normalisation(nn.Module):
@@ -67,9 +66,10 @@ class Readout(nn.Module):
         self.linear = nn.Linear(sequences * d_model * (patches if pooling == "flatten" else 1), 1)
 
     def forward(self, hidden: torch.Tensor, offset: torch.Tensor | None) -> torch.Tensor:
-        """(batch, sequences, patches, d) and an offset (batch, sequences, d) or None, to (batch,)."""
-        if self.pooling == "last":  # before the norm: the other patches need no norm then
-            hidden = hidden[:, :, -1:]
+        """(batch, sequences, patches, d) and an offset (batch, sequences, d) or None, to (batch,).
+
+        With ``last`` the encoder hands over one patch only.
+        """
         hidden = self.norm(hidden)
         if self.query is not None:
             weights = torch.softmax(hidden @ self.query / hidden.shape[-1] ** 0.5, dim=-1)
@@ -88,7 +88,6 @@ class PatchTST(nn.Module):
         super().__init__()
         settings, architecture = factory.settings, factory.architecture
         self.mixed = settings["channel_mode"] == "mixed"
-        self.cross = settings["channel_mode"] == "cross"
         channels = len(factory.channel_mean)
         entering = projected_channels(settings, channels)
         self.normalisation = Normalisation(
@@ -100,8 +99,7 @@ class PatchTST(nn.Module):
         width = entering if self.mixed else 1
         dropout = architecture.dropout
         patches = n_patches(architecture, factory.context_length)
-        attended = channels if self.cross else 1
-        self.backbone = PatchTSTModel(
+        backbone = PatchTSTModel(
             PatchTSTConfig(
                 num_input_channels=1 if self.mixed else channels,
                 context_length=factory.context_length * width,
@@ -110,7 +108,7 @@ class PatchTST(nn.Module):
                 num_hidden_layers=architecture.n_layers,
                 d_model=architecture.d_model,
                 num_attention_heads=architecture.n_heads,
-                channel_attention=self.cross,
+                channel_attention=settings["channel_mode"] == "cross",
                 ffn_dim=architecture.d_ff,
                 norm_type="layernorm",
                 pre_norm=True,
@@ -121,23 +119,22 @@ class PatchTST(nn.Module):
                 ff_dropout=dropout,
                 path_dropout=dropout,
                 positional_dropout=dropout,
-                attn_implementation="eager" if max(patches, attended) <= _FEW_PATCHES else "sdpa",
             )
         )
+        self.encoder = Encoder(backbone, last_only=settings["pooling"] == "last")
         sequences = 1 if self.mixed else channels
         stats_width = 2 * channels if self.mixed else 2
         has_stats = settings["normalisation"] == "revin_stats"
         self.statistics = nn.Linear(stats_width, architecture.d_model) if has_stats else None
         self.readout = Readout(settings["pooling"], architecture.d_model, patches, sequences, dropout)
-        use_byte_dropout(self)
+        use_fast_layers(self)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """(batch, L, C) float to (batch,)."""
         values, stats = self.normalisation(inputs)
         values = self.projection(values)
-        if self.mixed:
-            values = values.flatten(start_dim=1).unsqueeze(-1)
-        hidden = self.backbone(past_values=values, return_dict=True).last_hidden_state
+        values = values.flatten(start_dim=1).unsqueeze(1) if self.mixed else values.transpose(1, 2)
+        hidden = self.encoder(values)
         offset = None
         if self.statistics is not None and stats is not None:
             offset = self.statistics(stats.flatten(start_dim=1).unsqueeze(1) if self.mixed else stats)

@@ -89,17 +89,25 @@ def check_budget(count: int, budget: str) -> None:
 def flops_per_sample(
     settings: Mapping[str, Any], architecture: Architecture, n_channels: int, context_length: int
 ) -> int:
-    """Floating-point operations of one training sample, forward and backward.
+    """Floating-point operations of one training sample, forward and backward, as they are really done.
 
     Two per multiply-add and weight of a matrix product, plus attention scores and values (2 · 2 · T² · d per
     layer); the backward pass costs twice the forward one (Kaplan et al. 2020, arXiv:2001.08361, section 2.1).
+    Where only the last patch is read out, the last layer computes queries and feed-forward for that one.
     """
     d, f, tokens = architecture.d_model, architecture.d_ff, n_patches(architecture, context_length)
     counts = count_parameters(settings, architecture, n_channels, context_length)
     sequences = 1 if settings["channel_mode"] == "mixed" else n_channels
-    cross = settings["channel_mode"] == "cross"
-    projections = (2 if cross else 1) * 4 * d * d
-    per_token = counts["embedding"] + architecture.n_layers * (projections + 2 * d * f)
-    attention = architecture.n_layers * 2 * tokens * (tokens + (n_channels if cross else 0)) * d
-    forward = 2 * (sequences * (tokens * per_token + attention) + counts["head"])
+
+    def layer(queries: int) -> int:
+        """Multiply-adds of one layer on one sequence when `queries` of its tokens go on."""
+        across_time = (2 * queries + 2 * tokens) * d * d + 2 * queries * tokens * d
+        across_channels = 0
+        if settings["channel_mode"] == "cross":
+            across_channels = 4 * queries * d * d + 2 * queries * n_channels * d
+        return across_time + across_channels + 2 * queries * d * f
+
+    last = layer(1 if settings["pooling"] == "last" else tokens)
+    per_sequence = tokens * counts["embedding"] + (architecture.n_layers - 1) * layer(tokens) + last
+    forward = 2 * (sequences * per_sequence + counts["head"])
     return 3 * forward

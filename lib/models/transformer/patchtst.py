@@ -5,10 +5,10 @@ Light to import: the network itself lies in `_network` and is loaded when one is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -24,6 +24,9 @@ from lib.models.transformer import parameters
 from lib.models.transformer.factory import NetworkFactory
 from lib.models.transformer.grid import architecture_grid
 from lib.training.context import TrainingContext, TrainingResult
+
+if TYPE_CHECKING:
+    from torch import nn
 
 WEIGHTS = "weights.safetensors"
 _NO_ARCHITECTURE = "transformer:patchtst: needs an architecture; declare `budgets:` in the experiment."
@@ -46,7 +49,7 @@ class PatchTSTSettings(StrictModel):
 class PatchTSTForecaster(Model):
     """One logit per window, or one return."""
 
-    metadata = ModelMetadata(has_budget=True, input="window", description="PatchTST")
+    metadata = ModelMetadata(has_budget=True, input="window", packs=True, description="PatchTST")
     Settings: ClassVar[type[StrictModel]] = PatchTSTSettings
     network: Any = None
     context: TrainingContext | None = None
@@ -60,17 +63,42 @@ class PatchTSTForecaster(Model):
         otherwise be a hundredth of the output that a new network begins with. Losses of a regression are
         therefore in units of the training targets' variance.
         """
-        from lib.training.engine import train as train_network
+        return self.fit_together([self], [(train, selection)], [context])[0]
 
+    @classmethod
+    def fit_together(
+        cls,
+        models: Sequence[Self],
+        parts: Sequence[tuple[Samples, Samples]],
+        contexts: Sequence[TrainingContext],
+    ) -> list[TrainingResult]:
+        """Train with the engine: one network, or several of the same shape at once."""
+        from lib.training.engine import train
+        from lib.training.pack import Member, train_together
+
+        members = [
+            Member(*model._prepared(*part), context)
+            for model, part, context in zip(models, parts, contexts, strict=True)
+        ]
+        loss: Literal["bce", "mse"] = "bce" if models[0].problem.binary else "mse"
+        recipe = models[0].recipe
+        if len(members) == 1:
+            one = members[0]
+            results = [train(one.network, one.train, one.selection, loss, recipe, one.context)]
+        else:
+            results = train_together(members, loss, recipe)
+        for model, context, result in zip(models, contexts, results, strict=True):
+            model.context = replace(context, precision=result.precision, micro_batch=result.micro_batch)
+        return results
+
+    def _prepared(self, train: Samples, selection: Samples) -> tuple[nn.Module, Samples, Samples]:
+        """A new network, and the samples it is to learn from."""
         self.check(train)
         if not self.problem.binary:
             self.target_mean, self.target_std = float(train.target.mean()), float(train.target.std()) or 1.0
             train, selection = self._standardised(train), self._standardised(selection)
         self.network = self.factory()()
-        loss: Literal["bce", "mse"] = "bce" if self.problem.binary else "mse"
-        result = train_network(self.network, train, selection, loss, self.recipe, context)
-        self.context = replace(context, precision=result.precision, micro_batch=result.micro_batch)
-        return result
+        return self.network, train, selection
 
     def forecast(self, samples: Samples) -> np.ndarray:
         """Probabilities or returns, in the precision the model was trained in."""

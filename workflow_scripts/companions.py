@@ -1,0 +1,72 @@
+"""The runs of the same shape that a job trains on the way when `training.pack` asks for it.
+
+Their own jobs find them finished and only predict. A run that is done, or that another job holds, is left
+alone.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from lib.config.resolve import ResolvedRun, resolve
+from lib.config.workflow import WorkflowConfig
+from lib.errors import TrainingStopped
+from lib.models.job import keep_machine_choice
+from lib.planning.plan import plan_study
+from lib.training.context import TrainingContext
+from lib.training.progress import say
+from lib.training.state import open_state
+
+
+def join_companions(
+    snakemake: Any,
+    config: WorkflowConfig,
+    resolved: ResolvedRun,
+    context: TrainingContext,
+    found: tuple[Any, Any],
+    dataset_hash: str,
+    held: ExitStack,
+) -> list[tuple[ResolvedRun, TrainingContext]]:
+    """At most `pack - 1` companions; their state directories are held until `held` is closed."""
+    if config.training.pack == 1 or resolved.architecture is None:
+        return []
+    from lib.training.checkpoint import FINISHED  # brings torch, which jobs without a network never need
+
+    if (context.state_dir / FINISHED).exists():  # another job's pack has done the work
+        return []
+    plan = plan_study(snakemake.config, Path(snakemake.scriptdir).parent / "config")
+    joined: list[tuple[ResolvedRun, TrainingContext]] = []
+    for run in plan.companions(plan.run({k: str(v) for k, v in resolved.run.items()})):
+        state, test = (
+            Path(pattern.format(**run.fields()))
+            for pattern in (snakemake.params.state_pattern, snakemake.params.test_pattern)
+        )
+        if len(joined) == config.training.pack - 1:
+            break
+        if test.exists() or (state / FINISHED).exists():
+            continue
+        other = resolve(plan.specification(run), *found)
+        fingerprint = other.fingerprint(dataset_hash, str(snakemake.params.version))
+        try:
+            held.enter_context(open_state(state, fingerprint, timeout=0))
+        except TrainingStopped:
+            continue
+        joined.append((keep_machine_choice(other, state), _context(context, other, state, fingerprint)))
+    if joined:
+        names = ", ".join(f"{other.run['task']} seed {other.run['seed']}" for other, _ in joined)
+        say(f"Trained together with {names}.")
+    return joined
+
+
+def _context(leader: TrainingContext, other: ResolvedRun, state: Path, fingerprint: str) -> TrainingContext:
+    return TrainingContext(
+        seed=int(other.run["seed"]),
+        state_dir=state,
+        runtime=leader.runtime,
+        fingerprint=fingerprint,
+        micro_batch=leader.micro_batch,
+        precision=leader.precision,
+        job_threads=leader.job_threads,
+    )
