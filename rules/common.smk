@@ -32,6 +32,7 @@ wildcard_constraints:
     model=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     budget=r"2M|20M|200M|none",
     seed=r"[0-9]+",
+    worker=r"[0-9]+",
 
 
 RUN = "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}"
@@ -46,6 +47,11 @@ SAMPLES = "data/processed/{vintage}/{dataset}/{timescale}.samples.json"
 RUNS = [RUN.format(**run.fields()) for run in PLAN.runs]
 EVALUATED = [f"{run}/metrics.json" for run in RUNS]
 BEST = f"{SEARCH}/best.json"
+SEARCH_WORKERS = [
+    f"{search}/workers/{worker}.json"
+    for search in PLAN.search_paths(SEARCH)
+    for worker in range(2, PLAN.config.search.workers + 1)
+]
 
 
 def checked(look_up, *words):

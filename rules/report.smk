@@ -4,6 +4,7 @@
 rule collect_runs:
     input:
         EVALUATED,
+        SEARCH_WORKERS,
     output:
         parquet="results/runs.parquet",
         csv="results/runs.csv",

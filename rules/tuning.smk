@@ -37,6 +37,7 @@ rule search_hyperparameters:
     output:
         best="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/best.json",
         trials="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/trials.parquet",
+        importances="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/importances.json",
     log:
         "results/logs/search_hyperparameters/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}.log",
     benchmark:
@@ -52,3 +53,26 @@ rule search_hyperparameters:
         version=VERSIONS["training"],
     script:
         "../workflow_scripts/search_hyperparameters.py"
+
+
+# The same work by more jobs at once (`search.workers`), each until the search has all its trials. The search
+# itself does not wait for them, so their number re-makes nothing that is done.
+use rule search_hyperparameters as search_worker with:
+    input:
+        dataset=lambda wildcards: DATASET.format(
+            vintage=PLAN.vintage_of_variant(wildcards.variant), **dict(wildcards)
+        ),
+        samples=lambda wildcards: ancient(
+            SAMPLES.format(
+                vintage=PLAN.vintage_of_variant(wildcards.variant), **dict(wildcards)
+            )
+        ),
+        batch_size=ancient(
+            "results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json"
+        ),
+    output:
+        worker="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/workers/{worker}.json",
+    log:
+        "results/logs/search_worker/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/{worker}.log",
+    benchmark:
+        "results/benchmarks/jobs/search_worker/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/{worker}.tsv"

@@ -112,6 +112,7 @@ def market() -> pl.DataFrame:
 
 def make_project(folder: Path, market: pl.DataFrame) -> Project:
     """A copy of the project in an empty folder, with the small study on the market."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name in TREE:
         source = ROOT / name
         if source.is_dir():

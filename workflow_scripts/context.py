@@ -12,7 +12,7 @@ from lib.config.workflow import WorkflowConfig
 from lib.training.context import TrainingContext
 from lib.training.progress import Progress
 from lib.training.thermal import ThermalGuard
-from lib.training.tracking import open_tracker
+from lib.training.tracking import Group, open_tracker
 
 
 def job_threads(snakemake: Any, config: WorkflowConfig) -> int | None:
@@ -23,9 +23,17 @@ def job_threads(snakemake: Any, config: WorkflowConfig) -> int | None:
 
 
 def context_for(
-    snakemake: Any, config: WorkflowConfig, resolved: ResolvedRun, state_dir: Path, fingerprint: str
+    snakemake: Any,
+    config: WorkflowConfig,
+    resolved: ResolvedRun,
+    state_dir: Path,
+    fingerprint: str,
+    group: Group | None = None,
 ) -> TrainingContext:
-    """Where and how one run is trained. Models that train in a moment need no thermal guard."""
+    """Where and how one run is trained. Models that train in a moment need no thermal guard.
+
+    Trials of a search belong to a `group` in the trackers.
+    """
     label = Run(**resolved.run).label()  # type: ignore[arg-type]
     long_job = resolved.architecture is not None
     return TrainingContext(
@@ -44,6 +52,7 @@ def context_for(
             label,
             resolved.model_dump(mode="json"),
             {"fingerprint": fingerprint},
+            group,
         ),
         progress=Progress(resolved.recipe.max_epochs, 1, label, state_dir=state_dir),
     )

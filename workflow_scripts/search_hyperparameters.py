@@ -6,12 +6,15 @@ from pathlib import Path
 
 import polars as pl
 
-from lib.config.hpo import SearchSpace
+from lib.config.hpo import SearchSpace, database_address
 from lib.config.load import validate
 from lib.config.resolve import RunSpecification, apply_parameters, resolve
+from lib.config.runs import Run
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import sha256_of, write_json_atomic, write_parquet_atomic
 from lib.models.job import model_for, samples_for
+from lib.training.tracking import Group
+from lib.tuning.hardware import require_hardware
 from lib.tuning.hpo import run_search
 from workflow_scripts.context import context_for
 from workflow_scripts.outputs import read_found
@@ -22,17 +25,22 @@ with job(snakemake):
     search = json.loads(snakemake.params.search)
     declared = validate(RunSpecification, search["specification"], "run")
     batch_size = read_found(snakemake.input.batch_size)
+    require_hardware(batch_size, Path(snakemake.input.batch_size))
     frame = pl.read_parquet(snakemake.input.dataset)
     identity = [sha256_of(Path(snakemake.input.dataset)), str(snakemake.params.version)]
     search_id = resolve(declared).fingerprint(*identity)
     folder = Path(snakemake.params.state) / search_id[:16]
+
+    label = f"search {Run(**declared.run).label()}"
+    group = Group(search_id, label)
 
     def objective(parameters, report):
         """Best validation loss of one trial."""
         trial = validate(RunSpecification, apply_parameters(declared, parameters), "trial")
         resolved = resolve(trial, batch_size)
         fingerprint = resolved.fingerprint(*identity)
-        context = context_for(snakemake, config, resolved, folder / "trials" / report.key, fingerprint)
+        state_dir = folder / "trials" / report.key
+        context = context_for(snakemake, config, resolved, state_dir, fingerprint, group)
         samples = samples_for(resolved, frame)
         model = model_for(resolved, samples)
         counts = model.parameter_counts() or {}
@@ -44,10 +52,19 @@ with job(snakemake):
         return result.best_loss
 
     space = validate(SearchSpace, search["space"], "search space")
-    initial = declared.recipe.model_dump()
-    seed = space.seed + int(declared.run["seed"])
     found = run_search(
-        space, objective, folder / "study.db", "search", search["n_trials"], seed=seed, initial=initial
+        space,
+        objective,
+        folder,
+        f"search-{search_id[:16]}",
+        search["n_trials"],
+        seed=space.seed + int(declared.run["seed"]),
+        address=database_address(config.search),
+        initial=declared.recipe.model_dump(),
     )
-    write_parquet_atomic(found.trials, Path(snakemake.output.trials))
-    write_json_atomic(Path(snakemake.output.best), found.best)
+    if worker := snakemake.output.get("worker"):
+        write_json_atomic(Path(worker), {"n_trials": found.best["n_trials"]})
+    else:
+        write_parquet_atomic(found.trials, Path(snakemake.output.trials))
+        write_json_atomic(Path(snakemake.output.importances), found.importances)
+        write_json_atomic(Path(snakemake.output.best), found.best)

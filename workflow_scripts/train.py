@@ -10,8 +10,9 @@ from lib.config.load import validate
 from lib.config.resolve import RunSpecification, resolve
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import sha256_of
-from lib.models.job import keep_machine_choice, train_run
+from lib.models.job import MACHINE_CHOICE, keep_machine_choice, train_run
 from lib.training.state import open_state
+from lib.tuning.hardware import require_hardware
 from workflow_scripts.companions import join_companions
 from workflow_scripts.context import context_for
 from workflow_scripts.outputs import read_found, write_run
@@ -28,6 +29,8 @@ with job(snakemake):
     # Whoever trains this run as part of a pack may take hours: wait for it.
     patience = config.training.lock_timeout_seconds if config.training.pack == 1 else -1
     with open_state(state_dir, fingerprint, patience) as state, ExitStack() as held:
+        if found[0] and not (state_dir / MACHINE_CHOICE).exists():  # a run goes on as it was started
+            require_hardware(found[0], Path(snakemake.input.batch_size))
         resolved = keep_machine_choice(resolved, state_dir)
         context = context_for(snakemake, config, resolved, state_dir, fingerprint)
         others = join_companions(snakemake, config, resolved, context, found, dataset, held)

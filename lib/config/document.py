@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from lib.config.data import DataConfig, DownloadConfig, SplitConfig, SyntheticConfig, ValidationConfig
 from lib.config.experiment import Experiment, ExperimentData
-from lib.config.hpo import Choice, FloatRange, IntRange, SearchSpace
+from lib.config.hpo import Choice, FloatRange, IntRange, SearchConfig, SearchSpace
 from lib.config.model import Architecture, AssetsFile, ModelFile
 from lib.config.series import Combination, Members, Publication, SeriesDefinition, SeriesFile
 from lib.config.training import ThermalConfig, TrackingConfig, TrainingConfig
@@ -28,6 +28,7 @@ PAGES: list[tuple[str, type[BaseModel]]] = [
     ("Section `data.download`", DownloadConfig),
     ("Section `data.synthetic`", SyntheticConfig),
     ("Section `training`", TrainingConfig),
+    ("Section `search`", SearchConfig),
     ("Section `thermal`", ThermalConfig),
     ("Section `tracking`", TrackingConfig),
     ("Section `evaluation`", EvaluationConfig),

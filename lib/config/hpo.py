@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from lib.config.base import StrictModel
+from lib.errors import ConfigError
 
 
 class FloatRange(StrictModel):
@@ -40,6 +43,33 @@ class Choice(StrictModel):
     values: list[int | float | str] = Field(min_length=1)
     ordered: bool = False
     """Neighbours in the list are alike: the sampler then learns from them, as from numbers."""
+
+
+class SearchConfig(StrictModel):
+    """Who works on a hyperparameter search. Decides no result of a single worker's search."""
+
+    workers: int = Field(1, ge=1)
+    """Jobs that work on each search at once (on several GPUs or nodes; with one GPU one after another)."""
+    storage_from: str | None = None
+    """Name of an environment variable with the address of a database for the searches
+    (postgresql+psycopg://USER:PASSWORD@HOST/NAME); without one each search is a SQLite file of its own."""
+
+
+def database_address(config: SearchConfig, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Address of the database of the searches; None if each is a file. It may hold a password: never log it.
+
+    Raises:
+        ConfigError: the variable that should hold it is empty or not set.
+    """
+    if config.storage_from is None:
+        return None
+    address = environment.get(config.storage_from, "").strip()
+    if not address:
+        raise ConfigError(
+            f"search.storage_from: the environment variable {config.storage_from} is not set. Export the "
+            "address of the database, or leave `storage_from:` out: each search is then a file of its own."
+        )
+    return address
 
 
 class SearchSpace(StrictModel):

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from lib.config.base import Name, StrictModel, Timescale
 from lib.config.data import DataConfig
+from lib.config.hpo import SearchConfig
 from lib.config.training import ThermalConfig, TrackingConfig, TrainingConfig
 
 CONTEXT_LENGTHS: dict[Timescale, int] = {
@@ -40,6 +41,7 @@ class WorkflowConfig(StrictModel):
     context_length: dict[Timescale, int] = CONTEXT_LENGTHS
     """Bars per window; timescales that are not named keep their default."""
     training: TrainingConfig = TrainingConfig()
+    search: SearchConfig = SearchConfig()
     thermal: ThermalConfig = ThermalConfig()
     tracking: TrackingConfig = TrackingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from filelock import FileLock
+
 from lib.config.training import TrackingConfig
 
 _MLFLOW_STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
@@ -22,6 +24,14 @@ class Record(NamedTuple):
     metrics: dict[str, float]
     step: int
     milliseconds: int
+
+
+class Group(NamedTuple):
+    """What several tracked runs are parts of, for example the trials of a search."""
+
+    fingerprint: str
+    """Its identity: runs that name the same one belong together, from whatever process."""
+    name: str
 
 
 class Backend(Protocol):
@@ -54,7 +64,9 @@ class MlflowBackend:
         run_name: str,
         params: Mapping[str, Any],
         tags: Mapping[str, str],
+        group: Group | None = None,
     ) -> None:
+        self._group = group
         self._config, self._folder, self._run_name = config, folder, run_name
         self._params, self._tags = flatten(params), dict(tags)
         self._client: Any = None
@@ -65,6 +77,8 @@ class MlflowBackend:
         from mlflow.entities import Param
 
         self._client, experiment = mlflow_store(self._folder, self._config.project, self._config.mlflow_uri)
+        if self._group:
+            self._tags["mlflow.parentRunId"] = self._parent(experiment, self._group)
         self._run_id = self._unfinished(experiment) or ""
         if self._run_id:
             self._client.update_run(self._run_id, status="RUNNING")
@@ -91,6 +105,19 @@ class MlflowBackend:
         """End the run."""
         self._client.set_terminated(self._run_id, _MLFLOW_STATUS.get(status, "FAILED"))
 
+    def _parent(self, experiment: str, group: Group) -> str:
+        """The run that stands for the group; made by whoever comes first."""
+        with FileLock(self._folder.resolve() / "mlflow.lock"):
+            found = self._client.search_runs(
+                [experiment], f"tags.group = '{group.fingerprint}'", max_results=1
+            )
+            if found:
+                return str(found[0].info.run_id)
+            tags = {"group": group.fingerprint}  # not as `fingerprint`: that names runs to be continued
+            run = self._client.create_run(experiment, run_name=group.name, tags=tags)
+            self._client.set_terminated(run.info.run_id, "FINISHED")  # it only holds the others together
+            return str(run.info.run_id)
+
     def _unfinished(self, experiment: str) -> str | None:
         fingerprint = self._tags.get("fingerprint")
         if fingerprint is None:
@@ -115,7 +142,9 @@ class WandbBackend:
         run_name: str,
         params: Mapping[str, Any],
         tags: Mapping[str, str],
+        group: Group | None = None,
     ) -> None:
+        self._group = group
         self._config, self._folder, self._run_name = config, folder, run_name
         self._params, self._tags = dict(params), dict(tags)
         self._run: Any = None
@@ -133,7 +162,7 @@ class WandbBackend:
         self._run = wandb.init(
             project=self._config.project,
             name=self._run_name,
-            group=self._run_name[:128],
+            group=(self._group.name if self._group else self._run_name)[:128],
             dir=str(self._folder.resolve()),
             mode="online" if self._config.wandb == "online" else "offline",
             config=self._params | {"tags": self._tags},
@@ -170,8 +199,6 @@ def mlflow_store(folder: Path, project: str, uri: str | None) -> tuple[Any, str]
     """The client and the id of the experiment; whatever is missing is created by one process at a time."""
     import logging
 
-    from filelock import FileLock
-
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     from mlflow.tracking import MlflowClient
@@ -185,6 +212,31 @@ def mlflow_store(folder: Path, project: str, uri: str | None) -> tuple[Any, str]
             return client, experiment.experiment_id
         location = None if uri else (folder / "artifacts").as_uri()
         return client, client.create_experiment(project, artifact_location=location)
+
+
+def register_model(
+    config: TrackingConfig, folder: Path, name: str, model: Path, tags: Mapping[str, str]
+) -> int | None:
+    """Add a version of a model to MLflow's registry; None if MLflow is off.
+
+    Args:
+        config: which trackers are on.
+        folder: of the store.
+        name: of the registered model; made if it is new.
+        model: folder with the model's files.
+        tags: short texts for the version, for example where its run lies.
+
+    Returns:
+        The number of the version.
+    """
+    if not config.mlflow:
+        return None
+    client, _ = mlflow_store(folder, config.project, config.mlflow_uri)
+    with FileLock(folder.resolve() / "mlflow.lock"):
+        if not client.search_registered_models(f"name = '{name}'", max_results=1):
+            client.create_registered_model(name)
+        version = client.create_model_version(name, source=model.resolve().as_uri(), tags=dict(tags))
+    return int(version.version)
 
 
 def _has_wandb_key() -> bool:

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from lib.config.training import TrackingConfig
 from lib.training.progress import say_once
-from lib.training.tracker_backends import Backend, MlflowBackend, Record, WandbBackend, mlflow_store
+from lib.training.tracker_backends import Backend, Group, MlflowBackend, Record, WandbBackend, mlflow_store
 
 _QUEUE_LENGTH = 100_000
 _FINISH_SECONDS = 60.0
@@ -140,6 +140,7 @@ def open_tracker(
     run_name: str,
     params: Mapping[str, Any],
     tags: Mapping[str, str],
+    group: Group | None = None,
 ) -> Tracker:
     """Begin to track one run; returns at once and never fails.
 
@@ -149,12 +150,13 @@ def open_tracker(
         run_name: shown to people, for example the run's path.
         params: resolved parameters, may be nested. Must hold no secrets.
         tags: short texts. A tag `fingerprint` lets MLflow continue an unfinished run of the same identity.
+        group: what the run is a part of: in MLflow a run that it is nested in, in W&B a group.
     """
     backends: list[Backend] = []
     if config.mlflow:
-        backends.append(MlflowBackend(config, folder, run_name, params, tags))
+        backends.append(MlflowBackend(config, folder, run_name, params, tags, group))
     if config.wandb != "off":
-        backends.append(WandbBackend(config, folder, run_name, params, tags))
+        backends.append(WandbBackend(config, folder, run_name, params, tags, group))
     if not backends:
         return NullTracker()
     _be_quiet()

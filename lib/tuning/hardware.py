@@ -10,6 +10,8 @@ from typing import Any
 
 import psutil
 
+from lib.errors import ConfigError
+from lib.training.progress import say_once
 from lib.training.provenance import hardware
 
 _MEMORY_TOLERANCE = 0.1
@@ -41,6 +43,38 @@ def matches_hardware(result: Mapping[str, Any]) -> bool:
     return isinstance(memory, int | float) and abs(memory - here["memory_gb"]) <= (
         _MEMORY_TOLERANCE * here["memory_gb"]
     )
+
+
+def require_hardware(result: Mapping[str, Any], path: Path) -> None:
+    """Refuse a batch size that was found on a machine with other cards or more memory; warn of other cores.
+
+    Args:
+        result: content of the batch-size file.
+        path: of that file, for the message.
+
+    Raises:
+        ConfigError: what was safe there may not fit here.
+    """
+    if matches_hardware(result):
+        return
+    there, here = dict(result.get("hardware") or {}), hardware_fingerprint()
+    again = f"Find it again on this machine: snakemake --cores 1 --force {path}"
+    less = here["memory_gb"] < (1 - _MEMORY_TOLERANCE) * float(there.get("memory_gb") or 0)
+    if there.get("gpu") != here["gpu"] or less:
+        raise ConfigError(
+            f"{path}: found on another machine ({_words(there)}; here {_words(here)}): what was safe there "
+            f"may not fit here. {again}"
+        )
+    say_once(
+        str(path),
+        f"WARNING: {path} was found on {_words(there)}, this is {_words(here)}: another micro-batch may be "
+        f"faster here. {again}",
+    )
+
+
+def _words(facts: Mapping[str, Any]) -> str:
+    cards = ", ".join(facts.get("gpu") or []) or "no GPU"
+    return f"{facts.get('cpu')}, {facts.get('cores')} cores, {facts.get('memory_gb')} GB, {cards}"
 
 
 def free_memory() -> int:

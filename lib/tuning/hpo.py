@@ -1,16 +1,16 @@
-"""Hyperparameter search with Optuna that survives being killed.
+"""Hyperparameter search with Optuna that survives being killed, by one worker or several.
 
-A study lives in one SQLite file. The number of trials is a total over all invocations; what a killed process
-left half-done is queued again; equal parameters are trained once; and a search that was interrupted suggests
-the same parameters as one that was not. What a trial trains is the caller's objective; no path and no model
-is known here.
+A study lives in one SQLite file or in a database by address. The number of trials is a total over all
+workers and invocations; what a killed process left half-done is queued again; equal parameters are trained
+once; and a search of one worker that was interrupted suggests the same parameters as one that was not. What a
+trial trains is the caller's objective; no path and no model is known here. How workers share a study is the
+matter of `lib.tuning.study`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -20,14 +20,14 @@ from typing import Any
 
 import optuna
 import polars as pl
-from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
 from lib.config.hpo import SearchSpace
-from lib.errors import ConfigError, ModelError, TrainingDiverged
+from lib.errors import ModelError, TrainingDiverged
 from lib.training.progress import duration, say
 from lib.tuning.space import inside, suggest, values_of
-from lib.tuning.trials import FINISHED, trials_frame
+from lib.tuning.study import SharedStudy, finished_trials, open_study, repeat_reports, seconds_of
+from lib.tuning.trials import importances, trials_frame
 
 
 class TrialReport:
@@ -88,60 +88,67 @@ class SearchResult:
     Attributes:
         best: content of best.json.
         trials: one row per trial on the record, interrupted attempts included.
+        importances: content of importances.json.
     """
 
     best: dict[str, Any]
     trials: pl.DataFrame
+    importances: dict[str, Any]
 
 
 def run_search(
     space: SearchSpace,
     objective: Objective,
-    storage_path: Path,
+    folder: Path,
     study_name: str,
     n_trials: int,
     *,
     seed: int,
+    address: str | None = None,
     initial: Mapping[str, Any] | None = None,
-    lock_timeout_seconds: float = 60.0,
+    poll_seconds: float = 2.0,
 ) -> SearchResult:
-    """Search until `n_trials` trials are finished in total, or the time limit of the space is spent.
+    """Work on a search until `n_trials` trials are finished in total, or its time limit is spent.
+
+    Any number of processes may do so at once; each returns the result of the whole search.
 
     `TrainingStopped`, `KeyboardInterrupt`, `SystemExit` and unforeseen errors pass through and leave the
-    running trial to be continued by the next invocation. A loss of NaN, `TrainingDiverged`, `ModelError` and
-    too little memory make a failed trial and the search goes on.
+    running trial to be continued by another worker or the next invocation. A loss of NaN,
+    `TrainingDiverged`, `ModelError` and too little memory make a failed trial and the search goes on.
 
     Args:
         space: the parameters.
         objective: called in this process, one trial at a time.
-        storage_path: SQLite file; created if missing.
-        study_name: within that file.
-        n_trials: total over all invocations.
+        folder: the search's own, shared by all workers; for locks, and for the database without an address.
+        study_name: within the database.
+        n_trials: total over all workers and invocations.
         seed: of the sampler; together with the number of finished trials.
+        address: of a database (SQLAlchemy's form, ``postgresql+psycopg://…``); None: a file in `folder`.
         initial: parameters of the first trial, for example the defaults. Those the space does not name are
             ignored; missing ones, and those outside their range, are sampled.
-        lock_timeout_seconds: how long to wait for another process that still works on this search.
+        poll_seconds: how often to look whether other workers have finished.
 
     Raises:
-        ConfigError: the study was begun with another search space, or another process holds it.
+        ConfigError: the study was begun with another search space; the database cannot be reached.
         ModelError: every trial failed.
     """
-    _quiet()
-    storage_path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(f"{storage_path}.lock", timeout=lock_timeout_seconds):
-            study = _open_study(space, storage_path, study_name, seed)
-            _requeue_interrupted(study)
-            if initial is not None and not study.get_trials(deepcopy=False):
-                study.enqueue_trial(inside(initial, space))
-            while not _is_enough(study, space, n_trials):
-                _run_trial(study, space, objective, n_trials, seed)
-            return _result(study, space)
-    except Timeout:
-        raise ConfigError(
-            f"{storage_path}: another process works on this search (it may be left over from an interrupted "
-            "one). Wait for it or end it, then start again."
-        ) from None
+    study = open_study(space, folder, study_name, seed, address)
+    with SharedStudy(study, folder) as shared:
+        while True:
+            with shared.asking():
+                if initial is not None and not study.get_trials(deepcopy=False):
+                    study.enqueue_trial(inside(initial, space))
+                finished = finished_trials(study)
+                if _is_enough(finished, space, n_trials):
+                    break
+                trial = None
+                if len(finished) + len(shared.running()) < n_trials:
+                    trial, parameters = _ask(shared, space, seed, finished)
+            if trial is None:
+                time.sleep(poll_seconds)  # the last trials are other workers'
+            else:
+                _run_trial(shared, objective, trial, parameters, n_trials, poll_seconds)
+    return _result(study, space)
 
 
 def parameters_key(parameters: Mapping[str, Any]) -> str:
@@ -149,87 +156,54 @@ def parameters_key(parameters: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _quiet() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-
-
-def _open_study(space: SearchSpace, path: Path, name: str, seed: int) -> optuna.Study:
-    storage = optuna.storages.RDBStorage(
-        f"sqlite:///{path.resolve()}", engine_kwargs={"connect_args": {"timeout": 60.0}}
-    )
-    study = optuna.create_study(
-        storage=storage,
-        study_name=name,
-        direction="minimize",
-        load_if_exists=True,
-        pruner=optuna.pruners.MedianPruner(n_warmup_steps=space.pruner_warmup_epochs),
-    )
-    content = space.model_dump(mode="json", include={"parameters"}) | {"seed": seed}
-    identity = json.dumps(content, sort_keys=True)
-    if study.user_attrs.setdefault("identity", identity) != identity:
-        raise ConfigError(
-            f"{path}: study {name} was begun with another search space or seed. Move the file away to begin "
-            "anew, or restore the search space to continue it."
-        )
-    study.set_user_attr("identity", identity)
-    return study
-
-
-def _requeue_interrupted(study: optuna.Study) -> None:
-    """The lock is held, so whatever is RUNNING was left by a process that is gone."""
-    trials = study.get_trials(deepcopy=False)
-    queued = [t.system_attrs.get("fixed_params") for t in trials if t.state == TrialState.WAITING]
-    for trial in trials:
-        if trial.state != TrialState.RUNNING:
-            continue
-        complete = "complete_parameters" in trial.user_attrs
-        parameters = trial.params if complete else trial.system_attrs.get("fixed_params")
-        # Queue first: killed between the two steps, the next start finds the trial still RUNNING.
-        if parameters and parameters not in queued:
-            study.enqueue_trial(parameters, user_attrs={"continues": trial.number})
-        study._storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
-        study.tell(trial.number, state=TrialState.FAIL)
-
-
-def _is_enough(study: optuna.Study, space: SearchSpace, n_trials: int) -> bool:
-    finished = _finished(study)
+def _is_enough(finished: list[FrozenTrial], space: SearchSpace, n_trials: int) -> bool:
     if len(finished) >= n_trials:
         return True
     if space.timeout_hours is None or not finished:
         return False
-    return sum(_seconds(trial) for trial in finished) >= space.timeout_hours * 3600
+    return sum(seconds_of(trial) for trial in finished) >= space.timeout_hours * 3600
 
 
-def _finished(study: optuna.Study) -> list[FrozenTrial]:
-    trials = study.get_trials(deepcopy=False, states=FINISHED)
-    return [trial for trial in trials if "interrupted" not in trial.user_attrs]
+def _ask(
+    shared: SharedStudy, space: SearchSpace, seed: int, finished: list[FrozenTrial]
+) -> tuple[optuna.Trial, dict[str, Any]]:
+    study = shared.study
+    # A fresh sampler per trial, seeded by what is finished: an interruption then changes no suggestion. With
+    # several workers it is also told what the others try now (as if that had failed), and keeps away from it.
+    running = len(shared.running())
+    study.sampler = optuna.samplers.TPESampler(
+        seed=_derived_seed(seed, len(finished), running), constant_liar=running > 0
+    )
+    trial = shared.ask()
+    parameters = suggest(trial, space)
+    trial.set_user_attr("complete_parameters", True)
+    return trial, parameters
 
 
 def _run_trial(
-    study: optuna.Study, space: SearchSpace, objective: Objective, n_trials: int, seed: int
+    shared: SharedStudy,
+    objective: Objective,
+    trial: optuna.Trial,
+    parameters: dict[str, Any],
+    n_trials: int,
+    poll_seconds: float,
 ) -> None:
-    finished = _finished(study)
-    # A fresh sampler per trial, seeded by what is finished: an interruption then changes no suggestion.
-    study.sampler = optuna.samplers.TPESampler(seed=_derived_seed(seed, len(finished)))
-    trial = study.ask()
-    parameters = suggest(trial, space)
-    trial.set_user_attr("complete_parameters", True)
-    twin = next((t for t in finished if t.params == trial.params), None)
+    study = shared.study
+    twin = shared.twin(trial, poll_seconds)
     if twin is not None:
         trial.set_user_attr("duplicate_of", twin.number)
         for name in ("architecture", "param_count", "epochs", "reason"):
             if name in twin.user_attrs:
                 trial.set_user_attr(name, twin.user_attrs[name])
-        _repeat_reports(trial, twin)
+        repeat_reports(trial, twin)
         study.tell(trial, twin.value if twin.state == TrialState.COMPLETE else None, state=twin.state)
         return
     report = TrialReport(trial, parameters)
-    before = _continued(study, trial)
+    before = shared.continued(trial)
     if before is not None:
-        _repeat_reports(trial, before)
+        repeat_reports(trial, before)
         report._reported.update(before.intermediate_values)
-    earlier = _seconds(before) if before is not None else 0.0
+    earlier = seconds_of(before) if before is not None else 0.0
     begin = time.monotonic()
     try:
         state, value, reason = _train(objective, parameters, report)
@@ -238,7 +212,7 @@ def _run_trial(
     if reason:
         trial.set_user_attr("reason", reason)
     study.tell(trial, value, state=state)
-    _tell_progress(study, n_trials, state, value, reason)
+    _tell_progress(finished_trials(study), n_trials, state, value, reason)
 
 
 def _train(
@@ -260,31 +234,15 @@ def _train(
     return TrialState.COMPLETE, value, None
 
 
-def _continued(study: optuna.Study, trial: optuna.Trial) -> FrozenTrial | None:
-    number = trial.user_attrs.get("continues")
-    return None if number is None else study.get_trials(deepcopy=False)[number]
-
-
-def _repeat_reports(trial: optuna.Trial, earlier: FrozenTrial) -> None:
-    """A continued trial starts after epochs that were already reported; the pruner must know them."""
-    for epoch, value in earlier.intermediate_values.items():
-        trial.report(value, epoch)
-
-
-def _derived_seed(seed: int, finished: int) -> int:
-    digest = hashlib.sha256(f"{seed}/{finished}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
-
-
-def _seconds(trial: FrozenTrial) -> float:
-    return float(trial.user_attrs.get("seconds", 0.0))
+def _derived_seed(seed: int, finished: int, running: int) -> int:
+    words = f"{seed}/{finished}" + (f"/{running}" if running else "")
+    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "big")
 
 
 def _tell_progress(
-    study: optuna.Study, n_trials: int, state: TrialState, value: float | None, reason: str | None
+    finished: list[FrozenTrial], n_trials: int, state: TrialState, value: float | None, reason: str | None
 ) -> None:
-    finished = _finished(study)
-    trained = [_seconds(trial) for trial in finished if "duplicate_of" not in trial.user_attrs]
+    trained = [seconds_of(trial) for trial in finished if "duplicate_of" not in trial.user_attrs]
     left = (n_trials - len(finished)) * sum(trained) / max(1, len(trained))
     best = min(
         (t.value for t in finished if t.state == TrialState.COMPLETE and t.value is not None), default=None
@@ -298,7 +256,7 @@ def _tell_progress(
 
 
 def _result(study: optuna.Study, space: SearchSpace) -> SearchResult:
-    finished = _finished(study)
+    finished = finished_trials(study)
     complete = sorted(
         (t for t in finished if t.state == TrialState.COMPLETE), key=lambda t: (t.value, t.number)
     )
@@ -323,6 +281,7 @@ def _result(study: optuna.Study, space: SearchSpace) -> SearchResult:
         "n_complete": len(complete),
         "n_pruned": sum(t.state == TrialState.PRUNED for t in finished),
         "n_failed": sum(t.state == TrialState.FAIL for t in finished),
-        "seconds": sum(_seconds(t) for t in finished),
+        "seconds": sum(seconds_of(t) for t in finished),
     }
-    return SearchResult(content, trials_frame(study.get_trials(deepcopy=False), space))
+    table = trials_frame(study.get_trials(deepcopy=False), space)
+    return SearchResult(content, table, importances(study, complete))

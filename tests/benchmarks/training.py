@@ -24,6 +24,8 @@ sys.path.insert(0, str(ROOT))
 TARGET = ROOT / "results" / "benchmarks" / "training.json"
 CONTEXT, CHANNELS = 80, 20
 TIMED_SECONDS = 8.0
+EPOCH_WINDOWS = 6000
+"""Windows of one symbol's 24 training years."""
 MICRO = {"mixed": 256, "independent": 16}
 """Windows per forward pass; the rest of a batch is accumulated, as in a study."""
 
@@ -186,6 +188,27 @@ def trainer(budget: str, mode: str, precision: str, batch: int, guess: float) ->
     return {"samples_per_second": (len(Clock.marks) - 2) * batch / spent}
 
 
+def tracking(epochs: int = 200) -> dict[str, Any]:
+    """Seconds that tracking one epoch in MLflow takes: from the training, and of its own thread."""
+    from lib.config.training import TrackingConfig
+    from lib.training.tracking import init_store, open_tracker
+
+    row = dict.fromkeys(("epoch", "train_loss", "validation_loss", "learning_rate", "seconds", "speed"), 0.5)
+    with tempfile.TemporaryDirectory() as folder:
+        init_store(Path(folder))
+        tracker = open_tracker(TrackingConfig(mlflow=True), Path(folder), "benchmark", {"a": 1}, {})
+        tracker.log(row, 0)
+        while not tracker._queue.empty():  # opened, and the first row written
+            time.sleep(0.1)
+        begin = time.perf_counter()
+        for epoch in range(1, epochs + 1):
+            tracker.log(row, epoch)
+        handed_over = time.perf_counter() - begin
+        tracker.finish()
+        written = time.perf_counter() - begin
+    return {"handing_over_seconds": handed_over / epochs, "background_seconds": written / epochs}
+
+
 def measure(kind: str, **arguments: Any) -> dict[str, Any]:
     """One measurement in a process of its own."""
     code = f"import json,sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv=['x']\n"
@@ -259,6 +282,15 @@ def main() -> None:
         ratio = best / defaults["samples_per_second"]
         speed = defaults["samples_per_second"]
         print(f"2M mixed, Trainer with its defaults: {speed:,.0f} samples/s ({ratio:.1f}x)")
+    found["tracking"] = measure("tracking")
+    if "failed" not in found["tracking"]:
+        handed, background = (found["tracking"][k] for k in ("handing_over_seconds", "background_seconds"))
+        epoch = EPOCH_WINDOWS / best
+        print(
+            f"tracking an epoch in MLflow: {handed * 1e6:.0f} microseconds of the training's time, "
+            f"{background * 1e3:.1f} ms in the background; an epoch of {EPOCH_WINDOWS:,} windows takes a 2M "
+            f"model {epoch:.1f} s: {(handed + background) / epoch:.2%}"
+        )
     write(found)
     print(f"Written to {TARGET.relative_to(ROOT)}")
 

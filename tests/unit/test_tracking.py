@@ -10,7 +10,7 @@ import pytest
 
 from lib.config.training import TrackingConfig
 from lib.training import progress
-from lib.training.tracker_backends import Record, flatten
+from lib.training.tracker_backends import Group, Record, flatten, register_model
 from lib.training.tracking import NullTracker, Tracker, init_store, open_tracker
 
 PARAMS = {"recipe": {"learning_rate": 1e-4, "betas": [0.9, 0.999]}, "model": "naive:base_rate"}
@@ -60,6 +60,29 @@ def test_a_resumed_run_continues_its_mlflow_run_and_a_finished_one_is_left_alone
         with_step.finish(status)
     found = rows(store, "select status from runs where name = 'resumed'")
     assert found == [("FINISHED",), ("FINISHED",)]  # the first two openings share one run
+
+
+def test_the_trials_of_a_search_are_nested_in_one_run(store: Path) -> None:
+    group = Group("search-1", "search base/Aa20")
+    for number in range(3):
+        tags = {"fingerprint": f"trial-{number}"}
+        with open_tracker(TrackingConfig(mlflow=True), store, "trial", PARAMS, tags, group) as tracker:
+            tracker.log({"loss": float(number)}, 1)
+    [(parent,)] = rows(store, "select run_uuid from runs where name = 'search base/Aa20'")
+    nested = rows(store, "select value from tags where key = 'mlflow.parentRunId'")
+    assert nested == [(parent,)] * 3
+
+
+def test_models_are_registered_in_numbered_versions(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "weights").write_text("1")
+    config = TrackingConfig(mlflow=True)
+    versions = [register_model(config, store, "direction", tmp_path, {"run": f"r{n}"}) for n in (1, 2)]
+    assert versions == [1, 2]
+    found = rows(
+        store, "select version, source from model_versions where name = 'direction' order by version"
+    )
+    assert found == [(1, tmp_path.as_uri()), (2, tmp_path.as_uri())]
+    assert register_model(TrackingConfig(), store, "direction", tmp_path, {}) is None
 
 
 def test_an_exception_in_training_marks_the_run_failed(store: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from lib.config.training import Recipe, Runtime
-from lib.errors import ModelError
+from lib.errors import ConfigError, ModelError
 from lib.tuning.batch_size import (
     _choose,
     _climb,
@@ -26,7 +26,7 @@ from lib.tuning.batch_size import (
     hardware_fingerprint,
     matches_hardware,
 )
-from lib.tuning.hardware import free_memory
+from lib.tuning.hardware import free_memory, require_hardware
 from lib.tuning.probe import Candidate, Setup
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +91,21 @@ def test_it_climbs_until_the_predicted_memory_is_above_the_limit_and_tells_what_
     assert result["flops_per_sample"] == 2 * 2 * WIDTH
     assert matches_hardware(result)
     assert json.loads(json.dumps(result)) == result
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [({"gpu": ["NVIDIA H200"]}, True), ({"memory_gb": 10_000.0}, True), ({"cores": 999}, False), ({}, None)],
+)
+def test_a_batch_size_of_another_machine_is_not_trusted(change, refused, capsys) -> None:
+    result = {"hardware": hardware_fingerprint() | change}
+    path = Path("results/batch_sizes/x.json") / str(change)  # the warning comes once a file
+    if refused:
+        with pytest.raises(ConfigError, match=r"may not fit here.*--force results/batch_sizes"):
+            require_hardware(result, path)
+        return
+    require_hardware(result, path)
+    assert ("another micro-batch may be faster here" in capsys.readouterr().err) == (refused is False)
 
 
 def test_a_killed_candidate_costs_only_itself() -> None:

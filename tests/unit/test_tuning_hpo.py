@@ -32,7 +32,7 @@ def bowl(parameters: dict[str, Any], report: TrialReport) -> float:
 
 
 def search(path: Path, objective=bowl, n_trials: int = 5, space: SearchSpace = SPACE, **more) -> SearchResult:
-    return run_search(space, objective, path / "study.db", "test", n_trials, seed=1, **more)
+    return run_search(space, objective, path, "test", n_trials, seed=1, **more)
 
 
 def suggested(result: SearchResult) -> list[float]:
@@ -123,13 +123,13 @@ def objective(parameters, report):
         Path({marker!r}).write_text(repr(parameters["learning_rate"]))
         time.sleep(60)
     return bowl(parameters, report)
-run_search(SPACE, objective, Path({storage!r}), "test", 4, seed=1)
+run_search(SPACE, objective, Path({folder!r}), "test", 4, seed=1)
 """
 
 
 def test_a_search_whose_process_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     marker = tmp_path / "third"
-    code = KILLED.format(root=str(ROOT), marker=str(marker), storage=str(tmp_path / "study.db"))
+    code = KILLED.format(root=str(ROOT), marker=str(marker), folder=str(tmp_path))
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 30
@@ -230,13 +230,13 @@ def test_the_time_limit_counts_training_time_over_all_invocations(tmp_path: Path
     assert search(tmp_path, slow, n_trials=50, space=space).best["n_trials"] == 2
 
 
-def test_two_processes_never_work_on_one_search(tmp_path: Path) -> None:
-    def objective(parameters: dict[str, Any], report: TrialReport) -> float:
-        with pytest.raises(ConfigError, match="another process"):
-            search(tmp_path, n_trials=1, lock_timeout_seconds=0.1)
-        return 0.5
-
-    assert search(tmp_path, objective, n_trials=1).best["best_value"] == 0.5
+def test_importances_name_the_parameter_that_matters(tmp_path: Path) -> None:
+    found = search(tmp_path, n_trials=25).importances
+    assert found["reason"] is None
+    assert found["shares"]["learning_rate"] > 2 * found["shares"]["warmup_steps"]
+    assert sum(found["shares"].values()) == pytest.approx(1.0)
+    few = search(tmp_path / "few", n_trials=3).importances
+    assert (few["shares"], few["reason"]) == ({}, "3 complete trials tell too little")
 
 
 @pytest.mark.parametrize(

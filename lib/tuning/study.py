@@ -1,0 +1,177 @@
+"""One Optuna study, shared by the workers of a search.
+
+Workers ask for trials one after another (a lock), and each holds a lock file of its own for as long as it
+lives: a trial that is running while its worker's lock is free was left by a process that is gone, and is
+queued again with its parameters. Nothing is searched here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from lib.config.hpo import SearchSpace
+from lib.errors import ConfigError
+from lib.tuning.trials import FINISHED
+
+STUDY_FILE = "study.db"
+
+
+def open_study(
+    space: SearchSpace, folder: Path, name: str, seed: int, address: str | None = None
+) -> optuna.Study:
+    """The study of a search, created if it is not there.
+
+    Raises:
+        ConfigError: it was begun with another search space; the database cannot be reached.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    folder.mkdir(parents=True, exist_ok=True)
+    where = f"{folder / STUDY_FILE}" if address is None else "the database of the searches"
+    try:
+        with FileLock(folder / "open.lock"):  # migrations of a new database must not race
+            study = optuna.create_study(
+                storage=_storage(folder, address),
+                study_name=name,
+                direction="minimize",
+                load_if_exists=True,
+                pruner=optuna.pruners.MedianPruner(n_warmup_steps=space.pruner_warmup_epochs),
+            )
+            content = space.model_dump(mode="json", include={"parameters"}) | {"seed": seed}
+            identity = json.dumps(content, sort_keys=True)
+            if study.user_attrs.get("identity", identity) != identity:
+                raise ConfigError(
+                    f"{where}: study {name} was begun with another search space or seed. Move the file away "
+                    "to begin anew, or restore the search space to continue it."
+                )
+            study.set_user_attr("identity", identity)
+    except (SQLAlchemyError, ImportError) as error:
+        kind = type(getattr(error, "orig", None) or error).__name__  # the message may hold the password
+        raise ConfigError(
+            f"{where} cannot be used ({kind}). Check the address (postgresql+psycopg://USER@HOST/NAME) and "
+            "that the server answers from this machine."
+        ) from None
+    return study
+
+
+def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that count: complete, pruned or failed by themselves, not those a kill ended."""
+    trials = study.get_trials(deepcopy=False, states=FINISHED)
+    return [trial for trial in trials if "interrupted" not in trial.user_attrs]
+
+
+def seconds_of(trial: FrozenTrial) -> float:
+    """Training time of a trial with the attempts it continues."""
+    return float(trial.user_attrs.get("seconds", 0.0))
+
+
+def repeat_reports(trial: optuna.Trial, earlier: FrozenTrial) -> None:
+    """A continued trial starts after epochs that were already reported; the pruner must know them."""
+    for epoch, value in earlier.intermediate_values.items():
+        trial.report(value, epoch)
+
+
+class SharedStudy:
+    """A study as one of its workers sees it. As a context manager: the worker lives."""
+
+    def __init__(self, study: optuna.Study, folder: Path) -> None:
+        self.study = study
+        self.worker = uuid.uuid4().hex[:12]
+        self._workers = folder / "workers"
+        self._workers.mkdir(parents=True, exist_ok=True)
+        self._alive = FileLock(self._workers / f"{self.worker}.lock")
+        self._turn = FileLock(folder / "ask.lock")
+
+    def __enter__(self) -> Self:
+        self._alive.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._alive.release()
+        with contextlib.suppress(OSError):
+            (self._workers / f"{self.worker}.lock").unlink()
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        """One worker at a time; what workers that are gone left half-done is queued when it begins."""
+        with self._turn:
+            self._requeue_interrupted()
+            yield
+
+    def ask(self) -> optuna.Trial:
+        """A trial of this worker. Only while `asking`."""
+        trial = self.study.ask()
+        trial.set_user_attr("worker", self.worker)
+        return trial
+
+    def running(self) -> list[FrozenTrial]:
+        """Trials in work. Only while `asking`, which has queued those of workers that are gone."""
+        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+    def continued(self, trial: optuna.Trial) -> FrozenTrial | None:
+        """The interrupted trial that this one goes on with."""
+        number = trial.user_attrs.get("continues")
+        return None if number is None else self.study.get_trials(deepcopy=False)[number]
+
+    def twin(self, trial: optuna.Trial, poll_seconds: float) -> FrozenTrial | None:
+        """An earlier finished trial with the same parameters; waits for one that another worker trains."""
+        while True:
+            same = [
+                other
+                for other in self.study.get_trials(deepcopy=False)
+                if other.number != trial.number and other.params == trial.params
+            ]
+            for other in same:
+                if other.state in FINISHED and "interrupted" not in other.user_attrs:
+                    return other
+            earlier = [o for o in same if o.state == TrialState.RUNNING and o.number < trial.number]
+            if not any(self._lives(other) for other in earlier):
+                return None
+            time.sleep(poll_seconds)
+
+    def _requeue_interrupted(self) -> None:
+        trials = self.study.get_trials(deepcopy=False)
+        queued = [t.system_attrs.get("fixed_params") for t in trials if t.state == TrialState.WAITING]
+        for trial in trials:
+            if trial.state != TrialState.RUNNING or self._lives(trial):
+                continue
+            complete = "complete_parameters" in trial.user_attrs
+            parameters = trial.params if complete else trial.system_attrs.get("fixed_params")
+            # Queue first: killed between the two steps, the next worker finds the trial still RUNNING.
+            if parameters and parameters not in queued:
+                self.study.enqueue_trial(parameters, user_attrs={"continues": trial.number})
+            self.study._storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
+            self.study.tell(trial.number, state=TrialState.FAIL)
+
+    def _lives(self, trial: FrozenTrial) -> bool:
+        """Whether the trial's worker still holds its lock; one killed before it said its name does not."""
+        name = trial.user_attrs.get("worker")
+        path = self._workers / f"{name}.lock"
+        if name == self.worker:
+            return True
+        if name is None or not path.exists():
+            return False
+        try:
+            with FileLock(path, timeout=0):
+                return False
+        except Timeout:
+            return True
+
+
+def _storage(folder: Path, address: str | None) -> optuna.storages.RDBStorage:
+    if address is not None:
+        return optuna.storages.RDBStorage(address, engine_kwargs={"pool_pre_ping": True})
+    path = (folder / STUDY_FILE).resolve()
+    return optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60.0}})
