@@ -29,12 +29,13 @@ def context_for(
     state_dir: Path,
     fingerprint: str,
     group: Group | None = None,
+    label: str | None = None,
 ) -> TrainingContext:
     """Where and how one run is trained. Models that train in a moment need no thermal guard.
 
-    Trials of a search belong to a `group` in the trackers.
+    Trials of a search belong to a `group` in the trackers; `label` names one (default: the run's path).
     """
-    label = Run(**resolved.run).label()  # type: ignore[arg-type]
+    label = label or Run(**resolved.run).label()  # type: ignore[arg-type]
     long_job = resolved.architecture is not None
     return TrainingContext(
         seed=int(resolved.run["seed"]),

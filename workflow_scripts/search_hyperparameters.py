@@ -31,8 +31,7 @@ with job(snakemake):
     search_id = resolve(declared).fingerprint(*identity)
     folder = Path(snakemake.params.state) / search_id[:16]
 
-    label = f"search {Run(**declared.run).label()}"
-    group = Group(search_id, label)
+    group = Group(search_id, f"search {Run(**declared.run).label()}")
 
     def objective(parameters, report):
         """Best validation loss of one trial."""
@@ -40,7 +39,8 @@ with job(snakemake):
         resolved = resolve(trial, batch_size)
         fingerprint = resolved.fingerprint(*identity)
         state_dir = folder / "trials" / report.key
-        context = context_for(snakemake, config, resolved, state_dir, fingerprint, group)
+        label = f"trial {report.number + 1} of {search['n_trials']}, {group.name}"
+        context = context_for(snakemake, config, resolved, state_dir, fingerprint, group, label)
         samples = samples_for(resolved, frame)
         model = model_for(resolved, samples)
         counts = model.parameter_counts() or {}

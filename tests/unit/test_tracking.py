@@ -1,6 +1,9 @@
 """Trackers with a real MLflow store and a real offline W&B run; none of them may disturb training."""
 
+import ast
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -176,6 +179,43 @@ def test_a_tracker_that_hangs_never_blocks_training(monkeypatch, capsys) -> None
     assert said.count("cannot keep up") == 1
     assert "did not end in time" in said
     gate.set()
+
+
+LISTENER = """
+import sys
+from pathlib import Path
+folder, found = Path(sys.argv[1]), []
+def hear(event, arguments):
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        found.append(str(arguments[1][0]))
+    elif event == "socket.getaddrinfo":
+        found.append(str(arguments[0]))
+sys.addaudithook(hear)
+sys.path.insert(0, sys.argv[2])
+from lib.config.hpo import FloatRange, SearchSpace
+from lib.config.training import TrackingConfig
+from lib.training.tracking import open_tracker
+from lib.tuning.hpo import run_search
+with open_tracker(TrackingConfig(mlflow=True, wandb="offline"), folder, "r", {"a": 1}, {}) as tracker:
+    tracker.log({"loss": 1.0}, 1)
+space = SearchSpace(parameters={"learning_rate": FloatRange(low=0.1, high=1.0)})
+run_search(space, lambda parameters, report: 1.0, folder / "search", "s", 2, seed=0)
+print("HEARD", sorted(set(found)))
+"""
+
+
+def test_nothing_but_this_machine_is_contacted(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", LISTENER, str(tmp_path), str(root)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    heard = done.stdout.split("HEARD ")[1].strip()
+    assert set(ast.literal_eval(heard)) <= {"127.0.0.1", "localhost", "::1"}, heard
+    assert (tmp_path / "mlflow.db").exists()
 
 
 def test_the_null_tracker_starts_nothing() -> None:
