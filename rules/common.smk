@@ -44,7 +44,13 @@ DATASET = "data/processed/{vintage}/{dataset}/{timescale}.parquet"
 SAMPLES = "data/processed/{vintage}/{dataset}/{timescale}.samples.json"
 
 RUNS = [RUN.format(**run.fields()) for run in PLAN.runs]
-EVALUATED = [f"{run}/metrics.json" for run in RUNS]
+RUN_DATASETS = [
+    DATASET.format(
+        vintage=PLAN.vintage(run), dataset=run.dataset, timescale=run.timescale
+    )
+    for run in PLAN.runs
+]
+RUN_PRIMARIES = [PLAN.data.primary_symbol(PLAN.vintage(run)) for run in PLAN.runs]
 BEST = f"{SEARCH}/best.json"
 
 

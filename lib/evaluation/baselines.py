@@ -13,7 +13,7 @@ from lib.config.base import is_binary
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.cells import PROBLEM, Material, Problem, Row, estimate_auc, estimate_loss
 from lib.evaluation.comparisons import Estimate, compare_losses
-from lib.evaluation.evaluate import primary_metric
+from lib.evaluation.measures import primary_metric
 from lib.evaluation.samples import Aligned, align
 
 

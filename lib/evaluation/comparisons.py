@@ -16,7 +16,7 @@ import polars as pl
 from scipy.special import stdtr, stdtrit
 
 from lib.config.workflow import EvaluationConfig
-from lib.evaluation.evaluate import loss_per_sample, scores_of
+from lib.evaluation.measures import loss_per_sample, scores_of
 from lib.evaluation.uncertainty import (
     block_length,
     enough_blocks,

@@ -18,7 +18,7 @@ import polars as pl
 
 from lib.config.base import is_binary
 from lib.evaluation.comparisons import DateLosses
-from lib.evaluation.evaluate import loss_per_sample, scores_of
+from lib.evaluation.measures import loss_per_sample, scores_of
 from lib.evaluation.uncertainty import Ints, index_dates, sum_by_date
 from lib.metrics.classification import Floats
 

@@ -16,7 +16,7 @@ from lib.evaluation.baselines import baseline_tables
 from lib.evaluation.cells import PROBLEM, Cell, Material, RunIndex, measure_cell, problems_of
 from lib.evaluation.comparisons import Estimate, holm_confidences
 from lib.evaluation.control_runs import PlantedAuc, control_entries, failed_controls
-from lib.evaluation.evaluate import primary_metric
+from lib.evaluation.measures import primary_metric
 from lib.evaluation.plain import plain
 from lib.evaluation.samples import Predictions, Reader
 from lib.evaluation.scaling_law import rival_forms

@@ -1,0 +1,138 @@
+"""Intervals for returns and sets for classes that promise a share of hits, and what share they reach.
+
+Split conformal prediction by the package crepes, fitted on the calibration part of validation. The promise
+holds if calibration and test days are exchangeable; markets are not, so the coverage that was measured stands
+beside the level that was promised, also quarter by quarter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from lib.config.base import is_binary
+from lib.config.workflow import EvaluationConfig
+from lib.evaluation.measures import scores_of, targets_of
+from lib.evaluation.uncertainty import (
+    block_length,
+    enough_blocks,
+    index_dates,
+    mean_draws,
+    percentile_interval,
+    stationary_weights,
+    sum_by_date,
+)
+from lib.metrics.classification import Floats
+
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+MINIMUM = 40
+"""Fewer calibration samples than this promise nothing."""
+
+
+def conformal(
+    fitted_on: pl.DataFrame, test: pl.DataFrame, task: str, horizon: int, cfg: EvaluationConfig
+) -> tuple[dict[str, Any] | None, pl.DataFrame | None]:
+    """Intervals or sets at the declared level, their coverage, and coverage over time.
+
+    Args:
+        fitted_on: predictions of the calibration part.
+        test: predictions of the test set.
+        task: decides between intervals (absolute residuals) and sets (one minus the probability).
+        horizon: least block length of the interval of the coverage.
+        cfg: level, draws, confidence and seed.
+
+    Returns:
+        The `conformal` part of metrics.json, and one row per test sample (`date, symbol, covered, width`, a
+        set's width being its number of classes); (None, None) with too little or broken input.
+    """
+    known = (targets_of(fitted_on), scores_of(fitted_on, task))
+    new = (targets_of(test), scores_of(test, task))
+    if known[0].size < MINIMUM or new[0].size == 0 or not all(np.isfinite(v).all() for v in (*known, *new)):
+        return None, None
+    outcome = {level: _apply(known, new, task, level) for level in sorted({*LEVELS, cfg.conformal_level})}
+    covered, width = outcome[cfg.conformal_level]
+    rows = test.select("date", "symbol").with_columns(
+        covered=pl.Series(covered), width=pl.Series(width, dtype=pl.Float64)
+    )
+    low, high = _coverage_interval(test, covered, horizon, cfg)
+    result: dict[str, Any] = {
+        "kind": "set" if is_binary(task) else "interval",
+        "level": cfg.conformal_level,
+        "fitted_on": int(known[0].size),
+        "coverage": float(covered.mean()),
+        "coverage_low": low,
+        "coverage_high": high,
+        **_sizes(covered, width, task),
+        "by_period": _by_quarter(rows),
+        "levels": [{"level": level, "coverage": float(hit.mean())} for level, (hit, _) in outcome.items()],
+    }
+    return result, rows
+
+
+def _apply(
+    known: tuple[Floats, Floats], new: tuple[Floats, Floats], task: str, level: float
+) -> tuple[np.ndarray, Floats]:
+    """Whether each new target is covered, and the width of its interval or size of its set."""
+    from crepes import ConformalClassifier, ConformalRegressor
+    from crepes.extras import hinge
+
+    if not is_binary(task):
+        regressor = ConformalRegressor().fit(residuals=known[0] - known[1])
+        ends = regressor.predict_int(new[1], confidence=level)
+        return (ends[:, 0] <= new[0]) & (new[0] <= ends[:, 1]), ends[:, 1] - ends[:, 0]
+    classes = np.array([0, 1])
+    scores = hinge(np.column_stack([1.0 - known[1], known[1]]), classes, (known[0] > 0.5).astype(int))
+    classifier = ConformalClassifier().fit(scores)
+    # Without smoothing the sets are not random, and cover at least as often as promised.
+    sets = classifier.predict_set(
+        hinge(np.column_stack([1.0 - new[1], new[1]])), confidence=level, smoothing=False
+    )
+    return sets[np.arange(new[0].size), (new[0] > 0.5).astype(int)] == 1, sets.sum(axis=1).astype(np.float64)
+
+
+def _sizes(covered: np.ndarray, width: Floats, task: str) -> dict[str, float | None]:
+    if not is_binary(task):
+        return {"mean_width": float(width.mean()), "mean_size": None, "singletons": None, "empty": None,
+                "singleton_accuracy": None}  # fmt: skip
+    single = width == 1
+    return {
+        "mean_width": None,
+        "mean_size": float(width.mean()),
+        "singletons": float(single.mean()),
+        "empty": float((width == 0).mean()),
+        "singleton_accuracy": float(covered[single].mean()) if single.any() else None,
+    }
+
+
+def _coverage_interval(
+    test: pl.DataFrame, covered: np.ndarray, horizon: int, cfg: EvaluationConfig
+) -> tuple[float | None, float | None]:
+    dates, index = index_dates(test["date"].to_numpy())
+    sums = sum_by_date(covered.astype(np.float64), index, dates.size)
+    counts = sum_by_date(np.ones(covered.size), index, dates.size)
+    block = block_length([sums / counts], horizon)
+    if not enough_blocks(dates.size, block):
+        return None, None
+    weights = stationary_weights(dates.size, block, cfg.bootstrap_draws, cfg.seed)
+    return percentile_interval(mean_draws(sums, counts, weights), cfg.confidence)
+
+
+def _by_quarter(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    quarters = rows.with_columns(
+        period=pl.format("{}Q{}", pl.col("date").dt.year(), pl.col("date").dt.quarter())
+    )
+    table: list[Mapping[str, Any]] = (
+        quarters.group_by("period")
+        .agg(
+            first=pl.col("date").min(),
+            last=pl.col("date").max(),
+            n=pl.len(),
+            coverage=pl.col("covered").mean(),
+        )
+        .sort("first")
+        .to_dicts()
+    )
+    return [{**row, "first": str(row["first"]), "last": str(row["last"])} for row in table]
