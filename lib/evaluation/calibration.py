@@ -45,7 +45,8 @@ def calibrate(
     usable = np.all(np.isfinite(probability)) and np.all(np.isfinite(test[1])) and np.all(np.isfinite(target))
     if not usable or target.size < MINIMUM or not FOLDS <= positives <= target.size - FOLDS:
         return None
-    methods, mapped = [], {}
+    methods: list[dict[str, Any]] = []
+    mapped: dict[str, Floats] = {}
     for name, fit in METHODS.items():
         calibrated, parameters = fit(target, probability)
         mapped[name] = calibrated(test[1])
@@ -60,7 +61,7 @@ def calibrate(
             }
         )
     measured = [m for m in methods if m["crossfit_log_loss"] is not None]
-    chosen = min(measured, key=lambda m: m["crossfit_log_loss"])["method"] if measured else "none"
+    chosen = str(min(measured, key=lambda m: m["crossfit_log_loss"])["method"]) if measured else "none"
     return {
         "fitted_on": int(target.size),
         "chosen": chosen,

@@ -7,7 +7,6 @@ beside the level that was promised, also quarter by quarter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -124,7 +123,7 @@ def _by_quarter(rows: pl.DataFrame) -> list[dict[str, Any]]:
     quarters = rows.with_columns(
         period=pl.format("{}Q{}", pl.col("date").dt.year(), pl.col("date").dt.quarter())
     )
-    table: list[Mapping[str, Any]] = (
+    table = (
         quarters.group_by("period")
         .agg(
             first=pl.col("date").min(),

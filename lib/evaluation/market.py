@@ -38,8 +38,8 @@ def volatility_regimes(prices: pl.DataFrame, train_end: date | None) -> pl.DataF
     )
     per_year = bars_per_year(daily["date"]) ** 0.5
     level = pl.col("volatility")
-    regime = pl.when(level <= pl.col("lower")).then(pl.lit("low"))
-    regime = regime.when(level <= pl.col("upper")).then(pl.lit("middle")).otherwise(pl.lit("high"))
+    lowest = pl.when(level <= pl.col("lower")).then(pl.lit("low"))
+    regime = lowest.when(level <= pl.col("upper")).then(pl.lit("middle")).otherwise(pl.lit("high"))
     return daily.join(limits, on="symbol").select(
         "date",
         "symbol",

@@ -45,7 +45,8 @@ class Predictions:
 
     read: Reader
     primary: str | None = None
-    warnings: list[str] = field(default_factory=list)
+    troubles: list[tuple[str, str, str]] = field(default_factory=list)
+    """Kind, path and sentence of every run that could not be used."""
     _known: dict[str, RunSamples | None] = field(default_factory=dict)
     _digests: set[str] = field(default_factory=set)
     _symbols: dict[str, int] = field(default_factory=dict)
@@ -58,7 +59,7 @@ class Predictions:
                 self._known[path] = self._load(path, str(row["task"]))
             except (OSError, pl.exceptions.PolarsError) as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                self.warnings.append(f"{path}: test predictions cannot be read ({reason}); run left out.")
+                self._leave_out("unreadable", path, f"test predictions cannot be read ({reason})")
                 self._known[path] = None
         return self._known[path]
 
@@ -78,16 +79,17 @@ class Predictions:
             what = (
                 f"{bad} of {frame.height} test predictions are not finite" if bad else "no test predictions"
             )
-            self.warnings.append(f"{path}: {what}; run left out.")
+            self._leave_out("not_finite" if bad else "empty", path, what)
             return None
         keys = self._keys(frame)
         order = np.argsort(keys, kind="stable")
         if np.any(np.diff(keys[order]) == 0):
-            self.warnings.append(
-                f"{path}: a date and symbol occur twice in the test predictions; run left out."
-            )
+            self._leave_out("duplicate", path, "a date and symbol occur twice in the test predictions")
             return None
         return RunSamples(keys[order], target[order], score[order])
+
+    def _leave_out(self, kind: str, path: str, what: str) -> None:
+        self.troubles.append((kind, path, f"{path}: {what}; run left out."))
 
     def _keys(self, frame: pl.DataFrame) -> Ints:
         """Thousands of runs are held at once, so a sample is one integer, not two words."""
@@ -144,30 +146,31 @@ class Aligned:
         return self.target if is_binary(self.task) else (self.target > 0).astype(np.float64)
 
 
-def align(runs: Sequence[RunSamples], task: str, where: str) -> tuple[Aligned | None, list[str]]:
+def align(runs: Sequence[RunSamples], task: str, where: str) -> tuple[Aligned | None, list[tuple[str, str]]]:
     """Put runs onto the samples that all of them hold.
 
     Returns:
-        The aligned runs, or None if they share no sample or disagree about a target, and what was noticed.
+        The aligned runs, or None if they share no sample or disagree about a target, and what was noticed:
+        its kind and a sentence.
     """
     first = runs[0]
-    warnings: list[str] = []
+    noticed: list[tuple[str, str]] = []
     common = first.keys
     for run in runs[1:]:
         if run.keys.size != common.size or np.any(run.keys != common):
             common = np.intersect1d(common, run.keys)
     if common.size < max(run.keys.size for run in runs):
-        warnings.append(
-            f"{where}: the runs hold different test samples; compared on the {common.size} shared ones."
-        )
+        text = f"{where}: the runs hold different test samples; compared on the {common.size} shared ones."
+        noticed.append(("other_dates", text))
     if common.size == 0:
-        return None, warnings
+        return None, noticed
     picked = [np.searchsorted(run.keys, common) for run in runs]
     targets = [run.target[at] for run, at in zip(runs, picked, strict=True)]
     if any(not np.allclose(target, targets[0], rtol=1e-6, atol=1e-9) for target in targets[1:]):
-        warnings.append(f"{where}: the runs disagree about the test targets, so they cannot be compared.")
-        return None, warnings
+        text = f"{where}: the runs disagree about the test targets, so they cannot be compared."
+        noticed.append(("other_targets", text))
+        return None, noticed
     days = (common // _SYMBOLS_PER_DAY).astype("datetime64[D]")
     dates, index = index_dates(days)
     scores = np.array([run.score[at] for run, at in zip(runs, picked, strict=True)])
-    return Aligned(dates, index, targets[0], scores, task), warnings
+    return Aligned(dates, index, targets[0], scores, task), noticed

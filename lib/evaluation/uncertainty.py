@@ -109,6 +109,28 @@ def stationary_weights(n_dates: int, block: int, draws: int, seed: int) -> Float
     return weights
 
 
+def mean_standard_error(series: npt.ArrayLike, block: int) -> float:
+    """Standard error of a mean under the stationary bootstrap, exactly: that of infinitely many draws.
+
+    Politis & Romano (1994), lemma 1: the variance of the bootstrap mean is
+    ``(1/n) [R(0) + 2 sum_i b_i R(i)]`` with the sample autocovariances R and
+    ``b_i = (1 - i/n)(1-p)^i + (i/n)(1-p)^(n-i)``, p = 1 / block. It needs no draws and carries no noise of
+    its own.
+
+    Args:
+        series: (n,) one value per date, in order of time.
+        block: mean block length.
+    """
+    x = np.asarray(series, dtype=np.float64)
+    n = x.size
+    transform = np.fft.rfft(x - x.mean(), 2 * n)
+    covariance = np.fft.irfft(transform * np.conj(transform), 2 * n)[:n] / n
+    lag, stay = np.arange(1, n), 1.0 - 1.0 / block
+    weight = (1.0 - lag / n) * stay**lag + lag / n * stay ** (n - lag)
+    variance = float(covariance[0] + 2.0 * weight @ covariance[1:]) / n
+    return math.sqrt(max(0.0, variance))
+
+
 def mean_draws(sums: Floats, counts: Floats, weights: Floats) -> Floats:
     """Mean of a per-sample quantity in every draw, from its sums and counts by date; shape (draws,)."""
     return (weights @ sums) / (weights @ counts)

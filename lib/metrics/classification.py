@@ -85,9 +85,9 @@ def classification_metrics(
         `n, n_invalid, base_rate, auc, pr_auc, accuracy, majority_accuracy, precision, recall, f1, brier,
         log_loss, base_rate_log_loss, prediction_min, prediction_max, collapsed, zero_recall`.
         `majority_accuracy` is that of always naming the commoner class of this very set. A measure is None
-        where it is undefined: `auc` and `pr_auc` with one class, `precision` without a predicted positive, `recall`
-        without a positive. If any target or prediction is not finite (`n_invalid` > 0), everything that
-        depends on the predictions is None: measuring the rest would flatter a broken model.
+        where it is undefined: `auc` and `pr_auc` with one class, `precision` without a predicted positive,
+        `recall` without a positive. If any target or prediction is not finite (`n_invalid` > 0), everything
+        that depends on the predictions is None: measuring the rest would flatter a broken model.
     """
     y = np.asarray(target, dtype=np.float64)
     p = np.asarray(probability, dtype=np.float64)
