@@ -23,6 +23,7 @@ from lib.evaluation.uncertainty import (
     percentile_interval,
     stationary_weights,
     sum_by_date,
+    widening,
 )
 from lib.metrics.classification import Floats
 
@@ -116,7 +117,9 @@ def _coverage_interval(
     if not enough_blocks(dates.size, block):
         return None, None
     weights = stationary_weights(dates.size, block, cfg.bootstrap_draws, cfg.seed)
-    return percentile_interval(mean_draws(sums, counts, weights), cfg.confidence)
+    stretch = widening(dates.size, block, cfg.confidence)
+    low, high = percentile_interval(mean_draws(sums, counts, weights), cfg.confidence, stretch)
+    return None if low is None else max(0.0, low), None if high is None else min(1.0, high)
 
 
 def _by_quarter(rows: pl.DataFrame) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.comparisons import DateLosses, Estimate, estimate_mean, seed_noise_of_mean
-from lib.evaluation.uncertainty import block_length, enough_blocks, stationary_weights
+from lib.evaluation.uncertainty import block_length, enough_blocks, stationary_weights, widening
 from lib.metrics.classification import Floats
 
 _OWN_VARIANCE_FROM = 4
@@ -93,10 +93,8 @@ def level_draws(levels: Sequence[Level], horizon: int, cfg: EvaluationConfig, dr
     weights = stationary_weights(counts.size, block, draws, cfg.seed)
     sums = np.array([level.losses.sums.mean(axis=0) for level in levels])
     drawn: Floats = (weights @ sums.T) / (weights @ counts)[:, None]
-    # The bootstrap's variance is short of about one block's worth.
-    blocks = counts.size / block
     centre = np.array([level.mean for level in levels])
-    drawn = centre + (drawn - centre) * np.sqrt(blocks / max(blocks - 1.0, 1.0))
+    drawn = centre + (drawn - centre) * widening(counts.size, block, cfg.confidence)
     return drawn + seed_deviates(levels, draws, cfg.seed)
 
 

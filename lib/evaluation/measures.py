@@ -24,6 +24,7 @@ from lib.evaluation.uncertainty import (
     r2_draws,
     stationary_weights,
     sum_by_date,
+    widening,
 )
 from lib.metrics.calibration import bin_of, calibration_error_by_chance, expected_calibration_error
 from lib.metrics.classification import Floats, classification_metrics, log_loss_per_sample
@@ -31,6 +32,11 @@ from lib.metrics.regression import regression_metrics, squared_error_per_sample
 
 BINARY_INTERVALS = ("auc", "log_loss", "brier", "ece")
 REGRESSION_INTERVALS = ("mse", "mae", "r2")
+_RANGES: dict[str, tuple[float | None, float | None]] = {
+    "auc": (0.0, 1.0), "log_loss": (0.0, None), "brier": (0.0, 1.0), "ece": (0.0, 1.0),
+    "mse": (0.0, None), "mae": (0.0, None), "r2": (None, 1.0),
+}  # fmt: skip
+"""What a stretched interval may not go beyond."""
 
 
 def scores_of(frame: pl.DataFrame, task: str) -> Floats:
@@ -105,8 +111,12 @@ def split_metrics(
     out["block_length"] = block = block_length(by_date, horizon)
     if enough_blocks(dates.size, block):
         weights = stationary_weights(dates.size, block, cfg.bootstrap_draws, cfg.seed)
+        stretch = widening(dates.size, block, cfg.confidence)
         for name, values in _draws(target, score, task, index, weights).items():
-            out[f"{name}_low"], out[f"{name}_high"] = percentile_interval(values, cfg.confidence)
+            low, high = percentile_interval(values, cfg.confidence, stretch)
+            least, most = _RANGES.get(name, (None, None))
+            out[f"{name}_low"] = low if low is None or least is None else max(low, least)
+            out[f"{name}_high"] = high if high is None or most is None else min(high, most)
     return out
 
 

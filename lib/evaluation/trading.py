@@ -18,7 +18,13 @@ from lib.config.base import is_binary
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.market import bars_per_year, next_open_returns
 from lib.evaluation.measures import scores_of
-from lib.evaluation.uncertainty import block_length, enough_blocks, percentile_interval, stationary_weights
+from lib.evaluation.uncertainty import (
+    block_length,
+    enough_blocks,
+    percentile_interval,
+    stationary_weights,
+    widening,
+)
 from lib.metrics.classification import Floats
 from lib.metrics.trading import drawdowns, max_drawdown, moments, probabilistic_sharpe, sharpe_ratio
 
@@ -156,7 +162,7 @@ def _sharpe_interval(
     mean = weights @ returns / returns.size
     variance = weights @ returns**2 / returns.size - mean**2
     draws = mean / np.sqrt(np.where(variance > 0, variance, np.nan)) * math.sqrt(per_year)
-    low, high = percentile_interval(draws, cfg.confidence)
+    low, high = percentile_interval(draws, cfg.confidence, widening(returns.size, block, cfg.confidence))
     return {"sharpe_low": low, "sharpe_high": high}
 
 
