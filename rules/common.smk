@@ -27,7 +27,7 @@ wildcard_constraints:
     dataset=r"[A-E][a-d](?:20|50|100|200|500|1000|2000)",
     timescale=r"daily|2d|3d|5d|weekly|2wk|monthly|multires",
     variant=r"[A-Za-z0-9][A-Za-z0-9._-]*",
-    task=r"direction|threshold_[1235]pct|regression",
+    task=r"direction|threshold_[1235]pct|regression|triple_barrier",
     horizon=r"[1-9][0-9]*",
     model=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     budget=r"2M|20M|200M|none",

@@ -54,6 +54,7 @@ def write_run(
     params = resolved.model_dump(mode="json") | {
         "windows": finished.windows,
         "training_base_rate": finished.training_base_rate,
+        "training_class_shares": finished.training_class_shares,
     }
     write_text_atomic(Path(output.params), yaml.safe_dump(params, sort_keys=False))
     write_json_atomic(

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from lib.config.barriers import BarrierConfig
 from lib.config.data import DataConfig, DownloadConfig, SplitConfig, SyntheticConfig, ValidationConfig
 from lib.config.experiment import Experiment, ExperimentData
 from lib.config.hpo import Choice, FloatRange, IntRange, SearchSpace
@@ -33,6 +34,7 @@ PAGES: list[tuple[str, type[BaseModel]]] = [
     ("Section `evaluation`", EvaluationConfig),
     ("An experiment (`experiments/NAME.yaml`)", Experiment),
     ("Section `data` of an experiment", ExperimentData),
+    ("Section `barriers` of an experiment", BarrierConfig),
     ("A model (`models/NAME.yaml`)", ModelFile),
     ("An architecture (`architectures/NAME.yaml`)", Architecture),
     ("A search space (`hpo/NAME_search.yaml`)", SearchSpace),

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from lib.config.barriers import BarrierConfig
 from lib.config.base import Budget, Dataset, Name, StrictModel, Task, Timescale
 from lib.config.data import SyntheticConfig
 
@@ -41,6 +42,8 @@ class Experiment(StrictModel):
     """Trials of the search in total; default: the search space's own."""
     labels: Literal["true", "shuffled"] = "true"
     """`shuffled`: targets are permuted within each split, so that nothing can be learned."""
+    barriers: BarrierConfig | None = None
+    """For task `triple_barrier`; default: barriers of one standard deviation, neutrals kept."""
     training: dict[str, Any] = {}
     """Fields of the training section that differ in this experiment."""
     data: ExperimentData | None = None
@@ -51,6 +54,8 @@ class Experiment(StrictModel):
     def _roles_fit(self) -> Self:
         if any(h < 1 for h in self.horizons):
             raise ValueError("horizons are bars ahead: at least 1")
+        if self.barriers and "triple_barrier" not in self.tasks:
+            raise ValueError("`barriers:` belongs to task triple_barrier, which is not among the tasks")
         if self.role == "null_control" and self.labels != "shuffled":
             raise ValueError("a null_control needs `labels: shuffled`")
         if self.role == "positive_control" and self.data is None:

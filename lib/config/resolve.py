@@ -10,7 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lib.config.base import StrictModel
+from lib.config.barriers import BarrierConfig
+from lib.config.base import StrictModel, is_ternary
 from lib.config.data import SplitConfig
 from lib.config.load import Study, recipe_for, validate
 from lib.config.model import Architecture
@@ -34,6 +35,8 @@ class RunSpecification(StrictModel):
     recipe: Recipe
     context_length: int
     labels: str
+    barriers: BarrierConfig | None = None
+    """Of ternary labels; None for other tasks."""
     splits: SplitConfig
     tuning: str
 
@@ -85,6 +88,7 @@ def specify(study: Study, run: Run, experiment_name: str) -> RunSpecification:
         recipe=recipe_for(study.config, experiment),
         context_length=study.config.context_length[run.timescale],  # type: ignore[index]
         labels=experiment.labels,
+        barriers=(experiment.barriers or BarrierConfig()) if is_ternary(run.task) else None,
         splits=study.config.data.splits,
         tuning=experiment.tuning if run.budget != NO_BUDGET else "none",
     )

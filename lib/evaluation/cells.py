@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.config.base import is_binary
+from lib.config.base import is_binary, is_classification
 from lib.evaluation import scaling_law
 from lib.evaluation.axes import WORDS, Axis, Row
 from lib.evaluation.comparisons import DateLosses, Estimate, estimate_mean, seed_noise_of_mean
@@ -105,7 +105,7 @@ class Cell:
     @property
     def nats_per_loss(self) -> float:
         """What one unit of the loss is worth in nats; for squared error by Gaussian log-likelihood."""
-        if is_binary(self.task) or not self.zero_loss:
+        if is_classification(self.task) or not self.zero_loss:
             return 1.0
         return 1.0 / (2.0 * self.zero_loss)
 
@@ -115,7 +115,7 @@ class Cell:
         For regression: the fall in squared error that is worth as many nats of Gaussian log-likelihood,
         ``mse_0 (1 - exp(-2 margin))`` with the error of predicting 0 as mse_0.
         """
-        if is_binary(self.task) or self.zero_loss is None:
+        if is_classification(self.task) or self.zero_loss is None:
             return declared
         return self.zero_loss * -math.expm1(-2.0 * declared)
 
@@ -148,7 +148,7 @@ def measure_cell(axis: Axis, rows: Sequence[Row], material: Material) -> Cell:
         return cell
     cell.dates = aligned.dates
     cell.dates_lost = max(samples.keys.size for _, samples in runs) - aligned.target.size
-    cell.zero_loss = None if is_binary(cell.task) else float(np.mean(aligned.target**2))
+    cell.zero_loss = None if is_classification(cell.task) else float(np.mean(aligned.target**2))
     begin = 0
     for label in labels:
         positions = range(begin, begin + len(found[label]))

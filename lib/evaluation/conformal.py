@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lib.config.base import is_binary
+from lib.config.base import classes_of, is_classification
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.measures import scores_of, targets_of
 from lib.evaluation.uncertainty import (
@@ -59,7 +59,7 @@ def conformal(
     )
     low, high = _coverage_interval(test, covered, horizon, cfg)
     result: dict[str, Any] = {
-        "kind": "set" if is_binary(task) else "interval",
+        "kind": "set" if is_classification(task) else "interval",
         "level": cfg.conformal_level,
         "fitted_on": int(known[0].size),
         "coverage": float(covered.mean()),
@@ -79,22 +79,26 @@ def _apply(
     from crepes import ConformalClassifier, ConformalRegressor
     from crepes.extras import hinge
 
-    if not is_binary(task):
+    if not is_classification(task):
         regressor = ConformalRegressor().fit(residuals=known[0] - known[1])
         ends = regressor.predict_int(new[1], confidence=level)
         return (ends[:, 0] <= new[0]) & (new[0] <= ends[:, 1]), ends[:, 1] - ends[:, 0]
-    classes = np.array([0, 1])
-    scores = hinge(np.column_stack([1.0 - known[1], known[1]]), classes, (known[0] > 0.5).astype(int))
+    classes = np.array(classes_of(task))
+    scores = hinge(_by_class(known[1]), classes, known[0].astype(int))
     classifier = ConformalClassifier().fit(scores)
     # Without smoothing the sets are not random, and cover at least as often as promised.
-    sets = classifier.predict_set(
-        hinge(np.column_stack([1.0 - new[1], new[1]])), confidence=level, smoothing=False
-    )
-    return sets[np.arange(new[0].size), (new[0] > 0.5).astype(int)] == 1, sets.sum(axis=1).astype(np.float64)
+    sets = classifier.predict_set(hinge(_by_class(new[1])), confidence=level, smoothing=False)
+    happened = np.searchsorted(classes, new[0])
+    return sets[np.arange(new[0].size), happened] == 1, sets.sum(axis=1).astype(np.float64)
+
+
+def _by_class(score: Floats) -> Floats:
+    """Probabilities of all classes, (n, classes), out of those of class 1 where there are two."""
+    return np.column_stack([1.0 - score, score]) if score.ndim == 1 else score
 
 
 def _sizes(covered: np.ndarray, width: Floats, task: str) -> dict[str, float | None]:
-    if not is_binary(task):
+    if not is_classification(task):
         return {"mean_width": float(width.mean()), "mean_size": None, "singletons": None, "empty": None,
                 "singleton_accuracy": None}  # fmt: skip
     single = width == 1

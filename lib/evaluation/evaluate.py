@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lib.config.base import is_binary
+from lib.config.base import is_binary, is_ternary
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.calibration import calibrate
 from lib.evaluation.conformal import conformal
@@ -31,6 +31,7 @@ from lib.evaluation.measures import (
 from lib.evaluation.plain import plain
 from lib.evaluation.trading import trade
 from lib.evaluation.uncertainty import index_dates
+from lib.metrics import ternary
 from lib.metrics.calibration import reliability_bins
 
 SPLITS = ("validation", "calibration", "test")
@@ -69,7 +70,8 @@ def evaluate_run(
     Args:
         validation: predictions of validation, `part` being `selection` or `calibration`.
         test: predictions of the test set.
-        params: its resolved parameters (`run`, `training_base_rate`, `splits` are used).
+        params: its resolved parameters (`run`, `training_base_rate` or `training_class_shares`, `splits` are
+            used).
         provenance: its provenance (`parameters`, `fit` are used).
         cfg: draws, confidence and seed of the intervals, level of conformal prediction, costs of trading.
         primary: label of the symbol whose windows give the measures; the others are in `by_symbol`. None, or
@@ -90,7 +92,7 @@ def evaluate_run(
         name: (frame if chosen is None else frame.filter(pl.col("symbol") == chosen)).sort("date", "symbol")
         for name, frame in parts.items()
     }
-    rate = params.get("training_base_rate")
+    rate = params.get("training_class_shares" if is_ternary(task) else "training_base_rate")
     splits = {name: split_metrics(frame, task, horizon, cfg, rate) for name, frame in main.items()}
     minimum = int((params.get("splits") or {}).get("minimum_class_count", 20))
     intervals, covered = conformal(main["calibration"], main["test"], task, horizon, cfg)
@@ -148,7 +150,10 @@ def _train_end(params: Mapping[str, Any]) -> date | None:
 
 
 def _reliability(frame: pl.DataFrame, task: str) -> list[dict[str, float | int]]:
-    return reliability_bins(targets_of(frame), scores_of(frame, task)) if is_binary(task) else []
+    target, score = targets_of(frame), scores_of(frame, task)
+    if is_ternary(task):  # of class +1
+        return reliability_bins((target == 1).astype(np.float64), score[:, 2])
+    return reliability_bins(target, score) if is_binary(task) else []
 
 
 def _calibration(main: Mapping[str, pl.DataFrame], task: str, horizon: int) -> dict[str, Any] | None:
@@ -176,7 +181,9 @@ def _daily(
     test = test.unique(["date", "symbol"], keep="first", maintain_order=True)
     target, score = targets_of(test), scores_of(test, task)
     daily = test.select(pl.col("date").cast(pl.Date), "symbol").with_columns(
-        target=pl.Series(target), score=pl.Series(score), loss=pl.Series(loss_per_sample(target, score, task))
+        target=pl.Series(target),
+        score=pl.Series(ternary.signed(score) if is_ternary(task) else score),
+        loss=pl.Series(loss_per_sample(target, score, task)),
     )
     for more in (covered, traded):
         if more is not None:
@@ -203,8 +210,8 @@ def _alarms(
             f"{name}: {measures['n_invalid']} of {n} predictions are not finite; nothing was measured."
         )
     if "base_rate" in measures:
-        positives = int((frame["target"] > 0.5).sum())
-        fewest = min(positives, n - positives)
+        counts = frame["target"].value_counts()["count"]
+        fewest = 0 if len(counts) == 1 else int(counts.min())  # type: ignore[arg-type]
         if fewest == 0:
             alarms.append(f"{name}: one class only; AUC is undefined.")
         elif fewest < minimum_class_count:
@@ -212,7 +219,7 @@ def _alarms(
                 f"{name}: only {fewest} samples of the rarer class (fewer than {minimum_class_count})."
             )
         if measures["zero_recall"]:
-            alarms.append(f"{name}: recall is 0; not one positive was found at probability 0.5.")
+            alarms.append(f"{name}: recall is 0; not one sample of a class was found.")
     if measures["collapsed"]:
         low, high = measures["prediction_min"], measures["prediction_max"]
         alarms.append(f"{name}: predictions have collapsed to the range {low:.4g} to {high:.4g}.")

@@ -5,13 +5,13 @@ Works on a table of predictions and knows nothing of runs, files or other models
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from lib.config.base import is_binary
+from lib.config.base import classes_of, is_binary, is_classification, is_ternary
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.uncertainty import (
     Ints,
@@ -26,21 +26,30 @@ from lib.evaluation.uncertainty import (
     sum_by_date,
     widening,
 )
+from lib.metrics import ternary
 from lib.metrics.calibration import bin_of, calibration_error_by_chance, expected_calibration_error
 from lib.metrics.classification import Floats, classification_metrics, log_loss_per_sample
 from lib.metrics.regression import regression_metrics, squared_error_per_sample
 
 BINARY_INTERVALS = ("auc", "log_loss", "brier", "ece")
 REGRESSION_INTERVALS = ("mse", "mae", "r2")
+TERNARY_INTERVALS = ("auc", "log_loss", "brier")
 _RANGES: dict[str, tuple[float | None, float | None]] = {
     "auc": (0.0, 1.0), "log_loss": (0.0, None), "brier": (0.0, 1.0), "ece": (0.0, 1.0),
     "mse": (0.0, None), "mae": (0.0, None), "r2": (None, 1.0),
 }  # fmt: skip
 """What a stretched interval may not go beyond."""
+Reference = float | Sequence[float] | None
 
 
 def scores_of(frame: pl.DataFrame, task: str) -> Floats:
-    """What a run is judged by: the probability of class 1, or the predicted return; (n,), NaN if absent."""
+    """What a run is judged by: the probability of class 1, or the predicted return; (n,), NaN if absent.
+
+    For three classes the probability of each, (n, 3).
+    """
+    if is_ternary(task):
+        names = [f"probability_{label}" for label in classes_of(task)]
+        return frame.select(pl.col(names).cast(pl.Float64).fill_null(float("nan"))).to_numpy()
     column = "prediction"
     if (
         is_binary(task)
@@ -58,21 +67,25 @@ def targets_of(frame: pl.DataFrame) -> Floats:
 
 def loss_per_sample(target: Floats, score: Floats, task: str) -> Floats:
     """The primary measure per sample: log loss in nats, or squared error for regression."""
+    if is_ternary(task):
+        return ternary.log_loss_per_sample(target, score)
     return log_loss_per_sample(target, score) if is_binary(task) else squared_error_per_sample(target, score)
 
 
 def primary_metric(task: str) -> str:
     """Name of the primary measure of a task."""
-    return "log_loss" if is_binary(task) else "mse"
+    return "log_loss" if is_classification(task) else "mse"
 
 
 def plain_measures(
-    target: Floats, score: Floats, task: str, reference_rate: float | None = None
+    target: Floats, score: Floats, task: str, reference: Reference = None
 ) -> dict[str, Any]:
     """All measures without intervals; binary ones with the expected calibration error."""
+    if is_ternary(task):
+        return dict(ternary.ternary_metrics(target, score, reference))
     if not is_binary(task):
         return dict(regression_metrics(target, score))
-    out: dict[str, Any] = dict(classification_metrics(target, score, reference_rate))
+    out: dict[str, Any] = dict(classification_metrics(target, score, reference))  # type: ignore[arg-type]
     usable = out["n"] > 0 and not out["n_invalid"]
     out["ece"] = expected_calibration_error(target, score) if usable else None
     out["ece_by_chance"] = calibration_error_by_chance(score) if usable else None
@@ -80,16 +93,18 @@ def plain_measures(
 
 
 def split_metrics(
-    frame: pl.DataFrame, task: str, horizon: int, cfg: EvaluationConfig, reference_rate: float | None
+    frame: pl.DataFrame, task: str, horizon: int, cfg: EvaluationConfig, reference: Reference
 ) -> dict[str, Any]:
     """All measures of one split, with intervals.
 
     Args:
-        frame: predictions of the split (columns `date, target, prediction`, and `probability_1` if binary).
-        task: a binary task or `regression`.
+        frame: predictions of the split (columns `date, target, prediction`, and the probability of each
+            class where there are classes).
+        task: it decides what is measured.
         horizon: bars that a label looks ahead; blocks are at least that long.
         cfg: draws, confidence and seed.
-        reference_rate: share of class 1 in training, for the log loss of always saying just that.
+        reference: share of class 1 in training (of each of three classes), for the log loss of always
+            saying just that.
 
     Returns:
         The measures of `lib.metrics`, `<measure>_low` and `<measure>_high` for the principal ones (None where
@@ -97,8 +112,8 @@ def split_metrics(
         horizon: overlapping labels repeat each other), `block_length`, `first` and `last` date.
     """
     target, score = targets_of(frame), scores_of(frame, task)
-    out = plain_measures(target, score, task, reference_rate)
-    names = BINARY_INTERVALS if is_binary(task) else REGRESSION_INTERVALS
+    out = plain_measures(target, score, task, reference)
+    names = {0: REGRESSION_INTERVALS, 2: BINARY_INTERVALS, 3: TERNARY_INTERVALS}[len(classes_of(task))]
     out |= {f"{name}_{end}": None for name in names for end in ("low", "high")}
     dates, index = index_dates(frame["date"].to_numpy())
     out |= {"effective_n": dates.size / horizon, "block_length": None}
@@ -115,6 +130,8 @@ def split_metrics(
         for name, values in _draws(target, score, task, index, weights).items():
             low, high = percentile_interval(values, cfg.confidence, stretch)
             least, most = _RANGES.get(name, (None, None))
+            if is_ternary(task) and name == "brier":
+                most = 2.0
             out[f"{name}_low"] = low if low is None or least is None else max(low, least)
             out[f"{name}_high"] = high if high is None or most is None else min(high, most)
     return out
@@ -128,6 +145,17 @@ def _draws(target: Floats, score: Floats, task: str, index: Ints, weights: Float
     def of_mean(values: Floats) -> Floats:
         return mean_draws(sum_by_date(values, index, n_dates), counts, weights)
 
+    if is_ternary(task):
+        against_rest = [
+            auc_draws(target == label, score[:, i], index, weights)
+            for i, label in enumerate(ternary.CLASSES)
+            if 0 < (target == label).sum() < target.size
+        ]
+        return {
+            "auc": np.mean(against_rest, axis=0) if against_rest else np.full(len(weights), np.nan),
+            "log_loss": of_mean(loss),
+            "brier": of_mean(ternary.brier_per_sample(target, score)),
+        }
     if is_binary(task):
         return {
             "auc": auc_draws(target, score, index, weights),

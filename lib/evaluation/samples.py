@@ -37,6 +37,7 @@ class RunSamples:
     """(n,) date and symbol in one number, rising."""
     target: Floats
     score: Floats
+    """(n,), or (n, 3) probabilities of three classes."""
 
 
 @dataclass
@@ -74,7 +75,8 @@ class Predictions:
         if self.primary is not None and (frame["symbol"] == self.primary).any():
             frame = frame.filter(pl.col("symbol") == self.primary)
         target, score = frame["target"].cast(pl.Float64).to_numpy(), scores_of(frame, task)
-        bad = int((~(np.isfinite(score) & np.isfinite(target))).sum())
+        finite = np.isfinite(score) if score.ndim == 1 else np.isfinite(score).all(axis=1)
+        bad = int((~(finite & np.isfinite(target))).sum())
         if frame.height == 0 or bad:
             what = (
                 f"{bad} of {frame.height} test predictions are not finite" if bad else "no test predictions"
@@ -117,7 +119,7 @@ def read_predictions(path: str, split: str) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Aligned:
-    """Runs on the same samples. `scores` has one row per run, in the order asked for."""
+    """Runs on the same samples. `scores` has one row (n,) or (n, 3) per run, in the order asked for."""
 
     dates: npt.NDArray[np.datetime64]
     index: Ints

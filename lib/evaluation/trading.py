@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lib.config.base import is_binary
+from lib.config.base import is_binary, is_ternary
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.market import bars_per_year, next_open_returns
 from lib.evaluation.measures import scores_of
@@ -34,6 +34,10 @@ MINIMUM = 30
 _TOUCH = (
     "No position: whether a price is touched on the way says little about where it ends, so a touch forecast "
     "is a forecast of volatility and names no side to take."
+)
+_BARRIERS = (
+    "No position: a forecast of barriers is left at a barrier, and such exits are not simulated; held to the "
+    "end of the horizon it would be another strategy."
 )
 _NO_PRICES = "No position: the prices of the test period are not at hand."
 _SHORT = f"No position: fewer than {MINIMUM} test bars have an open after the next one."
@@ -72,6 +76,8 @@ def trade(
     """
     if task.startswith("threshold_"):
         return {"positions": False, "reason": _TOUCH}, None
+    if is_ternary(task):
+        return {"positions": False, "reason": _BARRIERS}, None
     if prices is None:
         return {"positions": False, "reason": _NO_PRICES}, None
     ordered = test.sort("date").unique(["date", "symbol"], keep="first", maintain_order=True)

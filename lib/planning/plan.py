@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lib.config.base import is_ternary
 from lib.config.hpo import Choice, SearchSpace
 from lib.config.load import Study, expand_environment, load_study, read_yaml, validate
 from lib.config.model import AssetsFile
@@ -31,6 +32,7 @@ class Plan:
     def __init__(self, study: Study, assets: AssetsFile, series: SeriesFile) -> None:
         self.study = study
         self._check_models()
+        self._check_tasks()
         self.experiment_of = expand(study.experiments, self._has_budget)
         self.data = DataPlan(study, assets, series, self.datasets)
         self._check_variants()
@@ -93,12 +95,18 @@ class Plan:
         return sorted({(self.vintage(run), run.dataset, run.timescale) for run in self.experiment_of})
 
     def cells(self, vintage: str, dataset: str, timescale: str) -> list[str]:
-        """Declared samples of a dataset file, each as ``task/hH/context``."""
+        """Declared samples of a dataset file, each as canonical JSON."""
         found = set()
         for run in self.experiment_of:
             if (self.vintage(run), run.dataset, run.timescale) == (vintage, dataset, timescale):
-                context = self.specification(run).context_length
-                found.add(f"{run.task}/h{run.horizon}/{context}")
+                specification = self.specification(run)
+                cell = {
+                    "task": run.task,
+                    "horizon": run.horizon,
+                    "context_length": specification.context_length,
+                    "barriers": specification.barriers.model_dump() if specification.barriers else None,
+                }
+                found.add(json.dumps(cell, sort_keys=True))
         return sorted(found)
 
     def shape(self, dataset: str, timescale: str, model: str, budget: str) -> str:
@@ -211,6 +219,20 @@ class Plan:
                 file.settings,
                 f"config/models/{name}.yaml, section settings",
             )
+
+    def _check_tasks(self) -> None:
+        """Refuse models that have no answer to a task, before any data are fetched for it."""
+        for name, experiment in self.study.experiments.items():
+            if not any(is_ternary(task) for task in experiment.tasks):
+                continue
+            able = [m for m, f in self.study.models.items() if registry.get(f.model).metadata.ternary]
+            unable = [model for model in experiment.models if model not in able]
+            if unable:
+                raise ConfigError(
+                    f"experiment {name}: {', '.join(unable)} cannot forecast three classes, as task "
+                    f"triple_barrier asks. Models that can: "
+                    f"{', '.join(n for n in registry.names() if registry.get(n).metadata.ternary)}."
+                )
 
     def _check_variants(self) -> None:
         self._vintage_of_variant: dict[str, str] = {}
