@@ -17,6 +17,7 @@ include: "rules/data.smk"
 include: "rules/features.smk"
 include: "rules/tuning.smk"
 include: "rules/training.smk"
+include: "rules/stacking.smk"
 include: "rules/report.smk"
 
 

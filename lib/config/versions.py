@@ -22,6 +22,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "datasets": ("datasets",),
     "training": ("datasets", "training", "models", "tuning"),
     "evaluation": ("metrics", "evaluation"),
+    "stacking": ("stacking",),
     "reporting": ("reporting",),
 }
 """Packages of `lib` that decide the results of each stage."""

@@ -51,6 +51,8 @@ class WorkflowConfig(StrictModel):
     data: DataConfig
     experiments: list[Name] = Field(min_length=1)
     """Names of files in config/experiments/."""
+    meta: list[Name] = []
+    """Names of files in config/meta/: models that learn from the forecasts of others."""
     context_length: dict[Timescale, int] = CONTEXT_LENGTHS
     """Bars per window; timescales that are not named keep their default."""
     training: TrainingConfig = TrainingConfig()

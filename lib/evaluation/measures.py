@@ -77,9 +77,7 @@ def primary_metric(task: str) -> str:
     return "log_loss" if is_classification(task) else "mse"
 
 
-def plain_measures(
-    target: Floats, score: Floats, task: str, reference: Reference = None
-) -> dict[str, Any]:
+def plain_measures(target: Floats, score: Floats, task: str, reference: Reference = None) -> dict[str, Any]:
     """All measures without intervals; binary ones with the expected calibration error."""
     if is_ternary(task):
         return dict(ternary.ternary_metrics(target, score, reference))

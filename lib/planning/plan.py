@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.config.base import is_ternary
+from lib.config.experiment import Experiment
 from lib.config.hpo import Choice, SearchSpace
 from lib.config.load import Study, expand_environment, load_study, read_yaml, validate
 from lib.config.model import AssetsFile
@@ -24,6 +25,7 @@ from lib.config.workflow import WorkflowConfig
 from lib.errors import ConfigError
 from lib.models import registry
 from lib.planning.data import DataPlan
+from lib.planning.meta import MetaPlan
 
 
 class Plan:
@@ -34,9 +36,11 @@ class Plan:
         self._check_models()
         self._check_tasks()
         self.experiment_of = expand(study.experiments, self._has_budget)
+        self.meta = MetaPlan(study, self.experiment_of)
         self.data = DataPlan(study, assets, series, self.datasets)
         self._check_variants()
         self.data.check()
+        self.meta.check()
         self._check_controls()
         self._check_searches()
         self._check_budgets()
@@ -48,8 +52,12 @@ class Plan:
 
     @property
     def runs(self) -> list[Run]:
-        """Every declared run, in the order of declaration."""
-        return list(self.experiment_of)
+        """Every run that the study reports, in the order of declaration; not the base models of others."""
+        return [
+            run
+            for run, name in self.experiment_of.items()
+            if self.study.experiments[name].role != "base_models"
+        ]
 
     def run(self, words: Mapping[str, str]) -> Run:
         """The declared run named by the words of a path.
@@ -98,6 +106,8 @@ class Plan:
         """Declared samples of a dataset file, each as canonical JSON."""
         found = set()
         for run in self.experiment_of:
+            if self.meta.of(run) or self.study.experiments[self.experiment_of[run]].fold:
+                continue  # other data, or other splits than those that are counted
             if (self.vintage(run), run.dataset, run.timescale) == (vintage, dataset, timescale):
                 specification = self.specification(run)
                 cell = {
@@ -197,13 +207,17 @@ class Plan:
                 "question": self.study.experiments[name].question,
                 "family": self.study.models[run.model].model.split(":")[0],
             }
-            for run, name in self.experiment_of.items()
+            for run, name in ((run, self.experiment_of[run]) for run in self.runs)
         ]
         return json.dumps(rows, sort_keys=True)
 
     def experiments_json(self) -> str:
         """All experiments, as canonical JSON."""
-        content = {name: e.model_dump(mode="json") for name, e in self.study.experiments.items()}
+        content = {
+            name: experiment.model_dump(mode="json", include=set(Experiment.model_fields))
+            for name, experiment in self.study.experiments.items()
+            if experiment.role != "base_models"
+        }
         return json.dumps(content, sort_keys=True)
 
     @property

@@ -20,6 +20,7 @@ ORDER = (
     "models",
     "tuning",
     "evaluation",
+    "stacking",
     "reporting",
     "planning",
 )
