@@ -18,6 +18,7 @@ include: "rules/features.smk"
 include: "rules/tuning.smk"
 include: "rules/training.smk"
 include: "rules/stacking.smk"
+include: "rules/production.smk"
 include: "rules/report.smk"
 
 

@@ -32,6 +32,8 @@ wildcard_constraints:
     model=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     budget=r"2M|20M|200M|none",
     seed=r"[0-9]+",
+    name=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    day=r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
     meta=r"[A-Za-z0-9][A-Za-z0-9._-]*",
 
 

@@ -12,7 +12,7 @@ from lib.data.io import sha256_of
 from lib.models.job import keep_machine_choice, train_run
 from lib.training.state import open_state
 from workflow_scripts.context import context_for
-from workflow_scripts.outputs import read_found, write_run
+from workflow_scripts.outputs import read_found, track_run, write_run
 from workflow_scripts.shell import job
 
 with job(snakemake):
@@ -26,7 +26,8 @@ with job(snakemake):
     with open_state(state_dir, fingerprint, config.training.lock_timeout_seconds) as state:
         resolved = keep_machine_choice(resolved, state_dir)
         context = context_for(snakemake, config, resolved, state_dir, fingerprint)
-        with context.tracker:
+        with context.tracker as tracker:
             finished = train_run(resolved, pl.read_parquet(snakemake.input.dataset), context)
-        write_run(snakemake, resolved, finished, context, dataset)
+            write_run(snakemake, resolved, finished, context, dataset)
+            track_run(snakemake, finished, tracker)
         state.prune()

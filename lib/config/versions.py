@@ -23,6 +23,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "training": ("datasets", "training", "models", "tuning"),
     "evaluation": ("metrics", "evaluation"),
     "stacking": ("stacking",),
+    "production": ("production",),
     "reporting": ("reporting",),
 }
 """Packages of `lib` that decide the results of each stage."""

@@ -8,6 +8,7 @@ imported.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -58,6 +59,20 @@ class Samples:
         shape = (self.context_length, self.matrix.shape[1])
         views = np.lib.stride_tricks.sliding_window_view(self.matrix, shape)[:, 0]
         return np.ascontiguousarray(views[self.ends - self.context_length + 1])
+
+    def padded(self, multiple: int) -> Samples:
+        """These windows, the last one repeated until their number is a multiple of `multiple`."""
+        missing = -len(self) % multiple
+        if not missing or not len(self):
+            return self
+        rows = np.append(np.arange(len(self)), np.full(missing, len(self) - 1))
+        return replace(
+            self,
+            ends=self.ends[rows],
+            target=self.target[rows],
+            dates=self.dates[rows],
+            symbols=self.symbols[rows],
+        )
 
     def every(self, stride: int, offset: int = 0) -> Samples:
         """Every `stride`-th window, beginning with number `offset`; a view of this one."""
@@ -142,6 +157,45 @@ def load_samples(
         )
     mean, std = channel_statistics(parts["train"])
     return SplitSamples(**parts, channel_mean=mean, channel_std=std)
+
+
+def newest_samples(
+    frame: pl.DataFrame, task: Task, horizon: int, context_length: int, on: date | None = None
+) -> Samples:
+    """The window of each symbol that ends with its newest bar, whose target nobody knows yet (NaN).
+
+    Args:
+        frame: a dataset table, as in `load_samples`.
+        task: what is forecast.
+        horizon: bars ahead.
+        context_length: bars per window.
+        on: the newest bar at or before this date instead, as if later ones were not there.
+
+    Raises:
+        DataError: no symbol has enough bars.
+    """
+    frame = _checked(frame)
+    names = channel_names(frame)
+    rows = frame.select(*KEY_COLUMNS).with_columns(
+        row=pl.int_range(pl.len(), dtype=pl.Int64), age=pl.int_range(pl.len()).over("symbol")
+    )
+    if on is not None:
+        rows = rows.filter(pl.col("date") <= on)
+    newest = rows.group_by("symbol", maintain_order=True).last().filter(pl.col("age") >= context_length - 1)
+    if newest.is_empty():
+        until = f" until {on}" if on else ""
+        raise DataError(f"no symbol has {context_length} bars{until}; a forecast needs that many.")
+    return Samples(
+        matrix=frame.select(pl.col(names).cast(pl.Float32)).to_numpy(order="c"),
+        ends=newest["row"].to_numpy(),
+        target=np.full(newest.height, np.nan, dtype=np.float32),
+        dates=newest["date"].to_numpy().astype("datetime64[D]"),
+        symbols=newest["symbol"].to_numpy().astype(object),
+        context_length=context_length,
+        horizon=horizon,
+        task=task,
+        channel_names=tuple(names),
+    )
 
 
 def channel_statistics(samples: Samples) -> tuple[np.ndarray, np.ndarray]:

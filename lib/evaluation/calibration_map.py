@@ -12,8 +12,16 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
+from lib.config.workflow import EvaluationConfig
 from lib.evaluation.calibration import METHODS, calibrate
-from lib.evaluation.uncertainty import index_dates
+from lib.evaluation.uncertainty import (
+    block_length,
+    enough_blocks,
+    index_dates,
+    percentile_interval,
+    stationary_weights,
+    sum_by_date,
+)
 from lib.metrics.classification import CLIP, Floats
 
 
@@ -80,3 +88,42 @@ def fit_map(calibration: pl.DataFrame, horizon: int) -> CalibrationMap:
         points = np.unique(probability)
         return replace(plain, inputs=tuple(points.tolist()), outputs=tuple(fitted(points).tolist()))
     return plain
+
+
+def map_interval(
+    calibration: pl.DataFrame, fitted: CalibrationMap, new: Floats, horizon: int, cfg: EvaluationConfig
+) -> tuple[list[float | None], list[float | None]]:
+    """How far calibrated probabilities would move had the calibration part been another one.
+
+    Its dates are resampled in blocks (stationary bootstrap) and the map is fitted anew in every draw. Where
+    no calibration was chosen, Platt's map is fitted: leaving probabilities alone is a choice too, and its
+    interval says what recalibration could make of them.
+
+    Args:
+        calibration: predictions of the calibration part.
+        fitted: its map.
+        new: (m,) probabilities before calibration.
+        horizon: least block length in bars.
+        cfg: draws, confidence and seed.
+
+    Returns:
+        Lower and upper ends, one per new probability; None with too few dates or classes.
+    """
+    ordered = calibration.sort("date", "symbol")
+    target, probability = (ordered[name].to_numpy().astype(float) for name in ("target", "probability_1"))
+    dates, index = index_dates(ordered["date"].to_numpy())
+    nothing: list[float | None] = [None] * len(new)
+    if not fitted.fitted_on or not dates.size:
+        return nothing, nothing
+    counts = sum_by_date(np.ones_like(target), index, dates.size)
+    block = block_length([sum_by_date(target, index, dates.size) / counts], horizon)
+    if not enough_blocks(dates.size, block):
+        return nothing, nothing
+    fit = METHODS["platt" if fitted.method == "none" else fitted.method]
+    drawn = np.full((cfg.bootstrap_draws, len(new)), np.nan)
+    for draw, weights in enumerate(stationary_weights(dates.size, block, cfg.bootstrap_draws, cfg.seed)):
+        rows = np.repeat(np.arange(target.size), weights[index].astype(int))
+        if 0 < target[rows].sum() < rows.size:
+            drawn[draw] = fit(target[rows], probability[rows])[0](new)
+    ends = [percentile_interval(values, cfg.confidence) for values in drawn.T]
+    return [low for low, _ in ends], [high for _, high in ends]

@@ -76,20 +76,34 @@ def _apply(
     known: tuple[Floats, Floats], new: tuple[Floats, Floats], task: str, level: float
 ) -> tuple[np.ndarray, Floats]:
     """Whether each new target is covered, and the width of its interval or size of its set."""
-    from crepes import ConformalClassifier, ConformalRegressor
+    if not is_classification(task):
+        ends = return_intervals(known[1], known[0], new[1], level)
+        return (ends[:, 0] <= new[0]) & (new[0] <= ends[:, 1]), ends[:, 1] - ends[:, 0]
+    sets = class_sets(known[1], known[0], new[1], task, level)
+    happened = np.searchsorted(np.array(classes_of(task)), new[0])
+    return sets[np.arange(new[0].size), happened] == 1, sets.sum(axis=1).astype(np.float64)
+
+
+def return_intervals(score: Floats, target: Floats, new: Floats, level: float) -> Floats:
+    """Lower and upper ends around new forecasts, (m, 2), from forecasts (n,) whose targets (n,) are known."""
+    from crepes import ConformalRegressor
+
+    ends = ConformalRegressor().fit(residuals=target - score).predict_int(new, confidence=level)
+    return np.asarray(ends, dtype=np.float64)
+
+
+def class_sets(score: Floats, target: Floats, new: Floats, task: str, level: float) -> np.ndarray:
+    """Which classes are in each new forecast's set, (m, classes), from forecasts whose targets are known.
+
+    Scores are probabilities of class 1, or of each of three classes. Without smoothing the sets are not
+    random, and cover at least as often as promised.
+    """
+    from crepes import ConformalClassifier
     from crepes.extras import hinge
 
-    if not is_classification(task):
-        regressor = ConformalRegressor().fit(residuals=known[0] - known[1])
-        ends = regressor.predict_int(new[1], confidence=level)
-        return (ends[:, 0] <= new[0]) & (new[0] <= ends[:, 1]), ends[:, 1] - ends[:, 0]
-    classes = np.array(classes_of(task))
-    scores = hinge(_by_class(known[1]), classes, known[0].astype(int))
-    classifier = ConformalClassifier().fit(scores)
-    # Without smoothing the sets are not random, and cover at least as often as promised.
-    sets = classifier.predict_set(hinge(_by_class(new[1])), confidence=level, smoothing=False)
-    happened = np.searchsorted(classes, new[0])
-    return sets[np.arange(new[0].size), happened] == 1, sets.sum(axis=1).astype(np.float64)
+    scores = hinge(_by_class(score), np.array(classes_of(task)), target.astype(int))
+    fitted = ConformalClassifier().fit(scores)
+    return np.asarray(fitted.predict_set(hinge(_by_class(new)), confidence=level, smoothing=False)) == 1
 
 
 def _by_class(score: Floats) -> Floats:

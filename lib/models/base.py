@@ -23,6 +23,9 @@ from lib.datasets.windows import Samples
 from lib.errors import ModelError
 from lib.training.context import TrainingContext, TrainingResult
 
+FORECAST_BLOCK = 64
+"""Windows are forecast in multiples of this."""
+
 
 @dataclass(frozen=True)
 class ModelMetadata:
@@ -191,7 +194,9 @@ class Model(ABC):
             ModelError: other channels or another context length, or values that are not finite.
         """
         self.check(samples)
-        values = self.forecast(samples).astype(np.float64)
+        # Whole blocks only: the last digits of a product may depend on how many rows it has, and one window
+        # forecast alone must get the very number that it got among many.
+        values = self.forecast(samples.padded(FORECAST_BLOCK))[: len(samples)].astype(np.float64)
         common = (samples.dates, samples.symbols, samples.horizon, samples.target)
         classes = self.problem.classes
         if not classes:
@@ -210,7 +215,8 @@ class Model(ABC):
             raise ModelError(
                 f"{name}: fitted on {len(self.problem.channel_names)} channels "
                 f"({', '.join(self.problem.channel_names[:3])}, ...), asked about "
-                f"{len(samples.channel_names)} others. Use a dataset of the same tier and column."
+                f"{len(samples.channel_names)} others{self._differences(samples.channel_names)}. "
+                "Use a dataset of the same tier and column."
             )
         if self.metadata.input == "window" and samples.context_length != self.problem.context_length:
             raise ModelError(
@@ -218,6 +224,16 @@ class Model(ABC):
             )
         if not np.isfinite(samples.matrix).all():
             raise ModelError(f"{name}: the channels hold NaN or infinite values. Build the dataset anew.")
+
+    def _differences(self, given: tuple[str, ...]) -> str:
+        """The first channels that are missing or unknown, in words."""
+        own = self.problem.channel_names
+        found = {
+            "missing": [channel for channel in own if channel not in given],
+            "unknown": [channel for channel in given if channel not in own],
+        }
+        words = [f"{kind}: {', '.join(names[:3])}" for kind, names in found.items() if names]
+        return f" ({'; '.join(words) or 'in another order'})"
 
     def feature_importance(self) -> dict[str, float] | None:
         """Weight of each channel, if the model knows it."""

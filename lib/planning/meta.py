@@ -14,35 +14,36 @@ from lib.features.catalogue import catalogue
 from lib.models import registry
 
 
+def check_meta_modules(study: Study) -> None:
+    """Refuse learners that need more than one bar, and features that are no channels.
+
+    Raises:
+        ConfigError: names the learner or the feature.
+    """
+    for name, module in study.meta.items():
+        row, column, tier = split_dataset(module.dataset)
+        if row != "E" and column == "a" and module.timescale != "multires":
+            known = [feature.name for feature in catalogue(tier, module.timescale)]
+            for feature in module.features:
+                if feature not in known:
+                    raise ConfigError(
+                        f"config/meta/{name}.yaml: {module.dataset} has no channel {feature}."
+                        f"{nearest(feature, known)} All are listed in docs/features.md."
+                    )
+        for learner in module.learners:
+            metadata = registry.get(study.models[learner].model).metadata
+            if metadata.has_budget or metadata.input != "last_bar":
+                raise ConfigError(
+                    f"config/meta/{name}.yaml: {learner} reads windows; a meta-module's learners see the "
+                    "forecasts of one bar. Take a linear or a boosting model."
+                )
+
+
 class MetaPlan:
     """Look-ups from a meta-module to its runs, and back."""
 
     def __init__(self, study: Study, experiment_of: Mapping[Run, str]) -> None:
         self._study, self._experiment_of = study, experiment_of
-
-    def check(self) -> None:
-        """Refuse learners that need more than one bar, and features that are no channels.
-
-        Raises:
-            ConfigError: names the learner or the feature.
-        """
-        for name, module in self._study.meta.items():
-            row, column, tier = split_dataset(module.dataset)
-            if row != "E" and column == "a" and module.timescale != "multires":
-                known = [feature.name for feature in catalogue(tier, module.timescale)]
-                for feature in module.features:
-                    if feature not in known:
-                        raise ConfigError(
-                            f"config/meta/{name}.yaml: {module.dataset} has no channel {feature}."
-                            f"{nearest(feature, known)} All are listed in docs/features.md."
-                        )
-            for learner in module.learners:
-                metadata = registry.get(self._study.models[learner].model).metadata
-                if metadata.has_budget or metadata.input != "last_bar":
-                    raise ConfigError(
-                        f"config/meta/{name}.yaml: {learner} reads windows; a meta-module's learners see the "
-                        "forecasts of one bar. Take a linear or a boosting model."
-                    )
 
     def of(self, run: Run) -> str | None:
         """The meta-module whose stacked forecasts a run learns from; None for others."""

@@ -22,10 +22,10 @@ from lib.config.resolve import ARCHITECTURE, RunSpecification, data_identity, sp
 from lib.config.runs import NO_BUDGET, Run, expand
 from lib.config.series import SeriesFile
 from lib.config.workflow import WorkflowConfig
-from lib.errors import ConfigError
+from lib.errors import ConfigError, nearest
 from lib.models import registry
 from lib.planning.data import DataPlan
-from lib.planning.meta import MetaPlan
+from lib.planning.meta import MetaPlan, check_meta_modules
 
 
 class Plan:
@@ -35,12 +35,12 @@ class Plan:
         self.study = study
         self._check_models()
         self._check_tasks()
+        check_meta_modules(study)
         self.experiment_of = expand(study.experiments, self._has_budget)
         self.meta = MetaPlan(study, self.experiment_of)
         self.data = DataPlan(study, assets, series, self.datasets)
         self._check_variants()
         self.data.check()
-        self.meta.check()
         self._check_controls()
         self._check_searches()
         self._check_budgets()
@@ -138,6 +138,36 @@ class Plan:
         raise ConfigError(
             f"{dataset}/{timescale}/{model}/{budget}: no experiment of this study declares this shape."
         )
+
+    def production_dataset(self, folder: Path, name: str) -> dict[str, str]:
+        """Words of the dataset file that a production model reads, in this configuration's vintage.
+
+        Args:
+            folder: of all production models.
+            name: of one.
+
+        Raises:
+            ConfigError: there is no such model, or this configuration builds no such dataset.
+        """
+        record = folder / name / "current.json"
+        if not record.is_file():
+            known = sorted(path.parent.name for path in folder.glob("*/current.json"))
+            raise ConfigError(
+                f"production model {name}: not there.{nearest(name, known)} Promoted so far: "
+                f"{', '.join(known) or 'none'}. Promote a run: make promote RUN=results/runs/…"
+            )
+        run = json.loads(record.read_text(encoding="utf-8"))["run"]
+        words = {
+            "vintage": self.config.data.vintage,
+            "dataset": run["dataset"],
+            "timescale": run["timescale"],
+        }
+        if tuple(words.values()) not in self.datasets:
+            raise ConfigError(
+                f"production model {name} reads {run['dataset']} {run['timescale']}, which no experiment of "
+                "this configuration builds; add one that does to `experiments:`."
+            )
+        return words
 
     def search_budget(self, run: Run) -> str | None:
         """Budget at which the run's hyperparameters are searched; None without a search."""

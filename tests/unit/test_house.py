@@ -21,6 +21,7 @@ ORDER = (
     "tuning",
     "evaluation",
     "stacking",
+    "production",
     "reporting",
     "planning",
 )

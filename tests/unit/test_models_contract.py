@@ -121,6 +121,26 @@ def test_fitting_never_learns_from_selection_targets_except_when_to_stop(name, t
     np.testing.assert_array_equal(answers[0], answers[1])
 
 
+@pytest.mark.parametrize(("name", "task"), CASES)
+def test_a_window_gets_the_same_bits_alone_as_among_many_and_its_target_is_not_read(name, task, tmp_path):
+    """A promoted model forecasts one bar at a time; the run forecast the whole test set at once."""
+    model = fitted(name, task, tmp_path)
+    test = market(2, task)
+    together = model.predict(test)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    model.save(folder)
+    loaded = type(model).load(folder)
+    for number in (0, 77, len(test) - 1):
+        alone = test.every(len(test), number)
+        unknown = replace(alone, target=np.full(1, np.nan, dtype=np.float32))
+        found = loaded.predict(unknown)
+        assert found.prediction[0] == together.prediction[number]
+        if together.probability is not None:
+            assert found.probability is not None
+            np.testing.assert_array_equal(found.probability[0], together.probability[number])
+
+
 @pytest.mark.parametrize("name", registry.names())
 def test_other_channels_and_nan_are_refused(name, tmp_path):
     model = fitted(name, "direction", tmp_path)
