@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.config.base import is_binary
+from lib.config.base import is_binary, is_ternary
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.axes import Row
 from lib.evaluation.cells import estimate_auc, estimate_loss
@@ -93,6 +93,8 @@ def _table(problem: Problem, rows: Sequence[Row], aligned: Aligned, cfg: Evaluat
 
 def _naive_losses(rows: Sequence[Row], aligned: Aligned) -> DateLosses | None:
     """Losses of always saying the training base rate, or a return of 0."""
+    if is_ternary(aligned.task):
+        return None  # it takes the shares of all classes, which stand with the base-rate model, if it was run
     if not is_binary(aligned.task):
         constant = np.zeros_like(aligned.target)
         return Aligned(aligned.dates, aligned.index, aligned.target, constant[None, :], aligned.task).losses(

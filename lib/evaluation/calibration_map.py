@@ -21,6 +21,7 @@ from lib.evaluation.uncertainty import (
     percentile_interval,
     stationary_weights,
     sum_by_date,
+    widening,
 )
 from lib.metrics.classification import CLIP, Floats
 
@@ -125,5 +126,6 @@ def map_interval(
         rows = np.repeat(np.arange(target.size), weights[index].astype(int))
         if 0 < target[rows].sum() < rows.size:
             drawn[draw] = fit(target[rows], probability[rows])[0](new)
-    ends = [percentile_interval(values, cfg.confidence) for values in drawn.T]
+    stretch = widening(dates.size, block, cfg.confidence)
+    ends = [percentile_interval(values, cfg.confidence, stretch) for values in drawn.T]
     return [low for low, _ in ends], [high for _, high in ends]

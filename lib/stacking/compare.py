@@ -152,7 +152,7 @@ def signal(learner: Candidate) -> pl.DataFrame:
 def _gain(
     learner: Candidate, opponent: Candidate, calibrated: bool, task: str, horizon: int, cfg: EvaluationConfig
 ) -> dict[str, Any]:
-    estimate = paired_difference(opponent.test(calibrated), learner.test(calibrated), task, horizon, cfg)
+    estimate = paired_difference(opponent.test(calibrated), learner.test(calibrated), task, horizon)
     low, high = estimate.interval(cfg.confidence) if estimate else (None, None)
     return {
         "learner": learner.name,
