@@ -7,7 +7,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview status rehearse-heat vintage matrix backup bench-features bench-training test test-slow lint format verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview status rehearse-heat vintage matrix backup bench-features bench-training test test-slow lint format promote meta verify clean clean-results lock docs confirm-versions
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,12 @@ bench-features: .venv/.ready  ## Seconds and memory per tier, beside pandas-ta, 
 bench-training: .venv/.ready  ## Samples per second, share of the matmul peak, beside the Hugging Face Trainer
 	@python tests/benchmarks/training.py
 
+promote: .venv/.ready  ## Make a run a production model: RUN=results/runs/… (NAME=… for a name of your own)
+	@python workflow_scripts/promote.py "$(RUN)" $(if $(NAME),--name "$(NAME)")
+
+meta: .venv/.ready  ## The meta-module of config/meta-files.yaml, from the folder MARKET_DATA_DIR
+	@snakemake --cores all --rerun-incomplete results/meta/touch_1pct/comparison.json --configfile config/meta-files.yaml
+
 verify: .venv/.ready  ## Re-hash data, checkpoints and models against their records
 	@python workflow_scripts/verify.py
 
@@ -74,8 +80,8 @@ confirm-versions: .venv/.ready  ## Confirm that results of changed stages are un
 lock: .venv/.ready  ## Resolve the dependencies again
 	@envs/lock.sh
 
-clean-results:  ## Remove results and processed data, keep raw data
-	@rm -rf results data/processed
+clean-results:  ## Remove results and processed data, keep raw data and promoted models
+	@find results -mindepth 1 -maxdepth 1 ! -name production -exec rm -rf {} + 2>/dev/null; rm -rf data/processed
 
 clean: clean-results  ## Remove everything that was made, the environment too
-	@rm -rf data .snakemake .venv .bootstrap .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf data results .snakemake .venv .bootstrap .pytest_cache .mypy_cache .ruff_cache

@@ -17,6 +17,8 @@ include: "rules/data.smk"
 include: "rules/features.smk"
 include: "rules/tuning.smk"
 include: "rules/training.smk"
+include: "rules/stacking.smk"
+include: "rules/production.smk"
 include: "rules/report.smk"
 
 

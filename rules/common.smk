@@ -27,12 +27,15 @@ wildcard_constraints:
     dataset=r"[A-E][a-d](?:20|50|100|200|500|1000|2000)",
     timescale=r"daily|2d|3d|5d|weekly|2wk|monthly|multires",
     variant=r"[A-Za-z0-9][A-Za-z0-9._-]*",
-    task=r"direction|threshold_[1235]pct|regression",
+    task=r"direction|threshold_[1235]pct|regression|triple_barrier",
     horizon=r"[1-9][0-9]*",
     model=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     budget=r"2M|20M|200M|none",
     seed=r"[0-9]+",
     worker=r"[0-9]+",
+    name=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    day=r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
+    meta=r"[A-Za-z0-9][A-Za-z0-9._-]*",
 
 
 RUN = "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}"
@@ -42,10 +45,21 @@ SEARCH = (
 BATCH_SIZE = "results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json"
 CALENDAR = f"data/calendars/{PLAN.config.data.validation.calendar}.parquet"
 DATASET = "data/processed/{vintage}/{dataset}/{timescale}.parquet"
+META_DATASET = "results/meta/{meta}/dataset.parquet"
 SAMPLES = "data/processed/{vintage}/{dataset}/{timescale}.samples.json"
 
 RUNS = [RUN.format(**run.fields()) for run in PLAN.runs]
-EVALUATED = [f"{run}/metrics.json" for run in RUNS]
+RUN_DATASETS = [
+    (
+        META_DATASET.format(meta=PLAN.meta.of(run))
+        if PLAN.meta.of(run)
+        else DATASET.format(
+            vintage=PLAN.vintage(run), dataset=run.dataset, timescale=run.timescale
+        )
+    )
+    for run in PLAN.runs
+]
+RUN_PRIMARIES = [PLAN.data.primary_symbol(PLAN.vintage(run)) for run in PLAN.runs]
 BEST = f"{SEARCH}/best.json"
 SEARCH_WORKERS = [
     f"{search}/workers/{worker}.json"
@@ -95,16 +109,27 @@ def specification(wildcards):
 
 
 def dataset_of(wildcards):
-    """Dataset file of a run, in the vintage that its variant uses."""
+    """Dataset file of a run: in the vintage that its variant uses, or a meta-module's stacked forecasts."""
     run = run_of(wildcards)
+    meta = PLAN.meta.of(run)
+    return META_DATASET.format(meta=meta) if meta else declared_dataset(run)
+
+
+def declared_dataset(run):
+    """Dataset file that the words of a run name."""
     return DATASET.format(
         vintage=PLAN.vintage(run), dataset=run.dataset, timescale=run.timescale
     )
 
 
 def samples_of(wildcards):
-    """The checked sample counts and base rates that must exist before a run may train."""
+    """The checked sample counts and base rates that must exist before a run may train.
+
+    Stacked forecasts have none: they are checked when they are loaded.
+    """
     run = run_of(wildcards)
+    if PLAN.meta.of(run):
+        return []
     return SAMPLES.format(
         vintage=PLAN.vintage(run), dataset=run.dataset, timescale=run.timescale
     )

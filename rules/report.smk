@@ -1,9 +1,11 @@
-"""From evaluated runs to the table of runs, the scaling fits and the report."""
+"""From trained runs to the table of runs, the scaling fits and the report."""
 
 
+# One job evaluates all runs: a process each would spend its time on imports. It brings the metrics.json and
+# daily.parquet of every run up to date, which `evaluate` (training.smk) does for a single one.
 rule collect_runs:
     input:
-        EVALUATED,
+        [f"{run}/predictions/test.parquet" for run in RUNS],
         SEARCH_WORKERS,
     output:
         parquet="results/runs.parquet",
@@ -17,6 +19,9 @@ rule collect_runs:
     params:
         runs=PLAN.declared_runs(),
         folders=RUNS,
+        datasets=RUN_DATASETS,
+        primaries=RUN_PRIMARIES,
+        evaluation=PLAN.config.evaluation.model_dump_json(),
         version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/collect_runs.py"
@@ -25,6 +30,7 @@ rule collect_runs:
 rule fit_scaling:
     input:
         runs="results/runs.parquet",
+        searches=PLAN.search_paths(BEST),
     output:
         "results/scaling.json",
     log:

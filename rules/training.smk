@@ -31,6 +31,7 @@ rule train:
         validation="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/predictions/val.parquet",
         test="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/predictions/test.parquet",
         history="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/history.parquet",
+        importance="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/importance.parquet",
         params="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/params.yaml",
         provenance="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/provenance.json",
     log:
@@ -57,8 +58,11 @@ rule evaluate:
         test="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/predictions/test.parquet",
         params="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/params.yaml",
         provenance="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/provenance.json",
+        history="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/history.parquet",
+        dataset=dataset_of,
     output:
-        "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/metrics.json",
+        metrics="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/metrics.json",
+        daily="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/daily.parquet",
     log:
         "results/logs/evaluate/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.log",
     benchmark:
@@ -73,3 +77,30 @@ rule evaluate:
         version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/evaluate.py"
+
+
+# Pictures of one run, on request: `snakemake plots` draws those of all.
+rule plot_run:
+    input:
+        test="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/predictions/test.parquet",
+        importance="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/importance.parquet",
+        params="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/params.yaml",
+    output:
+        confusion="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/plots/confusion_matrix.svg",
+        importance="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/plots/feature_importance.svg",
+    log:
+        "results/logs/plot_run/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.log",
+    benchmark:
+        "results/benchmarks/jobs/plot_run/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        version=VERSIONS["reporting"],
+    script:
+        "../workflow_scripts/plot_run.py"
+
+
+rule plots:
+    input:
+        [f"{run}/plots/confusion_matrix.svg" for run in RUNS],
+    localrule: True

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from lib.config.barriers import BarrierConfig
 from lib.config.data import SplitConfig
 from lib.config.load import validate
 from lib.data.io import write_json_atomic
@@ -20,12 +21,11 @@ with job(snakemake):
     frame = table.drop(names[1:]).collect()
     splits = validate(SplitConfig, json.loads(snakemake.params.splits), "data.splits")
     counts = []
-    for cell in snakemake.params.cells:
-        task, horizon, context = cell.split("/")
-        samples = load_samples(frame, task, int(horizon[1:]), int(context), splits)
-        rates = base_rates(samples, splits.minimum_class_count)
-        parts = {part: asdict(rate) for part, rate in rates.items()}
-        counts.append(
-            {"task": task, "horizon": int(horizon[1:]), "context_length": int(context), "splits": parts}
+    for cell in map(json.loads, snakemake.params.cells):
+        barriers = validate(BarrierConfig, cell["barriers"], "barriers") if cell["barriers"] else None
+        samples = load_samples(
+            frame, cell["task"], cell["horizon"], cell["context_length"], splits, barriers=barriers
         )
+        rates = base_rates(samples, splits.minimum_class_count)
+        counts.append(cell | {"splits": {part: asdict(rate) for part, rate in rates.items()}})
     write_json_atomic(Path(snakemake.output[0]), counts)

@@ -1,16 +1,26 @@
-"""results/runs.parquet and .csv: one row per declared run."""
+"""results/runs.parquet and .csv: every run evaluated, one row per declared run."""
 
 import json
+import os
 from pathlib import Path
 
+from lib.config.load import validate
+from lib.config.workflow import EvaluationConfig
 from lib.data.io import write_parquet_atomic, write_text_atomic
+from lib.evaluation.batch import RunFolder, evaluate_folders
 from lib.evaluation.collect import collect_runs, read_run
 from workflow_scripts.shell import job
 
 with job(snakemake):
     declared = json.loads(snakemake.params.runs)
-    paths = [{"path": folder} for folder in snakemake.params.folders]
-    rows = [run | path for run, path in zip(declared, paths, strict=True)]
-    runs = collect_runs(rows, lambda path: read_run(Path(path)))
+    where = zip(snakemake.params.folders, snakemake.params.datasets, snakemake.params.primaries, strict=True)
+    folders = [RunFolder(Path(folder), Path(dataset), primary) for folder, dataset, primary in where]
+    settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")
+    processes = int(snakemake.threads) if int(snakemake.threads) > 1 else os.cpu_count() or 1
+    problems = evaluate_folders(folders, settings, snakemake.params.version, processes)
+    rows = [run | {"path": folder.path.as_posix()} for run, folder in zip(declared, folders, strict=True)]
+    runs = collect_runs(
+        rows, lambda path: read_run(Path(path)), {p.as_posix(): text for p, text in problems.items()}
+    )
     write_text_atomic(Path(snakemake.output.csv), runs.write_csv())
     write_parquet_atomic(runs, Path(snakemake.output.parquet))

@@ -10,6 +10,7 @@ from lib.config.load import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import write_json_atomic
 from lib.data.sources.synthetic import best_auc
+from lib.evaluation.samples import read_predictions
 from lib.evaluation.summary import scaling_summary
 from workflow_scripts.shell import job
 
@@ -27,9 +28,13 @@ with job(snakemake):
     summary = scaling_summary(
         experiments,
         pl.read_parquet(snakemake.input.runs),
-        lambda path, split: pl.read_parquet(Path(path) / "predictions" / f"{split}.parquet"),
+        read_predictions,
         settings,
         planted_auc=lambda name, _timescale, task, horizon: planted.get((name, task, horizon)),
         primary=snakemake.params.primary,
+        search_trials=sum(
+            json.loads(Path(path).read_text(encoding="utf-8"))["n_trials"]
+            for path in snakemake.input.searches
+        ),
     )
     write_json_atomic(Path(snakemake.output[0]), summary)

@@ -12,10 +12,12 @@ import polars as pl
 import yaml
 
 from lib.config.resolve import ResolvedRun
-from lib.data.io import write_json_atomic, write_parquet_atomic, write_text_atomic
+from lib.data.io import sha256_of, write_json_atomic, write_parquet_atomic, write_text_atomic
+from lib.data.manifest import CHECKSUMS
 from lib.models.job import FinishedRun
 from lib.training.context import TrainingContext
 from lib.training.provenance import git_commit, hardware, package_versions
+from lib.training.tracking import Tracker
 
 HISTORY = {
     "epoch": pl.Int64,
@@ -27,6 +29,8 @@ HISTORY = {
     "samples_per_second": pl.Float64,
     "temperature": pl.Float64,
 }
+
+IMPORTANCE = {"channel": pl.String, "importance": pl.Float64}
 
 
 def read_found(path: Any) -> dict[str, Any] | None:
@@ -51,9 +55,15 @@ def write_run(
     write_parquet_atomic(finished.validation, Path(output.validation))
     write_parquet_atomic(finished.test, Path(output.test))
     write_parquet_atomic(pl.DataFrame(finished.result.history, schema=HISTORY), Path(output.history))
+    weights = finished.model.feature_importance() or {}
+    importance = pl.DataFrame(
+        {"channel": list(weights), "importance": list(weights.values())}, schema=IMPORTANCE
+    )
+    write_parquet_atomic(importance.sort("importance", descending=True), Path(output.importance))
     params = resolved.model_dump(mode="json") | {
         "windows": finished.windows,
         "training_base_rate": finished.training_base_rate,
+        "training_class_shares": finished.training_class_shares,
     }
     write_text_atomic(Path(output.params), yaml.safe_dump(params, sort_keys=False))
     write_json_atomic(
@@ -77,4 +87,29 @@ def _provenance(
         "temperature_max": context.thermal.maximum,
         "fit": {name: getattr(result, name) for name in (*fit, "device", "micro_batch", "resumed")},
         "parameters": finished.model.parameter_counts(),
+        "files": _hashes(snakemake.output),
     }
+
+
+def _hashes(output: Any) -> dict[str, str]:
+    """SHA-256 of what training wrote, by path below the run's folder. The model has checksums of its own."""
+    run = Path(output.provenance).parent
+    names = ("validation", "test", "history", "importance", "params")
+    paths = [Path(output.model) / CHECKSUMS, *(Path(output[name]) for name in names)]
+    return {path.relative_to(run).as_posix(): sha256_of(path) for path in paths}
+
+
+def track_run(snakemake: Any, finished: FinishedRun, tracker: Tracker) -> None:
+    """Hand over what a finished run has to show: losses by round, its size and time, its small files.
+
+    Networks have told their epochs while they were trained; saying them again changes nothing.
+    """
+    for row in finished.result.history:
+        tracker.log({k: v for k, v in row.items() if k != "step"}, int(row["step"]))
+    summary = {f"seconds_{name}": value for name, value in finished.seconds.items()}
+    counts = finished.model.parameter_counts() or {}
+    summary |= {f"parameters_{name}": float(value) for name, value in counts.items()}
+    summary |= {f"windows_{name}": float(value) for name, value in finished.windows.items()}
+    tracker.log(summary | {"best_loss": finished.result.best_loss}, finished.result.steps)
+    for name in ("params", "provenance", "history", "importance"):
+        tracker.artifact(Path(snakemake.output[name]))

@@ -15,7 +15,7 @@ from lib.training.state import open_state
 from lib.tuning.hardware import require_hardware
 from workflow_scripts.companions import join_companions
 from workflow_scripts.context import context_for
-from workflow_scripts.outputs import read_found, write_run
+from workflow_scripts.outputs import read_found, track_run, write_run
 from workflow_scripts.shell import job
 
 with job(snakemake):
@@ -34,7 +34,8 @@ with job(snakemake):
         resolved = keep_machine_choice(resolved, state_dir)
         context = context_for(snakemake, config, resolved, state_dir, fingerprint)
         others = join_companions(snakemake, config, resolved, context, found, dataset, held)
-        with context.tracker:
+        with context.tracker as tracker:
             finished = train_run(resolved, pl.read_parquet(snakemake.input.dataset), context, others)
-        write_run(snakemake, resolved, finished, context, dataset)
+            write_run(snakemake, resolved, finished, context, dataset)
+            track_run(snakemake, finished, tracker)
         state.prune()

@@ -12,8 +12,9 @@ TIERS = (20, 50, 100, 200, 500, 1000, 2000)
 
 Timescale = Literal["daily", "2d", "3d", "5d", "weekly", "2wk", "monthly", "multires"]
 Task = Literal[
-    "direction", "threshold_1pct", "threshold_2pct", "threshold_3pct", "threshold_5pct", "regression"
-]
+    "direction", "threshold_1pct", "threshold_2pct", "threshold_3pct", "threshold_5pct", "regression",
+    "triple_barrier",
+]  # fmt: skip
 Budget = Literal["2M", "20M", "200M"]
 BUDGET_PARAMETERS: dict[str, int] = {"2M": 2_000_000, "20M": 20_000_000, "200M": 200_000_000}
 
@@ -34,9 +35,24 @@ def split_dataset(dataset: str) -> tuple[str, str, int]:
     return dataset[0], dataset[1], int(dataset[2:])
 
 
+def classes_of(task: str) -> tuple[int, ...]:
+    """The classes of a task, as its targets name them; none for ``regression``."""
+    return {"regression": (), "triple_barrier": (-1, 0, 1)}.get(task, (0, 1))
+
+
+def is_classification(task: str) -> bool:
+    """True for every task but ``regression``."""
+    return bool(classes_of(task))
+
+
 def is_binary(task: str) -> bool:
-    """True for ``direction`` and the threshold tasks, False for ``regression``."""
-    return task != "regression"
+    """True for ``direction`` and the threshold tasks."""
+    return len(classes_of(task)) == 2
+
+
+def is_ternary(task: str) -> bool:
+    """True for ``triple_barrier``."""
+    return len(classes_of(task)) == 3
 
 
 def threshold_of(task: str) -> float:

@@ -48,6 +48,19 @@ class SplitConfig(StrictModel):
         return self
 
 
+class WalkForwardConfig(StrictModel):
+    """Where the folds lie. The last one has the study's whole validation and test as its test part."""
+
+    first_test: date
+    """First day of the first fold's test part."""
+    test_months: int = Field(12, ge=1)
+    """Length of a fold's test part; the last one before the study's validation may be shorter."""
+    validation_months: int = Field(18, ge=1)
+    """The months before a test part that stop training early (in its first `selection_share`)."""
+    train_years: int | None = Field(None, ge=1)
+    """Years of training before that; None: all there are (the window grows)."""
+
+
 class ValidationConfig(StrictModel):
     """Thresholds of the checks at the door."""
 
@@ -114,6 +127,8 @@ class DataConfig(StrictModel):
     """Other addresses of servers, by source (a mirror, a proxy)."""
     download: DownloadConfig = DownloadConfig()
     splits: SplitConfig
+    walk_forward: WalkForwardConfig | None = None
+    """Folds for experiments that ask for them, and for the base models of meta-modules."""
     validation: ValidationConfig = ValidationConfig()
     synthetic: SyntheticConfig = SyntheticConfig()
 

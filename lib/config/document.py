@@ -12,9 +12,18 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from lib.config.data import DataConfig, DownloadConfig, SplitConfig, SyntheticConfig, ValidationConfig
+from lib.config.barriers import BarrierConfig
+from lib.config.data import (
+    DataConfig,
+    DownloadConfig,
+    SplitConfig,
+    SyntheticConfig,
+    ValidationConfig,
+    WalkForwardConfig,
+)
 from lib.config.experiment import Experiment, ExperimentData
 from lib.config.hpo import Choice, FloatRange, IntRange, SearchConfig, SearchSpace
+from lib.config.meta import BaseForecasts, MetaModule
 from lib.config.model import Architecture, AssetsFile, ModelFile
 from lib.config.series import Combination, Members, Publication, SeriesDefinition, SeriesFile
 from lib.config.training import ThermalConfig, TrackingConfig, TrainingConfig
@@ -24,6 +33,7 @@ PAGES: list[tuple[str, type[BaseModel]]] = [
     ("The configuration file (`config.yaml`, `--configfile`)", WorkflowConfig),
     ("Section `data`", DataConfig),
     ("Section `data.splits`", SplitConfig),
+    ("Section `data.walk_forward`", WalkForwardConfig),
     ("Section `data.validation`", ValidationConfig),
     ("Section `data.download`", DownloadConfig),
     ("Section `data.synthetic`", SyntheticConfig),
@@ -34,6 +44,9 @@ PAGES: list[tuple[str, type[BaseModel]]] = [
     ("Section `evaluation`", EvaluationConfig),
     ("An experiment (`experiments/NAME.yaml`)", Experiment),
     ("Section `data` of an experiment", ExperimentData),
+    ("Section `barriers` of an experiment", BarrierConfig),
+    ("A meta-module (`meta/NAME.yaml`)", MetaModule),
+    ("Base models of a meta-module", BaseForecasts),
     ("A model (`models/NAME.yaml`)", ModelFile),
     ("An architecture (`architectures/NAME.yaml`)", Architecture),
     ("A search space (`hpo/NAME_search.yaml`)", SearchSpace),

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from lib.config.barriers import BarrierConfig
 from lib.config.base import Budget, Dataset, Name, StrictModel, Task, Timescale
 from lib.config.data import SyntheticConfig
 
@@ -22,7 +23,8 @@ class Experiment(StrictModel):
     """One question. The grid is datasets x timescales x tasks x horizons x models x budgets x seeds."""
 
     question: str
-    role: Literal["question", "null_control", "positive_control"] = "question"
+    role: Literal["question", "null_control", "positive_control", "base_models", "meta_module"] = "question"
+    """The last two are those of a meta-module (config/meta/); they are made from its file."""
     variant: Name = "base"
     """First component of the path of every run; whatever distinguishes runs must be visible there."""
     datasets: list[Dataset] = Field(min_length=1)
@@ -41,8 +43,12 @@ class Experiment(StrictModel):
     """Trials of the search in total; default: the search space's own."""
     labels: Literal["true", "shuffled"] = "true"
     """`shuffled`: targets are permuted within each split, so that nothing can be learned."""
+    barriers: BarrierConfig | None = None
+    """For task `triple_barrier`; default: barriers of one standard deviation, neutrals kept."""
     training: dict[str, Any] = {}
     """Fields of the training section that differ in this experiment."""
+    walk_forward: bool = False
+    """Train every run once in each fold of `data.walk_forward`; the variants are wf01, wf02, …"""
     data: ExperimentData | None = None
     margin: float = Field(0.005, gt=0)
     """Smallest gain in log loss from the smallest to the largest budget that would matter."""
@@ -51,10 +57,21 @@ class Experiment(StrictModel):
     def _roles_fit(self) -> Self:
         if any(h < 1 for h in self.horizons):
             raise ValueError("horizons are bars ahead: at least 1")
+        if self.barriers and "triple_barrier" not in self.tasks:
+            raise ValueError("`barriers:` belongs to task triple_barrier, which is not among the tasks")
         if self.role == "null_control" and self.labels != "shuffled":
             raise ValueError("a null_control needs `labels: shuffled`")
         if self.role == "positive_control" and self.data is None:
             raise ValueError("a positive_control needs `data:` with source synthetic")
-        if self.role != "question" and self.variant == "base":
+        if self.role.endswith("_control") and self.variant == "base":
             raise ValueError("a control needs its own `variant:`, apart from base")
         return self
+
+
+class PlannedExperiment(Experiment):
+    """An experiment as the workflow runs it: whole, one of its folds, or the learners of a meta-module."""
+
+    fold: int | None = None
+    """Of `data.walk_forward`, from 1; None: the study's own splits."""
+    meta: Name | None = None
+    """The meta-module whose stacked forecasts are the data."""

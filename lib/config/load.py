@@ -17,8 +17,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from lib.config.experiment import Experiment
+from lib.config.experiment import Experiment, PlannedExperiment
+from lib.config.folds import fold_variant, walk_forward
 from lib.config.hpo import SearchSpace
+from lib.config.meta import MetaModule
 from lib.config.model import Architecture, ModelFile
 from lib.config.training import Recipe
 from lib.config.workflow import WorkflowConfig
@@ -168,7 +170,8 @@ class Study:
     """A validated configuration with every file that it names."""
 
     config: WorkflowConfig
-    experiments: dict[str, Experiment]
+    experiments: dict[str, PlannedExperiment]
+    meta: dict[str, MetaModule]
     models: dict[str, ModelFile]
     architectures: dict[str, Architecture]
     """By budget."""
@@ -183,14 +186,24 @@ def load_study(content: Mapping[str, Any], folder: Path) -> Study:
         folder: the directory config/ with its sub-folders.
     """
     config = validate(WorkflowConfig, content, "configuration")
-    experiments: dict[str, Experiment] = {}
+    experiments: dict[str, PlannedExperiment] = {}
     for name in config.experiments:
         path = folder / "experiments" / f"{name}.yaml"
-        experiments[name] = validate(Experiment, read_yaml(path), str(path))
+        declared = validate(Experiment, read_yaml(path), str(path))
+        experiments |= _planned(name, declared.model_dump(), config, str(path))
+    meta: dict[str, MetaModule] = {}
+    for name in config.meta:
+        path = folder / "meta" / f"{name}.yaml"
+        meta[name] = module = validate(MetaModule, read_yaml(path), str(path))
+        grids = {f"meta-{name}": module.learner_grid(name)}
+        for number, bases in enumerate(module.bases, start=1):
+            grids[f"meta-{name}-bases{number}"] = module.base_grid(bases)
+        for title, grid in grids.items():
+            experiments |= _planned(title, grid, config, str(path))
     models: dict[str, ModelFile] = {}
     searches: dict[str, SearchSpace] = {}
     for name, experiment in experiments.items():
-        where = str(folder / "experiments" / f"{name}.yaml")
+        where = f"experiment {name}"
         recipe_for(config, experiment, where)
         for model in experiment.models:
             path = folder / "models" / f"{model}.yaml"
@@ -202,7 +215,26 @@ def load_study(content: Mapping[str, Any], folder: Path) -> Study:
     for budget in sorted({b for e in experiments.values() for b in e.budgets}):
         path = folder / "architectures" / f"patchtst_{budget.lower()}.yaml"
         architectures[budget] = validate(Architecture, read_yaml(path), str(path))
-    return Study(config, experiments, models, architectures, searches)
+    return Study(config, experiments, meta, models, architectures, searches)
+
+
+def _planned(
+    name: str, declared: Mapping[str, Any], config: WorkflowConfig, where: str
+) -> dict[str, PlannedExperiment]:
+    """The experiment itself, or one for each fold."""
+    planned = validate(PlannedExperiment, declared, where)
+    if not planned.walk_forward:
+        return {name: planned}
+    if config.data.walk_forward is None:
+        raise ConfigError(f"{where}: walk-forward folds are not declared; add `walk_forward:` to `data:`.")
+    count = len(walk_forward(config.data.walk_forward, config.data.splits))
+    own = "" if planned.variant == "base" else f"{planned.variant}-"
+    return {
+        f"{name}-{fold_variant(fold)}": planned.model_copy(
+            update={"fold": fold, "variant": f"{own}{fold_variant(fold)}"}
+        )
+        for fold in range(1, count + 1)
+    }
 
 
 def recipe_for(config: WorkflowConfig, experiment: Experiment, where: str = "experiment") -> Recipe:

@@ -10,8 +10,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lib.config.base import StrictModel
+from lib.config.barriers import BarrierConfig
+from lib.config.base import StrictModel, is_ternary
 from lib.config.data import SplitConfig
+from lib.config.folds import walk_forward
 from lib.config.load import Study, recipe_for, validate
 from lib.config.model import Architecture
 from lib.config.runs import NO_BUDGET, Run
@@ -34,6 +36,8 @@ class RunSpecification(StrictModel):
     recipe: Recipe
     context_length: int
     labels: str
+    barriers: BarrierConfig | None = None
+    """Of ternary labels; None for other tasks."""
     splits: SplitConfig
     tuning: str
 
@@ -72,6 +76,9 @@ def specify(study: Study, run: Run, experiment_name: str) -> RunSpecification:
     experiment = study.experiments[experiment_name]
     source, vintage = data_identity(study, experiment_name)
     model = study.models[run.model]
+    splits = study.config.data.splits
+    if experiment.fold is not None and study.config.data.walk_forward is not None:
+        splits = walk_forward(study.config.data.walk_forward, splits)[experiment.fold - 1]
     return RunSpecification(
         run=run.fields(),
         experiment=experiment_name,
@@ -83,9 +90,10 @@ def specify(study: Study, run: Run, experiment_name: str) -> RunSpecification:
         settings=model.settings,
         architecture=None if run.budget == NO_BUDGET else study.architectures[run.budget],
         recipe=recipe_for(study.config, experiment),
-        context_length=study.config.context_length[run.timescale],  # type: ignore[index]
+        context_length=1 if experiment.meta else study.config.context_length[run.timescale],  # type: ignore[index]
         labels=experiment.labels,
-        splits=study.config.data.splits,
+        barriers=(experiment.barriers or BarrierConfig()) if is_ternary(run.task) else None,
+        splits=splits,
         tuning=experiment.tuning if run.budget != NO_BUDGET else "none",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -24,6 +25,10 @@ class Run:
     model: str
     budget: str
     seed: int
+
+    def to_json(self) -> str:
+        """The eight words as canonical JSON."""
+        return json.dumps(self.fields(), sort_keys=True)
 
     def fields(self) -> dict[str, str | int]:
         """The eight words by name."""
@@ -72,4 +77,6 @@ def _grid(name: str, experiment: Experiment, has_budget: Mapping[str, bool]) -> 
 
 def _settings(experiment: Experiment) -> dict[str, object]:
     """What decides a run's result besides its eight words."""
-    return experiment.model_dump(include={"labels", "training", "data", "tuning", "tune_at", "n_trials"})
+    return experiment.model_dump(
+        include={"labels", "barriers", "training", "data", "tuning", "tune_at", "n_trials", "fold", "meta"}
+    )

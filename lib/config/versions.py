@@ -22,6 +22,8 @@ STAGES: dict[str, tuple[str, ...]] = {
     "datasets": ("datasets",),
     "training": ("datasets", "training", "models", "tuning"),
     "evaluation": ("metrics", "evaluation"),
+    "stacking": ("stacking",),
+    "production": ("production",),
     "reporting": ("reporting",),
 }
 """Packages of `lib` that decide the results of each stage."""

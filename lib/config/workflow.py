@@ -21,12 +21,26 @@ CONTEXT_LENGTHS: dict[Timescale, int] = {
 }
 
 
+class TradingConfig(StrictModel):
+    """How a forecast becomes a hypothetical position."""
+
+    cost_basis_points: float = Field(2.0, ge=0)
+    """Cost of trading the whole account once, in hundredths of a percent."""
+    allow_short: bool = False
+    """A forecast of a fall is a short position instead of none."""
+
+
 class EvaluationConfig(StrictModel):
-    """Uncertainty of every reported number."""
+    """Uncertainty of every reported number, and what is derived from predictions."""
 
     bootstrap_draws: int = Field(2000, ge=100)
     confidence: float = Field(0.95, gt=0.5, lt=1)
     seed: int = 0
+    power: float = Field(0.8, gt=0.5, lt=1)
+    """Chance with which the smallest detectable effect would be found."""
+    conformal_level: float = Field(0.9, gt=0.5, lt=1)
+    """Share of outcomes that conformal intervals and sets promise to contain."""
+    trading: TradingConfig = TradingConfig()
 
 
 class WorkflowConfig(StrictModel):
@@ -38,6 +52,8 @@ class WorkflowConfig(StrictModel):
     data: DataConfig
     experiments: list[Name] = Field(min_length=1)
     """Names of files in config/experiments/."""
+    meta: list[Name] = []
+    """Names of files in config/meta/: models that learn from the forecasts of others."""
     context_length: dict[Timescale, int] = CONTEXT_LENGTHS
     """Bars per window; timescales that are not named keep their default."""
     training: TrainingConfig = TrainingConfig()

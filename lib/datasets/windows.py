@@ -8,11 +8,13 @@ imported.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 import polars as pl
 
-from lib.config.base import Task, is_binary
+from lib.config.barriers import BarrierConfig
+from lib.config.base import Task, classes_of
 from lib.config.data import SplitConfig
 from lib.datasets.splits import PARTS, assign, check_not_empty
 from lib.datasets.targets import add_targets
@@ -35,7 +37,7 @@ class Samples:
     ends: np.ndarray
     """(n,) int64: row of each window's last bar."""
     target: np.ndarray
-    """(n,) float32: 0 or 1, or the return."""
+    """(n,) float32: the class (0 or 1; -1, 0 or 1), or the return."""
     dates: np.ndarray
     """(n,) datetime64[D]: date of each window's last bar."""
     symbols: np.ndarray
@@ -57,6 +59,20 @@ class Samples:
         shape = (self.context_length, self.matrix.shape[1])
         views = np.lib.stride_tricks.sliding_window_view(self.matrix, shape)[:, 0]
         return np.ascontiguousarray(views[self.ends - self.context_length + 1])
+
+    def padded(self, multiple: int) -> Samples:
+        """These windows, the last one repeated until their number is a multiple of `multiple`."""
+        missing = -len(self) % multiple
+        if not missing or not len(self):
+            return self
+        rows = np.append(np.arange(len(self)), np.full(missing, len(self) - 1))
+        return replace(
+            self,
+            ends=self.ends[rows],
+            target=self.target[rows],
+            dates=self.dates[rows],
+            symbols=self.symbols[rows],
+        )
 
     def every(self, stride: int, offset: int = 0) -> Samples:
         """Every `stride`-th window, beginning with number `offset`; a view of this one."""
@@ -92,18 +108,20 @@ def load_samples(
     splits: SplitConfig,
     labels: str = "true",
     seed: int = 0,
+    barriers: BarrierConfig | None = None,
 ) -> SplitSamples:
     """Windows of a dataset table (`lib.features.assemble`), divided into four parts.
 
     `horizon` and `context_length` are in bars. Within a part samples are ordered by symbol, then date.
     With `labels="shuffled"` the targets are permuted at random within each part, so that base rates stay and
-    nothing can be learned; `seed` decides the permutation and nothing else.
+    nothing can be learned; `seed` decides the permutation and nothing else. `barriers` are those of ternary
+    labels.
 
     Raises DataError if the table is not as described, the horizon is longer than the data, a part is empty,
     or training has fewer windows than `splits.minimum_train_windows` (unless `splits.allow_small`).
     """
     frame = _checked(frame)
-    labelled = add_targets(frame.select(*KEY_COLUMNS, *PRICE_COLUMNS), task, horizon).with_columns(
+    labelled = add_targets(frame.select(*KEY_COLUMNS, *PRICE_COLUMNS), task, horizon, barriers).with_columns(
         row=pl.int_range(pl.len(), dtype=pl.Int64), age=pl.int_range(pl.len()).over("symbol")
     )
     labelled = labelled.with_columns(part=assign(labelled, splits)).filter(
@@ -141,6 +159,45 @@ def load_samples(
     return SplitSamples(**parts, channel_mean=mean, channel_std=std)
 
 
+def newest_samples(
+    frame: pl.DataFrame, task: Task, horizon: int, context_length: int, on: date | None = None
+) -> Samples:
+    """The window of each symbol that ends with its newest bar, whose target nobody knows yet (NaN).
+
+    Args:
+        frame: a dataset table, as in `load_samples`.
+        task: what is forecast.
+        horizon: bars ahead.
+        context_length: bars per window.
+        on: the newest bar at or before this date instead, as if later ones were not there.
+
+    Raises:
+        DataError: no symbol has enough bars.
+    """
+    frame = _checked(frame)
+    names = channel_names(frame)
+    rows = frame.select(*KEY_COLUMNS).with_columns(
+        row=pl.int_range(pl.len(), dtype=pl.Int64), age=pl.int_range(pl.len()).over("symbol")
+    )
+    if on is not None:
+        rows = rows.filter(pl.col("date") <= on)
+    newest = rows.group_by("symbol", maintain_order=True).last().filter(pl.col("age") >= context_length - 1)
+    if newest.is_empty():
+        until = f" until {on}" if on else ""
+        raise DataError(f"no symbol has {context_length} bars{until}; a forecast needs that many.")
+    return Samples(
+        matrix=frame.select(pl.col(names).cast(pl.Float32)).to_numpy(order="c"),
+        ends=newest["row"].to_numpy(),
+        target=np.full(newest.height, np.nan, dtype=np.float32),
+        dates=newest["date"].to_numpy().astype("datetime64[D]"),
+        symbols=newest["symbol"].to_numpy().astype(object),
+        context_length=context_length,
+        horizon=horizon,
+        task=task,
+        channel_names=tuple(names),
+    )
+
+
 def channel_statistics(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation (divisor n) per channel over the rows that the windows cover, each once.
 
@@ -163,25 +220,38 @@ class BaseRate:
 
     n: int
     positives: int | None
-    """None for regression."""
+    """Samples of class 1; None for regression."""
     negatives: int | None
+    """Samples of class 0; for ternary labels, of class -1."""
     base_rate: float | None
+    """Share of class 1."""
     flagged: bool
-    """Too few samples of either class to say much."""
+    """Too few samples of one of the classes to say much."""
+    neutrals: int | None = None
+    """Samples of class 0 of ternary labels; 0 where they are left out, None for other tasks."""
 
 
 def base_rates(splits: SplitSamples, minimum_class_count: int = 20) -> dict[str, BaseRate]:
-    """Base rate of each part; flagged if either class has fewer than `minimum_class_count` samples."""
+    """Base rate of each part; flagged if a class has fewer than `minimum_class_count` samples.
+
+    A neutral class without a single sample in any part is one that was left out, and not counted.
+    """
+    without_neutrals = not any((getattr(splits, part).target == 0).any() for part in PARTS)
     found = {}
     for part in PARTS:
         samples: Samples = getattr(splits, part)
         n = len(samples)
-        if not is_binary(samples.task):
+        counts = {label: int((samples.target == label).sum()) for label in classes_of(samples.task)}
+        if not counts:
             found[part] = BaseRate(n, None, None, None, flagged=False)
             continue
-        positives = int((samples.target == 1).sum())
-        flagged = min(positives, n - positives) < minimum_class_count
-        found[part] = BaseRate(n, positives, n - positives, positives / n, flagged)
+        neutrals = counts.pop(0) if len(counts) == 3 else None
+        negatives, positives = counts.values()
+        told_apart = [positives, negatives]
+        if neutrals is not None and not without_neutrals:
+            told_apart.append(neutrals)
+        flagged = min(told_apart) < minimum_class_count
+        found[part] = BaseRate(n, positives, negatives, positives / n, flagged, neutrals)
     return found
 
 

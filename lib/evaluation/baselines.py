@@ -1,6 +1,6 @@
 """The table of models: all models of one problem on the same test samples, against the best of them.
 
-"Best" is chosen on the selection part of validation, never on the test set. Draws no verdicts.
+"Best" is chosen on the selection part of validation, never on the test set. Draws no verdicts about scaling.
 """
 
 from __future__ import annotations
@@ -9,16 +9,34 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from lib.config.base import is_binary
+import numpy as np
+
+from lib.config.base import is_binary, is_ternary
 from lib.config.workflow import EvaluationConfig
-from lib.evaluation.cells import PROBLEM, Material, Problem, Row, estimate_auc, estimate_loss
-from lib.evaluation.comparisons import Estimate, compare_losses
-from lib.evaluation.evaluate import primary_metric
+from lib.evaluation.axes import Row
+from lib.evaluation.cells import estimate_auc, estimate_loss
+from lib.evaluation.comparisons import DateLosses, Estimate, compare_losses, holm
+from lib.evaluation.forecast_tests import (
+    confidence_set,
+    delong,
+    diebold_mariano,
+    names_of,
+    superior_predictive_ability,
+)
+from lib.evaluation.material import PROBLEM, Material, Problem
+from lib.evaluation.measures import primary_metric
 from lib.evaluation.samples import Aligned, align
+from lib.evaluation.uncertainty import block_length
+from lib.metrics.classification import Floats
+
+_DRAWS = 1000
+"""Bootstrap draws of the two tests of many models."""
+_SET_CONFIDENCE = 0.9
+_AVERAGED = ("brier", "ece")
 
 
 def baseline_tables(problems: Sequence[Problem], material: Material) -> list[dict[str, Any]]:
-    """One table per problem that has any usable run; what is noticed is appended to the warnings."""
+    """One table per problem that has any usable run; what is noticed is put on record."""
     tables = []
     for problem in problems:
         runs = material.usable(material.index.of_problem(problem))
@@ -26,31 +44,41 @@ def baseline_tables(problems: Sequence[Problem], material: Material) -> list[dic
             continue
         where = "/".join(map(str, problem))
         aligned, noticed = align([samples for _, samples in runs], problem[3], f"models of {where}")
-        material.warnings += noticed
+        for kind, text in noticed:
+            material.notice(kind, where, text)
         if aligned is not None:
             tables.append(_table(problem, [row for row, _ in runs], aligned, material.cfg))
     return tables
 
 
 def _table(problem: Problem, rows: Sequence[Row], aligned: Aligned, cfg: EvaluationConfig) -> dict[str, Any]:
-    metric = primary_metric(problem[3])
+    metric, horizon = primary_metric(problem[3]), problem[4]
     groups: dict[tuple[str, str], list[int]] = {}
     for position, row in enumerate(rows):
         groups.setdefault((row["model"], row["budget"]), []).append(position)
+    labels = dict(zip(groups, names_of(list(groups)), strict=True))
+    losses = {group: aligned.losses(positions) for group, positions in groups.items()}
     reference = min(groups, key=lambda group: _selection_loss([rows[i] for i in groups[group]], metric))
-    best = aligned.losses(groups[reference])
+    naive = _naive_losses(rows, aligned)
     described = []
-    for (model, budget), positions in groups.items():
-        losses = aligned.losses(positions)
-        loss = estimate_loss(losses, problem[4], cfg)
-        auc = estimate_auc(aligned, positions, problem[4], cfg) if is_binary(problem[3]) else None
-        line: dict[str, Any] = {"model": model, "budget": budget, "seeds": len(positions)}
-        line |= dict(zip(("auc", "auc_low", "auc_high"), _bounds(auc, cfg), strict=True))
-        line |= dict(zip((metric, f"{metric}_low", f"{metric}_high"), _bounds(loss, cfg), strict=True))
-        itself = (model, budget) == reference
-        gap = None if itself else compare_losses(losses, best, problem[4], cfg)
-        line |= dict(zip(("difference", "difference_low", "difference_high"), _bounds(gap, cfg), strict=True))
+    for group, positions in groups.items():
+        own = [rows[i] for i in positions]
+        loss = estimate_loss(losses[group], horizon)
+        auc = estimate_auc(aligned, positions, horizon) if is_binary(problem[3]) else None
+        gap = None if group == reference else compare_losses(losses[group], losses[reference], horizon)
+        over = None if naive is None else compare_losses(losses[group], naive, horizon)
+        line: dict[str, Any] = {"model": group[0], "budget": group[1], "label": labels[group],
+                                "seeds": len(positions)}  # fmt: skip
+        line |= _bounds("auc", auc, cfg) | _bounds(metric, loss, cfg)
+        line |= _bounds("difference", gap, cfg) | _bounds("over_base_rate", over, cfg)
+        line["detectable_difference"] = gap.detectable(cfg.confidence, cfg.power) if gap else None
+        line["beats_base_rate"] = _beats(over, cfg)
+        line |= {name: _average(own, f"test_{name}") for name in _AVERAGED}
+        line["calibrated_log_loss"] = _average(own, "test_calibrated_log_loss")
+        line["collapsed"] = all(bool(row["test_collapsed"]) for row in own)
+        line |= _tests(aligned, positions, groups[reference], losses[group], losses[reference], horizon)
         described.append(line)
+    _adjust(described)
     return {
         **dict(zip(PROBLEM, problem, strict=True)),
         "split": "test",
@@ -58,11 +86,106 @@ def _table(problem: Problem, rows: Sequence[Row], aligned: Aligned, cfg: Evaluat
         "rows": described,
         "reference": reference[0],
         "reference_budget": reference[1],
+        "base_rate_loss": None if naive is None else float(naive.means[0]),
+        **_many(losses, labels, reference, naive, horizon, cfg, described),
     }
 
 
-def _bounds(estimate: Estimate | None, cfg: EvaluationConfig) -> tuple[float | None, ...]:
-    return (None, None, None) if estimate is None else (estimate.value, *estimate.interval(cfg.confidence))
+def _naive_losses(rows: Sequence[Row], aligned: Aligned) -> DateLosses | None:
+    """Losses of always saying the training base rate, or a return of 0."""
+    if is_ternary(aligned.task):
+        return None  # it takes the shares of all classes, which stand with the base-rate model, if it was run
+    if not is_binary(aligned.task):
+        constant = np.zeros_like(aligned.target)
+        return Aligned(aligned.dates, aligned.index, aligned.target, constant[None, :], aligned.task).losses(
+            [0]
+        )
+    rates = {row["train_base_rate"] for row in rows if row["train_base_rate"] is not None}
+    if not rates:
+        return None
+    constant = np.full(aligned.target.size, sum(rates) / len(rates))
+    return Aligned(aligned.dates, aligned.index, aligned.target, constant[None, :], aligned.task).losses([0])
+
+
+def _beats(over: Estimate | None, cfg: EvaluationConfig) -> bool | None:
+    """True or False where the interval of the difference to the base rate excludes 0, else None."""
+    low, high = over.interval(cfg.confidence) if over else (None, None)
+    if low is None or high is None:
+        return None
+    return True if high < 0 else False if low > 0 else None
+
+
+def _tests(
+    aligned: Aligned, own: Sequence[int], best: Sequence[int], losses: DateLosses, reference: DateLosses,
+    horizon: int,
+) -> dict[str, float | None]:  # fmt: skip
+    """Diebold–Mariano against the reference; DeLong too where labels do not overlap."""
+    out: dict[str, float | None] = dict.fromkeys(("dm_statistic", "dm_p", "delong_difference", "delong_p"))
+    if list(own) == list(best):
+        return out
+    by_date = (losses.sums.mean(axis=0) - reference.sums.mean(axis=0)) / losses.counts
+    if (found := diebold_mariano(by_date, horizon)) is not None:
+        out |= {"dm_statistic": found.statistic, "dm_p": found.p_value}
+    if horizon == 1 and is_binary(aligned.task) and np.all(aligned.counts == 1):
+        scores = (aligned.scores[list(rows)].mean(axis=0) for rows in (own, best))
+        if (compared := delong(aligned.outcome, *scores)) is not None:
+            out |= {"delong_difference": compared[0], "delong_p": compared[2].p_value}
+    return out
+
+
+def _adjust(lines: list[dict[str, Any]]) -> None:
+    """Holm over the comparisons of one table with its reference."""
+    tested = [line for line in lines if line["dm_p"] is not None]
+    for line in lines:
+        line["p_holm"] = None
+    for line, p_value in zip(tested, holm([line["dm_p"] for line in tested]), strict=True):
+        line["p_holm"] = p_value
+
+
+def _many(
+    losses: dict[tuple[str, str], DateLosses], labels: dict[tuple[str, str], str],
+    reference: tuple[str, str], naive: DateLosses | None, horizon: int, cfg: EvaluationConfig,
+    lines: list[dict[str, Any]],
+) -> dict[str, Any]:  # fmt: skip
+    """Tests of all models at once: does any beat the base rate, and which could be the best."""
+    by_date = {labels[group]: own.sums.mean(axis=0) / own.counts for group, own in losses.items()}
+    block = block_length([values - by_date[labels[reference]] for values in by_date.values()], horizon)
+    kept = confidence_set(by_date, block, _DRAWS, cfg.seed, _SET_CONFIDENCE)
+    for line in lines:
+        line["in_confidence_set"] = None if kept is None else line["label"] in kept
+    spa: dict[str, Any] | None = None
+    if naive is not None:
+        benchmark: Floats = naive.sums[0] / naive.counts
+        models = np.column_stack(list(by_date.values()))
+        found = superior_predictive_ability(benchmark, models, block, _DRAWS, cfg.seed)
+        spa = None if found is None else {**found, "benchmark": "base rate", "models": len(by_date)}
+    return {
+        "spa": spa,
+        "mcs": None if kept is None else {"level": _SET_CONFIDENCE, "models": kept},
+        "text": _text(spa, kept, len(by_date)),
+    }
+
+
+def _text(spa: dict[str, Any] | None, kept: list[str] | None, models: int) -> str:
+    parts = []
+    if spa is not None:
+        p_value = spa["p_consistent"]
+        verdict = "Some model beats" if p_value < 0.05 else "No model can be shown to beat"
+        parts.append(f"{verdict} the base rate once all {models} tries are counted (SPA, p = {p_value:.3f}).")
+    if kept is not None and models > 1:
+        share = f"{len(kept)} of {models} models could be the best at {_SET_CONFIDENCE:.0%} confidence"
+        parts.append(share + (f": {', '.join(kept)}." if len(kept) <= 4 else "."))
+    return " ".join(parts)
+
+
+def _bounds(name: str, estimate: Estimate | None, cfg: EvaluationConfig) -> dict[str, float | None]:
+    low, high = estimate.interval(cfg.confidence) if estimate else (None, None)
+    return {name: estimate.value if estimate else None, f"{name}_low": low, f"{name}_high": high}
+
+
+def _average(rows: Sequence[Row], column: str) -> float | None:
+    known = [row[column] for row in rows if row[column] is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _selection_loss(rows: Sequence[Row], metric: str) -> float:

@@ -1,4 +1,4 @@
-"""One cell of a question: the runs of one model at several sizes on one problem, measured together.
+"""One cell of a question: the runs of one model along one axis, all else equal, measured together.
 
 Turns rows of the table of runs into estimates (points, slope, gain); judging them is done in `verdicts`, and
 putting everything into scaling.json in `summary`.
@@ -7,134 +7,107 @@ putting everything into scaling.json in `summary`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import product
 from typing import Any
 
 import numpy as np
-import polars as pl
 
-from lib.config.base import BUDGET_PARAMETERS, is_binary
-from lib.config.experiment import Experiment
-from lib.config.workflow import EvaluationConfig
+from lib.config.base import is_binary, is_classification
 from lib.evaluation import scaling_law
-from lib.evaluation.comparisons import (
-    DateLosses,
-    Estimate,
-    estimate_from_dates,
-    estimate_mean,
-    seed_noise_of_mean,
-)
-from lib.evaluation.samples import Aligned, Predictions, RunSamples, align
-from lib.evaluation.scaling_law import Size
-from lib.evaluation.uncertainty import auc_draws, block_length, enough_blocks, stationary_weights, sum_by_date
+from lib.evaluation.axes import WORDS, Axis, Row
+from lib.evaluation.comparisons import DateLosses, Estimate, estimate_mean, seed_noise_of_mean
+from lib.evaluation.forecast_tests import auc_influence
+from lib.evaluation.levels import Level
+from lib.evaluation.material import Material
+from lib.evaluation.samples import Aligned, align
+from lib.evaluation.uncertainty import sum_by_date
 from lib.metrics.classification import roc_auc
 
-PROBLEM = ("variant", "dataset", "timescale", "task", "horizon")
-Problem = tuple[str, str, str, str, int]
-Row = Mapping[str, Any]
 
+def estimate_auc(aligned: Aligned, rows: Sequence[int], horizon: int) -> Estimate | None:
+    """Test AUC averaged over runs, with the noise of dates (of its linear form) and of seeds.
 
-class RunIndex:
-    """The table of runs, looked up by the words that name a run."""
-
-    def __init__(self, runs: pl.DataFrame) -> None:
-        self.rows: list[Row] = list(runs.to_dicts())
-        self._by_words = {
-            (*problem_of(row), row["model"], row["budget"], row["seed"]): row for row in self.rows
-        }
-
-    def of_problem(self, problem: Problem) -> list[Row]:
-        """All rows of a prediction problem, each run once."""
-        return [row for row in self._by_words.values() if problem_of(row) == problem]
-
-    def find(self, problem: Problem, model: str, budget: str, seeds: Sequence[int]) -> list[Row]:
-        """Declared rows of these seeds, done or not."""
-        found = [self._by_words.get((*problem, model, budget, seed)) for seed in seeds]
-        return [row for row in found if row is not None]
-
-
-def problem_of(row: Row) -> Problem:
-    """Variant, dataset, timescale, task and horizon of a run."""
-    return row["variant"], row["dataset"], row["timescale"], row["task"], int(row["horizon"])
-
-
-def problems_of(experiment: Experiment) -> Iterator[Problem]:
-    """The prediction problems of an experiment's grid."""
-    grid = product(experiment.datasets, experiment.timescales, experiment.tasks, experiment.horizons)
-    for dataset, timescale, task, horizon in grid:
-        yield experiment.variant, dataset, timescale, task, horizon
-
-
-@dataclass
-class Material:
-    """What every judgement draws on, and the warnings that gather on the way."""
-
-    index: RunIndex
-    predictions: Predictions
-    cfg: EvaluationConfig
-    warnings: list[str] = field(default_factory=list)
-
-    def usable(self, rows: Sequence[Row]) -> list[tuple[Row, RunSamples]]:
-        """The finished runs among `rows` whose predictions can be used, with them."""
-        done = [(row, self.predictions.of(row)) for row in rows if row["status"] == "done"]
-        return [(row, samples) for row, samples in done if samples is not None]
-
-
-def estimate_auc(
-    aligned: Aligned, rows: Sequence[int], horizon: int, cfg: EvaluationConfig
-) -> Estimate | None:
-    """Test AUC averaged over runs, dates resampled jointly; None with one class."""
-    values = [roc_auc(aligned.outcome, aligned.scores[row]) for row in rows]
-    defined = np.array([value for value in values if value is not None])
-    if defined.size == 0:
+    None with one class.
+    """
+    influences = [auc_influence(aligned.outcome, aligned.scores[row]) for row in rows]
+    known = [influence for influence in influences if influence is not None]
+    if not known:
         return None
-    n = aligned.dates.size
-    outcome = sum_by_date(aligned.outcome, aligned.index, n) / aligned.counts
-    losses = aligned.losses(rows)
-    block = block_length([outcome, losses.sums.mean(axis=0) / losses.counts], horizon)
-    draws = None
-    if enough_blocks(n, block):
-        weights = stationary_weights(n, block, cfg.bootstrap_draws, cfg.seed)
-        draws = np.mean(
-            [auc_draws(aligned.outcome, aligned.scores[r], aligned.index, weights) for r in rows], axis=0
-        )
-    noise = seed_noise_of_mean(defined)
-    return estimate_from_dates(float(defined.mean()), draws, n, block, [noise] if noise else [])
+    values = np.array([roc_auc(aligned.outcome, aligned.scores[row]) for row in rows], dtype=np.float64)
+    sums = sum_by_date(np.mean(known, axis=0), aligned.index, aligned.dates.size)
+    noise = seed_noise_of_mean(values)
+    found = estimate_mean(sums, aligned.counts, horizon, [noise] if noise else [])
+    return Estimate(float(values.mean()), found.se_dates, found.date_degrees, found.seed_noise, found.block)
 
 
-def estimate_loss(losses: DateLosses, horizon: int, cfg: EvaluationConfig) -> Estimate:
+def estimate_loss(losses: DateLosses, horizon: int) -> Estimate:
     """Mean loss of the runs (seeds) of one model, with the noise of dates and of seeds."""
     noise = seed_noise_of_mean(losses.means)
-    return estimate_mean(losses.sums.mean(axis=0), losses.counts, horizon, cfg, [noise] if noise else [])
+    return estimate_mean(losses.sums.mean(axis=0), losses.counts, horizon, [noise] if noise else [])
 
 
 @dataclass
 class Cell:
     """Everything measured in one cell. `slope` and `gain` are None where they could not be."""
 
-    problem: Problem
-    model: str
-    budgets: list[str]
+    axis: Axis
+    words: dict[str, Any]
+    """What the runs share; the word that the axis varies holds a star."""
+    declared: dict[str, int]
+    """Declared runs (seeds) of each level, in order."""
     seeds: dict[str, int]
-    """Usable runs of each declared size."""
-    sizes: list[Size] = field(default_factory=list)
+    """Usable runs of each level."""
+    levels: list[Level] = field(default_factory=list)
     points: list[dict[str, Any]] = field(default_factory=list)
     slope: Estimate | None = None
+    log_log_slope: Estimate | None = None
     gain: Estimate | None = None
     zero_loss: float | None = None
     """Regression: squared error of always predicting 0 on the test set."""
+    collapsed: list[str] = field(default_factory=list)
+    """Levels all of whose runs say nearly the same for every sample."""
+    dates_lost: int = 0
+    """Test samples that not all runs hold, and that were left out."""
+    dates: np.ndarray | None = None
+    """Test dates, of which all losses are."""
 
     @property
-    def absent_budgets(self) -> list[str]:
-        """Declared sizes without any usable run."""
-        return [budget for budget, seeds in self.seeds.items() if seeds == 0]
+    def task(self) -> str:
+        """Task of the cell."""
+        return str(self.words["task"])
 
     @property
-    def single_seed_budgets(self) -> list[str]:
-        """Sizes whose noise between seeds is unknown."""
-        return [budget for budget, seeds in self.seeds.items() if seeds == 1]
+    def horizon(self) -> int:
+        """Bars ahead."""
+        return int(self.words["horizon"])
+
+    @property
+    def where(self) -> str:
+        """The words in one line, for messages."""
+        return "/".join(str(self.words[word]) for word in WORDS)
+
+    @property
+    def absent(self) -> list[str]:
+        """Declared levels without any usable run."""
+        return [label for label, seeds in self.seeds.items() if seeds == 0]
+
+    @property
+    def single_seed(self) -> list[str]:
+        """Levels whose noise between seeds is unknown."""
+        return [label for label, seeds in self.seeds.items() if seeds == 1]
+
+    @property
+    def incomplete(self) -> list[str]:
+        """Levels that lack some, but not all, of their declared seeds."""
+        return [label for label, seeds in self.seeds.items() if 0 < seeds < self.declared[label]]
+
+    @property
+    def nats_per_loss(self) -> float:
+        """What one unit of the loss is worth in nats; for squared error by Gaussian log-likelihood."""
+        if is_classification(self.task) or not self.zero_loss:
+            return 1.0
+        return 1.0 / (2.0 * self.zero_loss)
 
     def margin(self, declared: float) -> float:
         """The declared margin (in nats) in the unit of this cell's loss.
@@ -142,63 +115,93 @@ class Cell:
         For regression: the fall in squared error that is worth as many nats of Gaussian log-likelihood,
         ``mse_0 (1 - exp(-2 margin))`` with the error of predicting 0 as mse_0.
         """
-        if is_binary(self.problem[3]) or self.zero_loss is None:
+        if is_classification(self.task) or self.zero_loss is None:
             return declared
         return self.zero_loss * -math.expm1(-2.0 * declared)
 
 
-def measure_cell(problem: Problem, model: str, experiment: Experiment, material: Material) -> Cell | None:
-    """Measure one model's sizes on one problem; None if the model has no sizes in this experiment."""
-    budgets = sorted(experiment.budgets, key=lambda budget: BUDGET_PARAMETERS[budget])
-    declared = {budget: material.index.find(problem, model, budget, experiment.seeds) for budget in budgets}
-    if not any(declared.values()):
-        return None
-    found = {budget: material.usable(rows) for budget, rows in declared.items()}
-    cell = Cell(problem, model, list(budgets), {budget: len(runs) for budget, runs in found.items()})
-    runs = [pair for budget in budgets for pair in found[budget]]
+def measure_cell(axis: Axis, rows: Sequence[Row], material: Material) -> Cell:
+    """Measure the levels of an axis.
+
+    Args:
+        axis: along which the rows differ.
+        rows: declared runs, done or not, that differ along the axis and in their seed only.
+        material: predictions and settings; what is noticed is put on record there.
+    """
+    labels = axis.levels(rows)
+    words = dict(zip(WORDS, axis.rest(rows[0]), strict=True))
+    by_level = {label: [row for row in rows if axis.level(row) == label] for label in labels}
+    found = {label: material.usable(own) for label, own in by_level.items()}
+    cell = Cell(
+        axis,
+        words,
+        {label: len(own) for label, own in by_level.items()},
+        {label: len(runs) for label, runs in found.items()},
+    )
+    runs = [pair for label in labels for pair in found[label]]
     if not runs:
         return cell
-    where = "/".join(map(str, (*problem, model)))
-    aligned, noticed = align([samples for _, samples in runs], problem[3], where)
-    material.warnings += noticed
+    aligned, noticed = align([samples for _, samples in runs], cell.task, cell.where)
+    for kind, text in noticed:
+        material.notice(kind, cell.where, text)
     if aligned is None:
         return cell
-    cell.zero_loss = None if is_binary(problem[3]) else float(np.mean(aligned.target**2))
+    cell.dates = aligned.dates
+    cell.dates_lost = max(samples.keys.size for _, samples in runs) - aligned.target.size
+    cell.zero_loss = None if is_classification(cell.task) else float(np.mean(aligned.target**2))
     begin = 0
-    for budget in budgets:
-        rows = range(begin, begin + len(found[budget]))
-        begin = rows.stop
-        if rows:
-            _add_size(cell, aligned, rows, found[budget][0][0], material.cfg)
-    if len(cell.sizes) > 1:
-        cell.slope = scaling_law.slope(cell.sizes, problem[4], material.cfg)
-        cell.gain = scaling_law.gain(cell.sizes, problem[4], material.cfg)
-        if cell.slope is None:
-            material.warnings.append(f"{where}: the sizes have equal parameter counts; no slope.")
+    for label in labels:
+        positions = range(begin, begin + len(found[label]))
+        begin = positions.stop
+        if positions:
+            _add_level(cell, label, aligned, positions, [row for row, _ in found[label]], material)
+    if len(cell.levels) > 1:
+        cell.slope = scaling_law.slope(cell.levels, cell.horizon)
+        cell.log_log_slope = scaling_law.log_log_slope(cell.levels, cell.horizon)
+        cell.gain = scaling_law.gain(cell.levels, cell.horizon)
+        if cell.gain is None:
+            text = f"{cell.where}: the levels have equal sizes; nothing is compared."
+            material.notice("one_size", cell.where, text)
     return cell
 
 
-def _add_size(cell: Cell, aligned: Aligned, rows: Sequence[int], row: Row, cfg: EvaluationConfig) -> None:
-    budget, horizon, binary = row["budget"], cell.problem[4], is_binary(aligned.task)
-    size = Size(budget, int(row["param_count"] or BUDGET_PARAMETERS[budget]), aligned.losses(rows))
-    loss = estimate_loss(size.losses, horizon, cfg)
-    auc = estimate_auc(aligned, rows, horizon, cfg) if binary else None
-    low, high = loss.interval(cfg.confidence)
-    auc_low, auc_high = auc.interval(cfg.confidence) if auc else (None, None)
-    point = {
-        "budget": budget,
-        "param_count": size.parameters,
-        "seeds": size.seeds,
+def _add_level(
+    cell: Cell,
+    label: str,
+    aligned: Aligned,
+    positions: Sequence[int],
+    rows: Sequence[Row],
+    material: Material,
+) -> None:
+    binary, confidence = is_binary(aligned.task), material.cfg.confidence
+    level = Level(label, cell.axis.size(rows), aligned.losses(positions))
+    loss = estimate_loss(level.losses, cell.horizon)
+    auc = estimate_auc(aligned, positions, cell.horizon) if binary else None
+    low, high = loss.interval(confidence)
+    auc_low, auc_high = auc.interval(confidence) if auc else (None, None)
+    if all(row["test_collapsed"] for row in rows):
+        cell.collapsed.append(label)
+    point: dict[str, Any] = {
+        "level": label,
+        "size": level.size,
+        "seeds": level.seeds,
+        "seeds_declared": cell.declared[label],
         "value": loss.value,
         "low": low,
         "high": high,
-        "seed_deviation": float(size.losses.means.std(ddof=1)) if size.seeds > 1 else None,
+        "se_dates": loss.se_dates,
+        "se_seeds": loss.se_seeds if loss.seed_noise else None,
+        "seed_values": level.losses.means,
+        "seed_deviation": float(level.losses.means.std(ddof=1)) if level.seeds > 1 else None,
         "auc": auc.value if auc else None,
         "auc_low": auc_low,
         "auc_high": auc_high,
         "n": int(aligned.target.size),
-        "effective_n": aligned.dates.size / horizon,
-        "base_rate_log_loss": row["test_base_rate_log_loss"] if binary else cell.zero_loss,
+        "effective_n": aligned.dates.size / cell.horizon,
+        "base_rate_log_loss": rows[0]["test_base_rate_log_loss"] if binary else cell.zero_loss,
+        "collapsed": label in cell.collapsed,
     }
-    cell.sizes.append(size)
+    if cell.axis.name == "parameters":
+        point |= {"budget": label, "param_count": int(level.size or 0)}
+    cell.levels.append(level)
     cell.points.append(point)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 import polars as pl
 import yaml
 
-from lib.evaluation.evaluate import BINARY_INTERVALS, REGRESSION_INTERVALS
+from lib.config.base import split_dataset
+from lib.evaluation.measures import BINARY_INTERVALS, REGRESSION_INTERVALS
 
 RunFiles = Mapping[str, Mapping[str, Any]]
 """Contents of `metrics`, `params` and `provenance` of one run."""
@@ -25,15 +27,20 @@ _IDENTITY: dict[str, type[pl.DataType]] = {
     "dataset": pl.String, "timescale": pl.String, "task": pl.String, "horizon": pl.Int64,
     "model": pl.String, "family": pl.String, "budget": pl.String, "seed": pl.Int64,
 }  # fmt: skip
+_PLACE: dict[str, type[pl.DataType]] = {
+    "row": pl.String, "column": pl.String, "tier": pl.Int64, "fraction": pl.Float64,
+    "status": pl.String, "problem": pl.String,
+}  # fmt: skip
 _SHAPE: dict[str, type[pl.DataType]] = {
-    "status": pl.String, "channel_mode": pl.String, "normalisation": pl.String, "pooling": pl.String,
+    "channel_mode": pl.String, "normalisation": pl.String, "pooling": pl.String,
     "d_model": pl.Int64, "n_layers": pl.Int64, "n_heads": pl.Int64, "d_ff": pl.Int64,
     "param_count": pl.Int64, "embedding_count": pl.Int64, "head_count": pl.Int64,
 }  # fmt: skip
 _MEASURES: dict[str, type[pl.DataType]] = {
     "n_invalid": pl.Int64, "base_rate": pl.Float64, "auc": pl.Float64, "pr_auc": pl.Float64,
-    "accuracy": pl.Float64, "precision": pl.Float64, "recall": pl.Float64, "f1": pl.Float64,
-    "brier": pl.Float64, "log_loss": pl.Float64, "base_rate_log_loss": pl.Float64,
+    "accuracy": pl.Float64, "majority_accuracy": pl.Float64, "precision": pl.Float64, "recall": pl.Float64,
+    "f1": pl.Float64, "brier": pl.Float64, "log_loss": pl.Float64, "base_rate_log_loss": pl.Float64,
+    "ece": pl.Float64, "ece_by_chance": pl.Float64,
     "mse": pl.Float64, "mae": pl.Float64, "mape": pl.Float64, "r2": pl.Float64,
     "directional_accuracy": pl.Float64, "zero_mse": pl.Float64,
     "prediction_min": pl.Float64, "prediction_max": pl.Float64,
@@ -42,9 +49,24 @@ _MEASURES: dict[str, type[pl.DataType]] = {
     "block_length": pl.Int64, "first": pl.String, "last": pl.String,
 }  # fmt: skip
 _SPLITS = {"selection": "validation", "calibration": "calibration", "test": "test"}
+_DERIVED: dict[str, type[pl.DataType]] = {
+    "calibration_method": pl.String, "test_calibrated_log_loss": pl.Float64,
+    "test_conformal_level": pl.Float64, "test_conformal_coverage": pl.Float64,
+    "test_conformal_width": pl.Float64, "test_conformal_singletons": pl.Float64,
+}  # fmt: skip
+_TRADING = (
+    "n", "sharpe", "sharpe_low", "sharpe_high", "bar_sharpe", "skewness", "kurtosis", "annual_return",
+    "annual_volatility", "total_return", "max_drawdown", "exposure", "turnover", "probabilistic_sharpe",
+    "excess_sharpe",
+)  # fmt: skip
+_HOLD = ("sharpe", "total_return", "max_drawdown")
+_FIT: dict[str, type[pl.DataType]] = {
+    "best_epoch": pl.Int64, "epochs": pl.Int64, "best_train_loss": pl.Float64,
+    "best_validation_loss": pl.Float64, "train_gap": pl.Float64,
+}  # fmt: skip
 _COST: dict[str, type[pl.DataType]] = {
     "n_train": pl.Int64, "n_selection": pl.Int64, "n_calibration": pl.Int64, "n_test": pl.Int64,
-    "train_base_rate": pl.Float64, "effective_n_test": pl.Float64, "best_epoch": pl.Int64, "epochs": pl.Int64,
+    "train_base_rate": pl.Float64, "effective_n_test": pl.Float64, "hpo_trials": pl.Int64,
     "steps": pl.Int64, "train_seconds": pl.Float64, "total_seconds": pl.Float64,
     "samples_per_second": pl.Float64,
     "peak_memory_mb": pl.Float64, "device": pl.String, "precision": pl.String, "micro_batch": pl.Int64,
@@ -53,11 +75,25 @@ _COST: dict[str, type[pl.DataType]] = {
 
 RUNS_SCHEMA: dict[str, type[pl.DataType]] = {
     **_IDENTITY,
+    **_PLACE,
     **_SHAPE,
     **{f"{split}_{name}": dtype for split in _SPLITS for name, dtype in _MEASURES.items()},
+    **_DERIVED,
+    **{f"trading_{name}": pl.Float64 for name in (*_TRADING, *(f"hold_{measure}" for measure in _HOLD))},
+    **_FIT,
     **_COST,
 }
 """Columns of runs.parquet in order."""
+
+_FRACTION = re.compile(r"(?:^|[-_.])frac(\d+)(?=$|[-_.])")
+_SHARES = {"12": 0.125, "125": 0.125}
+"""`frac12` and `frac125` stand for 12.5 %; other numbers are percent."""
+
+
+def fraction_of(variant: str) -> float:
+    """Share of the training dates that a variant uses: `frac25` is 0.25; 1 where none is named."""
+    found = _FRACTION.search(variant)
+    return 1.0 if found is None else _SHARES.get(found[1], int(found[1]) / 100.0)
 
 
 def read_run(folder: Path) -> RunFiles | None:
@@ -83,7 +119,9 @@ def read_run(folder: Path) -> RunFiles | None:
 
 
 def collect_runs(
-    declared: Iterable[Mapping[str, Any]], read: Callable[[str], RunFiles | None]
+    declared: Iterable[Mapping[str, Any]],
+    read: Callable[[str], RunFiles | None],
+    problems: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
     """One row per declared run.
 
@@ -91,29 +129,56 @@ def collect_runs(
         declared: per run its eight fields, `experiment, role, question, path` and, if known, `family`.
         read: given a run's `path`, its files (`metrics`, `params`, `provenance`) or None if it is not there;
             `lambda path: read_run(Path(path))` for runs on disk.
+        problems: path to why a run that is there cannot be used.
 
     Returns:
-        A frame of schema `RUNS_SCHEMA`, in the order declared; `status` is `done` or `missing`.
+        A frame of schema `RUNS_SCHEMA`, in the order declared; `status` is `done`, `missing` or `failed`.
     """
-    rows = [_row(run, read(str(run["path"]))) for run in declared]
+    problems = problems or {}
+    rows = []
+    for run in declared:
+        problem = problems.get(str(run["path"]))
+        rows.append(_row(run, None if problem else read(str(run["path"])), problem))
     return pl.DataFrame(rows, schema=RUNS_SCHEMA, orient="row")
 
 
-def _row(run: Mapping[str, Any], files: RunFiles | None) -> dict[str, Any]:
+def _row(run: Mapping[str, Any], files: RunFiles | None, problem: str | None) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(RUNS_SCHEMA)
     row |= {name: run.get(name) for name in (*_IDENTITY, "path")}
+    row["row"], row["column"], row["tier"] = split_dataset(str(run["dataset"]))
+    row["fraction"] = fraction_of(str(run["variant"]))
     if files is None:
-        return row | {"status": "missing"}
-    params, provenance = files["params"], files["provenance"]
+        return row | {"status": "failed" if problem else "missing", "problem": problem}
+    params, provenance, metrics = files["params"], files["provenance"], files["metrics"]
     row["status"] = "done"
     if ":" in str(params.get("model", "")):
         row["family"] = str(params["model"]).split(":", maxsplit=1)[0]
-    row |= _shape(params, files["metrics"].get("parameters") or provenance.get("parameters") or {})
-    splits = files["metrics"].get("splits", {})
+    row |= _shape(params, metrics.get("parameters") or provenance.get("parameters") or {})
+    splits = metrics.get("splits", {})
     for split, name in _SPLITS.items():
         measures = splits.get(name) or {}
         row |= {f"{split}_{measure}": measures.get(measure) for measure in _MEASURES}
-    return row | _cost(params, provenance, splits)
+    return row | _derived(metrics) | _cost(params, provenance, splits)
+
+
+def _derived(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    conformal, trading = metrics.get("conformal") or {}, metrics.get("trading") or {}
+    calibration = metrics.get("calibration") or {}
+    chosen = calibration.get("chosen")
+    methods = {method["method"]: method for method in calibration.get("methods", [])}
+    width = conformal.get("mean_width")
+    hold = trading.get("hold") or {}
+    return {
+        "calibration_method": chosen,
+        "test_calibrated_log_loss": methods[chosen]["test_log_loss"] if chosen in methods else None,
+        "test_conformal_level": conformal.get("level"),
+        "test_conformal_coverage": conformal.get("coverage"),
+        "test_conformal_width": conformal.get("mean_size") if width is None else width,
+        "test_conformal_singletons": conformal.get("singletons"),
+        **{f"trading_{name}": trading.get(name) for name in _TRADING},
+        **{f"trading_hold_{name}": hold.get(name) for name in _HOLD},
+        **{name: (metrics.get("fit") or {}).get(name) for name in _FIT},
+    }
 
 
 def _shape(params: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,9 +201,10 @@ def _cost(
     for split, name in _SPLITS.items():
         if out[f"n_{split}"] is None:
             out[f"n_{split}"] = (splits.get(name) or {}).get("n")
-    out |= {name: fit.get(name) for name in ("best_epoch", "epochs", "steps", "samples_per_second")}
+    out |= {name: fit.get(name) for name in ("steps", "samples_per_second")}
     out |= {name: recipe.get(name) for name in ("effective_batch", "learning_rate", "weight_decay")}
     return out | {
+        "hpo_trials": int((params.get("hpo") or {}).get("n_trials") or 0),
         "train_base_rate": params.get("training_base_rate"),
         "effective_n_test": (splits.get("test") or {}).get("effective_n"),
         "train_seconds": seconds.get("fit"),

@@ -15,14 +15,12 @@ import numpy as np
 import polars as pl
 from scipy.special import stdtr, stdtrit
 
-from lib.config.workflow import EvaluationConfig
-from lib.evaluation.evaluate import loss_per_sample, scores_of
+from lib.evaluation.measures import loss_per_sample, scores_of
 from lib.evaluation.uncertainty import (
     block_length,
     enough_blocks,
     index_dates,
-    mean_draws,
-    stationary_weights,
+    mean_standard_error,
     sum_by_date,
 )
 from lib.metrics.classification import Floats
@@ -112,38 +110,30 @@ class DateLosses:
         return self.sums.sum(axis=1) / self.counts.sum()
 
 
-def estimate_from_dates(
-    value: float, draws: Floats | None, n_dates: int, block: int, seed_noise: Sequence[SeedNoise] = ()
-) -> Estimate:
-    """An estimate whose noise of dates is the standard deviation of its bootstrap draws.
-
-    The stationary bootstrap centres on the sample and loses about one block's worth of variance; the t
-    quantile with (blocks - 1) degrees of freedom makes up for it in short test sets.
-    """
-    degrees = max(1.0, n_dates / block - 1.0)
-    if draws is None or not np.isfinite(draws).mean() >= 0.9:
-        return Estimate(value, None, degrees, tuple(seed_noise), block)
-    return Estimate(value, float(np.nanstd(draws, ddof=1)), degrees, tuple(seed_noise), block)
-
-
 def estimate_mean(
-    sums: Floats, counts: Floats, horizon: int, cfg: EvaluationConfig, seed_noise: Sequence[SeedNoise] = ()
+    sums: Floats, counts: Floats, horizon: int, seed_noise: Sequence[SeedNoise] = ()
 ) -> Estimate:
     """Mean per sample of a quantity given by date; its own series decides the block length.
+
+    The noise of dates is the stationary bootstrap's, in its exact form. The bootstrap centres on the sample
+    and loses about one block's worth of variance; the t quantile with (blocks - 1) degrees of freedom makes
+    up for it in short test sets.
 
     Args:
         sums: (dates,) sums of the quantity, for a paired comparison of the differences.
         counts: (dates,) samples of each date.
         horizon: least block length.
-        cfg: draws and seed.
         seed_noise: noise between seeds to be carried along.
     """
-    block = block_length([sums / counts], horizon)
     n = counts.size
-    draws = None
+    value = float(sums.sum() / counts.sum())
+    block = block_length([sums / counts], horizon)
+    degrees = max(1.0, n / block - 1.0)
+    error = None
     if enough_blocks(n, block):
-        draws = mean_draws(sums, counts, stationary_weights(n, block, cfg.bootstrap_draws, cfg.seed))
-    return estimate_from_dates(float(sums.sum() / counts.sum()), draws, n, block, seed_noise)
+        # A ratio of sums to first order: its deviation is the mean of (sum - value * count).
+        error = mean_standard_error((sums - value * counts) / counts.mean(), block)
+    return Estimate(value, error, degrees, tuple(seed_noise), block)
 
 
 def seed_noise_of_mean(values: Floats, weight: float = 1.0) -> SeedNoise | None:
@@ -153,19 +143,17 @@ def seed_noise_of_mean(values: Floats, weight: float = 1.0) -> SeedNoise | None:
     return SeedNoise(weight**2 * float(values.var(ddof=1)) / values.size, values.size - 1)
 
 
-def compare_losses(a: DateLosses, b: DateLosses, horizon: int, cfg: EvaluationConfig) -> Estimate:
+def compare_losses(a: DateLosses, b: DateLosses, horizon: int) -> Estimate:
     """Mean loss of `a` minus mean loss of `b`, both averaged over their seeds, paired by date.
 
     Negative: `a` is better. Both must hold the same samples.
     """
     noise = [seed_noise_of_mean(losses.means) for losses in (a, b)]
     difference = a.sums.mean(axis=0) - b.sums.mean(axis=0)
-    return estimate_mean(difference, a.counts, horizon, cfg, [term for term in noise if term is not None])
+    return estimate_mean(difference, a.counts, horizon, [term for term in noise if term is not None])
 
 
-def paired_difference(
-    a: pl.DataFrame, b: pl.DataFrame, task: str, horizon: int, cfg: EvaluationConfig
-) -> Estimate | None:
+def paired_difference(a: pl.DataFrame, b: pl.DataFrame, task: str, horizon: int) -> Estimate | None:
     """Mean loss of predictions `a` minus that of `b` on the samples (date and symbol) that both hold.
 
     Args:
@@ -173,7 +161,6 @@ def paired_difference(
         b: predictions of the other.
         task: decides the loss: log loss in nats, or squared error.
         horizon: least block length in bars.
-        cfg: draws and seed.
 
     Returns:
         The estimate, or None if they have no finite prediction in common.
@@ -191,7 +178,7 @@ def paired_difference(
     dates, index = index_dates(joined["date"].to_numpy()[finite])
     sums = sum_by_date(difference[finite], index, dates.size)
     counts = sum_by_date(np.ones(int(finite.sum())), index, dates.size)
-    return estimate_mean(sums, counts, horizon, cfg)
+    return estimate_mean(sums, counts, horizon)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from lib.config.experiment import Experiment
 from lib.config.runs import NO_BUDGET
-from lib.evaluation.cells import PROBLEM, Material, Problem, Row, estimate_auc, measure_cell, problems_of
+from lib.evaluation.axes import AXES, Row
+from lib.evaluation.cells import estimate_auc, measure_cell
 from lib.evaluation.comparisons import Estimate
 from lib.evaluation.controls import NULL_LEVEL, ControlResult, null_control, positive_control
+from lib.evaluation.material import PROBLEM, Material, Problem, problems_of
 from lib.evaluation.samples import align
 
 PlantedAuc = Callable[[str, str, str, int], float | None]
@@ -40,7 +42,7 @@ def control_entries(
     return entries
 
 
-def failed_controls(entries: list[dict[str, Any]], model: str) -> list[str]:
+def failed_controls(entries: Sequence[Mapping[str, Any]], model: str) -> list[str]:
     """The failed controls that concern a model: every null control, and its own positive ones.
 
     A leak anywhere taints everything; a planted signal that another model missed says nothing about this one.
@@ -100,8 +102,9 @@ def _auc(rows: list[Row], problem: Problem, material: Material) -> Estimate | No
     if not runs:
         return None
     aligned, noticed = align([samples for _, samples in runs], problem[3], str(runs[0][0]["path"]))
-    material.warnings += noticed
-    auc = estimate_auc(aligned, range(len(runs)), problem[4], material.cfg) if aligned else None
+    for kind, text in noticed:
+        material.notice(kind, str(runs[0][0]["path"]), text)
+    auc = estimate_auc(aligned, range(len(runs)), problem[4]) if aligned else None
     return replace(auc, seed_noise=()) if auc else None
 
 
@@ -111,8 +114,15 @@ def _false_gain(
     """A gain from size beyond the margin and beyond chance, where there is nothing to gain."""
     if experiment.role != "null_control":
         return None
-    cell = measure_cell(problem, model, experiment, material)
-    if cell is None or cell.gain is None or cell.absent_budgets:
+    rows = [
+        row
+        for budget in experiment.budgets
+        for row in material.index.find(problem, model, budget, experiment.seeds)
+    ]
+    if len({row["budget"] for row in rows}) < 2:
+        return None
+    cell = measure_cell(AXES["parameters"], rows, material)
+    if cell.gain is None or cell.absent:
         return None
     low, _ = cell.gain.interval(NULL_LEVEL)
     if low is None or low <= 0 or cell.gain.value < cell.margin(experiment.margin):

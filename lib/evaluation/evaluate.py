@@ -1,225 +1,198 @@
 """The measures of one run, from its predictions alone: the content of metrics.json.
 
-The result depends on nothing but predictions, parameters and the evaluation settings; it holds no clock and
-no timing, so a killed and resumed run writes the same bytes. Comparing runs is done elsewhere.
+The result depends on nothing but predictions, prices, parameters and the evaluation settings; it holds no
+clock and no timing, so a killed and resumed run writes the same bytes. Comparing runs is done elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from lib.config.base import is_binary
+from lib.config.base import is_binary, is_ternary
 from lib.config.workflow import EvaluationConfig
-from lib.evaluation.plain import plain
-from lib.evaluation.uncertainty import (
-    Ints,
-    auc_draws,
-    block_length,
-    enough_blocks,
-    index_dates,
-    mean_draws,
-    percentile_interval,
-    r2_draws,
-    stationary_weights,
-    sum_by_date,
+from lib.evaluation.calibration import calibrate
+from lib.evaluation.conformal import conformal
+from lib.evaluation.market import volatility_regimes
+from lib.evaluation.measures import (
+    loss_per_sample,
+    measures_by_regime,
+    measures_by_symbol,
+    measures_by_year,
+    scores_of,
+    split_metrics,
+    targets_of,
 )
-from lib.metrics.classification import Floats, Metric, classification_metrics, log_loss_per_sample
-from lib.metrics.regression import regression_metrics, squared_error_per_sample
+from lib.evaluation.plain import plain
+from lib.evaluation.trading import trade
+from lib.evaluation.uncertainty import index_dates
+from lib.metrics import ternary
+from lib.metrics.calibration import reliability_bins
 
 SPLITS = ("validation", "calibration", "test")
-BINARY_INTERVALS = ("auc", "log_loss", "brier")
-REGRESSION_INTERVALS = ("mse", "mae", "r2")
-_RELIABILITY_BINS = 10
+
+DAILY_SCHEMA: dict[str, type[pl.DataType]] = {
+    "date": pl.Date, "symbol": pl.String, "target": pl.Float64, "score": pl.Float64, "loss": pl.Float64,
+    "covered": pl.Boolean, "width": pl.Float64, "position": pl.Float64, "hold_return": pl.Float64,
+    "return_gross": pl.Float64, "return_net": pl.Float64, "equity": pl.Float64, "hold_equity": pl.Float64,
+    "drawdown": pl.Float64,
+}  # fmt: skip
+"""Columns of daily.parquet: one row per test sample of the primary symbol."""
 
 
-def scores_of(frame: pl.DataFrame, task: str) -> Floats:
-    """What a run is judged by: the probability of class 1, or the predicted return; (n,), NaN if absent."""
-    column = "prediction"
-    if (
-        is_binary(task)
-        and "probability_1" in frame.columns
-        and frame["probability_1"].null_count() < frame.height
-    ):
-        column = "probability_1"
-    return frame[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+@dataclass(frozen=True)
+class RunEvaluation:
+    """What one run's evaluation leaves behind."""
 
-
-def loss_per_sample(target: Floats, score: Floats, task: str) -> Floats:
-    """The primary measure per sample: log loss in nats, or squared error for regression."""
-    return log_loss_per_sample(target, score) if is_binary(task) else squared_error_per_sample(target, score)
-
-
-def primary_metric(task: str) -> str:
-    """Name of the primary measure of a task."""
-    return "log_loss" if is_binary(task) else "mse"
-
-
-def split_metrics(
-    frame: pl.DataFrame, task: str, horizon: int, cfg: EvaluationConfig, reference_rate: float | None
-) -> dict[str, Any]:
-    """All measures of one split, with intervals.
-
-    Args:
-        frame: predictions of the split (columns `date, target, prediction`, and `probability_1` if binary).
-        task: a binary task or `regression`.
-        horizon: bars that a label looks ahead; blocks are at least that long.
-        reference_rate: share of class 1 in training, for the log loss of always saying just that.
-
-    Returns:
-        The measures of `lib.metrics`, `<measure>_low` and `<measure>_high` for the principal ones (None where
-        the split is shorter than two blocks or a measure is undefined), `effective_n` (dates divided by the
-        horizon: overlapping labels repeat each other), `block_length`, `first` and `last` date.
-    """
-    target = frame["target"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    score = scores_of(frame, task)
-    binary = is_binary(task)
-    out: dict[str, Any] = dict(
-        classification_metrics(target, score, reference_rate) if binary else regression_metrics(target, score)
-    )
-    names = BINARY_INTERVALS if binary else REGRESSION_INTERVALS
-    out |= {f"{name}_{end}": None for name in names for end in ("low", "high")}
-    dates, index = index_dates(frame["date"].to_numpy())
-    out |= {"effective_n": dates.size / horizon, "block_length": None}
-    out |= {"first": str(dates[0]) if dates.size else None, "last": str(dates[-1]) if dates.size else None}
-    if dates.size == 0 or out["n_invalid"]:
-        return out
-    counts = sum_by_date(np.ones_like(target), index, dates.size)
-    loss = loss_per_sample(target, score, task)
-    by_date = [sum_by_date(values, index, dates.size) / counts for values in (loss, target)]
-    out["block_length"] = block = block_length(by_date, horizon)
-    if enough_blocks(dates.size, block):
-        weights = stationary_weights(dates.size, block, cfg.bootstrap_draws, cfg.seed)
-        for name, values in _draws(target, score, task, index, weights).items():
-            out[f"{name}_low"], out[f"{name}_high"] = percentile_interval(values, cfg.confidence)
-    return out
-
-
-def _draws(target: Floats, score: Floats, task: str, index: Ints, weights: Floats) -> dict[str, Floats]:
-    n_dates = weights.shape[1]
-    counts = sum_by_date(np.ones_like(target), index, n_dates)
-    loss = loss_per_sample(target, score, task)
-
-    def of_mean(values: Floats) -> Floats:
-        return mean_draws(sum_by_date(values, index, n_dates), counts, weights)
-
-    if is_binary(task):
-        return {
-            "auc": auc_draws(target, score, index, weights),
-            "log_loss": of_mean(loss),
-            "brier": of_mean((score - target) ** 2),
-        }
-    return {
-        "mse": of_mean(loss),
-        "mae": of_mean(np.abs(score - target)),
-        "r2": r2_draws(target, score, index, weights),
-    }
-
-
-def reliability(
-    target: Floats, probability: Floats, bins: int = _RELIABILITY_BINS
-) -> list[dict[str, float | int]]:
-    """Points of the reliability diagram: in bins of equal count, mean probability against observed share.
-
-    Equal counts rather than equal widths, because the probabilities of market models crowd in a narrow range.
-    Equal probabilities are never split between bins, so a collapsed model gives one bin.
-    """
-    if target.size == 0 or not np.all(np.isfinite(probability)):
-        return []
-    edges = np.unique(np.quantile(probability, np.linspace(0.0, 1.0, bins + 1)))
-    bin_of = (
-        np.searchsorted(edges[1:-1], probability, side="right") if edges.size > 2 else np.zeros(target.size)
-    )
-    points: list[dict[str, float | int]] = []
-    for number in np.unique(bin_of):
-        inside = bin_of == number
-        points.append(
-            {
-                "bin_low": float(probability[inside].min()),
-                "bin_high": float(probability[inside].max()),
-                "mean_probability": float(probability[inside].mean()),
-                "observed": float(target[inside].mean()),
-                "count": int(inside.sum()),
-            }
-        )
-    return points
+    metrics: dict[str, Any]
+    """The content of metrics.json; only plain JSON values."""
+    daily: pl.DataFrame
+    """The content of daily.parquet, schema `DAILY_SCHEMA`."""
 
 
 def evaluate_run(
     validation: pl.DataFrame,
     test: pl.DataFrame,
-    run: Mapping[str, Any],
     params: Mapping[str, Any],
     provenance: Mapping[str, Any],
     cfg: EvaluationConfig,
     primary: str | None = None,
-) -> dict[str, Any]:
-    """The content of metrics.json.
+    prices: pl.DataFrame | None = None,
+    history: pl.DataFrame | None = None,
+) -> RunEvaluation:
+    """Everything that can be said about one run.
 
     Args:
         validation: predictions of validation, `part` being `selection` or `calibration`.
         test: predictions of the test set.
-        run: the eight fields of the run.
-        params: its resolved parameters (`training_base_rate` and `splits.minimum_class_count` are used).
-        provenance: its provenance (`parameters` is used).
-        cfg: draws, confidence and seed of the intervals.
+        params: its resolved parameters (`run`, `training_base_rate` or `training_class_shares`, `splits` are
+            used).
+        provenance: its provenance (`parameters`, `fit` are used).
+        cfg: draws, confidence and seed of the intervals, level of conformal prediction, costs of trading.
         primary: label of the symbol whose windows give the measures; the others are in `by_symbol`. None, or
             a label that the predictions do not hold: all symbols together.
-
-    Returns:
-        `run, parameters, splits {validation, calibration, test}, reliability {calibration, test}, by_symbol,
-        primary, uncertainty, warnings`; only plain JSON values.
+        prices: `date, symbol, open, close` of its dataset, for trading and regimes; None leaves those out.
+        history: its losses by epoch, for the gap between training and validation.
     """
+    run = params["run"]
     task, horizon = str(run["task"]), int(run["horizon"])
     parts = {
         "validation": validation.filter(pl.col("part") == "selection"),
         "calibration": validation.filter(pl.col("part") == "calibration"),
         "test": test,
     }
-    symbols = sorted(set(validation["symbol"]) | set(test["symbol"]))
+    symbols = {symbol for frame in parts.values() for symbol in frame["symbol"].unique()}
     chosen = primary if primary in symbols else None
     main = {
-        name: frame if chosen is None else frame.filter(pl.col("symbol") == chosen)
+        name: (frame if chosen is None else frame.filter(pl.col("symbol") == chosen)).sort("date", "symbol")
         for name, frame in parts.items()
     }
-    rate = params.get("training_base_rate")
+    rate = params.get("training_class_shares" if is_ternary(task) else "training_base_rate")
     splits = {name: split_metrics(frame, task, horizon, cfg, rate) for name, frame in main.items()}
-    diagrams = {}
-    for name in ("calibration", "test"):
-        target = main[name]["target"].cast(pl.Float64).to_numpy()
-        diagrams[name] = reliability(target, scores_of(main[name], task)) if is_binary(task) else []
     minimum = int((params.get("splits") or {}).get("minimum_class_count", 20))
-    result: dict[str, Any] = plain(
+    intervals, covered = conformal(main["calibration"], main["test"], task, horizon, cfg)
+    trading, traded = _trading(main["test"], prices, task, horizon, cfg)
+    regimes = None if prices is None else volatility_regimes(prices, _train_end(params))
+    metrics: dict[str, Any] = plain(
         {
             "run": run,
             "parameters": provenance.get("parameters") or {},
             "primary": chosen,
             "splits": splits,
-            "by_symbol": _by_symbol(parts, symbols, task) if len(symbols) > 1 else {},
-            "reliability": diagrams,
+            "by_symbol": measures_by_symbol(parts, task),
+            "by_year": measures_by_year(main["test"], task),
+            "by_regime": measures_by_regime(main["test"], regimes, task),
+            "reliability": {name: _reliability(main[name], task) for name in ("calibration", "test")},
+            "calibration": _calibration(main, task, horizon),
+            "conformal": intervals,
+            "trading": trading,
+            "fit": fit_facts(provenance, history),
             "uncertainty": cfg.model_dump(),
             "warnings": [
                 text for name in SPLITS for text in _alarms(name, splits[name], main[name], minimum)
             ],
         }
     )
-    return result
+    return RunEvaluation(metrics, _daily(main["test"], task, covered, traded))
 
 
-def _by_symbol(parts: Mapping[str, pl.DataFrame], symbols: list[str], task: str) -> dict[str, dict[str, Any]]:
-    out: dict[str, dict[str, Any]] = {}
-    for symbol in symbols:
-        frames = {name: frame.filter(pl.col("symbol") == symbol) for name, frame in parts.items()}
-        out[symbol] = {name: _measures(frame, task) for name, frame in frames.items()}
-    return out
+def fit_facts(provenance: Mapping[str, Any], history: pl.DataFrame | None) -> dict[str, Any]:
+    """Epochs, and the losses at the best one: how far training runs ahead of validation.
+
+    The training loss is the mean over an epoch while the weights change and dropout is on, so it flatters the
+    model less than its final fit would: a gap of 0 is no proof that nothing was memorised.
+    """
+    fit = provenance.get("fit") or {}
+    out = {name: fit.get(name) for name in ("best_epoch", "epochs", "stopped_early")}
+    out |= dict.fromkeys(("best_train_loss", "best_validation_loss", "train_gap"))
+    if history is None or history.height == 0 or history["validation_loss"].is_null().all():
+        return out
+    best = history.filter(pl.col("validation_loss").is_finite()).sort("validation_loss", "epoch")[:1]
+    if best.height == 0:
+        return out
+    train, held = best["train_loss"][0], best["validation_loss"][0]
+    out["best_epoch"] = out["best_epoch"] or best["epoch"][0]
+    return out | {
+        "best_train_loss": train,
+        "best_validation_loss": held,
+        "train_gap": None if train is None else held - train,
+    }
 
 
-def _measures(frame: pl.DataFrame, task: str) -> dict[str, Metric]:
-    target, score = frame["target"].cast(pl.Float64).to_numpy(), scores_of(frame, task)
-    return classification_metrics(target, score) if is_binary(task) else regression_metrics(target, score)
+def _train_end(params: Mapping[str, Any]) -> date | None:
+    end = (params.get("splits") or {}).get("train_end")
+    return date.fromisoformat(str(end)) if end else None
+
+
+def _reliability(frame: pl.DataFrame, task: str) -> list[dict[str, float | int]]:
+    target, score = targets_of(frame), scores_of(frame, task)
+    if is_ternary(task):  # of class +1
+        return reliability_bins((target == 1).astype(np.float64), score[:, 2])
+    return reliability_bins(target, score) if is_binary(task) else []
+
+
+def _calibration(main: Mapping[str, pl.DataFrame], task: str, horizon: int) -> dict[str, Any] | None:
+    if not is_binary(task) or main["test"].height == 0:
+        return None
+    frame = main["calibration"]
+    _, index = index_dates(frame["date"].to_numpy())
+    new = targets_of(main["test"]), scores_of(main["test"], task)
+    return calibrate(targets_of(frame), scores_of(frame, task), index, horizon, new)
+
+
+def _trading(
+    test: pl.DataFrame, prices: pl.DataFrame | None, task: str, horizon: int, cfg: EvaluationConfig
+) -> tuple[dict[str, Any], pl.DataFrame | None]:
+    if test.height == 0 or not np.isfinite(scores_of(test, task)).all():
+        return {"positions": False, "reason": "No position: there is no finite test forecast."}, None
+    if test["symbol"].n_unique() > 1:
+        return {"positions": False, "reason": "No position: no primary symbol among several."}, None
+    return trade(test, prices, task, horizon, cfg)
+
+
+def _daily(
+    test: pl.DataFrame, task: str, covered: pl.DataFrame | None, traded: pl.DataFrame | None
+) -> pl.DataFrame:
+    test = test.unique(["date", "symbol"], keep="first", maintain_order=True)
+    target, score = targets_of(test), scores_of(test, task)
+    daily = test.select(pl.col("date").cast(pl.Date), "symbol").with_columns(
+        target=pl.Series(target),
+        score=pl.Series(ternary.signed(score) if is_ternary(task) else score),
+        loss=pl.Series(loss_per_sample(target, score, task)),
+    )
+    for more in (covered, traded):
+        if more is not None:
+            once = more.unique(["date", "symbol"], keep="first")
+            daily = daily.join(once, on=["date", "symbol"], how="left", maintain_order="left")
+    missing = [name for name in DAILY_SCHEMA if name not in daily.columns]
+    return daily.with_columns(pl.lit(None).alias(name) for name in missing).select(
+        pl.col(name).cast(kind) for name, kind in DAILY_SCHEMA.items()
+    )
 
 
 def _alarms(
@@ -230,13 +203,15 @@ def _alarms(
     if n == 0:
         return [f"{name}: no samples."]
     alarms = []
+    if (repeated := n - frame.unique(["date", "symbol"]).height) > 0:
+        alarms.append(f"{name}: {repeated} samples repeat a date and symbol.")
     if measures["n_invalid"]:
         alarms.append(
             f"{name}: {measures['n_invalid']} of {n} predictions are not finite; nothing was measured."
         )
     if "base_rate" in measures:
-        positives = int((frame["target"] > 0.5).sum())
-        fewest = min(positives, n - positives)
+        counts = frame["target"].value_counts()["count"]
+        fewest = 0 if len(counts) == 1 else int(counts.min())  # type: ignore[arg-type]
         if fewest == 0:
             alarms.append(f"{name}: one class only; AUC is undefined.")
         elif fewest < minimum_class_count:
@@ -244,7 +219,7 @@ def _alarms(
                 f"{name}: only {fewest} samples of the rarer class (fewer than {minimum_class_count})."
             )
         if measures["zero_recall"]:
-            alarms.append(f"{name}: recall is 0; not one positive was found at probability 0.5.")
+            alarms.append(f"{name}: recall is 0; not one sample of a class was found.")
     if measures["collapsed"]:
         low, high = measures["prediction_min"], measures["prediction_max"]
         alarms.append(f"{name}: predictions have collapsed to the range {low:.4g} to {high:.4g}.")

@@ -18,7 +18,7 @@ import polars as pl
 
 from lib.config.base import is_binary
 from lib.evaluation.comparisons import DateLosses
-from lib.evaluation.evaluate import loss_per_sample, scores_of
+from lib.evaluation.measures import loss_per_sample, scores_of
 from lib.evaluation.uncertainty import Ints, index_dates, sum_by_date
 from lib.metrics.classification import Floats
 
@@ -37,6 +37,7 @@ class RunSamples:
     """(n,) date and symbol in one number, rising."""
     target: Floats
     score: Floats
+    """(n,), or (n, 3) probabilities of three classes."""
 
 
 @dataclass
@@ -45,7 +46,8 @@ class Predictions:
 
     read: Reader
     primary: str | None = None
-    warnings: list[str] = field(default_factory=list)
+    troubles: list[tuple[str, str, str]] = field(default_factory=list)
+    """Kind, path and sentence of every run that could not be used."""
     _known: dict[str, RunSamples | None] = field(default_factory=dict)
     _digests: set[str] = field(default_factory=set)
     _symbols: dict[str, int] = field(default_factory=dict)
@@ -58,7 +60,7 @@ class Predictions:
                 self._known[path] = self._load(path, str(row["task"]))
             except (OSError, pl.exceptions.PolarsError) as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                self.warnings.append(f"{path}: test predictions cannot be read ({reason}); run left out.")
+                self._leave_out("unreadable", path, f"test predictions cannot be read ({reason})")
                 self._known[path] = None
         return self._known[path]
 
@@ -73,21 +75,23 @@ class Predictions:
         if self.primary is not None and (frame["symbol"] == self.primary).any():
             frame = frame.filter(pl.col("symbol") == self.primary)
         target, score = frame["target"].cast(pl.Float64).to_numpy(), scores_of(frame, task)
-        bad = int((~(np.isfinite(score) & np.isfinite(target))).sum())
+        finite = np.isfinite(score) if score.ndim == 1 else np.isfinite(score).all(axis=1)
+        bad = int((~(finite & np.isfinite(target))).sum())
         if frame.height == 0 or bad:
             what = (
                 f"{bad} of {frame.height} test predictions are not finite" if bad else "no test predictions"
             )
-            self.warnings.append(f"{path}: {what}; run left out.")
+            self._leave_out("not_finite" if bad else "empty", path, what)
             return None
         keys = self._keys(frame)
         order = np.argsort(keys, kind="stable")
         if np.any(np.diff(keys[order]) == 0):
-            self.warnings.append(
-                f"{path}: a date and symbol occur twice in the test predictions; run left out."
-            )
+            self._leave_out("duplicate", path, "a date and symbol occur twice in the test predictions")
             return None
         return RunSamples(keys[order], target[order], score[order])
+
+    def _leave_out(self, kind: str, path: str, what: str) -> None:
+        self.troubles.append((kind, path, f"{path}: {what}; run left out."))
 
     def _keys(self, frame: pl.DataFrame) -> Ints:
         """Thousands of runs are held at once, so a sample is one integer, not two words."""
@@ -115,7 +119,7 @@ def read_predictions(path: str, split: str) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Aligned:
-    """Runs on the same samples. `scores` has one row per run, in the order asked for."""
+    """Runs on the same samples. `scores` has one row (n,) or (n, 3) per run, in the order asked for."""
 
     dates: npt.NDArray[np.datetime64]
     index: Ints
@@ -144,30 +148,31 @@ class Aligned:
         return self.target if is_binary(self.task) else (self.target > 0).astype(np.float64)
 
 
-def align(runs: Sequence[RunSamples], task: str, where: str) -> tuple[Aligned | None, list[str]]:
+def align(runs: Sequence[RunSamples], task: str, where: str) -> tuple[Aligned | None, list[tuple[str, str]]]:
     """Put runs onto the samples that all of them hold.
 
     Returns:
-        The aligned runs, or None if they share no sample or disagree about a target, and what was noticed.
+        The aligned runs, or None if they share no sample or disagree about a target, and what was noticed:
+        its kind and a sentence.
     """
     first = runs[0]
-    warnings: list[str] = []
+    noticed: list[tuple[str, str]] = []
     common = first.keys
     for run in runs[1:]:
         if run.keys.size != common.size or np.any(run.keys != common):
             common = np.intersect1d(common, run.keys)
     if common.size < max(run.keys.size for run in runs):
-        warnings.append(
-            f"{where}: the runs hold different test samples; compared on the {common.size} shared ones."
-        )
+        text = f"{where}: the runs hold different test samples; compared on the {common.size} shared ones."
+        noticed.append(("other_dates", text))
     if common.size == 0:
-        return None, warnings
+        return None, noticed
     picked = [np.searchsorted(run.keys, common) for run in runs]
     targets = [run.target[at] for run, at in zip(runs, picked, strict=True)]
     if any(not np.allclose(target, targets[0], rtol=1e-6, atol=1e-9) for target in targets[1:]):
-        warnings.append(f"{where}: the runs disagree about the test targets, so they cannot be compared.")
-        return None, warnings
+        text = f"{where}: the runs disagree about the test targets, so they cannot be compared."
+        noticed.append(("other_targets", text))
+        return None, noticed
     days = (common // _SYMBOLS_PER_DAY).astype("datetime64[D]")
     dates, index = index_dates(days)
     scores = np.array([run.score[at] for run, at in zip(runs, picked, strict=True)])
-    return Aligned(dates, index, targets[0], scores, task), warnings
+    return Aligned(dates, index, targets[0], scores, task), noticed

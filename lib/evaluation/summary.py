@@ -5,7 +5,7 @@ Puts together what the other modules of this room measure and judge; computes no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -13,14 +13,14 @@ import polars as pl
 from lib.config.experiment import Experiment
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.baselines import baseline_tables
-from lib.evaluation.cells import PROBLEM, Cell, Material, RunIndex, measure_cell, problems_of
-from lib.evaluation.comparisons import Estimate, holm_confidences
-from lib.evaluation.control_runs import PlantedAuc, control_entries, failed_controls
-from lib.evaluation.evaluate import primary_metric
+from lib.evaluation.control_runs import PlantedAuc, control_entries
+from lib.evaluation.diagnosis import diagnose
+from lib.evaluation.ledger import deflated_trading, ledger
+from lib.evaluation.material import PROBLEM, Material, Problem, RunIndex, problems_of
 from lib.evaluation.plain import plain
+from lib.evaluation.power import LOGIT_GAP, detectable
+from lib.evaluation.questions import asked_by, interactions_asked, questions_of
 from lib.evaluation.samples import Predictions, Reader
-from lib.evaluation.scaling_law import rival_forms
-from lib.evaluation.verdicts import Evidence, cell_verdict, question_verdict
 
 _LISTED = 10
 
@@ -32,6 +32,7 @@ def scaling_summary(
     cfg: EvaluationConfig,
     planted_auc: PlantedAuc | None = None,
     primary: str | None = None,
+    search_trials: int = 0,
 ) -> dict[str, Any]:
     """Everything that the study answers, as strict JSON values.
 
@@ -42,144 +43,136 @@ def scaling_summary(
         cfg: draws, confidence and seed.
         planted_auc: for positive controls.
         primary: label of the symbol whose test windows decide; None or absent from a run: all symbols.
+        search_trials: trials of all searches of the study.
 
     Returns:
-        `confidence, questions, controls, baselines, test_looks, warnings`. `questions` holds the experiments
-        of role question that compare at least two sizes; the others appear in `baselines`.
+        `confidence, questions, interactions, joint_law, diagnosis, power, baselines, trading, controls,
+        controls_passed, controls_text, test_looks, ledger, problems, warnings`. `questions` holds, for the
+        experiments of role question, one entry per axis along which their runs differ in nothing else.
     """
     material = Material(RunIndex(runs), Predictions(predictions, primary), cfg)
     material.usable(material.index.rows)  # a look at test counts, whatever becomes of it
-    material.warnings += _missing(experiments, material.index) + _collapsed(material.index)
+    _put_on_record(experiments, material)
     controls = [
         entry
         for name, experiment in experiments.items()
         if experiment.role != "question"
         for entry in control_entries(name, experiment, material, planted_auc)
     ]
-    if not controls:
-        text = "No controls are declared: nothing shows that this study finds a signal, or finds none."
-        material.warnings.append(text)
-    asked = {name: e for name, e in experiments.items() if e.role == "question"}
-    questions = [_question(n, e, material, controls) for n, e in asked.items() if len(set(e.budgets)) > 1]
-    problems = list(dict.fromkeys(problem for e in asked.values() for problem in problems_of(e)))
+    asked = asked_by(experiments, material)
+    measured = [pair for one in asked for pair in questions_of(one, material, controls)]
+    interactions = [entry for one in asked for entry in interactions_asked(one, material, controls)]
+    diagnoses = [diagnose(one, material) for one in asked]
+    declared = [e for e in experiments.values() if e.role == "question"]
+    problems = list(dict.fromkeys(problem for e in declared for problem in problems_of(e)))
+    margins = {p: min(e.margin for e in declared if p in set(problems_of(e))) for p in problems}
+    rows = material.index.rows
     summary: dict[str, Any] = {
         "confidence": cfg.confidence,
-        "questions": questions,
+        "questions": [question for question, _ in measured],
+        "interactions": interactions,
+        "diagnosis": [entry for found, _ in diagnoses for entry in found],
+        "joint_law": [entry for _, laws in diagnoses for entry in laws],
         "controls": controls,
-        "baselines": baseline_tables(problems, material),
+        **_controls(controls, material),
+        "baselines": (tables := baseline_tables(problems, material)),
+        "power": _power(tables, material, margins),
+        "trading": deflated_trading(rows, search_trials),
         "test_looks": material.predictions.looks,
+        "ledger": ledger(rows, material.predictions.looks, search_trials),
     }
-    summary["warnings"] = list(dict.fromkeys(material.warnings + material.predictions.warnings))
+    summary["problems"] = [vars(trouble) for trouble in material.troubles]
+    summary["warnings"] = list(dict.fromkeys(trouble.text for trouble in material.troubles))
     plain_summary: dict[str, Any] = plain(summary)
     return plain_summary
 
 
-def _question(
-    name: str, experiment: Experiment, material: Material, controls: list[dict[str, Any]]
-) -> dict[str, Any]:
-    grid = [(problem, model) for problem in problems_of(experiment) for model in experiment.models]
-    measured = [measure_cell(problem, model, experiment, material) for problem, model in grid]
-    cells = [cell for cell in measured if cell is not None]
-    p_values = [cell.slope.p_value() if cell.slope else 1.0 for cell in cells]
-    levels = holm_confidences(p_values, material.cfg.confidence)
-    described = []
-    for cell, level in zip(cells, levels, strict=True):
-        evidence = _evidence(cell, experiment, level, material.cfg, failed_controls(controls, cell.model))
-        described.append(_describe(cell, evidence, material.cfg) | {"family_size": len(cells)})
-    verdict, reason = question_verdict([(cell["verdict"], cell["reason"]) for cell in described])
-    return {
-        "experiment": name,
-        "question": experiment.question,
-        "axis": "parameters",
-        "margin": experiment.margin,
-        "verdict": verdict,
-        "reason": reason,
-        "cells": described,
-    }
+def _controls(entries: Sequence[Mapping[str, Any]], material: Material) -> dict[str, Any]:
+    if not entries:
+        text = "No controls are declared: nothing shows that this study finds a signal, or finds none."
+        material.notice("control", "controls", text)
+        return {"controls_passed": None, "controls_text": text}
+    failed = [entry for entry in entries if not entry["passed"]]
+    for entry in failed:
+        where = f"{entry['experiment']}, {entry['model']} {entry['budget']}"
+        material.notice("control", where, f"Control {where} did not pass: {entry['reason']}")
+    if failed:
+        text = f"{len(failed)} of {len(entries)} controls did not pass: {failed[0]['reason']}"
+    else:
+        text = f"All {len(entries)} controls came out as they must."
+    return {"controls_passed": not failed, "controls_text": text}
 
 
-def _evidence(
-    cell: Cell, experiment: Experiment, level: float, cfg: EvaluationConfig, failed: list[str]
-) -> Evidence:
-    return Evidence(
-        metric_name=primary_metric(cell.problem[3]).replace("_", " "),
-        smallest=cell.budgets[0],
-        largest=cell.budgets[-1],
-        margin=cell.margin(experiment.margin),
-        slope=cell.slope,
-        gain=cell.gain,
-        confidence=level,
-        adjusted=level > cfg.confidence,
-        detectable_gain=cell.gain.detectable(cfg.confidence) if cell.gain else None,
-        absent_budgets=cell.absent_budgets,
-        single_seed_budgets=cell.single_seed_budgets,
-        failed_controls=failed,
-    )
-
-
-def _describe(cell: Cell, evidence: Evidence, cfg: EvaluationConfig) -> dict[str, Any]:
-    verdict, reason = cell_verdict(evidence)
-    slope = _interval(cell.slope, cfg.confidence, evidence.confidence)
-    slope["unit"] = f"{evidence.metric_name} per tenfold parameters"
-    slope["degrees_of_freedom"] = max(0, len(cell.sizes) - 2)
-    forms = rival_forms(cell.sizes) if len(cell.sizes) > 1 else []
-    return {
-        **dict(zip(PROBLEM, cell.problem, strict=True)),
-        "model": cell.model,
-        "metric": primary_metric(cell.problem[3]),
-        "margin": evidence.margin,
-        "points": cell.points,
-        "slope": slope,
-        "gain": _interval(cell.gain, cfg.confidence, evidence.confidence),
-        "detectable_gain": evidence.detectable_gain,
-        "forms": [vars(form) for form in forms],
-        "verdict": verdict,
-        "reason": reason,
-    }
-
-
-def _interval(estimate: Estimate | None, confidence: float, adjusted: float) -> dict[str, Any]:
-    """An estimate with both noises told apart, at the declared and at Holm's level."""
-    names = (
-        "estimate",
-        "low",
-        "high",
-        "low_holm",
-        "high_holm",
-        "se_dates",
-        "se_seeds",
-        "p_value",
-        "block_length",
-    )
-    if estimate is None:
-        return dict.fromkeys(names)
-    values = (
-        estimate.value,
-        *estimate.interval(confidence),
-        *estimate.interval(adjusted),
-        estimate.se_dates,
-        estimate.se_seeds if estimate.seed_noise else None,
-        estimate.p_value(),
-        estimate.block,
-    )
-    return dict(zip(names, values, strict=True))
-
-
-def _missing(experiments: Mapping[str, Experiment], index: RunIndex) -> list[str]:
+def _power(
+    tables: Sequence[Mapping[str, Any]], material: Material, margins: Mapping[Problem, float]
+) -> list[dict[str, Any]]:
+    """What each test set can show: as planned from its size, and as measured between its models."""
     out = []
-    for name in dict.fromkeys([*experiments, *(row["experiment"] for row in index.rows)]):
-        rows = [row for row in index.rows if row["experiment"] == name]
-        paths = [str(row["path"]) for row in rows if row["status"] != "done"]
-        if paths:
-            out.append(f"{name}: {len(paths)} of {len(rows)} runs are missing: {_list(paths)}.")
+    cfg = material.cfg
+    for table in tables:
+        problem: Problem = tuple(table[word] for word in PROBLEM)
+        row = next(row for row in material.index.of_problem(problem) if row["status"] == "done")
+        rate, n = row["test_base_rate"], int(row["n_test"] or 0)
+        planned = detectable(n, rate, problem[4], cfg.confidence, cfg.power)
+        reaches = [line["detectable_difference"] for line in table["rows"] if line["detectable_difference"]]
+        measured = sorted(reaches)[len(reaches) // 2] if reaches else None
+        margin = margins[problem]
+        binary = rate is not None
+        reach = (measured if measured is not None else planned.log_loss) if binary else None
+        out.append(
+            {
+                "cell": dict(zip(PROBLEM, problem, strict=True)),
+                "n": n,
+                "effective_n": planned.effective_n,
+                "base_rate": rate,
+                "detectable_auc": planned.auc,
+                "detectable_log_loss": reach,
+                "planned_auc": planned.auc,
+                "planned_log_loss": planned.log_loss,
+                "planned_relative_mse": planned.relative_mse,
+                "assumed_logit_gap": LOGIT_GAP,
+                "measured_difference": measured,
+                "margin": margin,
+                "enough": None if reach is None else reach <= margin,
+                "text": _power_text(planned.effective_n, planned.auc, reach, margin, cfg.power),
+            }
+        )
     return out
 
 
-def _collapsed(index: RunIndex) -> list[str]:
+def _power_text(
+    effective_n: float, auc: float | None, reach: float | None, margin: float, power: float
+) -> str:
+    if reach is None:
+        return f"About {effective_n:.0f} independent test labels."
+    enough = "enough for" if reach <= margin else "not enough for"
+    smallest = f" an AUC of {auc:.3f} and" if auc is not None else ""
+    return (
+        f"About {effective_n:.0f} independent test labels show{smallest} a difference in log loss of "
+        f"{reach:.4f} with a chance of {power:.0%}: {enough} the margin of {margin:g}."
+    )
+
+
+def _put_on_record(experiments: Mapping[str, Experiment], material: Material) -> None:
+    """Runs that are missing, broken, repeated or say nothing, listed once before anything is measured."""
+    index = material.index
+    for kind, where, text in material.predictions.troubles:
+        material.notice(kind, where, text)
+    for name in dict.fromkeys([*experiments, *(row["experiment"] for row in index.rows)]):
+        rows = [row for row in index.rows if row["experiment"] == name]
+        if paths := [str(row["path"]) for row in rows if row["status"] == "missing"]:
+            text = f"{name}: {len(paths)} of {len(rows)} runs are missing: {_list(paths)}."
+            material.notice("missing", name, text)
+    for row in index.rows:
+        if row["status"] == "failed":
+            material.notice("failed", str(row["path"]), f"{row['path']}: {row['problem']}; run left out.")
+    if index.repeated:
+        text = f"{len(index.repeated)} runs are declared twice; the first counts: {_list(index.repeated)}."
+        material.notice("duplicate", "runs", text)
     paths = [str(row["path"]) for row in index.rows if row["test_collapsed"] and row["family"] != "naive"]
-    if not paths:
-        return []
-    return [f"{len(paths)} runs say nearly the same for every test sample: {_list(paths)}."]
+    if paths:
+        text = f"{len(paths)} runs say nearly the same for every test sample: {_list(paths)}."
+        material.notice("collapsed", "runs", text)
 
 
 def _list(paths: list[str]) -> str:

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtri, stdtrit
 
 from lib.metrics.classification import Floats
 
@@ -22,6 +23,7 @@ Ints = npt.NDArray[np.int64]
 
 MINIMUM_BLOCKS = 2.0
 """With fewer blocks than this in the test set there is nothing to resample, and no interval is given."""
+_OVERLAP_BLOCKS = 3
 _CHUNK_ELEMENTS = 4_000_000
 _DEFINED_SHARE = 0.9
 """An interval needs at least this share of the draws to be defined (AUC is not in a one-class draw)."""
@@ -78,9 +80,15 @@ def optimal_block_length(series: npt.ArrayLike) -> float:
 def block_length(series: Iterable[npt.ArrayLike], horizon: int) -> int:
     """Block length for a set of series by date: the longest that any of them asks for, at least the horizon.
 
-    Labels of `horizon` bars overlap for that long, so shorter blocks would cut through known dependence.
+    Labels of H bars overlap for H bars. Blocks of H on average cut through most of that dependence, and
+    intervals are too narrow (measured: `make bench-statistics`), so for H > 1 blocks are three horizons long,
+    as far as the test set has four such blocks, but never shorter than the horizon.
     """
-    return max([int(horizon), *(math.ceil(optimal_block_length(s)) for s in series)])
+    arrays = [np.asarray(one, dtype=np.float64) for one in series]
+    overlap = int(horizon)
+    if overlap > 1 and arrays:
+        overlap = max(overlap, min(_OVERLAP_BLOCKS * overlap, arrays[0].size // 4))
+    return max([overlap, *(math.ceil(optimal_block_length(one)) for one in arrays)])
 
 
 def enough_blocks(n_dates: int, block: int) -> bool:
@@ -107,6 +115,57 @@ def stationary_weights(n_dates: int, block: int, draws: int, seed: int) -> Float
     weights = counts.reshape(draws, n_dates).astype(np.float64)
     weights.flags.writeable = False
     return weights
+
+
+def mean_standard_error(series: npt.ArrayLike, block: int) -> float:
+    """Standard error of a mean under the stationary bootstrap, exactly: that of infinitely many draws.
+
+    Politis & Romano (1994), lemma 1: the variance of the bootstrap mean is
+    ``(1/n) [R(0) + 2 sum_i b_i R(i)]`` with the sample autocovariances R and
+    ``b_i = (1 - i/n)(1-p)^i + (i/n)(1-p)^(n-i)``, p = 1 / block. It needs no draws and carries no noise of
+    its own. `lost_share` of the variance, which centring on the sample takes away, is put back.
+
+    Args:
+        series: (n,) one value per date, in order of time.
+        block: mean block length.
+    """
+    x = np.asarray(series, dtype=np.float64)
+    n = x.size
+    transform = np.fft.rfft(x - x.mean(), 2 * n)
+    covariance = np.fft.irfft(transform * np.conj(transform), 2 * n)[:n] / n
+    variance = float(covariance[0] + 2.0 * _lag_weights(n, block) @ covariance[1:]) / n
+    return math.sqrt(max(0.0, variance) / (1.0 - lost_share(n, block)))
+
+
+@lru_cache(maxsize=256)
+def _lag_weights(n: int, block: int) -> Floats:
+    lag, stay = np.arange(1, n), 1.0 - 1.0 / block
+    weights: Floats = (1.0 - lag / n) * stay**lag + lag / n * stay ** (n - lag)
+    weights.flags.writeable = False
+    return weights
+
+
+@lru_cache(maxsize=256)
+def lost_share(n_dates: int, block: int) -> float:
+    """Share of the variance of a mean that a bootstrap of n dates misses because it centres on the sample.
+
+    Of independent values the expected autocovariances are ``-(1 - i/n)/n`` instead of 0, so the expected
+    bootstrap variance falls short by ``(1/n) [1 + 2 sum_i b_i (1 - i/n)]``; dependence changes it little.
+    """
+    lag = np.arange(1, n_dates)
+    share = float(1.0 + 2.0 * _lag_weights(n_dates, block) @ (1.0 - lag / n_dates)) / n_dates
+    return min(share, 0.75)
+
+
+def widening(n_dates: int, block: int, confidence: float) -> float:
+    """By how much bootstrap draws are stretched around the estimate before their quantiles are read.
+
+    Puts back the lost share of the variance, and turns normal quantiles into those of t with (blocks - 1)
+    degrees of freedom: a test set of few blocks knows its own noise badly.
+    """
+    upper = (1.0 + confidence) / 2.0
+    freedom = max(1.0, n_dates / block - 1.0)
+    return float(stdtrit(freedom, upper) / ndtri(upper)) / math.sqrt(1.0 - lost_share(n_dates, block))
 
 
 def mean_draws(sums: Floats, counts: Floats, weights: Floats) -> Floats:
@@ -155,11 +214,16 @@ def auc_draws(target: npt.ArrayLike, score: npt.ArrayLike, index: Ints, weights:
     return out
 
 
-def percentile_interval(draws: Floats, confidence: float) -> tuple[float | None, float | None]:
-    """The middle `confidence` of the draws; (None, None) if over a tenth of them are undefined."""
+def percentile_interval(
+    draws: Floats, confidence: float, stretch: float = 1.0
+) -> tuple[float | None, float | None]:
+    """The middle `confidence` of the draws; (None, None) if over a tenth of them are undefined.
+
+    `stretch` pulls the draws away from their median first (see `widening`).
+    """
     defined = draws[np.isfinite(draws)]
     if defined.size == 0 or defined.size < _DEFINED_SHARE * draws.size:
         return None, None
     tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(defined, [tail, 1.0 - tail])
-    return float(low), float(high)
+    low, middle, high = np.quantile(defined, [tail, 0.5, 1.0 - tail])
+    return float(middle + stretch * (low - middle)), float(middle + stretch * (high - middle))

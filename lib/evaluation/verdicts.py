@@ -1,12 +1,14 @@
-"""The verdict of a cell and of a question: scales, flat or undecidable, in one sentence with its numbers.
+"""The verdict of a cell, an interaction and a question: scales, flat or undecidable, in one sentence.
 
-*scales*: the Holm-adjusted interval of the slope excludes 0, loss falls, and the gain from the smallest to
-the largest size is at least the margin. *flat*: the Holm-adjusted interval of the gain lies within
-± margin. Everything else is *undecidable*, as is what rests on one seed, missing sizes or failed controls.
+*scales*: the Holm-adjusted interval of the slope (of the gain, where levels have no sizes) excludes 0, loss
+falls, and the gain from the first to the last level is at least the margin. *flat*: the Holm-adjusted
+interval of the gain lies within ± margin. Everything else is *undecidable*, as is what rests on one seed,
+missing or collapsed levels or failed controls.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,68 +24,186 @@ class Evidence:
     """All that decides one cell. `margin` is in the unit of the loss, `confidence` Holm's for this cell."""
 
     metric_name: str
-    smallest: str
-    largest: str
+    first: str
+    last: str
     margin: float
+    unit: str = "parameters"
+    """What the slope is per tenfold of; empty where levels have no sizes and the gain alone decides."""
     slope: Estimate | None = None
     gain: Estimate | None = None
     confidence: float = 0.95
     adjusted: bool = False
     detectable_gain: float | None = None
-    absent_budgets: Sequence[str] = ()
-    single_seed_budgets: Sequence[str] = ()
+    absent: Sequence[str] = ()
+    single_seed: Sequence[str] = ()
+    incomplete: Sequence[str] = ()
+    collapsed: Sequence[str] = ()
+    shared_dates: int | None = None
+    """Test samples left out because not all runs hold them; None if all do."""
     failed_controls: Sequence[str] = field(default=())
+
+    @property
+    def deciding(self) -> Estimate | None:
+        """The estimate whose interval must exclude 0."""
+        return self.slope if self.unit else self.gain
 
 
 def cell_verdict(evidence: Evidence) -> tuple[Verdict, str]:
     """Verdict and reason of one cell."""
     e = evidence
-    if e.absent_budgets:
-        missing = ", ".join(e.absent_budgets)
-        text = f"No usable run at {missing}: the gain from {e.smallest} to {e.largest} cannot be measured."
+    if e.absent:
+        text = (
+            f"No usable run at {', '.join(e.absent)}: the gain from {e.first} to {e.last} cannot be measured."
+        )
         return "undecidable", text
-    if e.slope is None or e.gain is None:
+    if e.deciding is None or e.gain is None:
         return "undecidable", "The runs of this cell cannot be compared (see the warnings)."
-    slope_low, slope_high = e.slope.interval(e.confidence)
     gain_low, gain_high = e.gain.interval(e.confidence)
-    if slope_low is None or slope_high is None or gain_low is None or gain_high is None:
+    if gain_low is None or gain_high is None:
         text = f"The test set is too short to be resampled in blocks of {e.gain.block} bars."
         return "undecidable", text
     gain = f"{_number(e.gain.value)} [{_number(gain_low)}, {_number(gain_high)}]"
-    measured = f"the gain in {e.metric_name} from {e.smallest} to {e.largest} is {gain}"
+    measured = f"the gain in {e.metric_name} from {e.first} to {e.last} is {gain}"
     if e.failed_controls:
         text = (
             f"A control did not pass ({'; '.join(e.failed_controls)}), so nothing is concluded: {measured}."
         )
         return "undecidable", text
-    if e.single_seed_budgets:
-        where = ", ".join(e.single_seed_budgets)
+    if e.single_seed:
+        where = ", ".join(e.single_seed)
         text = (
             f"Only one seed at {where}: the noise between seeds is unknown, so neither scaling nor flatness "
             f"can be claimed; counting the noise of dates alone, {measured}."
         )
         return "undecidable", text
+    if e.collapsed:
+        text = (
+            f"Every run at {', '.join(e.collapsed)} says nearly the same for every sample: nothing was "
+            f"learned there that could be compared; {measured}."
+        )
+        return "undecidable", text
+    verdict, text = _judged(e, measured, gain_low, gain_high)
+    return verdict, text + _weaknesses(e)
+
+
+def _judged(e: Evidence, measured: str, gain_low: float, gain_high: float) -> tuple[Verdict, str]:
+    assert e.deciding is not None
+    assert e.gain is not None
+    slope_low, slope_high = e.deciding.interval(e.confidence)
+    if slope_low is None or slope_high is None:
+        return "undecidable", f"The test set is too short to be resampled in blocks of {e.gain.block} bars."
+    # A slope falls where size helps, a gain rises: in both cases "better" is made positive.
+    better, worse = (slope_high < 0, slope_low > 0) if e.unit else (gain_low > 0, gain_high < 0)
+    adjusted = ", adjusted for the number of cells" if e.adjusted else ""
     slope = (
-        f"{_number(e.slope.value)} [{_number(slope_low)}, {_number(slope_high)}] per tenfold parameters"
-        f"{', adjusted for the number of cells' if e.adjusted else ''}"
+        f"the slope {{}} 0 ({_number(e.deciding.value)} [{_number(slope_low)}, {_number(slope_high)}] per "
+        f"tenfold {e.unit}{adjusted})"
+        if e.unit
+        else f"the gain {{}} 0{adjusted}"
     )
     margin = _number(e.margin)
-    if slope_high < 0 and e.gain.value >= e.margin:
-        name = _sentence(e.metric_name)
-        return "scales", f"{name} falls with size ({slope}) and {measured}, at least the margin of {margin}."
+    if better and e.gain.value >= e.margin:
+        name = f"{_sentence(e.metric_name)} falls from {e.first} to {e.last}"
+        return (
+            "scales",
+            f"{name}: {slope.format('excludes')} and {measured}, at least the margin of {margin}.",
+        )
     if -e.margin <= gain_low and gain_high <= e.margin:
         return "flat", f"{_sentence(measured)}, wholly within the margin of ±{margin}."
     power = f"; this test set could have shown {_number(e.detectable_gain)}" if e.detectable_gain else ""
-    if slope_high < 0:
-        text = f"The slope excludes 0 ({slope}) but {measured}, less than the margin of {margin}{power}."
-    elif slope_low > 0:
-        text = f"Larger models are worse ({slope}): {measured}, not within the margin of ±{margin}{power}."
+    if better:
+        text = (
+            f"{_sentence(slope.format('excludes'))} but {measured}, less than the margin of {margin}{power}."
+        )
+    elif worse:
+        larger = "Larger models are" if e.unit == "parameters" else f"{e.last} is"
+        text = (
+            f"{larger} worse ({slope.format('excludes')}): {measured}, not within the margin of ±{margin}"
+            f"{power}."
+        )
     else:
-        text = f"The slope includes 0 ({slope}) and {measured}, not within the margin of ±{margin}{power}."
+        open_ = f"{_sentence(slope.format('includes'))} and {measured}"
+        text = f"{open_}, not within the margin of ±{margin}{power}."
     return "undecidable", text
 
 
-def question_verdict(cells: Sequence[tuple[Verdict, str]]) -> tuple[Verdict, str]:
+def _weaknesses(e: Evidence) -> str:
+    """What is missing though a verdict is possible."""
+    notes = []
+    if e.incomplete:
+        notes.append(f"some seeds are missing at {', '.join(e.incomplete)}")
+    if e.shared_dates:
+        notes.append(f"{e.shared_dates} test samples that not all runs hold are left out")
+    return f" Weakened: {'; '.join(notes)}." if notes else ""
+
+
+def change_of_mind(verdict: Verdict, evidence: Evidence) -> str:
+    """What would change the verdict of a cell, in one sentence."""
+    e = evidence
+    margin = _number(e.margin)
+    if e.failed_controls:
+        return "The controls must pass before anything here can be read."
+    if e.absent:
+        return f"Runs at {', '.join(e.absent)}."
+    if e.single_seed:
+        return f"At least two more seeds at {', '.join(e.single_seed)}."
+    if e.collapsed:
+        return f"Runs at {', '.join(e.collapsed)} that learn something: other training, not a longer test."
+    if verdict == "scales":
+        return (
+            f"Another test period in which the gain falls below {margin}, or a confound between the levels."
+        )
+    if verdict == "flat":
+        return (
+            f"A gain beyond ±{margin} in another test period, or with a better recipe for the larger levels."
+        )
+    if e.detectable_gain is None or e.gain is None:
+        return "A longer test set."
+    if e.detectable_gain <= e.margin:
+        return f"An effect clearly beyond or clearly within {margin}: the test set is long enough to show it."
+    times = (e.detectable_gain / e.margin) ** 2
+    seeds = e.gain.se_seeds
+    dates = e.gain.se_dates or 0.0
+    source = "seeds" if seeds > dates else "independent test days"
+    return f"About {_times(times)} times as many {source}, so that a gain of {margin} could be shown."
+
+
+def interaction_verdict(
+    effect: Estimate | None, confidence: float, margin: float, words: tuple[str, str], blocked: str | None
+) -> tuple[Verdict, str]:
+    """Verdict of a difference in differences.
+
+    *scales*: the two help each other by at least the margin; *flat*: the effect lies within ± margin.
+
+    Args:
+        effect: gain along the first axis at the last level of the second minus that at its first level.
+        confidence: Holm's for this interaction.
+        margin: in the unit of the loss.
+        words: labels of the two axes.
+        blocked: why nothing may be concluded, if so.
+    """
+    if effect is None:
+        return "undecidable", "Corners of the interaction are missing."
+    low, high = effect.interval(confidence)
+    if low is None or high is None:
+        return "undecidable", f"The test set is too short to be resampled in blocks of {effect.block} bars."
+    first, second = words
+    measured = (
+        f"the gain from more {first} changes by {_number(effect.value)} [{_number(low)}, {_number(high)}] "
+        f"from the first to the last level of {second}"
+    )
+    if blocked:
+        return "undecidable", f"{blocked}, so nothing is concluded: {measured}."
+    if low > 0 and effect.value >= margin:
+        return "scales", f"They help each other: {measured}, at least the margin of {_number(margin)}."
+    if -margin <= low and high <= margin:
+        return "flat", f"{_sentence(measured)}, wholly within the margin of ±{_number(margin)}."
+    if high < 0:
+        return "undecidable", f"They get in each other's way: {measured}."
+    return "undecidable", f"{_sentence(measured)}, not within the margin of ±{_number(margin)}."
+
+
+def question_verdict(cells: Sequence[tuple[Verdict, str]], along: str = "size") -> tuple[Verdict, str]:
     """Verdict of a question from the verdicts and reasons of its cells, already adjusted for their number.
 
     A question is answered only if all its cells agree; otherwise the counts say how they disagree.
@@ -95,9 +215,9 @@ def question_verdict(cells: Sequence[tuple[Verdict, str]]) -> tuple[Verdict, str
         return cells[0]
     counts = Counter(verdict for verdict, _ in cells)
     if counts["scales"] == n:
-        return "scales", f"In all {n} cells the loss falls with size by at least the margin."
+        return "scales", f"In all {n} cells the loss falls with {along} by at least the margin."
     if counts["flat"] == n:
-        return "flat", f"In all {n} cells the loss changes with size by less than the margin."
+        return "flat", f"In all {n} cells the loss changes with {along} by less than the margin."
     scale, flat, open_ = counts["scales"], counts["flat"], counts["undecidable"]
     if open_ == n:
         return "undecidable", f"All {n} cells are undecidable; the first: {cells[0][1]}"
@@ -109,6 +229,12 @@ def _number(value: float | None) -> str:
     if value is None:
         return "unknown"
     return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
+
+
+def _times(value: float) -> str:
+    if value >= 1000:
+        return "a thousand or more"
+    return f"{value:.1f}" if value < 10 else str(math.ceil(value))
 
 
 def _sentence(text: str) -> str:

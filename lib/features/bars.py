@@ -50,6 +50,25 @@ def resample(prices: pl.DataFrame, timescale: Timescale, sessions: pl.Series) ->
     return _aggregate(prices, periods)
 
 
+def bars_ahead(sessions: pl.Series, timescale: Timescale, day: date, count: int) -> date:
+    """Date of the bar that comes `count` bars after the one of `day`, by the exchange's calendar.
+
+    Raises:
+        DataError: the list of sessions ends before it.
+    """
+    if timescale in ("daily", "multires"):
+        ends = sessions
+    else:
+        ends = _periods(_positions(sessions), timescale)["last_session"].unique().sort()
+    later = ends.filter(ends > day)
+    if len(later) < count:
+        raise DataError(
+            f"the exchange calendar ends on {sessions.max()!s}, before {count} {timescale} bars are over."
+        )
+    found: date = later[count - 1]
+    return found
+
+
 def _aggregate(prices: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     """One bar per symbol and complete period; `periods` has session, first_session, last_session."""
     dated = prices.sort("date").join_asof(periods, left_on="date", right_on="session", strategy="forward")

@@ -82,11 +82,12 @@ def classification_metrics(
         reference_rate: share of class 1 in training; its constant forecast gives `base_rate_log_loss`.
 
     Returns:
-        `n, n_invalid, base_rate, auc, pr_auc, accuracy, precision, recall, f1, brier, log_loss,
-        base_rate_log_loss, prediction_min, prediction_max, collapsed, zero_recall`. A measure is None where
-        it is undefined: `auc` and `pr_auc` with one class, `precision` without a predicted positive, `recall`
-        without a positive. If any target or prediction is not finite (`n_invalid` > 0), everything that
-        depends on the predictions is None: measuring the rest would flatter a broken model.
+        `n, n_invalid, base_rate, auc, pr_auc, accuracy, majority_accuracy, precision, recall, f1, brier,
+        log_loss, base_rate_log_loss, prediction_min, prediction_max, collapsed, zero_recall`.
+        `majority_accuracy` is that of always naming the commoner class of this very set. A measure is None
+        where it is undefined: `auc` and `pr_auc` with one class, `precision` without a predicted positive,
+        `recall` without a positive. If any target or prediction is not finite (`n_invalid` > 0), everything
+        that depends on the predictions is None: measuring the rest would flatter a broken model.
     """
     y = np.asarray(target, dtype=np.float64)
     p = np.asarray(probability, dtype=np.float64)
@@ -96,6 +97,7 @@ def classification_metrics(
     out["auc"] = roc_auc(y, p) if usable else None
     out["pr_auc"] = average_precision(y, p) if usable else None
     out |= _confusion(y > 0.5, p >= THRESHOLD) if usable else dict.fromkeys(_CONFUSION)
+    out["majority_accuracy"] = float(max(np.mean(y > 0.5), np.mean(y <= 0.5))) if usable else None
     out["brier"] = float(np.mean((p - y) ** 2)) if usable else None
     out["log_loss"] = _mean(log_loss_per_sample(y, p)) if usable else None
     out["base_rate_log_loss"] = (

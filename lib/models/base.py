@@ -16,12 +16,15 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import polars as pl
 
-from lib.config.base import StrictModel, is_binary
+from lib.config.base import StrictModel, classes_of, is_binary
 from lib.config.model import Architecture
 from lib.config.training import Recipe
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
 from lib.training.context import TrainingContext, TrainingResult
+
+FORECAST_BLOCK = 64
+"""Windows are forecast in multiples of this."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class ModelMetadata:
     requires_gpu: bool = False
     packs: bool = False
     """Whether `fit_together` trains several in one go (`training.pack`)."""
+    ternary: bool = False
+    """Whether it can forecast three classes; others refuse such a task."""
     description: str = ""
 
 
@@ -54,8 +59,18 @@ class Problem:
 
     @property
     def binary(self) -> bool:
-        """True for classification, False for regression."""
+        """True for classification in two classes."""
         return is_binary(self.task)
+
+    @property
+    def ternary(self) -> bool:
+        """True for classification in three classes."""
+        return len(self.classes) == 3
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """As the targets name them; none for regression."""
+        return classes_of(self.task)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -86,13 +101,14 @@ class Predictions:
     """(n,) labels."""
     horizon: int
     target: np.ndarray
-    """(n,): 0 or 1, or the return."""
+    """(n,): the class, or the return; NaN where it is not known yet."""
     prediction: np.ndarray
-    """(n,): the class at probability 0.5, or the forecast return."""
+    """(n,): the class at probability 0.5, the most probable of three, or the forecast return."""
     probability: np.ndarray | None = None
-    """(n, 2): of class 0 and 1; None for regression."""
+    """(n, classes): one column per class, in rising order; None for regression."""
     uncertainty: np.ndarray | None = None
     """(n,): optional, in units of the prediction."""
+    classes: tuple[int, ...] = (0, 1)
 
     def __post_init__(self) -> None:
         n = len(self.dates)
@@ -103,11 +119,15 @@ class Predictions:
         if not np.isfinite(self.prediction).all():
             raise ModelError(f"predictions: {(~np.isfinite(self.prediction)).sum()} of {n} are not finite.")
         if self.probability is not None:
-            if self.probability.shape != (n, 2):
+            if self.probability.shape != (n, len(self.classes)):
                 shape = self.probability.shape
-                raise ModelError(f"predictions: probability has shape {shape}, expected ({n}, 2).")
+                raise ModelError(
+                    f"predictions: probability has shape {shape}, expected ({n}, {len(self.classes)})."
+                )
             if not ((self.probability >= 0) & (self.probability <= 1)).all():
                 raise ModelError("predictions: a probability is not a number in [0, 1].")
+            if not np.allclose(self.probability.sum(axis=1), 1.0, atol=1e-5):
+                raise ModelError("predictions: the probabilities of a sample do not add up to 1.")
 
     def to_frame(self, part: str) -> pl.DataFrame:
         """The predictions table; `part` is `selection`, `calibration` or `test`."""
@@ -115,12 +135,12 @@ class Predictions:
             "date": pl.Series(self.dates.astype("datetime64[D]")).cast(pl.Date),
             "symbol": pl.Series([str(symbol) for symbol in self.symbols], dtype=pl.String),
             "horizon": pl.Series(np.full(len(self.dates), self.horizon, dtype=np.int64)),
-            "target": pl.Series(self.target.astype(np.float64)),
+            "target": pl.Series(self.target.astype(np.float64)).fill_nan(None),
             "prediction": pl.Series(self.prediction.astype(np.float64)),
         }
         if self.probability is not None:
-            columns["probability_0"] = self.probability[:, 0].astype(np.float64)
-            columns["probability_1"] = self.probability[:, 1].astype(np.float64)
+            for label, values in zip(self.classes, self.probability.T, strict=True):
+                columns[f"probability_{label}"] = values.astype(np.float64)
         none = pl.Series([None] * len(self.dates), dtype=pl.Float64)
         columns["uncertainty"] = none if self.uncertainty is None else self.uncertainty.astype(np.float64)
         columns["part"] = pl.Series([part] * len(self.dates), dtype=pl.String)
@@ -172,7 +192,7 @@ class Model(ABC):
 
     @abstractmethod
     def forecast(self, samples: Samples) -> np.ndarray:
-        """(n,) probability of class 1, or forecast return, of checked samples."""
+        """(n,) probability of class 1, or forecast return; (n, 3) probabilities for three classes."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -194,12 +214,19 @@ class Model(ABC):
             ModelError: other channels or another context length, or values that are not finite.
         """
         self.check(samples)
-        values = self.forecast(samples).astype(np.float64)
+        # Whole blocks only: the last digits of a product may depend on how many rows it has, and one window
+        # forecast alone must get the very number that it got among many.
+        values = self.forecast(samples.padded(FORECAST_BLOCK))[: len(samples)].astype(np.float64)
         common = (samples.dates, samples.symbols, samples.horizon, samples.target)
-        if not self.problem.binary:
+        classes = self.problem.classes
+        if not classes:
             return Predictions(*common, prediction=values)
-        probability = np.column_stack([1.0 - values, values])
-        return Predictions(*common, prediction=(values >= 0.5).astype(np.float64), probability=probability)
+        if self.problem.binary:
+            probability = np.column_stack([1.0 - values, values])
+            chosen = (values >= 0.5).astype(np.float64)
+        else:
+            probability, chosen = values, np.array(classes, dtype=np.float64)[values.argmax(axis=1)]
+        return Predictions(*common, prediction=chosen, probability=probability, classes=classes)
 
     def check(self, samples: Samples) -> None:
         """Refuse samples that this model cannot read."""
@@ -208,7 +235,8 @@ class Model(ABC):
             raise ModelError(
                 f"{name}: fitted on {len(self.problem.channel_names)} channels "
                 f"({', '.join(self.problem.channel_names[:3])}, ...), asked about "
-                f"{len(samples.channel_names)} others. Use a dataset of the same tier and column."
+                f"{len(samples.channel_names)} others{self._differences(samples.channel_names)}. "
+                "Use a dataset of the same tier and column."
             )
         if self.metadata.input == "window" and samples.context_length != self.problem.context_length:
             raise ModelError(
@@ -216,6 +244,16 @@ class Model(ABC):
             )
         if not np.isfinite(samples.matrix).all():
             raise ModelError(f"{name}: the channels hold NaN or infinite values. Build the dataset anew.")
+
+    def _differences(self, given: tuple[str, ...]) -> str:
+        """The first channels that are missing or unknown, in words."""
+        own = self.problem.channel_names
+        found = {
+            "missing": [channel for channel in own if channel not in given],
+            "unknown": [channel for channel in given if channel not in own],
+        }
+        words = [f"{kind}: {', '.join(names[:3])}" for kind, names in found.items() if names]
+        return f" ({'; '.join(words) or 'in another order'})"
 
     def feature_importance(self) -> dict[str, float] | None:
         """Weight of each channel, if the model knows it."""

@@ -17,11 +17,12 @@ from typing import Any
 
 import polars as pl
 
-from lib.config.base import is_binary
+from lib.config.base import classes_of, is_ternary
 from lib.config.load import validate
 from lib.config.resolve import ResolvedRun
 from lib.data.io import write_json_atomic
 from lib.datasets.windows import Samples, SplitSamples, load_samples
+from lib.errors import ModelError
 from lib.models import registry
 from lib.models.base import Model, Problem
 from lib.training.context import TrainingContext, TrainingResult
@@ -41,7 +42,9 @@ class FinishedRun:
     windows: dict[str, int]
     """Samples of each part."""
     training_base_rate: float | None
-    """Share of events among the training targets; None for regression."""
+    """Share of class 1 among the training targets; None for regression."""
+    training_class_shares: list[float] | None
+    """Share of each class among the training targets; None for regression."""
     seconds: dict[str, float]
 
 
@@ -55,6 +58,7 @@ def samples_for(resolved: ResolvedRun, frame: pl.DataFrame) -> SplitSamples:
         resolved.context_length,
         resolved.splits,
         labels=resolved.labels,
+        barriers=resolved.barriers,
         seed=int(run["seed"]),
     )
 
@@ -71,6 +75,8 @@ def model_for(resolved: ResolvedRun, samples: SplitSamples) -> Model:
         channel_std=samples.channel_std,
     )
     model_class = registry.get(resolved.model)
+    if is_ternary(problem.task) and not model_class.metadata.ternary:
+        raise ModelError(f"{resolved.model} cannot forecast three classes, as task {problem.task} asks.")
     settings = validate(model_class.Settings, resolved.settings, f"settings of {resolved.model}")
     model = model_class(settings, problem, resolved.architecture, resolved.recipe, int(resolved.run["seed"]))
     if resolved.architecture is not None:
@@ -128,6 +134,8 @@ def train_run(
         part: _predict(model, getattr(samples, part), part) for part in ("selection", "calibration", "test")
     }
     clock.append(time.monotonic())
+    target = samples.train.target
+    shares = [float((target == label).mean()) for label in classes_of(samples.train.task)]
     load, fit, predict = (after - before for before, after in pairwise(clock))
     return FinishedRun(
         model=model,
@@ -135,7 +143,8 @@ def train_run(
         validation=pl.concat([parts["selection"], parts["calibration"]]),
         test=parts["test"],
         windows={part: len(getattr(samples, part)) for part in ("train", "selection", "calibration", "test")},
-        training_base_rate=float(samples.train.target.mean()) if is_binary(samples.train.task) else None,
+        training_base_rate=shares[-1] if shares else None,
+        training_class_shares=shares or None,
         seconds={"load": load, "fit": fit, "predict": predict, "total": clock[-1] - clock[0]},
     )
 

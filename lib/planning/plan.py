@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lib.config.base import is_binary
+from lib.config.base import is_binary, is_ternary
+from lib.config.experiment import Experiment
 from lib.config.hpo import Choice, SearchSpace
 from lib.config.load import Study, expand_environment, load_study, read_yaml, validate
 from lib.config.model import AssetsFile
@@ -21,9 +22,10 @@ from lib.config.resolve import ARCHITECTURE, RunSpecification, data_identity, sp
 from lib.config.runs import NO_BUDGET, Run, expand
 from lib.config.series import SeriesFile
 from lib.config.workflow import WorkflowConfig
-from lib.errors import ConfigError
+from lib.errors import ConfigError, nearest
 from lib.models import registry
 from lib.planning.data import DataPlan
+from lib.planning.meta import MetaPlan, check_meta_modules
 
 
 class Plan:
@@ -32,7 +34,10 @@ class Plan:
     def __init__(self, study: Study, assets: AssetsFile, series: SeriesFile) -> None:
         self.study = study
         self._check_models()
+        self._check_tasks()
+        check_meta_modules(study)
         self.experiment_of = expand(study.experiments, self._has_budget)
+        self.meta = MetaPlan(study, self.experiment_of)
         self.data = DataPlan(study, assets, series, self.datasets)
         self._check_variants()
         self.data.check()
@@ -47,8 +52,12 @@ class Plan:
 
     @property
     def runs(self) -> list[Run]:
-        """Every declared run, in the order of declaration."""
-        return list(self.experiment_of)
+        """Every run that the study reports, in the order of declaration; not the base models of others."""
+        return [
+            run
+            for run, name in self.experiment_of.items()
+            if self.study.experiments[name].role != "base_models"
+        ]
 
     def run(self, words: Mapping[str, str]) -> Run:
         """The declared run named by the words of a path.
@@ -112,12 +121,20 @@ class Plan:
         return sorted({(self.vintage(run), run.dataset, run.timescale) for run in self.experiment_of})
 
     def cells(self, vintage: str, dataset: str, timescale: str) -> list[str]:
-        """Declared samples of a dataset file, each as ``task/hH/context``."""
+        """Declared samples of a dataset file, each as canonical JSON."""
         found = set()
         for run in self.experiment_of:
+            if self.meta.of(run) or self.study.experiments[self.experiment_of[run]].fold:
+                continue  # other data, or other splits than those that are counted
             if (self.vintage(run), run.dataset, run.timescale) == (vintage, dataset, timescale):
-                context = self.specification(run).context_length
-                found.add(f"{run.task}/h{run.horizon}/{context}")
+                specification = self.specification(run)
+                cell = {
+                    "task": run.task,
+                    "horizon": run.horizon,
+                    "context_length": specification.context_length,
+                    "barriers": specification.barriers.model_dump() if specification.barriers else None,
+                }
+                found.add(json.dumps(cell, sort_keys=True))
         return sorted(found)
 
     def shape(self, dataset: str, timescale: str, model: str, budget: str) -> str:
@@ -139,6 +156,36 @@ class Plan:
         raise ConfigError(
             f"{dataset}/{timescale}/{model}/{budget}: no experiment of this study declares this shape."
         )
+
+    def production_dataset(self, folder: Path, name: str) -> dict[str, str]:
+        """Words of the dataset file that a production model reads, in this configuration's vintage.
+
+        Args:
+            folder: of all production models.
+            name: of one.
+
+        Raises:
+            ConfigError: there is no such model, or this configuration builds no such dataset.
+        """
+        record = folder / name / "current.json"
+        if not record.is_file():
+            known = sorted(path.parent.name for path in folder.glob("*/current.json"))
+            raise ConfigError(
+                f"production model {name}: not there.{nearest(name, known)} Promoted so far: "
+                f"{', '.join(known) or 'none'}. Promote a run: make promote RUN=results/runs/…"
+            )
+        run = json.loads(record.read_text(encoding="utf-8"))["run"]
+        words = {
+            "vintage": self.config.data.vintage,
+            "dataset": run["dataset"],
+            "timescale": run["timescale"],
+        }
+        if tuple(words.values()) not in self.datasets:
+            raise ConfigError(
+                f"production model {name} reads {run['dataset']} {run['timescale']}, which no experiment of "
+                "this configuration builds; add one that does to `experiments:`."
+            )
+        return words
 
     def search_budget(self, run: Run) -> str | None:
         """Budget at which the run's hyperparameters are searched; None without a search."""
@@ -208,13 +255,17 @@ class Plan:
                 "question": self.study.experiments[name].question,
                 "family": self.study.models[run.model].model.split(":")[0],
             }
-            for run, name in self.experiment_of.items()
+            for run, name in ((run, self.experiment_of[run]) for run in self.runs)
         ]
         return json.dumps(rows, sort_keys=True)
 
     def experiments_json(self) -> str:
         """All experiments, as canonical JSON."""
-        content = {name: e.model_dump(mode="json") for name, e in self.study.experiments.items()}
+        content = {
+            name: experiment.model_dump(mode="json", include=set(Experiment.model_fields))
+            for name, experiment in self.study.experiments.items()
+            if experiment.role != "base_models"
+        }
         return json.dumps(content, sort_keys=True)
 
     @property
@@ -230,6 +281,20 @@ class Plan:
                 file.settings,
                 f"config/models/{name}.yaml, section settings",
             )
+
+    def _check_tasks(self) -> None:
+        """Refuse models that have no answer to a task, before any data are fetched for it."""
+        for name, experiment in self.study.experiments.items():
+            if not any(is_ternary(task) for task in experiment.tasks):
+                continue
+            able = [m for m, f in self.study.models.items() if registry.get(f.model).metadata.ternary]
+            unable = [model for model in experiment.models if model not in able]
+            if unable:
+                raise ConfigError(
+                    f"experiment {name}: {', '.join(unable)} cannot forecast three classes, as task "
+                    f"triple_barrier asks. Models that can: "
+                    f"{', '.join(n for n in registry.names() if registry.get(n).metadata.ternary)}."
+                )
 
     def _check_variants(self) -> None:
         self._vintage_of_variant: dict[str, str] = {}

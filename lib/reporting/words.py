@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lib.config.base import BUDGET_PARAMETERS, is_binary, threshold_of
+from lib.config.base import BUDGET_PARAMETERS, is_classification, threshold_of
 
 DASH = "–"
 MINUS = "−"
@@ -124,7 +124,7 @@ def listed(items: Iterable[str], last: str = "and") -> str:
 
 def metric_of(task: str) -> str:
     """Column name of a task's primary measure."""
-    return "log_loss" if is_binary(task) else "mse"
+    return "log_loss" if is_classification(task) else "mse"
 
 
 def metric_words(metric: str) -> str:
@@ -143,7 +143,8 @@ def task_words(task: str) -> str:
     """A task in words."""
     if task.startswith("threshold_"):
         return f"Touch of +{threshold_of(task) * 100:.0f} %"
-    return {"direction": "Direction", "regression": "Return"}.get(task, task)
+    words = {"direction": "Direction", "regression": "Return", "triple_barrier": "First barrier touched"}
+    return words.get(task, task)
 
 
 def ahead(timescale: str, horizon: Any) -> str:

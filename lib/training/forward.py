@@ -17,6 +17,10 @@ from lib.training.batches import Windows
 from lib.training.context import Loss, TrainingContext
 from lib.training.devices import Device
 
+PREDICTION_BATCH = 64
+"""Windows per forward pass of a prediction. Fixed, and always full, so that the bits of a forecast depend
+neither on the batch that was found for training nor on its company."""
+
 if TYPE_CHECKING:
     from lib.datasets.windows import Samples
 
@@ -29,13 +33,12 @@ def predict_logits(network: nn.Module, samples: Samples, context: TrainingContex
     """
     device = Device.choose(context.runtime, context.precision, context.job_threads)
     network.to(device.handle).eval()
-    windows = Windows(samples, device.handle)
+    windows = Windows(samples.padded(PREDICTION_BATCH), device.handle)
     with torch.inference_mode(), device.autocast():
         logits = [
-            forward(network, inputs, target).float()
-            for inputs, target in windows.in_order(evaluation_batch(context.micro_batch or 64))
+            forward(network, inputs, target).float() for inputs, target in windows.in_order(PREDICTION_BATCH)
         ]
-    return torch.cat(logits).cpu().numpy() if logits else np.empty(0, dtype=np.float32)
+    return torch.cat(logits).cpu().numpy()[: len(samples)] if logits else np.empty(0, dtype=np.float32)
 
 
 def forward(network: nn.Module, inputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

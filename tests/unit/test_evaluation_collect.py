@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
-from lib.evaluation.collect import RUNS_SCHEMA, collect_runs, read_run
+from lib.evaluation.collect import RUNS_SCHEMA, collect_runs, fraction_of, read_run
 
 WORDS: dict[str, Any] = {
     "variant": "base", "dataset": "Aa20", "timescale": "daily", "task": "direction", "horizon": 5,
@@ -21,6 +21,13 @@ FILES = {
     "metrics.json": {
         "run": WORDS,
         "parameters": {"total": 2_010_000, "embedding": 9_000, "head": 193},
+        "fit": {"best_epoch": 2, "epochs": 4, "train_gap": 0.02},
+        "calibration": {
+            "chosen": "platt",
+            "methods": [{"method": "none", "test_log_loss": 0.7}, {"method": "platt", "test_log_loss": 0.69}],
+        },
+        "conformal": {"level": 0.9, "coverage": 0.88, "mean_width": None, "mean_size": 1.7},
+        "trading": {"sharpe": 0.4, "hold": {"sharpe": 0.5}},
         "splits": {
             "validation": {"n": 140, "auc": 0.6},
             "calibration": {"n": 60, "auc": 0.58},
@@ -73,6 +80,9 @@ def test_a_finished_run_fills_its_row(tmp_path: Path) -> None:
         "calibration_auc": 0.58, "test_auc": 0.57, "test_auc_low": 0.5, "test_collapsed": False,
         "n_train": 3000, "n_test": 200, "train_base_rate": 0.53, "effective_n_test": 40.0, "best_epoch": 2,
         "epochs": 4, "steps": 48, "train_seconds": 30.0, "total_seconds": 33.0, "samples_per_second": 900.0,
+        "train_gap": 0.02, "calibration_method": "platt", "test_calibrated_log_loss": 0.69,
+        "test_conformal_coverage": 0.88, "test_conformal_width": 1.7, "trading_sharpe": 0.4,
+        "trading_hold_sharpe": 0.5, "row": "A", "column": "a", "tier": 20, "fraction": 1.0, "hpo_trials": 0,
         "peak_memory_mb": 812.5, "device": "cpu", "precision": "bf16", "micro_batch": 64,
         "effective_batch": 256, "learning_rate": 1e-4, "weight_decay": 1e-5, "path": str(folder),
     }  # fmt: skip
@@ -105,6 +115,20 @@ def test_an_incomplete_run_is_missing(tmp_path: Path) -> None:
     folder = write(tmp_path / "run")
     (folder / "params.yaml").unlink()
     assert read_run(folder) is None
+
+
+def test_a_run_that_cannot_be_used_says_why() -> None:
+    row = collect_runs([DECLARED], lambda path: None, {"r/1": "broken"}).row(0, named=True)
+    assert (row["status"], row["problem"]) == ("failed", "broken")
+
+
+@pytest.mark.parametrize(
+    ("variant", "share"),
+    [("base", 1.0), ("frac12", 0.125), ("frac125", 0.125), ("frac25", 0.25), ("frac50", 0.5),
+     ("matched-frac50", 0.5), ("fraction", 1.0), ("null", 1.0)],
+)  # fmt: skip
+def test_the_variant_says_what_share_of_the_dates_was_trained_on(variant: str, share: float) -> None:
+    assert fraction_of(variant) == share
 
 
 def test_no_declared_run_gives_an_empty_table_of_the_same_columns() -> None:

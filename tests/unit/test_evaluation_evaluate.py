@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 
 from lib.config.workflow import EvaluationConfig
-from lib.evaluation.evaluate import evaluate_run, reliability
+from lib.evaluation.evaluate import DAILY_SCHEMA, evaluate_run
 from lib.evaluation.plain import plain
+from lib.metrics.calibration import reliability_bins as reliability
 from lib.metrics.classification import classification_metrics
 
 CFG = EvaluationConfig(bootstrap_draws=200)
@@ -20,7 +21,7 @@ RUN = {
     "variant": "base", "dataset": "Aa20", "timescale": "daily", "task": "direction", "horizon": 5,
     "model": "patchtst-mixed", "budget": "2M", "seed": 42,
 }  # fmt: skip
-PARAMS: dict[str, Any] = {"training_base_rate": 0.5, "splits": {"minimum_class_count": 20}}
+PARAMS: dict[str, Any] = {"run": RUN, "training_base_rate": 0.5, "splits": {"minimum_class_count": 20}}
 PROVENANCE = {"parameters": {"total": 2_000_000}, "started": "2020-01-01T00:00:00", "seconds": {"fit": 3.0}}
 
 
@@ -51,7 +52,7 @@ def validation() -> pl.DataFrame:
 
 def test_each_split_is_measured_on_its_own_part() -> None:
     frames = {"validation": predictions(140, 1), "calibration": predictions(60, 2), "test": predictions(200)}
-    result = evaluate_run(validation(), frames["test"], RUN, PARAMS, PROVENANCE, CFG)
+    result = evaluate_run(validation(), frames["test"], PARAMS, PROVENANCE, CFG).metrics
     assert result["run"] == RUN
     assert result["parameters"] == {"total": 2_000_000}
     for name, frame in frames.items():
@@ -75,7 +76,7 @@ def test_result_is_strict_json_without_clocks_and_the_same_every_time() -> None:
     }
     texts = [
         json.dumps(
-            evaluate_run(validation(), predictions(200), RUN, PARAMS, provenance, CFG), allow_nan=False
+            evaluate_run(validation(), predictions(200), PARAMS, provenance, CFG).metrics, allow_nan=False
         )
         for provenance in (PROVENANCE, later)
     ]
@@ -85,7 +86,7 @@ def test_result_is_strict_json_without_clocks_and_the_same_every_time() -> None:
 def test_dependence_between_days_lengthens_the_blocks_beyond_the_horizon() -> None:
     changes = np.random.default_rng(0).random(200) < 0.05
     slow = predictions(200).with_columns(pl.Series("target", np.cumsum(changes) % 2.0))
-    result = evaluate_run(validation(), slow, RUN, PARAMS, PROVENANCE, CFG)
+    result = evaluate_run(validation(), slow, PARAMS, PROVENANCE, CFG).metrics
     assert result["splits"]["test"]["block_length"] > 10
 
 
@@ -111,8 +112,8 @@ def test_regression_gets_its_own_measures_and_intervals() -> None:
 
     run = RUN | {"task": "regression"}
     result = evaluate_run(
-        returns(validation()), returns(predictions(200)), run, {"training_base_rate": None}, {}, CFG
-    )
+        returns(validation()), returns(predictions(200)), {"run": run, "training_base_rate": None}, {}, CFG
+    ).metrics
     test = result["splits"]["test"]
     assert test["r2"] == pytest.approx(1 - 0.7**2, abs=0.01)
     for name in ("mse", "mae", "r2"):
@@ -123,11 +124,11 @@ def test_regression_gets_its_own_measures_and_intervals() -> None:
 
 def test_the_primary_symbol_decides_and_the_others_stand_beside_it() -> None:
     both = pl.concat([predictions(100, 1), predictions(100, 2, symbol="^IXIC", skill=0.6)])
-    result = evaluate_run(validation(), both, RUN, PARAMS, PROVENANCE, CFG, primary="^GSPC")
+    result = evaluate_run(validation(), both, PARAMS, PROVENANCE, CFG, primary="^GSPC").metrics
     assert result["splits"]["test"]["n"] == 100
     assert result["by_symbol"]["^GSPC"]["test"]["auc"] == result["splits"]["test"]["auc"]
     assert result["by_symbol"]["^IXIC"]["test"]["auc"] > result["splits"]["test"]["auc"]
-    pooled = evaluate_run(validation(), both, RUN, PARAMS, PROVENANCE, CFG)["splits"]["test"]
+    pooled = evaluate_run(validation(), both, PARAMS, PROVENANCE, CFG).metrics["splits"]["test"]
     assert pooled["n"] == 200
     assert pooled["effective_n"] == 100 / 5
 
@@ -145,7 +146,7 @@ def test_the_primary_symbol_decides_and_the_others_stand_beside_it() -> None:
     ],
 )
 def test_what_a_reader_must_know_is_said_in_words(test: pl.DataFrame, alarm: str) -> None:
-    result = evaluate_run(validation(), test, RUN, PARAMS, PROVENANCE, CFG)
+    result = evaluate_run(validation(), test, PARAMS, PROVENANCE, CFG).metrics
     assert any(alarm in warning for warning in result["warnings"]), result["warnings"]
     json.dumps(result, allow_nan=False)
 
@@ -161,3 +162,44 @@ def test_reliability_bins_hold_equal_counts_and_every_sample_once() -> None:
 def test_a_collapsed_model_has_one_reliability_bin() -> None:
     points = reliability(np.array([0.0, 1.0, 1.0, 0.0]), np.full(4, 0.5))
     assert [(point["count"], point["observed"]) for point in points] == [(4, 0.5)]
+
+
+def test_every_part_of_a_run_is_there_and_strict_json() -> None:
+    n = 400
+    rng = np.random.default_rng(3)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, n)))
+    prices = pl.DataFrame(
+        {
+            "date": [date(2014, 6, 1) + timedelta(days=i) for i in range(n)],
+            "symbol": "^GSPC",
+            "open": close,
+            "close": close,
+        }
+    )
+    history = pl.DataFrame({"epoch": [1, 2], "train_loss": [0.7, 0.6], "validation_loss": [0.69, 0.71]})
+    params = PARAMS | {"splits": {"train_end": "2014-12-31"}}
+    parts = pl.concat([predictions(140, 1, part="selection"), predictions(200, 2, part="calibration")])
+    result = evaluate_run(parts, predictions(150), params, PROVENANCE, CFG, "^GSPC", prices, history)
+    json.dumps(result.metrics, allow_nan=False)
+    assert result.metrics["calibration"]["chosen"] in ("none", "temperature", "platt", "isotonic")
+    assert result.metrics["conformal"]["kind"] == "set"
+    assert result.metrics["trading"]["positions"]
+    assert result.metrics["by_regime"][0]["regime"] == "low"
+    assert sum(row["n"] for row in result.metrics["by_regime"]) == 150
+    assert [row["year"] for row in result.metrics["by_year"]] == [2015]
+    assert result.metrics["fit"]["best_epoch"] == 1
+    assert result.metrics["fit"]["train_gap"] == pytest.approx(-0.01)
+    assert dict(result.daily.schema) == {name: kind() for name, kind in DAILY_SCHEMA.items()}
+    assert result.daily.height == 150
+    assert result.daily["loss"].mean() == pytest.approx(result.metrics["splits"]["test"]["log_loss"])
+    assert result.daily["covered"].null_count() == 0
+    assert result.daily["equity"].drop_nulls()[-1] == pytest.approx(
+        1 + result.metrics["trading"]["total_return"]
+    )
+
+
+def test_repeated_samples_are_said_and_do_not_multiply() -> None:
+    twice = pl.concat([predictions(100), predictions(100)])
+    result = evaluate_run(validation(), twice, PARAMS, PROVENANCE, CFG)
+    assert any("100 samples repeat" in text for text in result.metrics["warnings"])
+    assert result.daily.height == 100

@@ -65,7 +65,8 @@ class World:
                     "seed": seed,
                     "status": "done", "path": path, "param_count": BUDGET_PARAMETERS.get(budget, 20),
                     "selection_log_loss": 0.6 if budget == "none" else 0.65, "selection_mse": 1e-4,
-                    "test_base_rate_log_loss": 0.69,
+                    "test_base_rate_log_loss": 0.69, "train_base_rate": 0.5, "test_base_rate": 0.5,
+                    "n_test": self.days, "row": "A", "column": "a", "tier": 20, "fraction": 1.0,
                 }  # fmt: skip
                 yield row
 
@@ -142,7 +143,10 @@ def test_a_world_in_which_size_helps_scales(scales: dict[str, Any]) -> None:
 
 
 def test_the_contract_of_the_file(scales: dict[str, Any]) -> None:
-    assert set(scales) == {"confidence", "questions", "controls", "baselines", "test_looks", "warnings"}
+    assert set(scales) == {
+        "confidence", "questions", "interactions", "joint_law", "diagnosis", "power", "baselines", "trading",
+        "controls", "controls_passed", "controls_text", "test_looks", "ledger", "problems", "warnings",
+    }  # fmt: skip
     (cell,) = scales["questions"][0]["cells"]
     assert {"variant", "dataset", "timescale", "task", "horizon", "model", "metric", "points", "slope",
             "gain", "detectable_gain", "forms", "verdict", "reason"} <= set(cell)  # fmt: skip

@@ -20,6 +20,8 @@ ORDER = (
     "models",
     "tuning",
     "evaluation",
+    "stacking",
+    "production",
     "reporting",
     "planning",
 )

@@ -43,6 +43,7 @@ def test_every_measure_equals_scikit_learns(seed: int, decimals: int) -> None:
         "brier": metrics.brier_score_loss(target, probability),
         "log_loss": metrics.log_loss(target, probability),
         "base_rate_log_loss": metrics.log_loss(target, np.full(400, 0.25)),
+        "majority_accuracy": max(target.mean(), 1 - target.mean()),
         "prediction_min": probability.min(),
         "prediction_max": probability.max(),
     }

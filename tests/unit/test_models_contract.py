@@ -79,7 +79,7 @@ def test_a_model_fits_predicts_saves_and_loads_to_the_same_predictions(name, tas
     if predictions.probability is not None:
         np.testing.assert_allclose(loaded.probability, predictions.probability, rtol=1e-6)
     suffixes = {path.suffix for path in folder.iterdir()}
-    assert suffixes <= {".json", ".safetensors"}, "formats that execute nothing"
+    assert suffixes <= {".json", ".safetensors", ".cbm"}, "formats that execute nothing"
 
     json_file = folder / "model.json"
     json_file.write_text(json_file.read_text().replace('"seed": 7', '"seed": 8'))
@@ -102,12 +102,12 @@ def test_patchtst_learns_returns_as_small_as_a_hundredth(tmp_path):
 @pytest.mark.parametrize("name", registry.names())
 def test_fitting_never_learns_from_selection_targets_except_when_to_stop(name, tmp_path):
     """With one round there is nothing to choose, so other selection targets must change nothing."""
-    if name in ("linear:logistic", "boosting:xgboost"):
-        settings = {"linear:logistic": {"inverse_penalties": [0.1]}, "boosting:xgboost": {"n_estimators": 1}}[
-            name
-        ]
-    else:
-        settings = {}
+    one_round = {
+        "linear:logistic": {"inverse_penalties": [0.1]},
+        "boosting:xgboost": {"n_estimators": 1},
+        "boosting:catboost": {"iterations": 1},
+    }
+    settings = one_round.get(name, {})
     test = market(2, "direction")
     selection = market(1, "direction")
     answers = []
@@ -119,6 +119,26 @@ def test_fitting_never_learns_from_selection_targets_except_when_to_stop(name, t
         model.fit(market(0, "direction"), replace(selection, target=target), context)
         answers.append(model.predict(test).probability)
     np.testing.assert_array_equal(answers[0], answers[1])
+
+
+@pytest.mark.parametrize(("name", "task"), CASES)
+def test_a_window_gets_the_same_bits_alone_as_among_many_and_its_target_is_not_read(name, task, tmp_path):
+    """A promoted model forecasts one bar at a time; the run forecast the whole test set at once."""
+    model = fitted(name, task, tmp_path)
+    test = market(2, task)
+    together = model.predict(test)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    model.save(folder)
+    loaded = type(model).load(folder)
+    for number in (0, 77, len(test) - 1):
+        alone = test.every(len(test), number)
+        unknown = replace(alone, target=np.full(1, np.nan, dtype=np.float32))
+        found = loaded.predict(unknown)
+        assert found.prediction[0] == together.prediction[number]
+        if together.probability is not None:
+            assert found.probability is not None
+            np.testing.assert_array_equal(found.probability[0], together.probability[number])
 
 
 @pytest.mark.parametrize("name", registry.names())
@@ -135,7 +155,7 @@ def test_other_channels_and_nan_are_refused(name, tmp_path):
 
 def test_learning_models_beat_the_base_rate(tmp_path):
     test = market(2, "direction")
-    for name in ("linear:logistic", "boosting:xgboost"):
+    for name in ("linear:logistic", "boosting:xgboost", "boosting:catboost"):
         predictions = fitted(name, "direction", tmp_path / name.replace(":", "-")).predict(test)
         assert (predictions.prediction == test.target).mean() > 0.75
 
@@ -178,7 +198,7 @@ def test_asking_for_metadata_imports_no_heavy_library():
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert not {"torch", "transformers", "sklearn", "xgboost"} & set(loaded.stdout.split())
+    assert not {"torch", "transformers", "sklearn", "xgboost", "catboost"} & set(loaded.stdout.split())
 
 
 def test_settings_are_strict():

@@ -78,3 +78,72 @@ def test_every_shipped_configuration_can_be_planned(tmp_path):
                 plan_study(content, CONFIG, {"MARKET_DATA_DIR": str(tmp_path)})
         else:
             assert plan_study(content, CONFIG, {"MARKET_DATA_DIR": str(tmp_path)}).runs
+
+
+META = {
+    "question": "Does it gain?",
+    "dataset": "Aa20",
+    "timescale": "daily",
+    "task": "direction",
+    "horizon": 1,
+    "bases": [{"datasets": ["Aa20"], "timescales": ["daily", "weekly"], "tasks": ["direction"],
+               "horizons": [1], "models": ["logistic", "base_rate"]}],
+    "features": ["volatility_20"],
+    "learners": ["logistic"],
+}  # fmt: skip
+FOLDS = {"first_test": "2004-01-01", "test_months": 24}
+
+
+@pytest.fixture
+def meta_plan(tmp_path: Path):
+    shutil.copytree(CONFIG, tmp_path / "config")
+
+    def made(folds: dict | None = FOLDS, **changes) -> Plan:
+        (tmp_path / "config/meta/small.yaml").write_text(yaml.safe_dump(META | changes))
+        content = yaml.safe_load((CONFIG / "config.yaml").read_text())
+        content |= {"experiments": ["quickstart_baselines"], "meta": ["small"]}
+        if folds:
+            content["data"] = content["data"] | {"walk_forward": folds}
+        return plan_study(content, tmp_path / "config", {})
+
+    return made
+
+
+def test_a_meta_module_brings_its_learners_and_its_base_models_in_every_fold(meta_plan):
+    plan = meta_plan()
+    bases = plan.meta.bases("small")
+    folds = sorted({run.variant for run in bases})
+    assert folds == ["wf01", "wf02", "wf03", "wf04", "wf05", "wf06"], (
+        "2004 to 2012 by two years, and the last"
+    )
+    assert len(bases) == len(folds) * 2 * 2
+    [learner] = plan.meta.learners("small")
+    assert (learner.variant, learner.model) == ("meta-small", "logistic")
+    assert plan.specification(learner).context_length == 1
+    splits = [plan.specification(run).splits for run in bases if run.model == "logistic"]
+    assert len({split.test_start for split in splits}) == len(folds)
+    assert learner in plan.runs, "what a meta-module says is reported"
+    assert not set(bases) & set(plan.runs), "its base models are not"
+    assert "base_models" not in plan.experiments_json() + plan.declared_runs()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"features": ["volatility_21"]}, "has no channel volatility_21. Did you mean volatility_20"),
+        ({"horizon": 5}, "no base model forecasts Aa20/daily/direction/h5 itself"),
+        ({"learners": ["patchtst-mixed"]}, "a meta-module's learners see the forecasts of one bar"),
+        ({"task": "triple_barrier"}, "takes and gives one"),
+        ({"folds": None}, "walk-forward folds are not declared"),
+        ({"folds": {"first_test": "2013-01-01"}}, "must lie before validation_start"),
+    ],
+)
+def test_a_meta_module_that_cannot_be_is_refused_before_anything_is_trained(meta_plan, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        meta_plan(**changes)
+
+
+def test_an_experiment_may_ask_for_walk_forward_folds_itself(plan):
+    made = plan(data={"walk_forward": FOLDS}, models=["logistic"], walk_forward=True, tuning="none")
+    assert sorted({run.variant for run in made.runs}) == [f"wf0{fold}" for fold in range(1, 7)]
+    assert all(run in made.runs for run in made.experiment_of)

@@ -1,4 +1,4 @@
-"""The opponent that looks at nothing: the training base rate, or the mean training return."""
+"""The opponent that looks at nothing: the training share of each class, or the mean training return."""
 
 from __future__ import annotations
 
@@ -25,33 +25,39 @@ class BaseRateSettings(StrictModel):
 class BaseRate(Model):
     """Forecasts the same number for every sample."""
 
-    metadata = ModelMetadata(has_budget=False, input="last_bar", description="training base rate")
+    metadata = ModelMetadata(
+        has_budget=False, input="last_bar", ternary=True, description="training base rate"
+    )
     Settings: ClassVar[type[StrictModel]] = BaseRateSettings
-    rate: float | None = None
+    rate: float | list[float] | None = None
+    """Of class 1, or the mean return; of each class where there are three."""
 
     def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
-        """Take the mean of the training targets."""
+        """Take the mean of the training targets, or the share of each of three classes."""
         begin = time.monotonic()
         self.check(train)
-        self.rate = float(train.target.mean(dtype=np.float64))
+        if self.problem.ternary:
+            self.rate = [float((train.target == label).mean()) for label in self.problem.classes]
+        else:
+            self.rate = float(train.target.mean(dtype=np.float64))
         losses = [
-            mean_loss(part.target, np.full(len(part), self.rate), self.problem.binary)
-            for part in (train, selection)
+            mean_loss(part.target, self.forecast(part), self.problem.binary) for part in (train, selection)
         ]
         seconds = time.monotonic() - begin
         return untrained_result(losses[1], seconds, [history_row(1, losses[0], losses[1], seconds)])
 
     def forecast(self, samples: Samples) -> np.ndarray:
         """The rate, n times."""
-        return np.full(len(samples), self.rate, dtype=np.float64)
+        rate = np.array(self.rate, dtype=np.float64)
+        return np.broadcast_to(rate, (len(samples), *rate.shape)).copy()
 
     def save(self, folder: Path) -> None:
-        """One number as JSON."""
+        """One number, or three, as JSON."""
         write_plain(folder, self, {"rate": self.rate})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """From its folder."""
         model, content = read_plain(folder, cls)
-        model.rate = float(content["rate"])
+        model.rate = content["rate"]
         return model

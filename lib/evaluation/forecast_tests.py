@@ -1,0 +1,181 @@
+"""Named tests between forecasts: Diebold–Mariano, DeLong, and which of several models could be the best.
+
+Each works on arrays in order of dates and knows nothing of runs. Intervals of differences and Holm's
+correction are in `comparisons`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr, stdtr
+
+from lib.metrics.classification import Floats
+
+MINIMUM_DATES = 20
+"""Fewer dates than this are tested for nothing."""
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """A statistic with its two-sided p-value."""
+
+    __test__ = False
+
+    statistic: float
+    p_value: float
+
+
+def diebold_mariano(difference: npt.ArrayLike, horizon: int) -> TestResult | None:
+    """Test of equal expected loss from the loss differences of two forecasts by date.
+
+    Diebold & Mariano (1995) with the long-run variance of the mean from autocovariances up to lag H - 1, and
+    the small-sample correction and t distribution with n - 1 degrees of freedom of Harvey, Leybourne &
+    Newbold (1997). Where the truncated sum is not positive, Bartlett's weights (Newey & West 1987) replace
+    it.
+
+    Args:
+        difference: (n,) loss of the first minus loss of the second.
+        horizon: bars ahead, H.
+
+    Returns:
+        Negative where the first is better; None if there are too few dates or the differences do not vary.
+    """
+    d = np.asarray(difference, dtype=np.float64)
+    n = d.size
+    if n < max(MINIMUM_DATES, 2 * horizon) or not np.all(np.isfinite(d)):
+        return None
+    centred = d - d.mean()
+    covariance = np.array([centred[lag:] @ centred[: n - lag] for lag in range(horizon)]) / n
+    if covariance[0] <= 1e-30:
+        return None
+    variance = float(covariance[0] + 2.0 * covariance[1:].sum()) / n
+    if variance <= 0.0:
+        weights = 1.0 - np.arange(1, horizon) / horizon
+        variance = float(covariance[0] + 2.0 * weights @ covariance[1:]) / n
+    correction = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
+    statistic = float(d.mean()) / math.sqrt(variance) * math.sqrt(correction)
+    return TestResult(statistic, float(2.0 * stdtr(n - 1, -abs(statistic))))
+
+
+def placements(target: npt.ArrayLike, score: npt.ArrayLike) -> tuple[Floats, Floats] | None:
+    """Share of the other class that each sample is ranked rightly against (ties one half).
+
+    Returns:
+        Of the positives and of the negatives, each averaging to the AUC; None with one class.
+    """
+    y = np.asarray(target, dtype=np.float64) > 0.5
+    s = np.asarray(score, dtype=np.float64)
+    good, bad = np.sort(s[y]), np.sort(s[~y])
+    if good.size == 0 or bad.size == 0:
+        return None
+    below = np.searchsorted(bad, s[y], side="left") + np.searchsorted(bad, s[y], side="right")
+    above = (
+        2 * good.size - np.searchsorted(good, s[~y], side="left") - np.searchsorted(good, s[~y], side="right")
+    )
+    return below / (2.0 * bad.size), above / (2.0 * good.size)
+
+
+def auc_influence(target: npt.ArrayLike, score: npt.ArrayLike) -> Floats | None:
+    """What each sample adds to the AUC's deviation: their mean is 0 and AUC + mean(w · influence) is the AUC
+    of a sample reweighted by w, to first order; shape (n,), None with one class.
+
+    The linear form of the AUC (DeLong, DeLong & Clarke-Pearson 1988): its variance over independent samples
+    is DeLong's, and over dates it can be bootstrapped like a mean.
+    """
+    found = placements(target, score)
+    if found is None:
+        return None
+    y = np.asarray(target, dtype=np.float64) > 0.5
+    of_positives, of_negatives = found
+    auc, n = float(of_positives.mean()), y.size
+    influence = np.empty(n)
+    influence[y] = (of_positives - auc) * n / of_positives.size
+    influence[~y] = (of_negatives - auc) * n / of_negatives.size
+    return influence
+
+
+def delong(
+    target: npt.ArrayLike, first: npt.ArrayLike, second: npt.ArrayLike
+) -> tuple[float, float, TestResult] | None:
+    """Difference of two AUCs on the same samples, its standard error, and the test of no difference.
+
+    DeLong, DeLong & Clarke-Pearson (1988). Samples must be independent: only for horizons of one bar and one
+    symbol, whose labels do not overlap. None with one class, fewer than two of either, or equal rankings.
+    """
+    a, b = placements(target, first), placements(target, second)
+    if a is None or b is None or min(a[0].size, a[1].size) < 2:
+        return None
+    variance = sum(float(np.var(p - q, ddof=1)) / p.size for p, q in zip(a, b, strict=True))
+    difference = float(a[0].mean() - b[0].mean())
+    if variance <= 0.0:
+        return None
+    error = math.sqrt(variance)
+    return difference, error, TestResult(difference / error, float(2.0 * ndtr(-abs(difference) / error)))
+
+
+def superior_predictive_ability(
+    benchmark: Floats, models: Floats, block: int, draws: int, seed: int
+) -> dict[str, float] | None:
+    """Whether any model beats the benchmark, corrected for having tried them all (Hansen 2005).
+
+    Args:
+        benchmark: (n,) losses by date.
+        models: (n, m) losses by date.
+        block: block length of the stationary bootstrap.
+        draws: bootstrap draws.
+        seed: of the bootstrap.
+
+    Returns:
+        `p_lower, p_consistent, p_upper` of "no model is better"; None without a model or with few dates.
+    """
+    from arch.bootstrap import SPA
+
+    differs = np.ptp(models - benchmark[:, None], axis=0) > 1e-12 if models.size else np.array([])
+    if benchmark.size < MINIMUM_DATES or not differs.any():
+        return None
+    test = SPA(benchmark, models[:, differs], block_size=block, reps=draws, bootstrap="stationary", seed=seed)
+    test.compute()
+    return {f"p_{name}": float(test.pvalues[name]) for name in ("lower", "consistent", "upper")}
+
+
+def confidence_set(
+    losses: Mapping[str, Floats], block: int, draws: int, seed: int, confidence: float
+) -> list[str] | None:
+    """The model confidence set: the models of which none can be told from the best (Hansen et al. 2011).
+
+    Args:
+        losses: (n,) by date for each model.
+        block: block length of the stationary bootstrap.
+        draws: bootstrap draws.
+        seed: of the bootstrap.
+        confidence: chance that the truly best model is in the set.
+
+    Returns:
+        Names in the order given; None with one model or few dates.
+    """
+    import pandas as pd
+    from arch.bootstrap import MCS
+
+    distinct: dict[bytes, list[str]] = {}
+    for name, values in losses.items():
+        distinct.setdefault(np.round(values, 12).tobytes(), []).append(name)
+    first = [names[0] for names in distinct.values()]
+    if len(losses) < 2 or next(iter(losses.values())).size < MINIMUM_DATES:
+        return None
+    if len(first) == 1:
+        return list(losses)
+    table = pd.DataFrame({name: losses[name] for name in first})
+    found = MCS(table, size=1.0 - confidence, reps=draws, block_size=block, bootstrap="stationary", seed=seed)
+    found.compute()
+    kept = {twin for names in distinct.values() if names[0] in found.included for twin in names}
+    return [name for name in losses if name in kept]
+
+
+def names_of(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """`model budget` labels of model and budget, the budget left out where there is none."""
+    return [model if budget == "none" else f"{model} {budget}" for model, budget in pairs]

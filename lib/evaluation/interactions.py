@@ -1,0 +1,126 @@
+"""Whether two kinds of growth help each other: differences in differences over a grid of runs.
+
+The effect is the gain along the first axis at the last level of the second, minus that at its first level,
+all corners on the same dates. Judging is done in `verdicts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+
+from lib.evaluation.axes import WORDS, Axis, Row
+from lib.evaluation.cells import estimate_loss
+from lib.evaluation.comparisons import Estimate
+from lib.evaluation.levels import Level, contrast
+from lib.evaluation.material import Material
+from lib.evaluation.samples import align
+
+
+@dataclass
+class Interaction:
+    """A grid of two axes, measured."""
+
+    axes: tuple[Axis, Axis]
+    words: dict[str, Any]
+    levels: tuple[list[str], list[str]]
+    grid: list[dict[str, Any]] = field(default_factory=list)
+    effect: Estimate | None = None
+    simple_gains: list[tuple[str, Estimate]] = field(default_factory=list)
+    single_seed: bool = False
+    mean_square: float | None = None
+    """Regression: squared error of always predicting 0."""
+
+
+def interactions_of(axes: Sequence[Axis], rows: Sequence[Row]) -> Iterator[tuple[Axis, Axis, list[Row]]]:
+    """Pairs of axes with the runs that differ along both and in nothing else but the seed."""
+    for first, second in combinations(axes, 2):
+        groups: dict[tuple[Any, ...], list[Row]] = {}
+        for row in rows:
+            if first.applies(row) and second.applies(row):
+                groups.setdefault(_rest(first, second, row), []).append(row)
+        for own in groups.values():
+            if len(first.levels(own)) > 1 and len(second.levels(own)) > 1:
+                yield first, second, own
+
+
+def _rest(first: Axis, second: Axis, row: Row) -> tuple[Any, ...]:
+    """Words with both axes starred; two axes may share a word (row and tier of a dataset)."""
+    mine, other = first.rest(row), second.rest(row)
+    out = []
+    for own, a, b in zip((row[word] for word in WORDS), mine, other, strict=True):
+        if own not in (a, b):
+            out.append("".join("*" if "*" in pair else pair[0] for pair in _pairs(str(a), str(b))))
+        else:
+            out.append(a if a != own else b)
+    return tuple(out)
+
+
+def _pairs(a: str, b: str) -> list[tuple[str, str]]:
+    """The three parts of two starred dataset names, side by side."""
+    return list(zip((a[0], a[1], a[2:]), (b[0], b[1], b[2:]), strict=True))
+
+
+def measure_interaction(first: Axis, second: Axis, rows: Sequence[Row], material: Material) -> Interaction:
+    """Measure the grid of two axes on the test samples that all its runs hold."""
+    levels = first.levels(rows), second.levels(rows)
+    words = dict(zip(WORDS, _rest(first, second, rows[0]), strict=True))
+    out = Interaction((first, second), words, levels)
+    corners = list(product(*levels))
+    found = {
+        corner: material.usable([r for r in rows if (first.level(r), second.level(r)) == corner])
+        for corner in corners
+    }
+    runs = [pair for corner in corners for pair in found[corner]]
+    if not runs:
+        return out
+    task, horizon = str(words["task"]), int(words["horizon"])
+    where = "/".join(map(str, words.values()))
+    aligned, noticed = align([samples for _, samples in runs], task, where)
+    for kind, text in noticed:
+        material.notice(kind, where, text)
+    if aligned is None:
+        return out
+    out.mean_square = float(np.mean(aligned.target**2))
+    at: dict[tuple[str, ...], Level] = {}
+    begin = 0
+    for corner in corners:
+        positions = range(begin, begin + len(found[corner]))
+        begin = positions.stop
+        if not positions:
+            continue
+        own = [row for row, _ in found[corner]]
+        level = Level(" ".join(corner), None, aligned.losses(positions))
+        at[corner] = level
+        loss = estimate_loss(level.losses, horizon)
+        low, high = loss.interval(material.cfg.confidence)
+        out.grid.append(
+            {
+                "levels": list(corner),
+                "sizes": [first.size(own), second.size(own)],
+                "value": loss.value,
+                "low": low,
+                "high": high,
+                "seeds": level.seeds,
+            }
+        )
+    _add_effects(out, at, horizon)
+    return out
+
+
+def _add_effects(out: Interaction, at: dict[tuple[str, ...], Level], horizon: int) -> None:
+    ends, others = (out.levels[0][0], out.levels[0][-1]), out.levels[1]
+    for other in others:
+        pair = [at.get((end, other)) for end in ends]
+        present = [level for level in pair if level is not None]
+        if len(present) == 2:
+            out.simple_gains.append((other, contrast(present, np.array([1.0, -1.0]), horizon)))
+    corners = [at.get((end, other)) for other in (others[0], others[-1]) for end in ends]
+    known = [level for level in corners if level is not None]
+    if len(known) == 4:
+        out.effect = contrast(known, np.array([-1.0, 1.0, 1.0, -1.0]), horizon)
+        out.single_seed = any(level.seeds == 1 for level in known)

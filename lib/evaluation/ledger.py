@@ -1,0 +1,69 @@
+"""What was tried and what was looked at: the ledger that corrections for many tries count.
+
+Every trial of a search and every finished run is one try. Looks at the test set are counted by distinct
+content, so reporting twice counts once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from lib.evaluation.axes import WORDS, Row
+from lib.metrics.trading import expected_best_sharpe, probabilistic_sharpe
+
+
+def ledger(rows: Sequence[Row], looks: int, search_trials: int) -> dict[str, Any]:
+    """How often the test set was looked at, and after how many tries."""
+    runs = sum(row["status"] == "done" for row in rows)
+    text = (
+        f"{looks} distinct test predictions of {runs} runs were looked at; {search_trials} search trials "
+        "looked at validation only."
+    )
+    return {"looks": looks, "runs": runs, "search_trials": search_trials, "text": text}
+
+
+def deflated_trading(rows: Sequence[Row], search_trials: int) -> dict[str, Any]:
+    """Sharpe ratios of the runs that took positions, corrected for the number of tries.
+
+    The variance between tries is that of the runs' own ratios; a search's trials traded nothing, but each of
+    them could have become a run, so they count as tries.
+    """
+    trading = [row for row in rows if row["role"] == "question" and row["trading_bar_sharpe"] is not None]
+    total = len(trading) + search_trials
+    ratios = [float(row["trading_bar_sharpe"]) for row in trading]
+    luck = expected_best_sharpe(ratios, total)
+    lines = []
+    for row in trading:
+        bars, bar = int(row["trading_n"]), float(row["trading_bar_sharpe"])
+        yearly = float(row["trading_sharpe"]) / bar if bar else math.nan
+        lines.append(
+            {
+                "path": row["path"],
+                **{word: row[word] for word in (*WORDS, "seed")},
+                "sharpe": row["trading_sharpe"],
+                "sharpe_low": row["trading_sharpe_low"],
+                "sharpe_high": row["trading_sharpe_high"],
+                "probabilistic_sharpe": row["trading_probabilistic_sharpe"],
+                "deflated_sharpe": (
+                    None
+                    if luck is None
+                    else probabilistic_sharpe(
+                        bar, bars, row["trading_skewness"], row["trading_kurtosis"], luck
+                    )
+                ),
+                "expected_best_by_luck": None if luck is None or not bar else luck * yearly,
+                "hold_sharpe": row["trading_hold_sharpe"],
+                "total_return": row["trading_total_return"],
+                "hold_total_return": row["trading_hold_total_return"],
+                "max_drawdown": row["trading_max_drawdown"],
+            }
+        )
+    text = (
+        f"{total} tries: {len(trading)} runs that took positions and {search_trials} trials of searches. The "
+        "deflated ratio is the probability that the true Sharpe ratio exceeds what the best of so many tries "
+        "without skill would show."
+    )
+    trials = {"searches": search_trials, "runs": len(trading), "total": total, "text": text}
+    return {"trials": trials, "rows": sorted(lines, key=lambda line: -(line["sharpe"] or -math.inf))}

@@ -1,0 +1,108 @@
+"""The runs of a study, looked up by the words that name them, and their predictions: what judgements draw on.
+
+Measures and judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import polars as pl
+
+from lib.config.experiment import Experiment
+from lib.config.runs import NO_BUDGET
+from lib.config.workflow import EvaluationConfig
+from lib.evaluation.axes import Row
+from lib.evaluation.samples import Predictions, RunSamples
+
+PROBLEM = ("variant", "dataset", "timescale", "task", "horizon")
+Problem = tuple[str, str, str, str, int]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something wrong with a run or a cell that a reader must know, in one sentence."""
+
+    kind: str
+    """missing, failed, not_finite, duplicate, unreadable, empty, collapsed, one_class, single_seed, one_size,
+    few_seeds, other_dates, other_targets, control."""
+    where: str
+    text: str
+
+
+class RunIndex:
+    """The table of runs, looked up by the words that name a run."""
+
+    def __init__(self, runs: pl.DataFrame) -> None:
+        self.rows: list[Row] = list(runs.to_dicts())
+        self._by_words: dict[tuple[Any, ...], Row] = {}
+        self.repeated: list[str] = []
+        """Paths that are declared more than once; the first row counts."""
+        for row in self.rows:
+            words = (*problem_of(row), row["model"], row["budget"], row["seed"])
+            if words in self._by_words:
+                self.repeated.append(str(row["path"]))
+            self._by_words.setdefault(words, row)
+        self._by_problem: dict[Problem, list[Row]] = {}
+        for row in self._by_words.values():
+            self._by_problem.setdefault(problem_of(row), []).append(row)
+
+    def of_problem(self, problem: Problem) -> list[Row]:
+        """All rows of a prediction problem, each run once."""
+        return self._by_problem.get(problem, [])
+
+    def find(self, problem: Problem, model: str, budget: str, seeds: Sequence[int]) -> list[Row]:
+        """Declared rows of these seeds, done or not."""
+        found = [self._by_words.get((*problem, model, budget, seed)) for seed in seeds]
+        return [row for row in found if row is not None]
+
+    def of_experiment(self, experiment: Experiment) -> list[Row]:
+        """Declared rows of an experiment's grid, whichever experiment declared them first."""
+        budgets = (*experiment.budgets, NO_BUDGET)
+        return [
+            row
+            for problem in problems_of(experiment)
+            for model, budget in product(experiment.models, budgets)
+            for row in self.find(problem, model, budget, experiment.seeds)
+        ]
+
+    def with_words(self, row: Row, **changed: Any) -> Row | None:
+        """The run that differs from `row` in these words only."""
+        other = {**row, **changed}
+        return self._by_words.get((*problem_of(other), other["model"], other["budget"], other["seed"]))
+
+
+def problem_of(row: Row) -> Problem:
+    """Variant, dataset, timescale, task and horizon of a run."""
+    return row["variant"], row["dataset"], row["timescale"], row["task"], int(row["horizon"])
+
+
+def problems_of(experiment: Experiment) -> Iterator[Problem]:
+    """The prediction problems of an experiment's grid."""
+    grid = product(experiment.datasets, experiment.timescales, experiment.tasks, experiment.horizons)
+    for dataset, timescale, task, horizon in grid:
+        yield experiment.variant, dataset, timescale, task, horizon
+
+
+@dataclass
+class Material:
+    """What every judgement draws on, and the troubles that gather on the way."""
+
+    index: RunIndex
+    predictions: Predictions
+    cfg: EvaluationConfig
+    troubles: list[Trouble] = field(default_factory=list)
+
+    def usable(self, rows: Sequence[Row]) -> list[tuple[Row, RunSamples]]:
+        """The finished runs among `rows` whose predictions can be used, with them."""
+        done = [(row, self.predictions.of(row)) for row in rows if row["status"] == "done"]
+        return [(row, samples) for row, samples in done if samples is not None]
+
+    def notice(self, kind: str, where: str, text: str) -> None:
+        """Put a trouble on record, once."""
+        trouble = Trouble(kind, where, text)
+        if trouble not in self.troubles:
+            self.troubles.append(trouble)

@@ -1,0 +1,85 @@
+"""One slope and one gain for all cells of a question together.
+
+Cells that share test dates are resampled together, date by date, so their dependence is kept; regression is
+brought to nats first. Cells that differ are told by the spread between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import chdtrc
+
+from lib.evaluation.cells import Cell
+from lib.evaluation.comparisons import Estimate, SeedNoise, estimate_mean
+from lib.evaluation.levels import gain_weights, slope_weights
+from lib.metrics.classification import Floats
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """The mean over cells, and how much the cells differ beyond their noise."""
+
+    cells: int
+    slope: Estimate | None
+    gain: Estimate
+    between_cells_sd: float | None
+    """Standard deviation of the true gains (DerSimonian & Laird 1986); 0 if noise explains all of it."""
+    heterogeneity_p: float | None
+    """p-value of "all cells have the same gain" by Cochran's Q, cells taken as independent."""
+
+
+def pool(cells: Sequence[Cell]) -> Pooled | None:
+    """Pool the measurable cells of a question; None with fewer than two."""
+    usable = [cell for cell in cells if cell.gain is not None and not cell.absent and cell.dates is not None]
+    if len(usable) < 2:
+        return None
+    horizon = max(cell.horizon for cell in usable)
+    gains = _mean_contrast(usable, [gain_weights(cell.levels) for cell in usable], horizon)
+    slopes = _mean_contrast(usable, [slope_weights(cell.levels) for cell in usable], horizon)
+    if gains is None:
+        return None
+    return Pooled(len(usable), slopes, gains, *_heterogeneity(usable))
+
+
+def _mean_contrast(cells: Sequence[Cell], weights: Sequence[Floats | None], horizon: int) -> Estimate | None:
+    """Mean over cells of a contrast between levels, in nats, on the union of their dates."""
+    if any(weight is None for weight in weights):
+        return None
+    dates = np.unique(np.concatenate([cell.dates for cell in cells if cell.dates is not None]))
+    total = np.zeros(dates.size)
+    noise: list[SeedNoise] = []
+    for cell, weight in zip(cells, weights, strict=True):
+        assert weight is not None
+        assert cell.dates is not None
+        share = cell.nats_per_loss / len(cells)
+        sums = np.sum(
+            [w * level.losses.sums.mean(axis=0) for w, level in zip(weight, cell.levels, strict=True)], axis=0
+        )
+        # Each cell is a mean over its own samples; scaled so that the mean over all dates adds them up.
+        total[np.searchsorted(dates, cell.dates)] += (
+            share * sums / cell.levels[0].losses.counts.sum() * dates.size
+        )
+        for w, level in zip(weight, cell.levels, strict=True):
+            if w != 0.0 and level.seeds > 1:
+                variance = (share * float(w)) ** 2 * float(level.losses.means.var(ddof=1)) / level.seeds
+                noise.append(SeedNoise(variance, level.seeds - 1))
+    return estimate_mean(total, np.ones(dates.size), horizon, noise)
+
+
+def _heterogeneity(cells: Sequence[Cell]) -> tuple[float | None, float | None]:
+    values, variances = [], []
+    for cell in cells:
+        error = cell.gain.standard_error if cell.gain else None
+        if cell.gain is None or not error:
+            return None, None
+        values.append(cell.gain.value * cell.nats_per_loss)
+        variances.append((error * cell.nats_per_loss) ** 2)
+    value, weight = np.array(values), 1.0 / np.array(variances)
+    centre = float(weight @ value / weight.sum())
+    q = float(weight @ (value - centre) ** 2)
+    scale = float(weight.sum() - (weight @ weight) / weight.sum())
+    spread = max(0.0, (q - (value.size - 1)) / scale)
+    return spread**0.5, float(chdtrc(value.size - 1, q))

@@ -1,0 +1,273 @@
+"""The questions of a study: for each axis of each experiment its cells, judged within one declared family.
+
+Measures with `cells` and `interactions`, judges with `verdicts`; writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lib.config.experiment import Experiment
+from lib.evaluation import describe, scaling_law
+from lib.evaluation.axes import AXES, Axis, Row, axes_of, grouped, without_fraction
+from lib.evaluation.cells import Cell, measure_cell
+from lib.evaluation.collect import fraction_of
+from lib.evaluation.comparisons import Estimate, holm_confidences
+from lib.evaluation.control_runs import failed_controls
+from lib.evaluation.interactions import Interaction, interactions_of, measure_interaction
+from lib.evaluation.levels import level_draws
+from lib.evaluation.material import Material
+from lib.evaluation.measures import primary_metric
+from lib.evaluation.pooling import Pooled, pool
+from lib.evaluation.verdicts import (
+    Evidence,
+    Verdict,
+    cell_verdict,
+    change_of_mind,
+    interaction_verdict,
+    question_verdict,
+)
+
+Entries = Sequence[Mapping[str, Any]]
+"""Outcomes of controls."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One experiment's runs, or the runs of several that differ in their share of training dates only."""
+
+    name: str
+    question: str
+    margin: float
+    rows: list[Row]
+    axes: list[Axis]
+
+
+def asked_by(experiments: Mapping[str, Experiment], material: Material) -> list[Asked]:
+    """What the experiments of role question ask, in order of declaration.
+
+    Experiments on a share of the dates are compared with the experiment on all of them: together they ask
+    about the quantity of data, and none of them asks about anything else by itself.
+    """
+    questions: list[Asked] = []
+    shares: dict[str, list[tuple[str, Experiment, list[Row]]]] = {}
+    for name, experiment in experiments.items():
+        if experiment.role != "question":
+            continue
+        rows = material.index.of_experiment(experiment)
+        if fraction_of(experiment.variant) < 1.0:
+            shares.setdefault(without_fraction(experiment.variant), []).append((name, experiment, rows))
+        elif axes := axes_of(rows):
+            questions.append(Asked(name, experiment.question, experiment.margin, rows, axes))
+    for whole, parts in shares.items():
+        rows = [row for _, _, own in parts for row in own]
+        full = [material.index.with_words(row, variant=whole) for row in rows]
+        every = list({str(row["path"]): row for row in [*rows, *full] if row is not None}.values())
+        names = ", ".join(name for name, _, _ in parts)
+        first = parts[0][1]
+        if AXES["data"] in (axes := axes_of(every)):
+            kept = [axis for axis in axes if axis.name in ("data", "parameters")]
+            questions.append(Asked(names, first.question, min(e.margin for _, e, _ in parts), every, kept))
+    return questions
+
+
+def questions_of(
+    asked: Asked, material: Material, controls: Entries
+) -> list[tuple[dict[str, Any], list[Cell]]]:
+    """One entry per axis that the experiment varies, and its cells."""
+    out = []
+    for axis in asked.axes:
+        if axis.name == "parameters" and AXES["data"] in asked.axes:
+            continue  # answered by the experiment on all dates; here sizes and dates are told apart jointly
+        cells = [measure_cell(axis, rows, material) for rows in grouped(axis, asked.rows).values()]
+        out.append((_question(asked, axis, cells, material, controls), cells))
+    return out
+
+
+def _question(
+    asked: Asked, axis: Axis, cells: Sequence[Cell], material: Material, controls: Entries
+) -> dict[str, Any]:
+    cfg = material.cfg
+    deciding = [cell.slope if axis.is_log else cell.gain for cell in cells]
+    levels = holm_confidences([e.p_value() if e else 1.0 for e in deciding], cfg.confidence)
+    described, judged, minds = [], [], []
+    for cell, level in zip(cells, levels, strict=True):
+        failed = failed_controls(controls, str(cell.words["model"]))
+        evidence = _evidence(cell, asked.margin, level, material, failed)
+        verdict, reason = cell_verdict(evidence)
+        judged.append((verdict, reason))
+        minds.append(change_of_mind(verdict, evidence))
+        described.append(
+            _describe(cell, evidence, material)
+            | {"verdict": verdict, "reason": reason, "change_mind": minds[-1]}
+        )
+        _note(cell, material)
+    verdict, reason = question_verdict(judged, axis.label)
+    deciding_word = "slopes" if axis.is_log else "gains"
+    return {
+        "experiment": asked.name,
+        "question": asked.question,
+        "axis": axis.name,
+        "axis_label": axis.label,
+        "scale": "log" if axis.is_log else "ordinal",
+        "margin": asked.margin,
+        "margin_unit": "nats",
+        "verdict": verdict,
+        "reason": reason,
+        "change_mind": _first_of(verdict, judged, minds),
+        "family": {
+            "size": len(cells),
+            "method": "Holm",
+            "what": f"{deciding_word} of all cells of this question",
+        },
+        "pooled": _pooled(pool(cells), axis, cfg.confidence),
+        "cells": described,
+    }
+
+
+def _first_of(verdict: Verdict, judged: Sequence[tuple[Verdict, str]], minds: Sequence[str]) -> str:
+    """The sentence of the first cell that stands in the way of another verdict."""
+    for (own, _), mind in zip(judged, minds, strict=True):
+        if verdict in (own, "undecidable"):
+            return mind
+    return "Runs of this question."
+
+
+def _evidence(
+    cell: Cell, declared: float, level: float, material: Material, failed: Sequence[str]
+) -> Evidence:
+    labels, cfg = list(cell.seeds), material.cfg
+    return Evidence(
+        metric_name=primary_metric(cell.task).replace("_", " "),
+        first=labels[0],
+        last=labels[-1],
+        margin=cell.margin(declared),
+        unit=cell.axis.unit,
+        slope=cell.slope,
+        gain=cell.gain,
+        confidence=level,
+        adjusted=level > cfg.confidence,
+        detectable_gain=cell.gain.detectable(cfg.confidence, cfg.power) if cell.gain else None,
+        absent=cell.absent,
+        single_seed=cell.single_seed,
+        incomplete=cell.incomplete,
+        collapsed=cell.collapsed,
+        shared_dates=cell.dates_lost or None,
+        failed_controls=failed,
+    )
+
+
+def _describe(cell: Cell, evidence: Evidence, material: Material) -> dict[str, Any]:
+    confidence, adjusted = material.cfg.confidence, evidence.confidence
+    on_scale = len(cell.levels) > 1 and cell.slope is not None
+    draws = (
+        level_draws(cell.levels, cell.horizon, material.cfg, scaling_law.LAW_DRAWS)
+        if len(cell.levels) > 1
+        else None
+    )
+    slope = describe.described(cell.slope, confidence, adjusted)
+    slope["unit"] = f"{evidence.metric_name} per tenfold {cell.axis.unit}" if cell.axis.unit else None
+    slope["degrees_of_freedom"] = max(0, len(cell.levels) - 2) if cell.axis.unit else None
+    found = scaling_law.saturation(cell.levels, draws, evidence.margin)
+    law = scaling_law.fit_law_with_floor(cell.levels, cell.horizon, material.cfg) if on_scale else None
+    return {
+        **cell.words,
+        "budget": None if cell.words["budget"] == "*" else cell.words["budget"],
+        "axis": cell.axis.name,
+        "label": describe.label_of(cell.words),
+        "metric": primary_metric(cell.task),
+        "margin": evidence.margin,
+        "points": cell.points,
+        "slope": slope,
+        "log_log_slope": describe.described(cell.log_log_slope, confidence, adjusted),
+        "gain": describe.described(cell.gain, confidence, adjusted),
+        "detectable_gain": evidence.detectable_gain,
+        "steps": [
+            {"from": before, "to": after, **describe.described(step, confidence)}
+            for before, after, step in scaling_law.steps(cell.levels, cell.horizon)
+        ],
+        "forms": describe.forms_table(scaling_law.rival_forms(cell.levels)) if on_scale else [],
+        "law": describe.law(law),
+        "band": scaling_law.straight_band(cell.levels, draws, confidence) if on_scale else [],
+        "saturation": describe.saturation(found, evidence.margin),
+    }
+
+
+def _note(cell: Cell, material: Material) -> None:
+    """Put on record what weakens a cell's verdict."""
+    if cell.single_seed:
+        text = f"{cell.where}: only one seed at {', '.join(cell.single_seed)}."
+        material.notice("single_seed", cell.where, text)
+    if len(cell.levels) == 1:
+        text = f"{cell.where}: only {cell.levels[0].label} can be used; nothing is compared."
+        material.notice("one_size", cell.where, text)
+    if any(point["auc"] is None for point in cell.points) and cell.task != "regression":
+        material.notice("one_class", cell.where, f"{cell.where}: the test set holds one class only; no AUC.")
+
+
+def _pooled(found: Pooled | None, axis: Axis, confidence: float) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "cells": found.cells,
+        "unit": f"nats per tenfold {axis.unit}" if axis.unit else "nats",
+        "slope": describe.described(found.slope, confidence),
+        "gain": describe.described(found.gain, confidence),
+        "between_cells_sd": found.between_cells_sd,
+        "heterogeneity_p": found.heterogeneity_p,
+    }
+
+
+def interactions_asked(asked: Asked, material: Material, controls: Entries) -> list[dict[str, Any]]:
+    """Interactions between every two axes of an experiment, judged within one family."""
+    measured = [
+        measure_interaction(first, second, rows, material)
+        for first, second, rows in interactions_of(asked.axes, asked.rows)
+    ]
+    p_values = [m.effect.p_value() if m.effect else 1.0 for m in measured]
+    levels = holm_confidences(p_values, material.cfg.confidence)
+    return [
+        _interaction(asked, found, level, len(measured), material, controls)
+        for found, level in zip(measured, levels, strict=True)
+    ]
+
+
+def _interaction(
+    asked: Asked, found: Interaction, level: float, size: int, material: Material, controls: Entries
+) -> dict[str, Any]:
+    confidence = material.cfg.confidence
+    margin = asked.margin
+    if found.words["task"] == "regression" and found.mean_square:
+        margin = Cell(found.axes[0], found.words, {}, {}, zero_loss=found.mean_square).margin(asked.margin)
+    failed = failed_controls(controls, str(found.words["model"]))
+    blocked = f"A control did not pass ({'; '.join(failed)})" if failed else None
+    if not blocked and found.single_seed:
+        blocked = "A corner has one seed only, so the noise between seeds is unknown"
+    labels = (found.axes[0].label, found.axes[1].label)
+    verdict, reason = interaction_verdict(found.effect, level, margin, labels, blocked)
+    return {
+        "experiment": asked.name,
+        "question": asked.question,
+        "axes": [axis.name for axis in found.axes],
+        "axis_labels": list(labels),
+        "cell": found.words,
+        "label": describe.label_of(found.words),
+        "metric": primary_metric(str(found.words["task"])),
+        "levels": [list(own) for own in found.levels],
+        "grid": found.grid,
+        "effect": describe.described(found.effect, confidence, level),
+        "detectable": _detectable(found.effect, material),
+        "simple_gains": [
+            {"at": at, **describe.described(gain, confidence)} for at, gain in found.simple_gains
+        ],
+        "margin": margin,
+        "family": {"size": size, "method": "Holm", "what": "interactions of this experiment"},
+        "verdict": verdict,
+        "reason": reason,
+    }
+
+
+def _detectable(effect: Estimate | None, material: Material) -> float | None:
+    return effect.detectable(material.cfg.confidence, material.cfg.power) if effect else None

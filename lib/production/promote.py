@@ -1,0 +1,158 @@
+"""A run becomes a production model: a copy of all that forecasting needs, whole, hashed and numbered.
+
+Versions of a name are never changed; `current.json` says which one forecasts. Nothing that is missing,
+altered or not meant to forecast (controls) comes in.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from lib.config.base import is_binary
+from lib.config.runs import NO_BUDGET
+from lib.data.io import sha256_of, write_json_atomic
+from lib.data.manifest import CHECKSUMS, verify_checksums, write_checksums
+from lib.errors import ConfigError, IntegrityError
+from lib.evaluation.calibration_map import CalibrationMap, fit_map
+
+CURRENT, CALIBRATION, PROMOTION = "current.json", "calibration.json", "promotion.json"
+METRICS, PARAMS, PROVENANCE = "metrics.json", "params.yaml", "provenance.json"
+VALIDATION, TEST = "predictions/val.parquet", "predictions/test.parquet"
+_COPIED = (METRICS, PARAMS, PROVENANCE, VALIDATION, TEST)
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """A version of a production model."""
+
+    name: str
+    version: int
+    folder: Path
+    new: bool
+    """False if the very same run was current already."""
+    warnings: list[str]
+    """What its evaluation warned of."""
+
+
+def promote(run: Path, production: Path, name: str | None, now: datetime) -> Promoted:
+    """Copy a finished run to `production/<name>/v<N>` and make it the current version.
+
+    Args:
+        run: the run's folder.
+        production: the folder of all production models.
+        name: of the production model; default: the words of the run that say what it forecasts with what.
+        now: recorded as the time of promotion.
+
+    Raises:
+        ConfigError: not a run, or a run that must not forecast.
+        IntegrityError: something is missing or altered; everything that is, is named.
+    """
+    params, metrics = check_run(run)
+    name = name or default_name(params["run"])
+    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise ConfigError(f"NAME={name}: letters, digits, dots, dashes and underscores only.")
+    home = production / name
+    current = read_current(home)
+    source = {file: sha256_of(run / file) for file in (*_COPIED, f"model/{CHECKSUMS}")}
+    warnings = list(metrics.get("warnings", []))
+    if current and current["source"] == source:
+        version = int(current["version"])
+        return Promoted(name, version, home / f"v{version}", False, warnings)
+    version = 1 + max((int(p.name[1:]) for p in home.glob("v*") if p.name[1:].isdigit()), default=0)
+    folder = home / f"v{version}"
+    temporary = home / f".v{version}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(run / "model", temporary / "model")
+    for file in _COPIED:
+        (temporary / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(run / file, temporary / file)
+    write_json_atomic(temporary / CALIBRATION, calibration_of(temporary, params, metrics).to_json())
+    record = {
+        "name": name,
+        "version": version,
+        "run": params["run"],
+        "model": params["model"],
+        "promoted": now.isoformat(timespec="seconds"),
+        "source": source,
+    }
+    write_json_atomic(temporary / PROMOTION, record | {"folder": run.as_posix()})
+    write_checksums(temporary)
+    temporary.replace(folder)
+    write_json_atomic(home / CURRENT, record)
+    return Promoted(name, version, folder, True, warnings)
+
+
+def check_run(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters and metrics of a run that is whole and may forecast.
+
+    Raises:
+        ConfigError, IntegrityError: as `promote`.
+    """
+    missing = [file for file in (*_COPIED, f"model/{CHECKSUMS}") if not (run / file).is_file()]
+    if missing:
+        raise IntegrityError(
+            f"{run}: not a whole run, it lacks {', '.join(missing)}. "
+            f"Make it whole first: snakemake --cores 1 {run.as_posix().rstrip('/')}/{METRICS}"
+        )
+    params = yaml.safe_load((run / PARAMS).read_text(encoding="utf-8"))
+    metrics = json.loads((run / METRICS).read_text(encoding="utf-8"))
+    recorded = json.loads((run / PROVENANCE).read_text(encoding="utf-8")).get("files")
+    if not recorded:
+        raise IntegrityError(f"{run}: {PROVENANCE} holds no hashes of its files; train the run again.")
+    altered = [f"model/{Path(m.path).name}: {m.problem}" for m in verify_checksums(run / "model")]
+    for file, digest in recorded.items():
+        if not (run / file).is_file():
+            altered.append(f"{file}: missing")
+        elif sha256_of(run / file) != digest:
+            altered.append(f"{file}: its content differs from the record")
+    if metrics.get("run") != params["run"]:
+        altered.append(f"{METRICS}: measures another run")
+    if altered:
+        raise IntegrityError(
+            f"{run}: {'; '.join(altered)}. Delete the folder and make the run again; it is not promoted."
+        )
+    if params.get("labels") != "true" or str(params.get("role", "question")).endswith("_control"):
+        raise ConfigError(f"{run}: a control learned from shuffled or planted labels; it forecasts nothing.")
+    if params.get("role") == "meta_module":
+        raise ConfigError(
+            f"{run}: a meta-module's channels are forecasts of its base models, which no data set offers. "
+            "Promote a base model, or read the meta-module's own signal.parquet."
+        )
+    return params, metrics
+
+
+def default_name(run: dict[str, Any]) -> str:
+    """What a run forecasts with what: ``xgboost-Aa20-daily-threshold_1pct-h1``; seeds are versions."""
+    words = [run["model"], run["budget"], run["dataset"], run["timescale"], run["task"], f"h{run['horizon']}"]
+    words += [run["variant"]] if run["variant"] != "base" else []
+    return "-".join(str(word) for word in words if word != NO_BUDGET)
+
+
+def calibration_of(folder: Path, params: dict[str, Any], metrics: dict[str, Any]) -> CalibrationMap:
+    """The calibration map of a run's own calibration part; of its primary symbol where it has one."""
+    if not is_binary(params["run"]["task"]):
+        return CalibrationMap("none", 0)
+    return fit_map(calibration_part(folder, metrics.get("primary")), int(params["run"]["horizon"]))
+
+
+def calibration_part(folder: Path, primary: str | None) -> pl.DataFrame:
+    """Predictions that nothing was chosen on, of the primary symbol where there is one."""
+    frame = pl.read_parquet(folder / VALIDATION).filter(pl.col("part") == "calibration")
+    return frame if primary is None else frame.filter(pl.col("symbol") == primary)
+
+
+def read_current(home: Path) -> dict[str, Any] | None:
+    """The record of the current version of a production model; None if there is none."""
+    path = home / CURRENT
+    if not path.is_file():
+        return None
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content

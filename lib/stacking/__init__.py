@@ -1,0 +1,1 @@
+"""Meta-modules: forecasts of many models as the channels of another, and whether that gained anything."""

@@ -1,0 +1,39 @@
+"""Forecasts with promoted models (`make promote`), on the data of the configuration at hand."""
+
+
+def production_dataset(wildcards):
+    """Dataset file that a production model reads, in the vintage of this configuration."""
+    return DATASET.format(
+        **checked(PLAN.production_dataset, Path("results/production"), wildcards.name)
+    )
+
+
+rule forecast:
+    input:
+        dataset=production_dataset,
+        current="results/production/{name}/current.json",
+        calendar=ancient(CALENDAR),
+        quality=ancient(f"data/raw/{PLAN.config.data.vintage}/quality.json"),
+    output:
+        "results/forecasts/{name}.parquet",
+    log:
+        "results/logs/forecast/{name}.log",
+    benchmark:
+        "results/benchmarks/jobs/forecast/{name}.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        evaluation=PLAN.config.evaluation.model_dump_json(),
+        version=VERSIONS["production"],
+    script:
+        "../workflow_scripts/forecast.py"
+
+
+# As of a past day, as if later bars were not there.
+use rule forecast as forecast_past with:
+    output:
+        "results/forecasts/{name}/{day}.parquet",
+    log:
+        "results/logs/forecast/{name}/{day}.log",
+    benchmark:
+        "results/benchmarks/jobs/forecast/{name}/{day}.tsv"

@@ -1,0 +1,339 @@
+"""A whole study on disk whose predictions were made up, not trained, in a world whose answer is known.
+
+Every run's forecast is the true log-odds plus an error whose size follows a law of its parameters, channels,
+training samples, row and column, and has its own seed. For tests, and to look at a report of any size:
+
+    python tests/unit/made_study.py FOLDER          # writes results/ of 500 runs below FOLDER
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import yaml
+
+from lib.config.base import split_dataset
+from lib.config.experiment import Experiment
+from lib.config.workflow import EvaluationConfig
+from lib.data.io import write_json_atomic, write_parquet_atomic
+from lib.evaluation.batch import RunFolder, evaluate_folders
+from lib.evaluation.collect import collect_runs, fraction_of, read_run
+from lib.evaluation.samples import read_predictions
+from lib.evaluation.summary import scaling_summary
+
+PARAMETERS = {"2M": 2_021_953, "20M": 20_104_321, "200M": 201_612_289, "none": 21}
+HISTORY_START, VALIDATION_START, TEST_START = date(2005, 1, 3), date(2013, 1, 1), date(2016, 1, 1)
+TEST_END = date(2018, 12, 31)
+SYMBOL = "^GSPC"
+CFG = EvaluationConfig()
+TASKS = {"direction": 0.1, "threshold_1pct": 1.0, "regression": 0.0}
+"""Standard deviation of the true log-odds of each task: how much can be known at all."""
+
+
+@dataclass(frozen=True)
+class World:
+    """How the error of a forecast (standard deviation of its log-odds) depends on what it was made with."""
+
+    parameters: float = 0.15
+    """Exponent of the error in the number of parameters."""
+    features: float = 0.1
+    data: float = 0.3
+    per_column: float = 0.03
+    """Error that every further column takes away."""
+    base_error: float = 0.8
+    seed_noise: float = 0.05
+    seed: int = 0
+
+    def error(self, row: Mapping[str, Any]) -> float:
+        """Standard deviation of a run's error."""
+        tier = split_dataset(row["dataset"])[2]
+        column = "abcd".index(split_dataset(row["dataset"])[1])
+        size = PARAMETERS[row["budget"]] / 2e6 if row["budget"] != "none" else 1.0
+        error = self.base_error * size**-self.parameters * (tier / 20) ** -self.features
+        error *= fraction_of(row["variant"]) ** -self.data
+        return max(0.02, error - self.per_column * column)
+
+
+@dataclass
+class Study:
+    """Experiments, their runs and where they lie."""
+
+    experiments: dict[str, Experiment]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    folder: Path = Path()
+
+
+def business_days(first: date, last: date) -> list[date]:
+    """Monday to Friday."""
+    days = (first + timedelta(days=i) for i in range((last - first).days + 1))
+    return [day for day in days if day.weekday() < 5]
+
+
+def prices(seed: int = 0) -> pl.DataFrame:
+    """A random walk with clustering volatility: date, symbol, open, high, low, close."""
+    days = business_days(HISTORY_START, TEST_END)
+    rng = np.random.default_rng(seed)
+    volatility = 0.009 * np.exp(
+        np.convolve(rng.normal(0, 0.25, len(days) + 60), np.ones(60) / 8, "valid")[: len(days)]
+    )
+    close = 100 * np.exp(np.cumsum(volatility * rng.normal(size=len(days)) + 0.0002))
+    opening = np.append(close[0], close[:-1]) * np.exp(0.2 * volatility * rng.normal(size=len(days)))
+    return pl.DataFrame(
+        {
+            "date": days,
+            "symbol": SYMBOL,
+            "open": opening,
+            "high": np.maximum(opening, close) * 1.001,
+            "low": np.minimum(opening, close) * 0.999,
+            "close": close,
+        }
+    )
+
+
+def big_study(
+    budgets: Sequence[str] = ("2M", "20M", "200M"), seeds: Sequence[int] = (42, 43, 44, 45, 46)
+) -> dict[str, Experiment]:
+    """Three budgets x five seeds x four tiers x five rows, with columns, shares of data, baselines, controls."""
+    grid: dict[str, Any] = {"timescales": ["daily"], "horizons": [5], "models": ["patchtst-mixed"],
+                            "budgets": list(budgets), "seeds": list(seeds)}  # fmt: skip
+    tiers, rows, columns = (20, 50, 200, 500), "ABCDE", "bcd"
+    return {
+        "phase1": Experiment(
+            question="Does forecast loss fall as PatchTST grows from 2M to 200M parameters?",
+            datasets=["Aa20"], tasks=["direction", "threshold_1pct", "regression"], **grid,
+        ),
+        "phase5": Experiment(
+            question="Do parameters, input channels and assets help each other?",
+            datasets=[f"{row}a{tier}" for row, tier in product(rows, tiers)], tasks=["threshold_1pct"], **grid,
+        ),
+        "phase4": Experiment(
+            question="Do sentiment, volatility and search data help?",
+            datasets=["Aa20", *(f"A{column}20" for column in columns)], tasks=["threshold_1pct"], **grid,
+        ),
+        **{
+            f"data_{name}": Experiment(
+                question="Does loss fall with the share of training dates?", variant=name,
+                datasets=["Aa20"], tasks=["threshold_1pct"], **grid,
+            )
+            for name in ("frac12", "frac25", "frac50")
+        },
+        "baselines": Experiment(
+            question="What do simple opponents reach on the same samples?", datasets=["Aa20"],
+            timescales=["daily"], tasks=["direction", "threshold_1pct", "regression"], horizons=[5],
+            models=["base_rate", "logistic", "xgboost"], seeds=[42],
+        ),
+        "control_null": Experiment(
+            question="Is nothing found where there is nothing?", role="null_control", variant="null",
+            labels="shuffled", datasets=["Aa20"], tasks=["threshold_1pct"], **grid,
+        ),
+        "control_positive": Experiment(
+            question="Is a planted signal found?", role="positive_control", variant="planted",
+            data={"source": "synthetic", "vintage": "planted-1"}, datasets=["Aa20"], tasks=["direction"],
+            **grid | {"horizons": [1], "budgets": ["2M"], "seeds": [42]},
+        ),
+    }  # fmt: skip
+
+
+def small_study() -> dict[str, Experiment]:
+    """One question with controls and baselines: two dozen runs."""
+    study = big_study(seeds=(42, 43, 44))
+    keep = {name: study[name] for name in ("phase1", "baselines", "control_null", "control_positive")}
+    keep["phase1"] = keep["phase1"].model_copy(update={"tasks": ["threshold_1pct"]})
+    keep["baselines"] = keep["baselines"].model_copy(update={"tasks": ["threshold_1pct"]})
+    return keep
+
+
+def make_study(
+    folder: Path, experiments: Mapping[str, Experiment] | None = None, world: World = World()
+) -> Study:
+    """Write the run folders of a study: predictions, history, parameters, provenance. No model anywhere."""
+    study = Study(dict(experiments or big_study()), folder=folder)
+    market = prices(world.seed)
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    market.write_parquet(folder / "data" / "daily.parquet")
+    seen = set()
+    for name, experiment in study.experiments.items():
+        for row in _declared(name, experiment):
+            if row["path"] in seen:
+                continue
+            seen.add(row["path"])
+            row["path"] = (folder / row["path"]).as_posix()
+            study.rows.append(row)
+            _write_run(row, experiment, market, world)
+    return study
+
+
+def _declared(name: str, experiment: Experiment) -> list[dict[str, Any]]:
+    rows = []
+    for dataset, timescale, task, horizon, model, seed in product(
+        experiment.datasets, experiment.timescales, experiment.tasks, experiment.horizons,
+        experiment.models, experiment.seeds,
+    ):  # fmt: skip
+        sized = model.startswith("patchtst")
+        for budget in experiment.budgets if sized else ["none"]:
+            words = {"variant": experiment.variant, "dataset": dataset, "timescale": timescale, "task": task,
+                     "horizon": horizon, "model": model, "budget": budget, "seed": seed}  # fmt: skip
+            path = (
+                f"results/runs/{experiment.variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}"
+                f"/seed{seed}"
+            )
+            family = (
+                "transformer" if sized else {"xgboost": "boosting", "logistic": "linear"}.get(model, "naive")
+            )
+            rows.append(words | {"experiment": name, "role": experiment.role, "question": experiment.question,
+                                 "family": family, "path": path})  # fmt: skip
+    return rows
+
+
+def truth(task: str, horizon: int, days: int, planted: bool, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """True log-odds (or expected returns) and outcomes; labels of H bars overlap, so they are dependent."""
+    rng = np.random.default_rng([seed, len(task), planted])
+    spread = 1.5 if planted else TASKS[task]
+    slow = np.convolve(rng.normal(size=days + 19), np.ones(20) / np.sqrt(20), "valid")
+    common = np.convolve(rng.normal(size=days + horizon - 1), np.ones(horizon) / np.sqrt(horizon), "valid")
+    if task == "regression":
+        signal = 0.002 * slow
+        return signal, signal + 0.02 * common
+    odds = spread * slow + (0.35 if task == "direction" else -0.4)
+    from scipy.special import expit, ndtr
+
+    return odds, (ndtr(common) < expit(odds)).astype(float)
+
+
+def _write_run(row: Mapping[str, Any], experiment: Experiment, market: pl.DataFrame, world: World) -> None:
+    task, horizon, planted = str(row["task"]), int(row["horizon"]), experiment.role == "positive_control"
+    dates = market.filter(pl.col("date") >= VALIDATION_START)["date"].to_list()[:-horizon]
+    known, target = truth(task, horizon, len(dates), planted, world.seed)
+    rng = np.random.default_rng([int(row["seed"]), world.seed, hash_of(str(row["path"]))])
+    error = world.error(row) * (1 + world.seed_noise * rng.normal())
+    if planted:
+        error = 0.2
+    if experiment.labels == "shuffled":
+        target = np.random.default_rng(5).permutation(target)
+    unit = 0.002 if task == "regression" else 1.0
+    score = known + unit * error * rng.normal(size=known.size)
+    if row["family"] == "naive":
+        score = np.full(
+            known.size, 0.0 if task == "regression" else np.log(target.mean() / (1 - target.mean()))
+        )
+    probability = 1 / (1 + np.exp(-score))
+    if experiment.labels == "shuffled":
+        probability = target.mean() + 0.1 * (probability - probability.mean())
+    frame = pl.DataFrame(
+        {
+            "date": dates,
+            "symbol": SYMBOL,
+            "horizon": horizon,
+            "target": target,
+            "prediction": score if task == "regression" else (probability >= 0.5).astype(float),
+            **(
+                {}
+                if task == "regression"
+                else {"probability_0": 1 - probability, "probability_1": probability}
+            ),
+            "uncertainty": pl.Series([None] * len(dates), dtype=pl.Float64),
+        }
+    )
+    validation = frame.filter(pl.col("date") < TEST_START)
+    parts = ["selection" if i < 0.7 * validation.height else "calibration" for i in range(validation.height)]
+    folder = Path(row["path"])
+    write_parquet_atomic(
+        validation.with_columns(part=pl.Series(parts)), folder / "predictions" / "val.parquet"
+    )
+    test = frame.filter(pl.col("date") >= TEST_START).with_columns(part=pl.lit("test"))
+    write_parquet_atomic(test, folder / "predictions" / "test.parquet")
+    _write_records(folder, row, float(target.mean()), error, rng)
+
+
+def hash_of(path: str) -> int:
+    """A number from a run's words that is the same in every process and every folder."""
+    return zlib.crc32(path.rsplit("results/runs/", 1)[-1].encode())
+
+
+def _write_records(
+    folder: Path, row: Mapping[str, Any], rate: float, error: float, rng: np.random.Generator
+) -> None:
+    n_train = round(
+        2000 * fraction_of(row["variant"]) * "ABCDE".index(row["dataset"][0]) * 1.0
+        + 2000 * fraction_of(row["variant"])
+    )
+    size = PARAMETERS[row["budget"]]
+    words = {
+        k: row[k] for k in ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "seed")
+    }
+    params = {
+        "run": words,
+        "model": {"transformer": "transformer:patchtst", "boosting": "boosting:xgboost", "linear": "linear:logistic"}.get(row["family"], "naive:base_rate"),
+        "settings": {"channel_mode": "mixed", "normalisation": "zscore", "pooling": "last"},
+        "architecture": {"d_model": 192, "n_heads": 8, "n_layers": 6, "d_ff": 480} if row["budget"] != "none" else None,
+        "recipe": {"learning_rate": 3e-4, "weight_decay": 1e-5, "effective_batch": 256},
+        "splits": {"train_end": "2012-12-31", "minimum_class_count": 20},
+        "training_base_rate": None if row["task"] == "regression" else rate,
+        "windows": {"train": n_train},
+        "hpo": None,
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    write_json_atomic(
+        folder / "provenance.json",
+        {
+            "parameters": {"total": size, "embedding": size // 40, "head": 193},
+            "fit": {"best_epoch": 4, "epochs": 8, "steps": 8 * n_train // 256, "samples_per_second": 4e9 / size,
+                    "precision": "bf16", "device": "cpu", "micro_batch": 32, "stopped_early": True},
+            "seconds": {"fit": 8 * n_train * size / 4e9, "total": 8 * n_train * size / 4e9 + 4},
+            "peak_memory_mb": 600 + size / 5e4,
+            "data": {"dataset_sha256": "0" * 64},
+        },
+    )  # fmt: skip
+    if row["family"] not in ("transformer", "boosting"):
+        write_parquet_atomic(
+            pl.DataFrame(schema={"epoch": pl.Int64, "train_loss": pl.Float64, "validation_loss": pl.Float64}),
+            folder / "history.parquet",
+        )
+        return
+    epoch = np.arange(1, 9)
+    train = 0.7 - 0.02 * epoch * (1 + 0.15 * np.log10(max(size, 10) / 2e6))
+    held = 0.69 - 0.01 * error - 0.008 * np.minimum(epoch, 4) + 0.006 * np.maximum(epoch - 4, 0)
+    history = {"epoch": epoch, "step": epoch * n_train // 256, "train_loss": train + rng.normal(0, 0.001, 8),
+               "validation_loss": held, "learning_rate": 3e-4 * np.cos(epoch / 8), "seconds": np.full(8, 4.0),
+               "samples_per_second": np.full(8, 4e9 / size)}  # fmt: skip
+    write_parquet_atomic(pl.DataFrame(history), folder / "history.parquet")
+
+
+def summarise(
+    study: Study, cfg: EvaluationConfig = CFG, processes: int = 1, version: int = 1
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Evaluate every run, write runs.parquet and scaling.json below results/, return them."""
+    market = study.folder / "data" / "daily.parquet"
+    folders = [RunFolder(Path(row["path"]), market, SYMBOL) for row in study.rows]
+    problems = evaluate_folders(folders, cfg, version, processes)
+    runs = collect_runs(
+        study.rows, lambda path: read_run(Path(path)), {p.as_posix(): text for p, text in problems.items()}
+    )
+    summary = scaling_summary(
+        study.experiments, runs, read_predictions, cfg, lambda *words: 0.75, primary=SYMBOL, search_trials=30
+    )
+    results = study.folder / "results"
+    write_parquet_atomic(runs, results / "runs.parquet")
+    write_json_atomic(results / "scaling.json", summary)
+    return runs, summary
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    made = make_study(target)
+    table, found = summarise(made, processes=2)
+    print(
+        f"{table.height} runs, {len(found['questions'])} questions, {len(found['interactions'])} interactions"
+    )
+    print(json.dumps([(q["axis"], q["verdict"], q["reason"]) for q in found["questions"]], indent=1))

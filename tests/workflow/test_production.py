@@ -1,0 +1,214 @@
+"""From a run to forecasts of the newest bars, and from many runs to a meta-module, with real Snakemake."""
+
+import json
+import shutil
+import subprocess
+import sys
+from datetime import date
+
+import polars as pl
+import pytest
+import yaml
+
+from tests.conftest import Project, make_project
+
+RUN = "results/runs/base/Aa20/daily/direction/h5/{model}/none/seed1"
+NAME = "logistic-Aa20-daily-direction-h5"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, market: pl.DataFrame) -> Project:
+    """A project whose runs are trained, evaluated and drawn, tracked by MLflow."""
+    project = make_project(tmp_path_factory.mktemp("production"), market)
+    project.study(tracking={"mlflow": True})
+    targets = [f"{RUN.format(model=model)}/metrics.json" for model in ("logistic", "base_rate")]
+    done = project.snakemake(*targets, "plots")
+    assert done.returncode == 0, done.stdout
+    return project
+
+
+def promote(project: Project, run: str, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "workflow_scripts/promote.py", run, *more],
+        cwd=project.folder,
+        env=project.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def promoted(trained: Project) -> Project:
+    done = promote(trained, RUN.format(model="logistic"))
+    assert done.returncode == 0, done.stderr
+    assert f"results/production/{NAME}/v1: promoted" in done.stdout
+    return trained
+
+
+def test_a_run_leaves_pictures_and_an_mlflow_run_of_itself(trained):
+    folder = trained.folder / RUN.format(model="logistic")
+    for name in ("confusion_matrix", "feature_importance"):
+        assert "<svg" in (folder / "plots" / f"{name}.svg").read_text(encoding="utf-8")
+    weights = pl.read_parquet(folder / "importance.parquet")
+    assert weights.height == 20
+    assert weights["importance"].is_sorted(descending=True)
+    assert pl.read_parquet(trained.folder / RUN.format(model="base_rate") / "importance.parquet").is_empty()
+
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{trained.folder}/results/tracking/mlflow.db")
+    [experiment] = [e for e in client.search_experiments() if e.name != "Default"]
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert len(runs) == 2
+    own = next(run for name, run in runs.items() if "logistic" in name)
+    assert own.info.status == "FINISHED"
+    assert own.data.metrics["best_loss"] < 1
+    assert own.data.params["model"] == "linear:logistic"
+    assert {"params.yaml", "provenance.json"} <= {f.path for f in client.list_artifacts(own.info.run_id)}
+
+
+def test_a_forecast_of_a_past_day_is_the_runs_own_prediction_bit_for_bit(promoted):
+    test = pl.read_parquet(promoted.folder / RUN.format(model="logistic") / "predictions/test.parquet")
+    row = test.row(test.height // 2, named=True)
+    target = f"results/forecasts/{NAME}/{row['date']}.parquet"
+    done = promoted.snakemake(target)
+    assert done.returncode == 0, done.stdout
+    [said] = pl.read_parquet(promoted.folder / target).to_dicts()
+    assert said["date"] == row["date"]
+    assert said["probability_1"] == row["probability_1"]
+    assert said["prediction"] == row["prediction"]
+
+
+def test_the_forecast_of_the_newest_bar_says_for_which_dates_it_is(promoted):
+    target = f"results/forecasts/{NAME}.parquet"
+    done = promoted.snakemake(target)
+    assert done.returncode == 0, done.stdout
+    [said] = pl.read_parquet(promoted.folder / target).to_dicts()
+    newest = date(2008, 12, 31)
+    assert (said["symbol"], said["date"], said["horizon"]) == ("SPY", newest, 5)
+    assert said["until"] == date(2009, 1, 8), "five sessions on, New Year's Day being none"
+    assert "SPY: from the bar of 2008-12-31, for the 5 bar(s) until 2009-01-08" in done.stdout
+    assert 0 < said["probability_1"] < 1
+    assert said["probability_low"] <= said["probability_high"]
+    assert said["conformal_set"] in ("0", "1", "0 1", "none")
+    assert said["version"] == 1
+    again = promoted.snakemake("-n", target)
+    assert "Nothing to be done" in again.stdout
+
+
+def test_promoting_the_same_run_again_changes_nothing_and_another_is_a_new_version(promoted):
+    again = promote(promoted, RUN.format(model="logistic"))
+    assert "the same run is current already" in again.stdout
+    other = promote(promoted, RUN.format(model="base_rate"), "--name", "spare")
+    assert "results/production/spare/v1: promoted" in other.stdout
+    third = promote(promoted, RUN.format(model="logistic"), "--name", "spare")
+    assert "results/production/spare/v2: promoted" in third.stdout
+    current = json.loads((promoted.folder / "results/production/spare/current.json").read_text())
+    assert (current["version"], current["run"]["model"]) == (2, "logistic")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda run: (run / "metrics.json").unlink(), r"not a whole run, it lacks metrics.json"),
+        (lambda run: shutil.rmtree(run / "model"), "it lacks model/checksums.json"),
+        (lambda run: (run / "model/model.json").write_text("{}"), "model.json: its content differs"),
+        (
+            lambda run: pl.read_parquet(run / "predictions/val.parquet")[1:].write_parquet(
+                run / "predictions/val.parquet"
+            ),
+            "predictions/val.parquet: its content differs from the record",
+        ),
+    ],
+)
+def test_a_run_that_is_not_whole_is_not_promoted(trained, tmp_path, damage, message):
+    run = tmp_path / "run"
+    shutil.copytree(trained.folder / RUN.format(model="logistic"), run)
+    damage(run)
+    done = promote(trained, str(run), "--name", "damaged")
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (trained.folder / "results/production/damaged").exists()
+
+
+def test_a_control_is_not_promoted(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained.folder / RUN.format(model="logistic"), run)
+    params = yaml.safe_load((run / "params.yaml").read_text()) | {"labels": "shuffled"}
+    (run / "params.yaml").write_text(yaml.safe_dump(params))
+    done = promote(trained, str(run))
+    assert done.returncode != 0
+
+
+def test_other_channels_altered_models_and_unknown_names_are_refused(promoted):
+    copied = promoted.folder / "results/production/other"
+    shutil.copytree(promoted.folder / f"results/production/{NAME}", copied)
+    model = copied / "v1/model/model.json"
+    model.write_text(model.read_text().replace("rsi_14", "rsi_15"))
+    done = promoted.snakemake("results/forecasts/other.parquet")
+    assert done.returncode != 0
+    assert "v1/model/model.json: its content differs from the record" in done.stdout
+
+    from lib.data.manifest import write_checksums
+
+    for folder in (copied / "v1/model", copied / "v1"):
+        write_checksums(folder)
+    done = promoted.snakemake("results/forecasts/other.parquet")
+    assert done.returncode != 0
+    assert "missing: rsi_15; unknown: rsi_14" in done.stdout
+
+    done = promoted.snakemake("results/forecasts/logistic-Aa20-daily-direction-h6.parquet")
+    assert f"not there. Did you mean {NAME}?" in done.stdout
+
+
+META = {
+    "question": "Does it gain?",
+    "dataset": "Aa20",
+    "timescale": "daily",
+    "task": "direction",
+    "horizon": 1,
+    "bases": [
+        {"datasets": ["Aa20"], "timescales": ["daily"], "tasks": ["direction"], "horizons": [1],
+         "models": ["logistic", "base_rate"]},
+        {"datasets": ["Aa20"], "timescales": ["weekly"], "tasks": ["direction"], "horizons": [1],
+         "models": ["logistic"]},
+    ],
+    "features": ["volatility_20"],
+    "learners": ["logistic"],
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_meta_module_goes_from_folds_to_its_comparison_and_signal(project: Project):
+    (project.folder / "config/meta/small.yaml").write_text(yaml.safe_dump(META))
+    folds = {"first_test": "2004-01-01", "test_months": 24, "validation_months": 12}
+    splits = yaml.safe_load((project.folder / "study.yaml").read_text())["data"]["splits"]
+    project.study(
+        data={"walk_forward": folds, "splits": splits | {"allow_small": True}},
+        meta=["small"],
+        context_length={"weekly": 8},
+    )
+    done = project.snakemake("results/meta/small/comparison.json")
+    assert done.returncode == 0, done.stdout
+    folder = project.folder / "results/meta/small"
+    table = pl.read_parquet(folder / "dataset.parquet")
+    assert table.columns[2:6] == [
+        "logistic.Aa20.daily.direction.h1",
+        "base_rate.Aa20.daily.direction.h1",
+        "logistic.Aa20.weekly.direction.h1",
+        "volatility_20",
+    ]
+    assert table["date"].min() >= date(2004, 1, 1)
+    result = json.loads((folder / "comparison.json").read_text())
+    assert result["rows"][0]["name"] == "logistic"
+    assert {gain["opponent"] for gain in result["gains"]} == {"best_single", "average"}
+    signal = pl.read_parquet(folder / "signal.parquet")
+    assert signal["calibrated_probability"].is_between(0, 1).all()
+    learner = project.folder / "results/runs/meta-small/Aa20/daily/direction/h1/logistic/none/seed42"
+    assert yaml.safe_load((learner / "params.yaml").read_text())["context_length"] == 1
+    refused = promote(project, str(learner))
+    assert refused.returncode != 0
+    assert "Nothing to be done" in project.snakemake("-n", "results/meta/small/comparison.json").stdout

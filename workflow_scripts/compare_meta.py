@@ -1,0 +1,28 @@
+"""Gain of a meta-module over its best base model and over their average, and its calibrated signal."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from lib.config.load import validate
+from lib.config.meta import MetaModule
+from lib.config.workflow import EvaluationConfig
+from lib.data.io import write_json_atomic, write_parquet_atomic, write_text_atomic
+from lib.stacking.compare import best, candidates, compare, signal
+from lib.stacking.stack import Base
+from workflow_scripts.shell import job
+
+with job(snakemake):
+    module = validate(MetaModule, json.loads(snakemake.params.declaration), "meta-module")
+    settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")
+    bases = dict.fromkeys(Base.of_run(json.loads(words)) for words in snakemake.params.bases)
+    same = [base.channel for base in bases if base.forecasts(module)]
+    files = zip(snakemake.params.learners, snakemake.input.validation, snakemake.input.test, strict=True)
+    learners = {name: pl.concat([pl.read_parquet(v), pl.read_parquet(t)]) for name, v, t in files}
+    stacked = pl.read_parquet(snakemake.input.dataset)
+    found = candidates(learners, stacked, same, module.task, module.horizon)
+    result = compare(found, module.task, module.horizon, settings)
+    write_parquet_atomic(signal(best(found, "learner")), Path(snakemake.output.signal))
+    write_text_atomic(Path(snakemake.output.csv), pl.DataFrame(result["rows"]).write_csv())
+    write_json_atomic(Path(snakemake.output.json), result)

@@ -1,0 +1,28 @@
+"""Forecasts of a production model for the newest bars, or as of a past day."""
+
+import json
+import sys
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from lib.config.load import validate
+from lib.config.workflow import EvaluationConfig
+from lib.data.calendar import read_sessions
+from lib.data.io import write_parquet_atomic
+from lib.production.forecast import describe, forecast
+from workflow_scripts.shell import job
+
+with job(snakemake):
+    settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")
+    day = snakemake.wildcards.get("day")
+    table = forecast(
+        Path(snakemake.input.current).parent,
+        pl.read_parquet(snakemake.input.dataset),
+        read_sessions(Path(snakemake.input.calendar)),
+        settings,
+        date.fromisoformat(day) if day else None,
+    )
+    write_parquet_atomic(table, Path(snakemake.output[0]))
+    print(describe(table), file=sys.stderr)

@@ -1,0 +1,21 @@
+"""Out-of-fold forecasts of a meta-module's base models as one dataset table."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from lib.config.load import validate
+from lib.config.meta import MetaModule
+from lib.data.io import write_parquet_atomic
+from lib.stacking.stack import Base, stack
+from workflow_scripts.shell import job
+
+with job(snakemake):
+    module = validate(MetaModule, json.loads(snakemake.params.declaration), "meta-module")
+    forecasts = {}
+    for words, path in zip(snakemake.params.bases, snakemake.input.forecasts, strict=True):
+        forecasts.setdefault(Base.of_run(json.loads(words)), []).append(pl.read_parquet(path))
+    dataset = pl.read_parquet(snakemake.input.dataset)
+    table = stack(dataset, module.timescale, forecasts, module.features)
+    write_parquet_atomic(table, Path(snakemake.output[0]))
