@@ -7,7 +7,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview status rehearse-heat vintage matrix backup bench-features bench-training test test-slow lint format verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview status rehearse-heat vintage matrix backup bench-features bench-training bench-statistics test test-slow lint format verify clean clean-results lock docs confirm-versions
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench-features: .venv/.ready  ## Seconds and memory per tier, beside pandas-ta, 
 
 bench-training: .venv/.ready  ## Samples per second, share of the matmul peak, beside the Hugging Face Trainer
 	@python tests/benchmarks/training.py
+
+bench-statistics: .venv/.ready  ## Coverage of the intervals and rate of false findings, by simulation
+	@python tests/benchmarks/statistics.py
 
 verify: .venv/.ready  ## Re-hash data, checkpoints and models against their records
 	@python workflow_scripts/verify.py

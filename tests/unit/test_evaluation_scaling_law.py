@@ -7,6 +7,7 @@ import pytest
 
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.comparisons import DateLosses
+from lib.evaluation.joint_law import fit_joint_law
 from lib.evaluation.levels import Level, level_draws
 from lib.evaluation.power_law import fit_law, huber_width
 from lib.evaluation.scaling_law import (
@@ -214,3 +215,18 @@ def test_draws_of_levels_have_the_noise_of_dates_and_seeds() -> None:
     band = straight_band(levels, draws, 0.95)
     assert len(band) == 50
     assert all(low < value < high for _, value, low, high in band)  # type: ignore[operator]
+
+
+def test_the_joint_law_tells_sizes_and_data_apart() -> None:
+    grid = [(n, d) for n in (2e6, 2e7, 2e8) for d in (500.0, 1000.0, 2000.0, 4000.0)]
+    law = {i: 0.1 * (n / 2e6) ** -0.4 + 0.1 * (d / 500) ** -0.6 for i, (n, d) in enumerate(grid)}
+    levels = world({str(i): i for i in law}, lambda i: law[i], noise=0.0002)
+    sizes, samples = np.array([n for n, _ in grid]), np.array([d for _, d in grid])
+    found = fit_joint_law(levels, sizes, samples, 1, CFG)
+    assert found is not None
+    assert found.identified
+    for name, truth in (("alpha", 0.4), ("beta", 0.6)):
+        interval = found.parameters[name]
+        assert interval.low < truth < interval.high
+    assert found.fitted == pytest.approx([level.mean for level in levels], abs=0.004)
+    assert fit_joint_law(levels[:4], sizes[:4], samples[:4], 1, CFG) is None

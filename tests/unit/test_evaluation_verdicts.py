@@ -126,7 +126,7 @@ def test_what_would_change_our_mind(made: Evidence, words: str) -> None:
 
 def test_more_seeds_are_asked_for_where_seeds_are_the_larger_noise() -> None:
     noisy = Estimate(0.0, 0.001, 1000.0, (SeedNoise(0.01**2, 4),))
-    made = evidence(0.0, 0.01, gain=noisy, detectable_gain=0.03)
+    made = replace(evidence(0.0, 0.01), gain=noisy, detectable_gain=0.03)
     assert "seeds" in change_of_mind("undecidable", made)
 
 

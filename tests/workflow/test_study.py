@@ -51,7 +51,7 @@ def test_a_study_ends_in_a_report_and_a_second_look_at_it_does_nothing(finished)
     # A declared change re-makes what depends on it, and only that.
     finished.study(evaluation={"bootstrap_draws": 120})
     again = dry_run(finished, "results/report.html")
-    assert "rule evaluate" in again
+    assert "rule collect_runs" in again
     assert "rule train" not in again
 
     # What only the machine decides never re-trains.
