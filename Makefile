@@ -7,7 +7,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview status rehearse-heat vintage matrix backup bench-features bench-training test test-slow lint format promote meta verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview status rehearse-heat vintage matrix backup bench-features bench-training bench-statistics test test-slow lint format promote meta verify clean clean-results lock docs confirm-versions
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ promote: .venv/.ready  ## Make a run a production model: RUN=results/runs/… (N
 
 meta: .venv/.ready  ## The meta-module of config/meta-files.yaml, from the folder MARKET_DATA_DIR
 	@snakemake --cores all --rerun-incomplete results/meta/touch_1pct/comparison.json --configfile config/meta-files.yaml
+
+bench-statistics: .venv/.ready  ## Coverage of the intervals and rate of false findings, by simulation
+	@python tests/benchmarks/statistics.py
 
 verify: .venv/.ready  ## Re-hash data, checkpoints and models against their records
 	@python workflow_scripts/verify.py

@@ -98,6 +98,13 @@ def _law(theta: Floats, log_n: Floats, log_d: Floats) -> Floats:
     return np.asarray(floor + a * np.exp(-alpha * log_n) + b * np.exp(-beta * log_d), dtype=np.float64)
 
 
+def _slopes(theta: Floats, log_n: Floats, log_d: Floats) -> Floats:
+    """Derivatives of the law by its parameters; (runs, 5)."""
+    _, a, alpha, b, beta = theta
+    of_n, of_d = np.exp(-alpha * log_n), np.exp(-beta * log_d)
+    return np.column_stack([np.ones_like(log_n), of_n, -a * log_n * of_n, of_d, -b * log_d * of_d])
+
+
 def _least(
     log_n: Floats, log_d: Floats, losses: Floats, starts: Sequence[Floats], width: float
 ) -> tuple[Floats, float]:
@@ -115,6 +122,7 @@ def _least(
             least_squares(
                 lambda theta: (_law(theta, log_n, log_d) - losses) / width,
                 inside,
+                jac=lambda theta: _slopes(theta, log_n, log_d) / width,
                 loss="huber",
                 bounds=bounds,
                 x_scale=[max(width, 1e-6), max(width, 1e-6), 0.1, max(width, 1e-6), 0.1],

@@ -35,6 +35,13 @@ PARAMETERS = {"2M": 2_021_953, "20M": 20_104_321, "200M": 201_612_289, "none": 2
 HISTORY_START, VALIDATION_START, TEST_START = date(2005, 1, 3), date(2013, 1, 1), date(2016, 1, 1)
 TEST_END = date(2018, 12, 31)
 SYMBOL = "^GSPC"
+REGISTERED = {
+    "transformer": "transformer:patchtst",
+    "boosting": "boosting:xgboost",
+    "linear": "linear:logistic",
+    "naive": "naive:base_rate",
+}
+SHAPE = {"d_model": 192, "n_heads": 8, "n_layers": 6, "d_ff": 480}
 CFG = EvaluationConfig()
 TASKS = {"direction": 0.1, "threshold_1pct": 1.0, "regression": 0.0}
 """Standard deviation of the true log-odds of each task: how much can be known at all."""
@@ -103,7 +110,7 @@ def prices(seed: int = 0) -> pl.DataFrame:
 def big_study(
     budgets: Sequence[str] = ("2M", "20M", "200M"), seeds: Sequence[int] = (42, 43, 44, 45, 46)
 ) -> dict[str, Experiment]:
-    """Three budgets x five seeds x four tiers x five rows, with columns, shares of data, baselines, controls."""
+    """Three budgets x five seeds x four tiers x five rows, columns, shares of data, baselines, controls."""
     grid: dict[str, Any] = {"timescales": ["daily"], "horizons": [5], "models": ["patchtst-mixed"],
                             "budgets": list(budgets), "seeds": list(seeds)}  # fmt: skip
     tiers, rows, columns = (20, 50, 200, 500), "ABCDE", "bcd"
@@ -114,7 +121,8 @@ def big_study(
         ),
         "phase5": Experiment(
             question="Do parameters, input channels and assets help each other?",
-            datasets=[f"{row}a{tier}" for row, tier in product(rows, tiers)], tasks=["threshold_1pct"], **grid,
+            datasets=[f"{row}a{tier}" for row, tier in product(rows, tiers)],
+            tasks=["threshold_1pct"], **grid,
         ),
         "phase4": Experiment(
             question="Do sentiment, volatility and search data help?",
@@ -263,19 +271,16 @@ def hash_of(path: str) -> int:
 def _write_records(
     folder: Path, row: Mapping[str, Any], rate: float, error: float, rng: np.random.Generator
 ) -> None:
-    n_train = round(
-        2000 * fraction_of(row["variant"]) * "ABCDE".index(row["dataset"][0]) * 1.0
-        + 2000 * fraction_of(row["variant"])
-    )
+    n_train = round(2000 * fraction_of(row["variant"])) * (1 + "ABCDE".index(row["dataset"][0]))
     size = PARAMETERS[row["budget"]]
     words = {
         k: row[k] for k in ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "seed")
     }
     params = {
         "run": words,
-        "model": {"transformer": "transformer:patchtst", "boosting": "boosting:xgboost", "linear": "linear:logistic"}.get(row["family"], "naive:base_rate"),
+        "model": REGISTERED[row["family"]],
         "settings": {"channel_mode": "mixed", "normalisation": "zscore", "pooling": "last"},
-        "architecture": {"d_model": 192, "n_heads": 8, "n_layers": 6, "d_ff": 480} if row["budget"] != "none" else None,
+        "architecture": SHAPE if row["budget"] != "none" else None,
         "recipe": {"learning_rate": 3e-4, "weight_decay": 1e-5, "effective_batch": 256},
         "splits": {"train_end": "2012-12-31", "minimum_class_count": 20},
         "training_base_rate": None if row["task"] == "regression" else rate,
@@ -288,8 +293,9 @@ def _write_records(
         folder / "provenance.json",
         {
             "parameters": {"total": size, "embedding": size // 40, "head": 193},
-            "fit": {"best_epoch": 4, "epochs": 8, "steps": 8 * n_train // 256, "samples_per_second": 4e9 / size,
-                    "precision": "bf16", "device": "cpu", "micro_batch": 32, "stopped_early": True},
+            "fit": {"best_epoch": 4, "epochs": 8, "steps": 8 * n_train // 256,
+                    "samples_per_second": 4e9 / size, "precision": "bf16",
+                    "device": "cpu", "micro_batch": 32, "stopped_early": True},
             "seconds": {"fit": 8 * n_train * size / 4e9, "total": 8 * n_train * size / 4e9 + 4},
             "peak_memory_mb": 600 + size / 5e4,
             "data": {"dataset_sha256": "0" * 64},

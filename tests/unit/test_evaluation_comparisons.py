@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lib.config.workflow import EvaluationConfig
 from lib.evaluation.comparisons import (
     DateLosses,
     Estimate,
@@ -18,8 +17,6 @@ from lib.evaluation.comparisons import (
     holm_confidences,
     paired_difference,
 )
-
-CFG = EvaluationConfig(bootstrap_draws=500)
 
 
 def frame(target: np.ndarray, probability: np.ndarray, symbol: str = "X") -> pl.DataFrame:
@@ -41,7 +38,7 @@ def test_a_paired_difference_sees_what_separate_intervals_cannot() -> None:
     from lib.metrics.classification import classification_metrics
 
     good, weak = two_models()
-    difference = paired_difference(good, weak, "direction", 1, CFG)
+    difference = paired_difference(good, weak, "direction", 1)
     assert difference is not None
     losses = [
         classification_metrics(f["target"], f["probability_1"])["log_loss"] or 0.0 for f in (good, weak)
@@ -55,7 +52,7 @@ def test_a_paired_difference_sees_what_separate_intervals_cannot() -> None:
 
 def test_a_model_does_not_differ_from_itself() -> None:
     good, _ = two_models()
-    difference = paired_difference(good, good, "direction", 1, CFG)
+    difference = paired_difference(good, good, "direction", 1)
     assert difference is not None
     assert difference.interval(0.95) == (0.0, 0.0)
     assert difference.p_value() == 1.0
@@ -64,10 +61,10 @@ def test_a_model_does_not_differ_from_itself() -> None:
 def test_only_samples_that_both_hold_are_compared_whatever_their_order() -> None:
     good, weak = two_models()
     shuffled = weak[100:].sample(fraction=1.0, shuffle=True, seed=1)
-    part = paired_difference(good, shuffled, "direction", 1, CFG)
-    same = paired_difference(good[100:], weak[100:], "direction", 1, CFG)
+    part = paired_difference(good, shuffled, "direction", 1)
+    same = paired_difference(good[100:], weak[100:], "direction", 1)
     assert part == same
-    assert paired_difference(good[:50], weak[50:], "direction", 1, CFG) is None
+    assert paired_difference(good[:50], weak[50:], "direction", 1) is None
 
 
 def test_seed_noise_widens_what_dates_alone_would_claim() -> None:
@@ -85,13 +82,13 @@ def test_seeds_that_differ_much_leave_a_difference_open() -> None:
     steady = DateLosses(np.array([noise - 0.01, noise - 0.01 + 1e-5]), counts)
     erratic = DateLosses(np.array([noise - 0.05, noise + 0.03]), counts)
     rival = DateLosses(np.array([noise, noise + 1e-5]), counts)
-    assert compare_losses(steady, rival, 1, CFG).p_value() < 0.001
-    assert compare_losses(erratic, rival, 1, CFG).p_value() > 0.3
+    assert compare_losses(steady, rival, 1).p_value() < 0.001
+    assert compare_losses(erratic, rival, 1).p_value() > 0.3
 
 
 def test_too_short_a_test_set_gives_no_interval_and_no_finding() -> None:
     good, weak = two_models(7)
-    difference = paired_difference(good, weak, "direction", 5, CFG)
+    difference = paired_difference(good, weak, "direction", 5)
     assert difference is not None
     assert difference.interval(0.95) == (None, None)
     assert difference.p_value() == 1.0

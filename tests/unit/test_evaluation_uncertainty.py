@@ -10,12 +10,15 @@ from lib.evaluation.uncertainty import (
     block_length,
     enough_blocks,
     index_dates,
+    lost_share,
     mean_draws,
+    mean_standard_error,
     optimal_block_length,
     percentile_interval,
     r2_draws,
     stationary_weights,
     sum_by_date,
+    widening,
 )
 from lib.metrics.classification import roc_auc
 
@@ -39,7 +42,10 @@ def test_automatic_block_length_equals_arch(n: int, phi: float) -> None:
 def test_block_is_at_least_the_horizon_and_the_longest_that_any_series_needs() -> None:
     rng = np.random.default_rng(0)
     calm, persistent = rng.normal(size=400), autoregressive(rng, 400, 0.9)
-    assert block_length([np.ones(400)], horizon=5) == 5
+    assert block_length([np.ones(400)], horizon=1) == 1
+    assert block_length([np.ones(400)], horizon=5) == 15
+    assert block_length([np.ones(40)], horizon=5) == 10
+    assert block_length([np.ones(12)], horizon=5) == 5
     assert block_length([calm, persistent], horizon=1) == block_length([persistent], horizon=1) > 5
 
 
@@ -107,6 +113,36 @@ def test_a_draw_of_one_class_is_left_out_and_too_many_of_them_give_no_interval()
     assert percentile_interval(draws, 0.95) == (None, None)
 
 
+@pytest.mark.parametrize("block", [1, 4, 20])
+def test_the_exact_standard_error_is_that_of_very_many_draws(block: int) -> None:
+    series = autoregressive(np.random.default_rng(3), 80, 0.6)
+    draws = mean_draws(series, np.ones(80), stationary_weights(80, block, 60_000, seed=5))
+    bootstrap = mean_standard_error(series, block) * np.sqrt(1 - lost_share(80, block))
+    assert draws.std() == pytest.approx(bootstrap, rel=0.015)
+
+
+def test_it_equals_archs_bootstrap() -> None:
+    from arch.bootstrap import StationaryBootstrap
+
+    series = autoregressive(np.random.default_rng(4), 120, 0.5)
+    variance = StationaryBootstrap(6, series, seed=1).var(lambda x: x.mean(axis=0), reps=20_000)
+    bootstrap = mean_standard_error(series, 6) * np.sqrt(1 - lost_share(120, 6))
+    assert float(np.squeeze(variance)) ** 0.5 == pytest.approx(bootstrap, rel=0.03)
+
+
+def test_the_lost_share_is_what_independent_values_lose() -> None:
+    rng = np.random.default_rng(0)
+    found = [mean_standard_error(rng.normal(size=60), 6) ** 2 * 60 for _ in range(4000)]
+    assert np.mean(found) == pytest.approx(1.0, abs=0.03)
+    assert lost_share(60, 6) > 0.15
+
+
+def test_few_blocks_widen_an_interval() -> None:
+    assert widening(10_000, 1, 0.95) == pytest.approx(1.0, abs=0.001)
+    assert widening(60, 15, 0.95) > 1.5
+    assert percentile_interval(np.arange(101.0), 0.9, stretch=2.0) == (-40.0, 140.0)
+
+
 @pytest.mark.parametrize("phi", [0.0, 0.5])
 def test_intervals_of_dependent_losses_cover_about_as_often_as_they_say(phi: float) -> None:
     rng = np.random.default_rng(11)
@@ -116,11 +152,11 @@ def test_intervals_of_dependent_losses_cover_about_as_often_as_they_say(phi: flo
         series = autoregressive(rng, n, phi)
         block = block_length([series], horizon=1)
         draws = mean_draws(series, np.ones(n), stationary_weights(n, block, 400, seed=0))
-        low, high = percentile_interval(draws, 0.9)
+        low, high = percentile_interval(draws, 0.9, widening(n, block, 0.9))
         assert low is not None
         assert high is not None
         hits += low <= 0.0 <= high
-    assert 0.82 <= hits / trials <= 0.95
+    assert 0.85 <= hits / trials <= 0.95
 
 
 def test_ignoring_dependence_would_not_cover() -> None:

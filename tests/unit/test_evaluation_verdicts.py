@@ -8,7 +8,14 @@ import pytest
 
 from lib.evaluation.comparisons import Estimate, SeedNoise
 from lib.evaluation.controls import null_control, positive_control
-from lib.evaluation.verdicts import Evidence, Verdict, cell_verdict, question_verdict
+from lib.evaluation.verdicts import (
+    Evidence,
+    Verdict,
+    cell_verdict,
+    change_of_mind,
+    interaction_verdict,
+    question_verdict,
+)
 
 SEEDS = (SeedNoise(1e-12, 4),)
 
@@ -20,8 +27,8 @@ def measured(value: float, error: float) -> Estimate:
 def evidence(gain: float, error: float, margin: float = 0.005, **changes: object) -> Evidence:
     base = Evidence(
         metric_name="log loss",
-        smallest="2M",
-        largest="200M",
+        first="2M",
+        last="200M",
         margin=margin,
         slope=measured(-gain / 2, error / 2),
         gain=measured(gain, error),
@@ -66,7 +73,7 @@ def test_larger_and_worse_never_scales() -> None:
 
 @pytest.mark.parametrize("gain", [0.5, 0.0], ids=["a large gain", "no gain"])
 def test_one_seed_allows_neither_scales_nor_flat(gain: float) -> None:
-    verdict, reason = cell_verdict(evidence(gain, 0.0001, single_seed_budgets=["200M"]))
+    verdict, reason = cell_verdict(evidence(gain, 0.0001, single_seed=["200M"]))
     assert verdict == "undecidable"
     assert "one seed at 200M" in reason
 
@@ -74,8 +81,65 @@ def test_one_seed_allows_neither_scales_nor_flat(gain: float) -> None:
 def test_failed_controls_and_missing_sizes_forbid_an_answer() -> None:
     verdict, reason = cell_verdict(evidence(0.5, 0.0001, failed_controls=["null, x 2M: AUC 0.700"]))
     assert (verdict, "AUC 0.700" in reason) == ("undecidable", True)
-    verdict, reason = cell_verdict(evidence(0.5, 0.0001, absent_budgets=["200M"]))
+    verdict, reason = cell_verdict(evidence(0.5, 0.0001, absent=["200M"]))
     assert (verdict, "No usable run at 200M" in reason) == ("undecidable", True)
+
+
+def test_collapsed_models_allow_neither_scales_nor_flat() -> None:
+    for gain in (0.5, 0.0):
+        verdict, reason = cell_verdict(evidence(gain, 0.0001, collapsed=["200M"]))
+        assert verdict == "undecidable"
+        assert "nothing was learned" in reason
+
+
+def test_missing_seeds_and_samples_weaken_a_verdict_in_words() -> None:
+    verdict, reason = cell_verdict(evidence(0.02, 0.002, incomplete=["2M"], shared_dates=10))
+    assert verdict == "scales"
+    assert "Weakened: some seeds are missing at 2M; 10 test samples" in reason
+
+
+def test_levels_without_sizes_are_judged_by_their_gain() -> None:
+    def columns(gain: float, error: float) -> tuple[Verdict, str]:
+        return cell_verdict(evidence(gain, error, unit="", slope=None, first="a", last="d"))
+
+    assert columns(0.02, 0.002)[0] == "scales"
+    assert columns(0.0, 0.001)[0] == "flat"
+    verdict, reason = columns(-0.05, 0.001)
+    assert verdict == "undecidable"
+    assert "d is worse" in reason
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (evidence(0.02, 0.002), "falls below 0.0050"),
+        (evidence(0.0, 0.001), "beyond ±0.0050"),
+        (evidence(0.0, 0.02), "About 126 times as many independent test days"),
+        (evidence(0.0, 0.001, absent=["200M"]), "Runs at 200M"),
+        (evidence(0.0, 0.001, single_seed=["2M"]), "two more seeds at 2M"),
+        (evidence(0.0, 0.001, failed_controls=["null"]), "controls must pass"),
+    ],
+)
+def test_what_would_change_our_mind(made: Evidence, words: str) -> None:
+    assert words in change_of_mind(cell_verdict(made)[0], made)
+
+
+def test_more_seeds_are_asked_for_where_seeds_are_the_larger_noise() -> None:
+    noisy = Estimate(0.0, 0.001, 1000.0, (SeedNoise(0.01**2, 4),))
+    made = replace(evidence(0.0, 0.01), gain=noisy, detectable_gain=0.03)
+    assert "seeds" in change_of_mind("undecidable", made)
+
+
+def test_interactions_are_judged_by_the_difference_in_differences() -> None:
+    def judged(value: float, error: float, blocked: str | None = None) -> tuple[Verdict, str]:
+        return interaction_verdict(measured(value, error), 0.95, 0.005, ("parameters", "channels"), blocked)
+
+    assert judged(0.02, 0.002)[0] == "scales"
+    assert judged(0.0, 0.002)[0] == "flat"
+    assert judged(0.0, 0.02)[0] == "undecidable"
+    assert "each other's way" in judged(-0.02, 0.002)[1]
+    assert judged(0.02, 0.002, "A control did not pass")[0] == "undecidable"
+    assert interaction_verdict(None, 0.95, 0.005, ("a", "b"), None)[0] == "undecidable"
 
 
 def test_a_stricter_level_can_take_a_finding_back() -> None:
