@@ -33,6 +33,11 @@ with job(snakemake):
         scaling=load(snakemake.input.scaling),
         histories={path.as_posix(): pl.read_parquet(path / "history.parquet") for path in done},
         metrics={path.as_posix(): load(path / "metrics.json") for path in done},
+        daily={
+            path.as_posix(): pl.read_parquet(path / "daily.parquet")
+            for path in done
+            if (path / "daily.parquet").exists()
+        },
         params={path.as_posix(): yaml.safe_load((path / "params.yaml").read_text()) for path in done},
         findings=findings_frame(
             [f for path in snakemake.input.findings for f in findings_from_json(load(path))]
@@ -51,6 +56,7 @@ with job(snakemake):
         },
         splits=json.loads(snakemake.params.splits),
         hpo=searches(snakemake.params.searches),
+        importances={path: load(f"{path}/importances.json") for path in snakemake.params.searches},
         cost=job_costs(Path("results/benchmarks/jobs")),
         provenance={
             "git_commit": git_commit(Path(snakemake.scriptdir)),

@@ -1,5 +1,5 @@
-"""The answer at the top of the page: the verdict of each question in plain words, the numbers that decide it,
-and what would change it. Verdicts are taken from the evaluation as they are, never drawn here.
+"""The answers at the top of the page: the verdict of each question in plain words, the numbers that decide
+it, and what would change it. Verdicts are taken from the evaluation as they are, never drawn here.
 """
 
 from __future__ import annotations
@@ -24,20 +24,27 @@ from lib.reporting.words import (
     prose,
 )
 
-_ANSWERS = {
-    "scales": (
-        "Yes, larger is better.",
-        "Larger models forecast better, by at least the margin declared beforehand.",
-    ),
-    "flat": (
-        "No, size does not matter.",
-        "Any effect of size is smaller than the margin declared beforehand.",
-    ),
-    "undecidable": (
-        "Undecided.",
-        "These runs cannot tell whether larger models forecast better.",
-    ),
+_WORDS = {
+    # axis: what is more of, and "yes", "no" in plain words
+    "parameters": ("Larger models", "Yes, larger is better.", "No, size does not matter."),
+    "features": ("More input channels", "Yes, more channels are better.", "No, more channels do not matter."),
+    "data": ("More training data", "Yes, more data are better.", "No, more data do not matter."),
+    "quality": ("Further kinds of data", "Yes, further data help.", "No, further data do not matter."),
+    "assets": ("More assets", "Yes, more assets help.", "No, more assets do not matter."),
 }
+
+
+def _answer(axis: str, verdict: str) -> tuple[str, str]:
+    """The answer in a few words, and in a sentence."""
+    more, yes, no = _WORDS.get(axis, _WORDS["parameters"])
+    if verdict == "scales":
+        return yes, f"{more} forecast better, by at least the margin declared beforehand."
+    if verdict == "flat":
+        return no, f"{more}: any effect is smaller than the margin declared beforehand."
+    whether = f"{more[:1].lower()}{more[1:]}"
+    return "Undecided.", f"These runs cannot tell whether {whether} forecast better."
+
+
 _FOLD_BEYOND = 12
 
 
@@ -56,18 +63,20 @@ def gain_of(cell: Mapping[str, Any]) -> tuple[float | None, float | None, float 
 
 
 def ends_of(cell: Mapping[str, Any]) -> str:
-    """`from 2M to 200M`: the sizes that were measured."""
+    """`from 2M to 200M`: the levels that were measured."""
     points = cell.get("points") or []
-    return (
-        f"from {points[0].get('budget')} to {points[-1].get('budget')}"
-        if points
-        else "from smallest to largest"
-    )
+    return f"from {level_of(points[0])} to {level_of(points[-1])}" if points else "from smallest to largest"
+
+
+def level_of(point: Mapping[str, Any]) -> str:
+    """Name of a point on its axis: a budget, a number of channels, a share of the data, a row or column."""
+    return str(point.get("budget") or point.get("level"))
 
 
 def _verdict(question: Mapping[str, Any], inputs: ReportInputs, names: Names) -> Verdict:
     verdict = str(question.get("verdict", "undecidable"))
-    answer, sentence = _ANSWERS.get(verdict, _ANSWERS["undecidable"])
+    axis = str(question.get("axis") or "parameters")
+    answer, sentence = _answer(axis, verdict)
     cells = list(question.get("cells") or [])
     decisive = _decisive(verdict, cells, question.get("margin"))
     margin = _margin(decisive or {}, question.get("margin"))
@@ -78,6 +87,7 @@ def _verdict(question: Mapping[str, Any], inputs: ReportInputs, names: Names) ->
     return Verdict(
         question=str(question.get("question") or question.get("experiment") or ""),
         verdict=verdict,
+        axis=_WORDS.get(axis, _WORDS["parameters"])[0],
         answer=answer,
         sentence=sentence,
         label=_label(verdict, decisive, len(cells), names),
@@ -113,7 +123,7 @@ def _decisive(verdict: str, cells: Sequence[Mapping[str, Any]], margin: Any) -> 
 
 def _label(verdict: str, cell: Mapping[str, Any] | None, n: int, names: Names) -> str:
     if cell is None:
-        return "No gain from size could be measured."
+        return "No gain could be measured."
     which = {"scales": "Smallest gain", "flat": "Gain that reaches furthest"}.get(verdict, "Largest gain")
     metric = metric_words(str(cell.get("metric", "log_loss")))
     start = f"{which} in {metric}" if n > 1 else f"Gain in {metric}"
@@ -135,7 +145,7 @@ def _table(cells: Sequence[Mapping[str, Any]], question: Mapping[str, Any], name
         seeds = min((int(p.get("seeds") or 0) for p in cell.get("points") or []), default=0)
         rows.append(
             [
-                Cell(f"{names.problem(cell)} · {cell.get('model', '')}"),
+                Cell(f"{names.problem(cell)} · {model_words(cell.get('model', ''), cell.get('budget'))}"),
                 Cell("", drawing=strip.draw(value, low, high, "ink")),
                 Cell(interval(*gain_of(cell)), sort=value),
                 *([] if same else [Cell(number(margin, 3))]),
@@ -149,7 +159,7 @@ def _table(cells: Sequence[Mapping[str, Any]], question: Mapping[str, Any], name
         labels = [(-1.0, f"−{margins[0]:g}"), (1.0, f"+{margins[0]:g}")]
     columns = [
         Column("Problem and model"),
-        Column("Smaller better ↔ larger better", axis=strip.axis(labels)),
+        Column("Less better ↔ more better", axis=strip.axis(labels)),
         Column("Gain [interval]", numeric=True),
         *([] if same else [Column("Margin", numeric=True)]),
         Column("Detectable", numeric=True),
@@ -161,7 +171,7 @@ def _table(cells: Sequence[Mapping[str, Any]], question: Mapping[str, Any], name
 
 
 _CAPTION = (
-    "Gain in test loss from the smallest to the largest size. The shaded band is the margin, declared "
+    "Gain in test loss from the first to the last level. The shaded band is the margin, declared "
     "beforehand: an interval wholly inside it means flat; one wholly right of 0, with its mark beyond the "
     "band, means scales. Detectable: the smallest gain that this test set could have shown."
 )

@@ -1,4 +1,4 @@
-"""Section of the scaling curves: test loss against measured parameters, one chart per cell.
+"""Sections of the curves: test loss along what a question varies, one chart per cell.
 
 Draws what the evaluation has computed; every claim in a title follows from an interval.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lib.reporting.answers import ends_of, gain_of
+from lib.reporting.answers import ends_of, gain_of, level_of
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Panel, Section, Table
 from lib.reporting.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
@@ -29,7 +29,9 @@ from lib.reporting.words import (
     unit_of,
 )
 
-MAX_PANELS = 36
+_ORDINAL = ("quality", "assets")
+"""Axes whose levels have an order and no size."""
+MAX_PANELS = 12
 """Charts per section; beyond, a sentence says how many more there are, and the tables hold their numbers."""
 _NO_MODEL = ("line ref", "no model: always the base rate (for returns: always 0)")
 Rows = Sequence[Mapping[str, Any]]
@@ -42,33 +44,65 @@ def limited(panels: Sequence[Panel]) -> tuple[list[Panel], list[str]]:
     return list(panels[:MAX_PANELS]), notes if rest > 0 else []
 
 
-def scaling_section(inputs: ReportInputs, names: Names) -> Section:
-    """Test loss against measured parameters, for every cell of every question."""
-    cells = [
-        cell for question in inputs.scaling.get("questions") or [] for cell in question.get("cells") or []
-    ]
-    drawn = [cell for cell in cells if _valued(cell)]
+_HEADINGS = {
+    "parameters": ("scaling", "Loss against size", "parameters, measured (log scale)"),
+    "features": ("features", "Loss against input channels", "input channels (log scale)"),
+    "data": ("amount", "Loss against training data", "training samples (log scale)"),
+    "quality": ("quality", "Loss by kind of data", "data of a column, each with those before it"),
+    "assets": ("assets", "Loss by assets", "assets of a row, each with those before it"),
+}
+
+
+def curve_sections(inputs: ReportInputs, names: Names) -> list[Section]:
+    """One section per axis that the study asks about: test loss along it, for every cell."""
+    by_axis: dict[str, list[Mapping[str, Any]]] = {}
+    for question in inputs.scaling.get("questions") or []:
+        for cell in question.get("cells") or []:
+            by_axis.setdefault(axis_of(cell), []).append(cell)
+    if not by_axis:
+        lead = "No question about size in this study: a scaling curve needs at least two budgets."
+        return [Section("scaling", "Loss against size", lead)]
+    return [_section(axis, by_axis[axis], inputs, names) for axis in _HEADINGS if axis in by_axis]
+
+
+def axis_of(cell: Mapping[str, Any]) -> str:
+    """What is varied in a cell or question."""
+    return str(cell.get("axis") or "parameters")
+
+
+def _section(axis: str, cells: Sequence[Mapping[str, Any]], inputs: ReportInputs, names: Names) -> Section:
+    drawn = [cell for cell in cells if len(_valued(cell)) > 0]
     panels, notes = limited([_panel(cell, names) for cell in drawn])
     notes += [
-        f"{names.problem(c)}, {c.get('model')}: {prose(c.get('reason'))}" for c in cells if not _valued(c)
+        f"{cell_name(c, names)}, {c.get('model')}: {prose(c.get('reason'))}" for c in cells if not _valued(c)
     ]
-    lead = "No question about size in this study: a scaling curve needs at least two budgets."
-    if cells:
-        clear = sum((gain_of(cell)[1] or 0.0) > 0 for cell in drawn)
-        level = (finite(inputs.scaling.get("confidence")) or 0.95) * 100
-        lead = (
-            f"The gain from size is clearly above 0 in {clear} of {plural(len(cells), 'cell')}. Points are "
-            f"means over seeds on the test set; bars and band are {level:g} % intervals, point by point."
-        )
-    marks = legend([*BUDGET_LEGEND, _NO_MODEL]) if panels else None
-    return Section("scaling", "Loss against size", lead, notes, marks, panels)
+    clear = sum((gain_of(cell)[1] or 0.0) > 0 for cell in drawn)
+    level = (finite(inputs.scaling.get("confidence")) or 0.95) * 100
+    lead = (
+        f"The gain is clearly above 0 in {clear} of {plural(len(cells), 'cell')}. Points are means over "
+        f"seeds on the test set; bars are {level:g} % intervals, each for itself; the band is the fit's."
+    )
+    identity, heading, _ = _HEADINGS[axis]
+    kinds = {kind_of(p.get("budget") or c.get("budget")) for c in drawn for p in _valued(c)}
+    marks = [entry for entry in BUDGET_LEGEND if entry[0] in kinds]
+    return Section(identity, heading, lead, notes, legend([*marks, _NO_MODEL]) if panels else None, panels)
 
 
-def _valued(cell: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    points = cell.get("points") or []
-    return [
-        p for p in points if finite(p.get("value")) is not None and (finite(p.get("param_count")) or 0) > 0
-    ]
+def cell_name(cell: Mapping[str, Any], names: Names) -> str:
+    """A cell by its problem and, where size is not what varies in it, by its size."""
+    budget = cell.get("budget")
+    return names.problem(cell) + (f", {budget}" if budget not in (None, "none") else "")
+
+
+def _valued(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The points that can be drawn, each with its place `x` on the axis."""
+    ordinal = axis_of(cell) in _ORDINAL
+    found = []
+    for position, point in enumerate(cell.get("points") or []):
+        size = finite(point.get("param_count")) or finite(point.get("size"))
+        if finite(point.get("value")) is not None and (ordinal or (size or 0) > 0):
+            found.append({**point, "x": float(position) if ordinal else size})
+    return found
 
 
 def _panel(cell: Mapping[str, Any], names: Names) -> Panel:
@@ -77,16 +111,15 @@ def _panel(cell: Mapping[str, Any], names: Names) -> Panel:
     base = next((b for p in points if (b := finite(p.get("base_rate_log_loss"))) is not None), None)
     title = _title(cell, names)
     reading = _reading(cell, points, metric, base)
-    return Panel(
-        title, _figure(points, metric, base, f"{title}. {reading}"), reading, _table(cell, points, metric)
-    )
+    figure = _figure(cell, points, metric, base, f"{title}. {reading}")
+    return Panel(title, figure, reading, _table(cell, points, metric))
 
 
 def _title(cell: Mapping[str, Any], names: Names) -> str:
-    name, metric = names.problem(cell), metric_words(str(cell.get("metric", "log_loss")))
+    name, metric = cell_name(cell, names), metric_words(str(cell.get("metric", "log_loss")))
     value, low, high = gain_of(cell)
     if value is None or low is None or high is None:
-        return f"{name}: the gain from size could not be measured"
+        return f"{name}: the gain could not be measured"
     seeds = min((int(p.get("seeds") or 0) for p in cell.get("points") or []), default=0)
     alone = ", with one seed each" if seeds < 2 else ""
     if low > 0:
@@ -102,61 +135,80 @@ def _reading(cell: Mapping[str, Any], points: Rows, metric: str, base: float | N
     if finite(slope.get("estimate")) is not None:
         span = interval(slope["estimate"], slope.get("low"), slope.get("high"))
         parts.append(f"Slope {span} {slope.get('unit', 'per tenfold parameters')}.")
+    saturation = cell.get("saturation") or {}
+    if saturation.get("note"):
+        parts.append(prose(saturation["note"]))
     if base is not None:
-        below = [str(p["budget"]) for p in points if (h := finite(p.get("high"))) is not None and h < base]
-        above = [str(p["budget"]) for p in points if (lo := finite(p.get("low"))) is not None and lo > base]
+        below = [level_of(p) for p in points if (h := finite(p.get("high"))) is not None and h < base]
+        above = [level_of(p) for p in points if (lo := finite(p.get("low"))) is not None and lo > base]
         what = f"{'base rate' if metric == 'log_loss' else 'zero forecast'} ({number(base)})"
         if below:
             parts.append(f"Clearly below the {what}: {listed(below)}.")
         if above:
             parts.append(f"Clearly above the {what}: {listed(above)}.")
         if not below and not above:
-            parts.append(f"No size is clearly apart from the {what}.")
+            parts.append(f"No point is clearly apart from the {what}.")
     parts.append(f"Verdict: {cell.get('verdict')}. {prose(cell.get('reason'))}")
     return " ".join(parts).strip()
 
 
-def _figure(points: Rows, metric: str, base: float | None, meaning: str) -> Markup:
-    sizes = [float(p["param_count"]) for p in points]
+def _figure(cell: Mapping[str, Any], points: Rows, metric: str, base: float | None, meaning: str) -> Markup:
+    ordinal = axis_of(cell) in _ORDINAL
+    places = [float(p["x"]) for p in points]
     ends = [v for p in points for k in ("value", "low", "high") if (v := finite(p.get(k))) is not None]
+    band = [row for row in cell.get("band") or [] if all(finite(v) is not None for v in row)]
     if base is not None:
         ends.append(base)
-    chart = Chart((min(sizes) / 2.2, max(sizes) * 2.2), padded(ends, 0.1), log_x=True)
+    span = (min(places) - 0.5, max(places) + 0.5) if ordinal else (min(places) / 1.8, max(places) * 1.8)
+    chart = Chart(span, padded(ends, 0.1), log_x=not ordinal)
+    label = _HEADINGS[axis_of(cell)][2]
+    named = axis_of(cell) != "parameters"
     chart.axes(
-        "parameters, measured (log scale)",
+        label,
         f"test {metric_words(metric)} ({unit_of(metric)}), lower is better",
-        [(size, parameters(size)) for size in sizes],
+        [(p["x"], level_of(p) if named else parameters(p["x"])) for p in points],
     )
-    spanned = [p for p in points if finite(p.get("low")) is not None and finite(p.get("high")) is not None]
-    if len(spanned) > 1:
-        low, high = ([(float(p["param_count"]), float(p[end])) for p in spanned] for end in ("low", "high"))
-        chart.band(low, high)
+    if len(band) > 1:
+        chart.band(*([(float(row[0]), _inside(row[end], chart)) for row in band] for end in (2, 3)))
     if base is not None:
         chart.level(base)
-    chart.line([(p["param_count"], p["value"]) for p in points], "join")
+    chart.line([(p["x"], p["value"]) for p in points], "join")
     for p in points:
-        kind = kind_of(p.get("budget"))
-        if p in spanned:
-            chart.whisker(p["param_count"], p["low"], p["high"], kind)
-        span = interval(p["value"], p.get("low"), p.get("high"))
-        chart.mark(p["param_count"], p["value"], kind, f"{p.get('budget')}: {span}", 5.5)
+        kind = kind_of(p.get("budget") or cell.get("budget"))
+        if finite(p.get("low")) is not None and finite(p.get("high")) is not None:
+            chart.whisker(p["x"], p["low"], p["high"], kind)
+        tip = f"{level_of(p)}: {interval(p['value'], p.get('low'), p.get('high'))}"
+        chart.mark(p["x"], p["value"], kind, tip, 5.5)
     return chart.render(meaning)
 
 
+def _inside(value: Any, chart: Chart) -> float:
+    """Within the chart: the band of three points may be wider than all of them."""
+    return min(max(float(value), min(chart.y.low, chart.y.high)), max(chart.y.low, chart.y.high))
+
+
 def _table(cell: Mapping[str, Any], points: Rows, metric: str) -> Table:
-    heads = ["Parameters", metric_words(metric).capitalize(), "AUC", "Seeds", "n", "Effective n"]
-    columns = [Column("Budget"), *(Column(head, numeric=True) for head in heads)]
+    first = axis_of(cell) == "parameters"
+    heads = [
+        "Parameters" if first else "Size",
+        metric_words(metric).capitalize(),
+        "AUC",
+        "Seeds",
+        "n",
+        "Effective n",
+    ]
+    columns = [Column("Budget" if first else "Level"), *(Column(head, numeric=True) for head in heads)]
     rows = []
     for p in points:
         texts = [
-            parameters(p.get("param_count")),
+            parameters(p.get("param_count")) if first else count(p.get("size")),
             interval(p.get("value"), p.get("low"), p.get("high")),
             of(p, "auc", 3),
             count(p.get("seeds")),
             count(p.get("n")),
             count(p.get("effective_n")),
         ]
-        rows.append([Cell(str(p.get("budget"))), *map(Cell, texts)])
+        rows.append([Cell(level_of(p)), *map(Cell, texts)])
     caption = str(cell.get("model"))
     fits = "; ".join(f"{form.get('form')} {_fit(form)}" for form in cell.get("forms") or [])
     if fits:

@@ -26,7 +26,9 @@ class ReportInputs:
     histories: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     """Run path to its history: `epoch, step, train_loss, validation_loss, …`."""
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Run path to its measures: `splits`, `reliability`, `warnings`."""
+    """Run path to its measures: `splits`, `reliability`, `calibration`, `conformal`, `trading`, …"""
+    daily: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    """Run path to its test days: `date, equity, hold_equity, …`."""
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Run path to its fully resolved parameters."""
     findings: pl.DataFrame = field(default_factory=pl.DataFrame)
@@ -37,6 +39,8 @@ class ReportInputs:
     """The declared split dates and shares, by name."""
     hpo: Mapping[str, tuple[Mapping[str, Any], pl.DataFrame]] = field(default_factory=dict)
     """Path of a search to its best trial (`parameters, best_value, …`) and its trials (`number, value`)."""
+    importances: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Path of a search to `shares` (parameter to its share in the variance of losses), or a `reason`."""
     cost: pl.DataFrame = field(default_factory=pl.DataFrame)
     """Per rule: `rule, jobs, seconds, peak_memory_mb`."""
     provenance: Mapping[str, Any] = field(default_factory=dict)

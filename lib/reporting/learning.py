@@ -27,7 +27,9 @@ from lib.reporting.words import (
     model_words,
     number,
     parameters,
+    percent,
     plural,
+    prose,
 )
 
 _POINTS = 80
@@ -135,7 +137,10 @@ def _curves_figure(lines: Sequence[tuple[Mapping[str, Any], _Points, _Points]], 
 
 def search_section(inputs: ReportInputs) -> Section:
     """The best value found by each search as trials went on."""
-    built = [(_search_panel(path, *found), path) for path, found in inputs.hpo.items()]
+    built = [
+        (_search_panel(path, *found, inputs.importances.get(path)), path)
+        for path, found in inputs.hpo.items()
+    ]
     panels, notes = limited([panel for panel, _ in built if panel])
     notes += [f"{path}: no trial gave a value." for panel, path in built if not panel]
     lead = "No hyperparameter search in this study: every run used the declared recipe."
@@ -149,7 +154,9 @@ def search_section(inputs: ReportInputs) -> Section:
     )
 
 
-def _search_panel(path: str, best: Mapping[str, Any], trials: pl.DataFrame) -> Panel | None:
+def _search_panel(
+    path: str, best: Mapping[str, Any], trials: pl.DataFrame, importances: Mapping[str, Any] | None
+) -> Panel | None:
     if not {"number", "value"} <= set(trials.columns):
         return None
     rows = trials.sort("number").to_dicts()
@@ -167,6 +174,12 @@ def _search_panel(path: str, best: Mapping[str, Any], trials: pl.DataFrame) -> P
     if others:
         reading += f" {plural(others, 'trial')} pruned, failed or interrupted (short marks at the foot)."
     figure = _search_figure(rows, valued, kind_of(budget), f"{title}. {reading}")
+    shares = (importances or {}).get("shares") or {}
+    if shares:
+        told = ", ".join(f"{name} {percent(share, 0)}" for name, share in list(shares.items())[:5])
+        reading += f" Of the variance of the losses, {told} (fANOVA)."
+    elif (importances or {}).get("reason"):
+        reading += f" Importances: {prose((importances or {})['reason'])}."
     return Panel(title, figure, reading, _found_table(path, best))
 
 

@@ -82,6 +82,8 @@ class Verdict:
 
     question: str
     verdict: str
+    axis: str
+    """What there is more of."""
     answer: str
     """The answer in a few plain words."""
     sentence: str

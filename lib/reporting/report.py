@@ -12,7 +12,20 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lib.reporting import account, answers, curves, learning, material, opponents, reliability, runs_table
+from lib.reporting import (
+    account,
+    answers,
+    audit,
+    coverage,
+    curves,
+    effects,
+    learning,
+    material,
+    opponents,
+    reliability,
+    runs_table,
+    trading,
+)
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.markdown import page_markdown
 from lib.reporting.page import Page
@@ -50,10 +63,13 @@ def build_page(inputs: ReportInputs) -> Page:
         checks=answers.checks(inputs),
         warnings=[prose(text) for text in inputs.scaling.get("warnings") or []],
         sections=[
-            curves.scaling_section(inputs, names),
+            *curves.curve_sections(inputs, names),
+            *effects.effects_sections(inputs, names),
             opponents.opponents_section(inputs, names),
             opponents.controls_section(inputs, names),
             reliability.reliability_section(inputs, names),
+            coverage.coverage_section(inputs, names),
+            trading.trading_section(inputs, names),
             learning.curves_section(inputs, names),
             learning.search_section(inputs),
             material.data_section(inputs, names),
@@ -64,6 +80,9 @@ def build_page(inputs: ReportInputs) -> Page:
         csv=csv,
         csv_note=csv_note,
         closing=[
+            audit.power_section(inputs, names),
+            audit.confounds_section(inputs),
+            audit.ledger_section(inputs),
             account.cost_section(inputs),
             account.provenance_section(inputs),
             account.limits_section(inputs),

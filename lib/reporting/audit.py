@@ -1,0 +1,170 @@
+"""Sections for sceptics: what the test set could show, what else differed, how often it was seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lib.reporting.inputs import ReportInputs
+from lib.reporting.page import Cell, Column, Section, Table
+from lib.reporting.words import Names, count, finite, listed, number, percent, plural, prose
+
+_EXPECTED = {
+    "parameters": ("architecture", "run.budget", "micro_batch", "precision", "compiled"),
+    "features": ("run.dataset",),
+    "data": ("run.variant", "splits", "windows", "training_base_rate"),
+    "quality": ("run.dataset",),
+    "assets": ("run.dataset", "windows", "training_base_rate"),
+}
+"""What must differ along an axis, because it is the axis or follows from it."""
+_FOLD_BEYOND = 12
+_NEVER = ("run.seed", "experiment", "question", "role", "hpo.best_value", "hpo.n_trials")
+
+
+def power_section(inputs: ReportInputs, names: Names) -> Section:
+    """The smallest effects that these test sets can show."""
+    rows = list(inputs.scaling.get("power") or [])
+    heading = "What this test set can show"
+    if not rows:
+        return Section("power", heading, "The smallest detectable effects were not computed in this study.")
+    enough = sum(row.get("enough") is True for row in rows)
+    lead = (
+        f"The declared margin could have been seen in {enough} of {plural(len(rows), 'test set')}. What is "
+        "smaller than the detectable difference stays invisible, however good the model."
+    )
+    columns = [
+        Column("Problem"),
+        *(Column(h, numeric=True) for h in ("Samples", "independent", "Base rate", "AUC", "Loss difference",
+          "planned", "Margin")),
+    ]  # fmt: skip
+    body = [
+        [
+            Cell(names.problem(row.get("cell") or {})),
+            Cell(count(row.get("n"))),
+            Cell(count(row.get("effective_n"))),
+            Cell(percent(row.get("base_rate"))),
+            Cell(number(row.get("detectable_auc"), 3)),
+            Cell(number(row.get("detectable_log_loss"))),
+            Cell(number(row.get("planned_log_loss"))),
+            Cell(number(row.get("margin"), 3)),
+        ]
+        for row in rows
+    ]
+    caption = (
+        "Smallest AUC that can be told from 0.5, and smallest difference in loss between two models, with 80 % "
+        "power; planned: what the same function said before training."
+    )
+    folded = f"All {plural(len(body), 'test set')}" if len(body) > _FOLD_BEYOND else None
+    notes = [prose(row.get("text")) for row in rows[:1] if row.get("text")]
+    return Section("power", heading, lead, notes, tables=[Table(caption, columns, body, folded)])
+
+
+def confounds_section(inputs: ReportInputs) -> Section:
+    """What differed between compared runs besides what was meant to differ."""
+    rows, asked = [], 0
+    paths: dict[str, list[str]] = {}
+    for run in inputs.runs.to_dicts():
+        if run.get("status") == "done" and str(run.get("path")) in inputs.params:
+            paths.setdefault(str(run.get("experiment")), []).append(str(run["path"]))
+    for question in inputs.scaling.get("questions") or []:
+        axis = str(question.get("axis") or "parameters")
+        experiments = [name.strip() for name in str(question.get("experiment")).split(",")]
+        for cell in question.get("cells") or []:
+            asked += 1
+            compared = [
+                _flat(inputs.params[path])
+                for name in experiments
+                for path in paths.get(name, [])
+                if _belongs(inputs.params[path], cell, axis)
+            ]
+            for key, values in _differences(compared, axis).items():
+                rows.append(
+                    [Cell(str(question.get("question") or "")), Cell(key, code=True), Cell(listed(values))]
+                )
+    unique = {tuple(cell.text for cell in row): row for row in rows}
+    heading = "What else differed?"
+    if not asked:
+        return Section("confounds", heading, "Nothing was compared along an axis in this study.")
+    lead = (
+        "Between the compared runs nothing differed but the axis, the seed, and what follows from them."
+        if not unique
+        else f"{plural(len(unique), 'setting')} differed besides the axis: each may explain it as well."
+    )
+    columns = [Column("Question", wide=True), Column("Setting"), Column("Values", wide=True)]
+    tables = (
+        [Table("Settings that differ between compared runs.", columns, list(unique.values()))]
+        if unique
+        else []
+    )
+    return Section("confounds", heading, lead, tables=tables)
+
+
+def ledger_section(inputs: ReportInputs) -> Section:
+    """How often the test set was looked at, and how much was tried."""
+    ledger = inputs.scaling.get("ledger") or {}
+    looks = ledger.get("looks", inputs.scaling.get("test_looks"))
+    if looks is None:
+        return Section("ledger", "Ledger of the test set", "Looks at the test set were not counted.")
+    lead = prose(ledger.get("text")) or f"The test set was looked at {plural(int(looks), 'time')}."
+    rows = [
+        [Cell(label), Cell(count(ledger.get(key)))]
+        for label, key in (
+            ("Distinct predictions of test samples", "looks"),
+            ("Runs", "runs"),
+            ("Trials of searches (validation only)", "search_trials"),
+        )
+        if finite(ledger.get(key)) is not None
+    ]
+    problems = [f"{p.get('where')}: {prose(p.get('text'))}" for p in inputs.scaling.get("problems") or []]
+    tables = [Table("Counted from the files, so that reporting twice counts once.",
+                    [Column("What"), Column("Count", numeric=True)], rows)] if rows else []  # fmt: skip
+    if problems:
+        tables.append(
+            Table("What is wrong with the runs, and weakens verdicts.", [Column("Problem", wide=True)],
+                  [[Cell(text)] for text in problems], plural(len(problems), "problem"))
+        )  # fmt: skip
+    return Section("ledger", "Ledger of the test set", lead, tables=tables)
+
+
+def _belongs(params: Mapping[str, Any], cell: Mapping[str, Any], axis: str) -> bool:
+    run = params.get("run") or {}
+    free = {"parameters": "budget", "data": "variant"}.get(axis)
+    words = ["timescale", "task", "horizon", "model", "budget", "variant"]
+    fixed = [word for word in words if word != free and cell.get(word) is not None]
+    return all(str(run.get(word)) == str(cell[word]) for word in fixed) and _same_dataset(
+        str(run.get("dataset")), str(cell.get("dataset"))
+    )
+
+
+def _same_dataset(dataset: str, pattern: str) -> bool:
+    start, star, end = pattern.partition("*")
+    return dataset == pattern if not star else dataset.startswith(start) and dataset.endswith(end)
+
+
+def _differences(compared: list[dict[str, str]], axis: str) -> dict[str, list[str]]:
+    meant = (*_EXPECTED.get(axis, ()), *_NEVER)
+    found: dict[str, list[str]] = {}
+    for key in sorted({key for params in compared for key in params}):
+        if any(key == name or key.startswith(f"{name}.") for name in meant):
+            continue
+        values = list(dict.fromkeys(params.get(key, "–") for params in compared))
+        if len(values) > 1:
+            found[key] = values[:6]
+    return found
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = _text(value)
+    return flat
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str | int | float) or value is None:
+        return str(value)
+    return json.dumps(value) if isinstance(value, Iterable) else str(value)
