@@ -20,7 +20,9 @@ from lib.config.load import read_yaml
 from lib.errors import StudyError
 from lib.planning.forecast import Cost, forecast
 from lib.planning.plan import Plan, plan_study
+from lib.planning.reach import reaches
 
+REACHES_SHOWN = 20
 RUN = "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}"
 
 
@@ -76,6 +78,37 @@ def cost_table(costs: list[Cost]) -> Table:
     return table
 
 
+def reach_table(plan: Plan) -> Table | None:
+    """The smallest effects that the test sets can show; None before samples have been counted."""
+    samples = {
+        (vintage, dataset, timescale): found
+        for vintage, dataset, timescale in plan.datasets
+        if (found := read_json(Path(f"data/processed/{vintage}/{dataset}/{timescale}.samples.json")))
+    }
+    found = reaches(plan, samples)
+    if not found:
+        return None
+    title = "What the test sets can show with a chance of " + f"{plan.config.evaluation.power:.0%}"
+    table = Table(title=f"{title} (a measured noise may differ)", title_justify="left")
+    for name in ("problem", "labels", "independent", "AUC from", "log loss", "margin", "enough"):
+        table.add_column(name, justify="left" if name == "problem" else "right")
+    words = {True: "yes", False: "no", None: "–"}
+    for reach in found[:REACHES_SHOWN]:
+        shows = reach.shows
+        table.add_row(
+            f"{reach.dataset} {reach.timescale} {reach.task} h{reach.horizon}",
+            str(reach.n),
+            f"{shows.effective_n:.0f}",
+            "–" if shows.auc is None else f"{shows.auc:.3f}",
+            "–" if shows.log_loss is None else f"{shows.log_loss:.4f}",
+            "–" if reach.margin is None else f"{reach.margin:g}",
+            words[reach.enough],
+        )
+    if len(found) > REACHES_SHOWN:
+        table.caption = f"The {REACHES_SHOWN} weakest of {len(found)}."
+    return table
+
+
 def main() -> None:
     """Print the preview of a target."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -94,6 +127,9 @@ def main() -> None:
         sys.exit(str(error))
     console.print()
     console.print(cost_table(costs) if costs else "No training is left to do.")
+    if (table := reach_table(plan)) is not None:
+        console.print()
+        console.print(table)
     if any(cost.hours is None for cost in costs):
         console.print("Hours are known once a batch-size discovery has measured this machine, for example:")
         run = next(run for run in pending if run.budget != "none")

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lib.config.base import is_binary
 from lib.config.experiment import Experiment
 from lib.evaluation import describe, scaling_law
 from lib.evaluation.axes import AXES, Axis, Row, axes_of, grouped, without_fraction
@@ -203,7 +204,7 @@ def _note(cell: Cell, material: Material) -> None:
     if len(cell.levels) == 1:
         text = f"{cell.where}: only {cell.levels[0].label} can be used; nothing is compared."
         material.notice("one_size", cell.where, text)
-    if any(point["auc"] is None for point in cell.points) and cell.task != "regression":
+    if any(point["auc"] is None for point in cell.points) and is_binary(cell.task):
         material.notice("one_class", cell.where, f"{cell.where}: the test set holds one class only; no AUC.")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from lib.config.base import is_classification
 from lib.config.experiment import Experiment
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.baselines import baseline_tables
@@ -117,8 +118,9 @@ def _power(
         reaches = [line["detectable_difference"] for line in table["rows"] if line["detectable_difference"]]
         measured = sorted(reaches)[len(reaches) // 2] if reaches else None
         margin = margins[problem]
-        binary = rate is not None
-        reach = (measured if measured is not None else planned.log_loss) if binary else None
+        reach = None
+        if is_classification(problem[3]):
+            reach = measured if measured is not None else planned.log_loss
         out.append(
             {
                 "cell": dict(zip(PROBLEM, problem, strict=True)),

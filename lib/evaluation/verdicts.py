@@ -98,32 +98,27 @@ def _judged(e: Evidence, measured: str, gain_low: float, gain_high: float) -> tu
     slope = (
         f"the slope {{}} 0 ({_number(e.deciding.value)} [{_number(slope_low)}, {_number(slope_high)}] per "
         f"tenfold {e.unit}{adjusted})"
-        if e.unit
-        else f"the gain {{}} 0{adjusted}"
     )
     margin = _number(e.margin)
     if better and e.gain.value >= e.margin:
         name = f"{_sentence(e.metric_name)} falls from {e.first} to {e.last}"
-        return (
-            "scales",
-            f"{name}: {slope.format('excludes')} and {measured}, at least the margin of {margin}.",
-        )
+        why = f"{slope.format('excludes')} and {measured}" if e.unit else f"{measured}{adjusted}"
+        return "scales", f"{name}: {why}, at least the margin of {margin}."
     if -e.margin <= gain_low and gain_high <= e.margin:
         return "flat", f"{_sentence(measured)}, wholly within the margin of ±{margin}."
     power = f"; this test set could have shown {_number(e.detectable_gain)}" if e.detectable_gain else ""
     if better:
-        text = (
-            f"{_sentence(slope.format('excludes'))} but {measured}, less than the margin of {margin}{power}."
-        )
+        why = f"{_sentence(slope.format('excludes'))} but {measured}" if e.unit else _sentence(measured)
+        text = f"{why}, less than the margin of {margin}{power}."
     elif worse:
         larger = "Larger models are" if e.unit == "parameters" else f"{e.last} is"
-        text = (
-            f"{larger} worse ({slope.format('excludes')}): {measured}, not within the margin of ±{margin}"
-            f"{power}."
-        )
-    else:
+        why = f" ({slope.format('excludes')})" if e.unit else ""
+        text = f"{larger} worse{why}: {measured}, not within the margin of ±{margin}{power}."
+    elif e.unit:
         open_ = f"{_sentence(slope.format('includes'))} and {measured}"
         text = f"{open_}, not within the margin of ±{margin}{power}."
+    else:
+        text = f"{_sentence(measured)}{adjusted}: neither clear of 0 nor within ±{margin}{power}."
     return "undecidable", text
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ REGISTERED = {
 }
 SHAPE = {"d_model": 192, "n_heads": 8, "n_layers": 6, "d_ff": 480}
 CFG = EvaluationConfig()
-TASKS = {"direction": 0.1, "threshold_1pct": 1.0, "regression": 0.0}
+TASKS = {"direction": 0.1, "threshold_1pct": 1.0, "threshold_2pct": 1.0, "regression": 0.0}
 """Standard deviation of the true log-odds of each task: how much can be known at all."""
 
 
@@ -114,10 +115,11 @@ def big_study(
     grid: dict[str, Any] = {"timescales": ["daily"], "horizons": [5], "models": ["patchtst-mixed"],
                             "budgets": list(budgets), "seeds": list(seeds)}  # fmt: skip
     tiers, rows, columns = (20, 50, 200, 500), "ABCDE", "bcd"
+    tasks = ["direction", "threshold_1pct", "threshold_2pct", "regression"]
     return {
         "phase1": Experiment(
             question="Does forecast loss fall as PatchTST grows from 2M to 200M parameters?",
-            datasets=["Aa20"], tasks=["direction", "threshold_1pct", "regression"], **grid,
+            datasets=["Aa20"], tasks=tasks, **grid,
         ),
         "phase5": Experiment(
             question="Do parameters, input channels and assets help each other?",
@@ -131,13 +133,13 @@ def big_study(
         **{
             f"data_{name}": Experiment(
                 question="Does loss fall with the share of training dates?", variant=name,
-                datasets=["Aa20"], tasks=["threshold_1pct"], **grid,
+                datasets=["Aa20"], tasks=["direction", "threshold_1pct"], **grid,
             )
             for name in ("frac12", "frac25", "frac50")
         },
         "baselines": Experiment(
             question="What do simple opponents reach on the same samples?", datasets=["Aa20"],
-            timescales=["daily"], tasks=["direction", "threshold_1pct", "regression"], horizons=[5],
+            timescales=["daily"], tasks=tasks, horizons=[5],
             models=["base_rate", "logistic", "xgboost"], seeds=[42],
         ),
         "control_null": Experiment(
@@ -338,8 +340,10 @@ def summarise(
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     made = make_study(target)
+    begun = time.monotonic()
     table, found = summarise(made, processes=2)
     print(
         f"{table.height} runs, {len(found['questions'])} questions, {len(found['interactions'])} interactions"
     )
+    print(f"evaluated and summarised in {time.monotonic() - begun:.0f} s")
     print(json.dumps([(q["axis"], q["verdict"], q["reason"]) for q in found["questions"]], indent=1))

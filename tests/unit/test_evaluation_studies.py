@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import pytest
 
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.axes import AXES
+from lib.evaluation.batch import RunFolder, evaluate_folder, evaluate_folders
 from lib.evaluation.interactions import interactions_of, measure_interaction
 from lib.evaluation.material import Material, RunIndex
 from lib.evaluation.samples import Predictions, read_predictions
-from tests.unit.made_study import Study, World, big_study, make_study, small_study, summarise
+from tests.unit.made_study import SYMBOL, Study, World, big_study, make_study, small_study, summarise
 
 CFG = EvaluationConfig(bootstrap_draws=200)
 WORLD = World(parameters=0.35, features=0.35, data=0.6, per_column=0.15, seed_noise=0.02)
@@ -25,6 +27,8 @@ WORLD = World(parameters=0.35, features=0.35, data=0.6, per_column=0.15, seed_no
 def wanted(*names: str) -> dict[str, Any]:
     study = big_study(seeds=(42, 43))
     kept = {name: study[name] for name in names}
+    one = {"tasks": ["threshold_1pct"]}
+    kept |= {name: e.model_copy(update=one) for name, e in kept.items() if name.startswith("data_")}
     if "phase5" in kept:
         kept["phase5"] = kept["phase5"].model_copy(update={"datasets": ["Aa20", "Aa50", "Aa200", "Aa500"]})
     if "phase1" in kept:
@@ -171,13 +175,33 @@ def test_two_axes_of_the_dataset_make_one_grid(tmp_path: Path) -> None:
 # --- Bad input ---------------------------------------------------------------------------------------------
 
 
-def spoilt(tmp_path: Path, spoil: Any) -> tuple[pl.DataFrame, dict[str, Any]]:
-    study = make_study(tmp_path, small_study(), WORLD)
-    spoil(study)
-    runs, summary = summarise(study, CFG)
-    json.dumps(summary, allow_nan=False)
-    assert summary["questions"]
-    return runs, summary
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A small study that is in order and evaluated; its copies evaluate only what is spoilt in them."""
+    study = make_study(tmp_path_factory.mktemp("whole"), small_study(), WORLD)
+    summarise(study, CFG)
+    return study
+
+
+Spoil = Callable[[Callable[[Study], object]], tuple[pl.DataFrame, dict[str, Any]]]
+
+
+@pytest.fixture
+def spoilt(tmp_path: Path, whole: Study) -> Spoil:
+    def made(spoil: Callable[[Study], object]) -> tuple[pl.DataFrame, dict[str, Any]]:
+        folder = tmp_path / "copy"
+        shutil.copytree(whole.folder, folder)
+        rows = [
+            row | {"path": str(row["path"]).replace(str(whole.folder), str(folder))} for row in whole.rows
+        ]
+        study = Study(whole.experiments, rows, folder)
+        spoil(study)
+        runs, summary = summarise(study, CFG)
+        json.dumps(summary, allow_nan=False)
+        assert summary["questions"]
+        return runs, summary
+
+    return made
 
 
 def run_of(study: Study, budget: str = "20M", seed: int = 42) -> Path:
@@ -200,15 +224,15 @@ def the_cell(summary: dict[str, Any]) -> dict[str, Any]:
     return summary["questions"][0]["cells"][0]
 
 
-def test_a_whole_study_passes_its_controls_and_has_no_problems(tmp_path: Path) -> None:
-    _, summary = spoilt(tmp_path, lambda study: None)
+def test_a_whole_study_passes_its_controls_and_has_no_problems(spoilt: Spoil) -> None:
+    _, summary = spoilt(lambda study: None)
     assert summary["controls_passed"] is True
     assert summary["problems"] == []
     assert summary["warnings"] == []
 
 
-def test_a_missing_run_is_listed_and_weakens_the_verdict(tmp_path: Path) -> None:
-    runs, summary = spoilt(tmp_path, lambda study: shutil.rmtree(run_of(study)))
+def test_a_missing_run_is_listed_and_weakens_the_verdict(spoilt: Spoil) -> None:
+    runs, summary = spoilt(lambda study: shutil.rmtree(run_of(study)))
     assert (runs["status"] == "missing").sum() == 1
     assert "missing" in kinds(summary)
     assert the_cell(summary)["points"][1]["seeds"] == 2
@@ -216,9 +240,9 @@ def test_a_missing_run_is_listed_and_weakens_the_verdict(tmp_path: Path) -> None
         assert "some seeds are missing at 20M" in the_cell(summary)["reason"]
 
 
-def test_a_failed_run_is_listed_with_its_reason(tmp_path: Path) -> None:
+def test_a_failed_run_is_listed_with_its_reason(spoilt: Spoil) -> None:
     runs, summary = spoilt(
-        tmp_path, lambda study: (run_of(study) / "predictions" / "val.parquet").write_bytes(b"PAR1 torn")
+        lambda study: (run_of(study) / "predictions" / "val.parquet").write_bytes(b"PAR1 torn")
     )
     row = runs.filter(pl.col("status") == "failed").row(0, named=True)
     assert "cannot be evaluated" in row["problem"]
@@ -236,8 +260,8 @@ def test_a_failed_run_is_listed_with_its_reason(tmp_path: Path) -> None:
         ("other_targets", lambda f: f.with_columns(target=1 - pl.col("target"))),
     ],
 )
-def test_a_spoilt_run_is_named_and_the_rest_is_measured(tmp_path: Path, kind: str, change: Any) -> None:
-    _, summary = spoilt(tmp_path, lambda study: change_test(run_of(study), change))
+def test_a_spoilt_run_is_named_and_the_rest_is_measured(spoilt: Spoil, kind: str, change: Any) -> None:
+    _, summary = spoilt(lambda study: change_test(run_of(study), change))
     assert kind in kinds(summary)
     cell = the_cell(summary)
     if kind == "other_targets":
@@ -249,46 +273,46 @@ def test_a_spoilt_run_is_named_and_the_rest_is_measured(tmp_path: Path, kind: st
         assert [point["seeds"] for point in cell["points"]] == [3, 2, 3]
 
 
-def test_a_size_whose_runs_all_collapsed_decides_nothing(tmp_path: Path) -> None:
+def test_a_size_whose_runs_all_collapsed_decides_nothing(spoilt: Spoil) -> None:
     def spoil(study: Study) -> None:
         for seed in (42, 43, 44):
             change_test(run_of(study, "200M", seed), lambda f: f.with_columns(probability_1=pl.lit(0.4)))
 
-    _, summary = spoilt(tmp_path, spoil)
+    _, summary = spoilt(spoil)
     assert "collapsed" in kinds(summary)
     assert the_cell(summary)["verdict"] == "undecidable"
     assert "nothing was learned" in the_cell(summary)["reason"]
 
 
-def test_a_single_seed_decides_nothing(tmp_path: Path) -> None:
+def test_a_single_seed_decides_nothing(spoilt: Spoil) -> None:
     def spoil(study: Study) -> None:
         for seed in (43, 44):
             shutil.rmtree(run_of(study, "2M", seed))
 
-    _, summary = spoilt(tmp_path, spoil)
+    _, summary = spoilt(spoil)
     assert "single_seed" in kinds(summary)
     assert the_cell(summary)["verdict"] == "undecidable"
 
 
-def test_one_size_left_decides_nothing(tmp_path: Path) -> None:
+def test_one_size_left_decides_nothing(spoilt: Spoil) -> None:
     def spoil(study: Study) -> None:
         for budget in ("20M", "200M"):
             for seed in (42, 43, 44):
                 shutil.rmtree(run_of(study, budget, seed))
 
-    _, summary = spoilt(tmp_path, spoil)
+    _, summary = spoilt(spoil)
     assert {"missing", "one_size"} <= kinds(summary)
     assert the_cell(summary)["verdict"] == "undecidable"
     assert len(the_cell(summary)["points"]) == 1
 
 
-def test_a_test_set_of_one_class_is_measured_by_loss_alone(tmp_path: Path) -> None:
+def test_a_test_set_of_one_class_is_measured_by_loss_alone(spoilt: Spoil) -> None:
     def spoil(study: Study) -> None:
         for row in study.rows:
             if row["experiment"] in ("phase1", "baselines"):
                 change_test(Path(row["path"]), lambda f: f.with_columns(target=pl.lit(1.0)))
 
-    _, summary = spoilt(tmp_path, spoil)
+    _, summary = spoilt(spoil)
     assert "one_class" in kinds(summary)
     assert all(point["auc"] is None and point["value"] is not None for point in the_cell(summary)["points"])
     assert summary["power"][0]["detectable_auc"] is None
@@ -299,29 +323,44 @@ def leaking(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(probability_1=0.3 + 0.4 * pl.col("target") + pl.col("probability_1") / 100)
 
 
-def test_a_failed_control_forbids_a_verdict_and_is_named(tmp_path: Path) -> None:
+def test_a_failed_control_forbids_a_verdict_and_is_named(spoilt: Spoil) -> None:
     def spoil(study: Study) -> None:
         for row in study.rows:
             if row["role"] == "null_control":
                 change_test(Path(row["path"]), leaking)
 
-    _, summary = spoilt(tmp_path, spoil)
+    _, summary = spoilt(spoil)
     assert summary["controls_passed"] is False
     assert "information leaks" in summary["controls_text"]
     assert the_cell(summary)["verdict"] == "undecidable"
     assert "control" in kinds(summary)
 
 
-def test_evaluation_is_left_alone_until_something_that_matters_changes(tmp_path: Path) -> None:
-    study = make_study(tmp_path, small_study(), WORLD)
-    summarise(study, CFG)
-    metrics = run_of(study) / "metrics.json"
-    first, written = metrics.read_bytes(), metrics.stat().st_mtime_ns
-    summarise(study, CFG)
-    assert metrics.stat().st_mtime_ns == written
-    summarise(study, CFG, version=2)
-    assert metrics.stat().st_mtime_ns > written
+def test_evaluation_is_left_alone_until_something_that_matters_changes(whole: Study, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run_of(whole), folder)
+    run, metrics = RunFolder(folder, whole.folder / "data" / "daily.parquet", SYMBOL), folder / "metrics.json"
+    first = metrics.read_bytes()
+    assert not evaluate_folder(run, CFG, version=1)
+    assert evaluate_folder(run, CFG, version=2)
+    assert evaluate_folder(run, CFG.model_copy(update={"confidence": 0.9}), version=2)
+    change_test(folder, lambda f: f[5:])
+    assert evaluate_folder(run, CFG, version=1)
+    assert metrics.read_bytes() != first
+    shutil.copytree(run_of(whole), folder, dirs_exist_ok=True)
     metrics.write_text("{", encoding="utf-8")
-    summarise(study, CFG, processes=2)
-    assert json.loads(metrics.read_bytes())["splits"] == json.loads(first)["splits"]
+    assert evaluate_folder(run, CFG, version=1)
     assert metrics.read_bytes() == first
+
+
+def test_a_pool_of_processes_writes_the_same_bytes(whole: Study, tmp_path: Path) -> None:
+    made = {}
+    folders = []
+    for number, row in enumerate(whole.rows[:8]):
+        folder = tmp_path / str(number)
+        shutil.copytree(row["path"], folder)
+        made[folder] = (folder / "metrics.json").read_bytes()
+        (folder / "metrics.json").unlink()
+        folders.append(RunFolder(folder, whole.folder / "data" / "daily.parquet", SYMBOL))
+    assert evaluate_folders(folders, CFG, version=1, processes=2) == {}
+    assert {folder: (folder / "metrics.json").read_bytes() for folder in made} == made

@@ -69,6 +69,8 @@ def test_lib_knows_no_path_of_the_workflow(path):
         ("lib.planning.plan", {"torch", "transformers", "sklearn", "xgboost", "mlflow", "pandas_ta", "arch"}),
         ("lib.evaluation.evaluate", {"torch", "transformers", "mlflow", "pandas_ta"}),
         ("lib.evaluation.collect", {"torch", "transformers", "mlflow", "pandas_ta"}),
+        ("lib.evaluation.batch", {"torch", "transformers", "mlflow", "pandas_ta"}),
+        ("lib.evaluation.summary", {"torch", "transformers", "mlflow", "pandas_ta"}),
         ("lib.reporting.report", {"torch", "transformers", "mlflow", "pandas_ta"}),
         ("lib.training.engine", {"transformers", "mlflow", "wandb", "pandas_ta", "xgboost"}),
     ],

@@ -147,3 +147,17 @@ def test_an_experiment_may_ask_for_walk_forward_folds_itself(plan):
     made = plan(data={"walk_forward": FOLDS}, models=["logistic"], walk_forward=True, tuning="none")
     assert sorted({run.variant for run in made.runs}) == [f"wf0{fold}" for fold in range(1, 7)]
     assert all(run in made.runs for run in made.experiment_of)
+
+
+def test_a_plan_says_what_its_test_sets_can_show_before_training():
+    from lib.planning.reach import reaches
+
+    plan = plan_study(yaml.safe_load((CONFIG / "config.yaml").read_text()), CONFIG, {})
+    part = {"n": 749, "base_rate": 0.58}
+    cell = {"task": "direction", "horizon": 5, "splits": {"test": part}}
+    found = reaches(plan, {("embedded-2018", "Aa20", "daily"): [cell]})
+    (reach,) = found
+    assert reach.margin == 0.005
+    assert reach.shows.effective_n == 749 / 5
+    assert reach.enough is False
+    assert 0.6 < reach.shows.auc < 0.7

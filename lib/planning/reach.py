@@ -1,0 +1,71 @@
+"""What a study's test sets can show, before anything is trained: told from samples, base rates and horizons.
+
+Pooled test samples are divided by the number of symbols, because the primary symbol's windows decide. The
+formulas stand in `lib.evaluation.power`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lib.evaluation.power import Detectable, detectable
+from lib.planning.plan import Plan
+
+Samples = Mapping[tuple[str, str, str], Iterable[Mapping[str, Any]]]
+"""By (vintage, dataset, timescale): the content of its samples.json, as far as it is there."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """One prediction problem and the smallest effects its test set can show."""
+
+    dataset: str
+    timescale: str
+    task: str
+    horizon: int
+    n: int
+    shows: Detectable
+    margin: float | None
+    """Smallest margin of the experiments that ask about this problem."""
+
+    @property
+    def enough(self) -> bool | None:
+        """Whether a difference of the margin would be found; None where that is not known."""
+        if self.shows.log_loss is None or self.margin is None:
+            return None
+        return self.shows.log_loss <= self.margin
+
+
+def reaches(plan: Plan, samples: Samples) -> list[Reach]:
+    """Reach of every problem whose samples have been counted, the weakest first."""
+    out = {}
+    evaluation = plan.config.evaluation
+    for (vintage, dataset, timescale), cells in samples.items():
+        symbols = max(1, len(plan.data.symbols(vintage, dataset)))
+        for cell in cells:
+            test = cell["splits"]["test"]
+            words = (dataset, timescale, str(cell["task"]), int(cell["horizon"]))
+            shows = detectable(
+                int(test["n"]) // symbols,
+                test["base_rate"],
+                words[3],
+                evaluation.confidence,
+                evaluation.power,
+            )
+            out[words] = Reach(*words, int(test["n"]) // symbols, shows, _margin(plan, *words))
+    return sorted(out.values(), key=lambda reach: -(reach.shows.log_loss or 0.0))
+
+
+def _margin(plan: Plan, dataset: str, timescale: str, task: str, horizon: int) -> float | None:
+    asking = [
+        experiment.margin
+        for experiment in plan.study.experiments.values()
+        if experiment.role == "question"
+        and dataset in experiment.datasets
+        and timescale in experiment.timescales
+        and task in experiment.tasks
+        and horizon in experiment.horizons
+    ]
+    return min(asking, default=None)
