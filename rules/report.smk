@@ -9,7 +9,9 @@ rule collect_runs:
         SEARCH_WORKERS,
     output:
         parquet="results/runs.parquet",
-        csv="results/runs.csv",
+        csv=report(
+            "results/runs.csv", caption="../docs/captions/runs.rst", category="Runs"
+        ),
     log:
         "results/logs/collect_runs.log",
     benchmark:
@@ -32,7 +34,11 @@ rule fit_scaling:
         runs="results/runs.parquet",
         searches=PLAN.search_paths(BEST),
     output:
-        "results/scaling.json",
+        report(
+            "results/scaling.json",
+            caption="../docs/captions/scaling.rst",
+            category="Verdicts",
+        ),
     log:
         "results/logs/fit_scaling.log",
     benchmark:
@@ -66,8 +72,13 @@ rule report:
         searches=PLAN.search_paths(BEST),
         csv_samples=expand("data/samples/{vintage}", vintage=PLAN.vintages),
     output:
-        html="results/report.html",
+        html=report(
+            "results/report.html",
+            caption="../docs/captions/report.rst",
+            category="Report",
+        ),
         markdown="results/report.md",
+        figures=directory("results/figures"),
     log:
         "results/logs/report.log",
     benchmark:

@@ -9,8 +9,9 @@ import yaml
 from lib.data.io import write_text_atomic
 from lib.data.manifest import read_manifest
 from lib.data.validation.findings import findings_frame, findings_from_json
+from lib.reporting.figures import figure_files
 from lib.reporting.inputs import ReportInputs
-from lib.reporting.report import build_markdown, build_report
+from lib.reporting.report import build_page, render_html, render_markdown
 from lib.training.provenance import git_commit, hardware, package_versions
 from workflow_scripts.gather import correlation, job_costs, searches
 from workflow_scripts.shell import job
@@ -65,5 +66,10 @@ with job(snakemake):
         },
         channel_correlation=correlation(snakemake.input.datasets),
     )
-    write_text_atomic(Path(snakemake.output.markdown), build_markdown(inputs))
-    write_text_atomic(Path(snakemake.output.html), build_report(inputs))
+    page = build_page(inputs)
+    folder = Path(snakemake.output.figures)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in figure_files(page).items():
+        (folder / name).write_bytes(content)
+    write_text_atomic(Path(snakemake.output.markdown), render_markdown(page))
+    write_text_atomic(Path(snakemake.output.html), render_html(page))

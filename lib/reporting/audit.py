@@ -52,8 +52,8 @@ def power_section(inputs: ReportInputs, names: Names) -> Section:
         for row in rows
     ]
     caption = (
-        "Smallest AUC that can be told from 0.5, and smallest difference in loss between two models, with 80 % "
-        "power; planned: what the same function said before training."
+        "Smallest AUC that can be told from 0.5, and smallest difference in loss between two models, with "
+        "80 % power; planned: what the same function said before training."
     )
     folded = f"All {plural(len(body), 'test set')}" if len(body) > _FOLD_BEYOND else None
     notes = [prose(row.get("text")) for row in rows[:1] if row.get("text")]

@@ -31,19 +31,18 @@ from lib.reporting.markdown import page_markdown
 from lib.reporting.page import Page
 from lib.reporting.words import Names, prose
 
-__all__ = ["ReportInputs", "build_markdown", "build_page", "build_report"]
+__all__ = ["ReportInputs", "build_page", "render_html", "render_markdown"]
 
 
-def build_report(inputs: ReportInputs) -> str:
+def render_html(page: Page) -> str:
     """The whole report as HTML that opens from disk, without a network."""
-    page = build_page(inputs)
     csv = base64.b64encode(page.csv.encode()).decode()
     return _environment().get_template("report.html.j2").render(page=page, csv=csv)
 
 
-def build_markdown(inputs: ReportInputs) -> str:
+def render_markdown(page: Page) -> str:
     """The same report without drawings."""
-    return page_markdown(build_page(inputs))
+    return page_markdown(page)
 
 
 def build_page(inputs: ReportInputs) -> Page:
