@@ -146,3 +146,10 @@ def best_of(wildcards):
     run = run_of(wildcards)
     budget = PLAN.search_budget(run)
     return BEST.format(**(run.fields() | {"budget": budget})) if budget else []
+
+
+def production_dataset(wildcards):
+    """Dataset file that a production model reads, in the vintage of this configuration."""
+    return DATASET.format(
+        **checked(PLAN.production_dataset, Path("results/production"), wildcards.name)
+    )

@@ -1,13 +1,6 @@
 """Forecasts with promoted models (`make promote`), on the data of the configuration at hand."""
 
 
-def production_dataset(wildcards):
-    """Dataset file that a production model reads, in the vintage of this configuration."""
-    return DATASET.format(
-        **checked(PLAN.production_dataset, Path("results/production"), wildcards.name)
-    )
-
-
 rule forecast:
     input:
         dataset=production_dataset,
