@@ -12,4 +12,4 @@ with job(snakemake):
     config = validate(WorkflowConfig, snakemake.config, "configuration").tracking
     if config.mlflow:
         init_store(config.folder, config.project, config.mlflow_uri)
-    write_json_atomic(Path(snakemake.output[0]), {"mlflow": config.mlflow})
+    write_json_atomic(Path(snakemake.output[0]), config.model_dump(mode="json"))

@@ -70,7 +70,7 @@ def save_svg(figure: Any, path: Path) -> None:
     """Write a figure as SVG without clocks or random names."""
     import matplotlib as mpl
 
-    with mpl.rc_context({"svg.hashsalt": "run", "svg.fonttype": "none"}), atomic_path(path) as temporary:
+    with mpl.rc_context({"svg.hashsalt": "run", "svg.fonttype": "path"}), atomic_path(path) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None}, bbox_inches="tight")
 
 

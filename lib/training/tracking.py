@@ -19,7 +19,15 @@ from typing import Any, Self
 
 from lib.config.training import TrackingConfig
 from lib.training.progress import say_once
-from lib.training.tracker_backends import Backend, Group, MlflowBackend, Record, WandbBackend, mlflow_store
+from lib.training.tracker_backends import (
+    Backend,
+    Group,
+    MlflowBackend,
+    Record,
+    WandbBackend,
+    mlflow_store,
+    register_model,
+)
 
 _QUEUE_LENGTH = 100_000
 _FINISH_SECONDS = 60.0
@@ -132,6 +140,14 @@ def init_store(folder: Path, project: str = "scaling-laws", uri: str | None = No
     """
     _be_quiet()
     mlflow_store(folder, project, uri)
+
+
+def register(config: TrackingConfig, name: str, model: Path, tags: Mapping[str, str]) -> int | None:
+    """Add a version of a model to MLflow's registry; None if MLflow is off (see `register_model`)."""
+    if not config.mlflow:
+        return None
+    _be_quiet()
+    return register_model(config, config.folder, name, model, tags)
 
 
 def open_tracker(

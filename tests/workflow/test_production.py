@@ -44,6 +44,7 @@ def promoted(trained: Project) -> Project:
     done = promote(trained, RUN.format(model="logistic"))
     assert done.returncode == 0, done.stderr
     assert f"results/production/{NAME}/v1: promoted" in done.stdout
+    assert f"MLflow's registry: {NAME}, version 1" in done.stdout
     return trained
 
 
@@ -67,6 +68,15 @@ def test_a_run_leaves_pictures_and_an_mlflow_run_of_itself(trained):
     assert own.data.metrics["best_loss"] < 1
     assert own.data.params["model"] == "linear:logistic"
     assert {"params.yaml", "provenance.json"} <= {f.path for f in client.list_artifacts(own.info.run_id)}
+
+
+def test_a_promoted_model_stands_in_mlflows_registry_with_the_folder_it_was_copied_to(promoted):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{promoted.folder}/results/tracking/mlflow.db")
+    version = client.get_model_version(NAME, "1")
+    assert version.source.endswith(f"results/production/{NAME}/v1")
+    assert version.tags["version"] == "1"
 
 
 def test_a_forecast_of_a_past_day_is_the_runs_own_prediction_bit_for_bit(promoted):
