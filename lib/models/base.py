@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from lib.config.base import StrictModel, classes_of, is_binary
+from lib.config.load import validate
 from lib.config.model import Architecture
 from lib.config.training import Recipe
 from lib.datasets.windows import Samples
@@ -34,7 +35,9 @@ class ModelMetadata:
     has_budget: bool
     """Whether it is trained once per parameter budget."""
     input: Literal["window", "last_bar"]
-    """Whether it sees the whole window or the channels of the last bar."""
+    """Whether it sees the whole window or the channels of the last bar (a sequence length of 1)."""
+    network: bool = False
+    """Whether the training engine trains it: with checkpoints, thermal guard and a GPU if there is one."""
     requires_gpu: bool = False
     packs: bool = False
     """Whether `fit_together` trains several in one go (`training.pack`)."""
@@ -168,9 +171,26 @@ class Model(ABC):
         self.recipe = recipe
         self.seed = seed
 
+    @classmethod
+    def configure(cls, content: Mapping[str, Any], where: str) -> StrictModel:
+        """Settings from the `settings:` of a model file, defaults included.
+
+        Args:
+            content: names and values.
+            where: names the file, for messages.
+
+        Raises:
+            ConfigError: one line per problem; an unknown key comes with the nearest valid one.
+        """
+        return validate(cls.Settings, content, where)
+
     @abstractmethod
     def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
-        """Learn from `train`; `selection` decides when to stop and which of several fits to keep."""
+        """Learn from `train`; `selection` decides when to stop and which of several fits to keep.
+
+        Raises:
+            ModelError: samples that this model cannot learn from (see `check_training`).
+        """
 
     @classmethod
     def fit_together(
@@ -244,6 +264,22 @@ class Model(ABC):
             )
         if not np.isfinite(samples.matrix).all():
             raise ModelError(f"{name}: the channels hold NaN or infinite values. Build the dataset anew.")
+
+    def check_training(self, train: Samples, selection: Samples) -> None:
+        """Refuse samples that this model cannot learn from.
+
+        Raises:
+            ModelError: as `check`; or a part is empty, or holds targets that are not known.
+        """
+        for name, part in (("training", train), ("selection", selection)):
+            self.check(part)
+            if len(part) == 0:
+                raise ModelError(f"{type(self).__name__}: the {name} part has no windows.")
+            if not np.isfinite(part.target).all():
+                raise ModelError(
+                    f"{type(self).__name__}: {(~np.isfinite(part.target)).sum()} of {len(part)} targets of "
+                    f"the {name} part are NaN or infinite; only forecasts may have unknown targets."
+                )
 
     def _differences(self, given: tuple[str, ...]) -> str:
         """The first channels that are missing or unknown, in words."""

@@ -2,23 +2,32 @@
 
 Modules of `lib/models/<family>/` are imported once, when the registry is first asked; they register their
 classes themselves and import heavy libraries only inside methods. Modules whose name begins with an
-underscore are a family's own and are not imported here.
+underscore are a family's own and are not imported here. A folder of the user's own (`plugins:` in the
+configuration) is searched in the same way.
 """
 
 from __future__ import annotations
 
+import ast
 import difflib
+import hashlib
 import importlib
+import importlib.util
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from lib.config.base import StrictModel
 from lib.errors import ModelError
 from lib.models.base import Model, ModelMetadata
 
+_METHODS = ("fit", "forecast", "save", "load")
 _models: dict[str, type[Model]] = {}
+_plugins: dict[str, str] = {}
+"""Names that came from a user's folder, with the hash of their file's syntax tree."""
 
 
 def register[M: type[Model]](name: str) -> Callable[[M], M]:
@@ -30,46 +39,128 @@ def register[M: type[Model]](name: str) -> Callable[[M], M]:
     """
 
     def decorate(model: M) -> M:
-        where = f"{name} ({inspect.getsourcefile(model)}, class {model.__name__})"
-        family, _, short = name.partition(":")
-        problems = []
-        if not (family.isidentifier() and short.isidentifier()):
-            problems.append("its name must look like `family:name`")
-        if name in _models and _models[name].__qualname__ != model.__qualname__:
-            problems.append(f"the name is already taken by {_models[name].__name__}")
-        if not isinstance(getattr(model, "metadata", None), ModelMetadata):
-            problems.append("`metadata` (a ModelMetadata) is missing")
-        settings = getattr(model, "Settings", None)
-        if not (isinstance(settings, type) and issubclass(settings, StrictModel)):
-            problems.append("`Settings` (a StrictModel) is missing")
-        missing = sorted(getattr(model, "__abstractmethods__", ()))
-        if missing:
-            problems.append(f"these methods are missing: {', '.join(missing)}")
+        problems = [*_problems_of_name(name, model), *_problems_of_class(model)]
         if problems:
-            raise ModelError(f"model {where}: {'; '.join(problems)}.")
+            raise ModelError(f"model {name} ({_place(model)}): {'; '.join(problems)}.")
         _models[name] = model
         return model
 
     return decorate
 
 
-def get(name: str) -> type[Model]:
-    """The class registered as `family:name`, or under the short `name` if only one family has it.
+def _place(model: type) -> str:
+    try:
+        return f"{inspect.getsourcefile(model)}, class {model.__name__}"
+    except (OSError, TypeError):
+        return f"class {model.__name__}"
+
+
+def _problems_of_name(name: str, model: type) -> list[str]:
+    family, _, short = name.partition(":")
+    if not (family.isidentifier() and short.isidentifier() and name == name.lower()):
+        return ["its name must look like `family:name`, in lower case"]
+    other = _models.get(name)
+    if other is not None and (other.__module__, other.__qualname__) != (model.__module__, model.__qualname__):
+        return [f"the name is already taken by {_place(other)}"]
+    return []
+
+
+def _problems_of_class(model: type) -> list[str]:
+    if not issubclass(model, Model):
+        return ["it must be a subclass of lib.models.base.Model"]
+    problems = []
+    if not isinstance(getattr(model, "metadata", None), ModelMetadata):
+        problems.append("`metadata` (a ModelMetadata) is missing")
+    settings = getattr(model, "Settings", None)
+    if not (isinstance(settings, type) and issubclass(settings, StrictModel)):
+        problems.append("`Settings` (a StrictModel) is missing")
+    elif required := [key for key, field in settings.model_fields.items() if field.is_required()]:
+        problems.append(f"these settings have no default: {', '.join(required)}")
+    missing = sorted(getattr(model, "__abstractmethods__", ()))
+    if missing:
+        problems.append(f"these methods are missing: {', '.join(missing)}")
+    for method in _METHODS:
+        wanted = list(inspect.signature(getattr(Model, method)).parameters)
+        given = list(inspect.signature(getattr(model, method)).parameters)
+        if method not in missing and given[: len(wanted)] != wanted:
+            problems.append(f"{method}({', '.join(given)}) should be {method}({', '.join(wanted)})")
+    return problems
+
+
+def add_plugins(folder: Path) -> None:
+    """Import every module of a user's folder; what they register is found like the shipped models.
+
+    Args:
+        folder: Python files at its top; those whose name begins with an underscore are left alone.
+
+    Raises:
+        ModelError: no such folder, a file that cannot be imported or registers nothing, or a class that does
+            not keep the contract.
+    """
+    _discover()
+    if not folder.is_dir():
+        raise ModelError(f"plugins: {folder}: no such folder (looked in {Path.cwd()}).")
+    for path in sorted(folder.glob("[!_]*.py")):
+        _import_plugin(path.resolve())
+
+
+@cache
+def _import_plugin(path: Path) -> None:
+    title = f"plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(title, path)
+    assert spec is not None and spec.loader is not None  # noqa: PT018
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[title] = module
+    before = set(_models)
+    try:
+        spec.loader.exec_module(module)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"plugin {path}: it cannot be imported ({type(error).__name__}: {error})."
+        ) from error
+    new = set(_models) - before
+    if not new:
+        raise ModelError(
+            f'plugin {path}: it registers no model. Decorate a class with @register("family:name").'
+        )
+    code = ast.dump(ast.parse(path.read_text(encoding="utf-8")))
+    _plugins.update(dict.fromkeys(new, hashlib.sha256(code.encode()).hexdigest()[:16]))
+
+
+def plugin_hash(name: str) -> str | None:
+    """Hash of the user's file that a model came from (comments do not count); None for shipped models."""
+    return _plugins.get(full_name(name))
+
+
+def full_name(name: str) -> str:
+    """`family:name` of a registered model, from that or from its short `name` if only one family has it.
 
     Raises:
         ModelError: unknown, or ambiguous (the candidates are listed).
     """
     _discover()
     if name in _models:
-        return _models[name]
+        return name
     candidates = [full for full in _models if full.partition(":")[2] == name]
     if len(candidates) == 1:
-        return _models[candidates[0]]
+        return candidates[0]
     if candidates:
         raise ModelError(f"model {name} is ambiguous: {', '.join(sorted(candidates))}. Name the family too.")
-    near = difflib.get_close_matches(name, _models, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    shorts = {full.partition(":")[2]: full for full in _models}
+    near = difflib.get_close_matches(name, [*_models, *shorts], n=1)
+    hint = f" Did you mean {shorts.get(near[0], near[0])}?" if near else ""
     raise ModelError(f"model {name} is not registered.{hint} Registered: {', '.join(names())}.")
+
+
+def get(name: str) -> type[Model]:
+    """The class registered as `family:name`, or under a short name (see `full_name`).
+
+    Raises:
+        ModelError: unknown, or ambiguous.
+    """
+    return _models[full_name(name)]
 
 
 def names() -> list[str]:

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,37 +13,49 @@ import pytest
 
 from lib.config.base import StrictModel
 from lib.config.model import Architecture
-from lib.config.training import Recipe
+from lib.config.training import Recipe, Runtime
 from lib.datasets.windows import Samples
-from lib.errors import IntegrityError, ModelError
+from lib.errors import ConfigError, IntegrityError, ModelError
 from lib.models import registry
 from lib.models.base import Model, ModelMetadata, Predictions, Problem
 from lib.training.context import TrainingContext
 
 ROOT = Path(__file__).parents[2]
-CHANNELS = ("a", "b", "c")
+CHANNELS = ("log_return_1", "gap", "upper_shadow")
+"""Past prices, because the naive models read them; to the others they are channels like any."""
+SCALES = np.array([0.01, 0.005, 0.004])
 CONTEXT = 24
 ARCHITECTURE = Architecture(
     d_model=16, n_heads=2, n_layers=1, d_ff=16, patch_length=8, patch_stride=8, dropout=0.1
 )
 
 
+def target_of(task: str, signal: np.ndarray) -> np.ndarray:
+    if task == "regression":
+        return 0.01 * signal
+    if task == "triple_barrier":
+        return np.sign(signal) * (np.abs(signal) > 0.5)
+    return signal > (0 if task == "direction" else 1)
+
+
 def market(seed: int, task: str) -> Samples:
     random = np.random.default_rng(seed)
-    matrix = random.standard_normal((400, 3)).astype(np.float32)
+    draws = random.standard_normal((400, 3))
+    draws[:, 2] = np.abs(draws[:, 2])  # a shadow has a length
     ends = np.arange(CONTEXT - 1, 400)
-    signal = matrix[ends, 0] + 0.5 * random.standard_normal(len(ends))
-    target = (signal > 0) if task == "direction" else 0.01 * signal
+    signal = draws[ends, 0] + 0.5 * random.standard_normal(len(ends))
+    target = target_of(task, signal)
+    matrix = (SCALES * draws).astype(np.float32)
     days = np.datetime64("2001-01-01") + np.arange(len(ends))
     symbols = np.full(len(ends), "X", dtype=object)
     return Samples(matrix, ends, target.astype(np.float32), days, symbols, CONTEXT, 1, task, CHANNELS)
 
 
 def build(name: str, task: str) -> Model:
-    problem = Problem(task, 1, 3, CONTEXT, CHANNELS, np.zeros(3), np.ones(3))
+    problem = Problem(task, 1, 3, CONTEXT, CHANNELS, np.zeros(3), SCALES)
     model = registry.get(name)
     architecture = ARCHITECTURE if model.metadata.has_budget else None
-    recipe = Recipe(max_epochs=2, effective_batch=64, learning_rate=1e-3)
+    recipe = Recipe(max_epochs=2, effective_batch=64, learning_rate=1e-3, window_stride=2)
     return model(model.Settings(), problem, architecture, recipe, 7)
 
 
@@ -55,7 +68,12 @@ def fitted(name: str, task: str, folder: Path) -> Model:
     return model
 
 
-CASES = [(name, task) for name in registry.names() for task in ("direction", "regression")]
+CASES = [
+    (name, task)
+    for name in registry.names()
+    for task in ("direction", "threshold_1pct", "regression", "triple_barrier")
+    if task != "triple_barrier" or registry.get(name).metadata.ternary
+]
 
 
 @pytest.mark.parametrize(("name", "task"), CASES)
@@ -79,7 +97,7 @@ def test_a_model_fits_predicts_saves_and_loads_to_the_same_predictions(name, tas
     if predictions.probability is not None:
         np.testing.assert_allclose(loaded.probability, predictions.probability, rtol=1e-6)
     suffixes = {path.suffix for path in folder.iterdir()}
-    assert suffixes <= {".json", ".safetensors", ".cbm"}, "formats that execute nothing"
+    assert suffixes <= {".json", ".safetensors", ".cbm", ".txt"}, "formats that execute nothing"
 
     json_file = folder / "model.json"
     json_file.write_text(json_file.read_text().replace('"seed": 7', '"seed": 8'))
@@ -104,7 +122,9 @@ def test_fitting_never_learns_from_selection_targets_except_when_to_stop(name, t
     """With one round there is nothing to choose, so other selection targets must change nothing."""
     one_round = {
         "linear:logistic": {"inverse_penalties": [0.1]},
+        "linear:ridge": {"inverse_penalties": [0.1]},
         "boosting:xgboost": {"n_estimators": 1},
+        "boosting:lightgbm": {"n_estimators": 1},
         "boosting:catboost": {"iterations": 1},
     }
     settings = one_round.get(name, {})
@@ -145,19 +165,76 @@ def test_a_window_gets_the_same_bits_alone_as_among_many_and_its_target_is_not_r
 def test_other_channels_and_nan_are_refused(name, tmp_path):
     model = fitted(name, "direction", tmp_path)
     test = market(2, "direction")
-    with pytest.raises(ModelError, match="fitted on 3 channels"):
-        model.predict(replace(test, channel_names=("a", "b", "x")))
+    with pytest.raises(ModelError, match=r"fitted on 3 channels .*missing: gap; unknown: x"):
+        model.predict(replace(test, channel_names=("log_return_1", "x", "upper_shadow")))
+    with pytest.raises(ModelError, match="in another order"):
+        model.predict(replace(test, channel_names=CHANNELS[::-1]))
+    if model.metadata.input == "window":
+        with pytest.raises(ModelError, match="windows of 20 bars, expected 24"):
+            model.predict(replace(test, context_length=20))
     broken = test.matrix.copy()
     broken[50, 1] = np.nan
     with pytest.raises(ModelError, match="NaN or infinite"):
         model.predict(replace(test, matrix=broken))
 
 
-def test_learning_models_beat_the_base_rate(tmp_path):
+@pytest.mark.parametrize("name", registry.names())
+def test_fitting_on_what_cannot_be_learned_from_is_refused(name, tmp_path):
+    train, selection = market(0, "direction"), market(1, "direction")
+    context = TrainingContext(seed=7, state_dir=tmp_path)
+    unknown = replace(train, target=np.where(np.arange(len(train)) == 3, np.nan, train.target))
+    with pytest.raises(ModelError, match=r"1 of 377 targets of the training part are NaN"):
+        build(name, "direction").fit(unknown, selection, context)
+    with pytest.raises(ModelError, match="the selection part has no windows"):
+        build(name, "direction").fit(train, selection.every(1, len(selection)), context)
+    broken = replace(selection, matrix=np.where(selection.matrix > 0.03, np.inf, selection.matrix))
+    with pytest.raises(ModelError, match="NaN or infinite"):
+        build(name, "direction").fit(train, broken, context)
+
+
+LEARNERS = [
+    name for name in registry.names() if not name.startswith("naive:") and name != "transformer:patchtst"
+]
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_learning_models_find_a_plain_signal(name, tmp_path):
     test = market(2, "direction")
-    for name in ("linear:logistic", "boosting:xgboost", "boosting:catboost"):
-        predictions = fitted(name, "direction", tmp_path / name.replace(":", "-")).predict(test)
-        assert (predictions.prediction == test.target).mean() > 0.75
+    model = build(name, "direction")
+    model.recipe = model.recipe.model_copy(
+        update={"max_epochs": 40, "learning_rate": 3e-3, "effective_batch": 32, "window_stride": 1}
+    )
+    model.fit(market(0, "direction"), market(1, "direction"), TrainingContext(seed=7, state_dir=tmp_path))
+    assert (model.predict(test).prediction == test.target).mean() > 0.75
+
+
+NETWORKS = [name for name in registry.names() if registry.get(name).metadata.network]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_that_was_interrupted_ends_in_the_same_predictions(name, tmp_path):
+    """Whatever a family's network is made of, the engine continues it exactly."""
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(epoch: int, loss: float) -> None:
+        if epoch == 2:
+            raise Interrupted
+
+    answers = []
+    for folder, interruptions in (("whole", [None]), ("resumed", [interrupt, None])):
+        for report in interruptions:
+            model = build(name, "direction")
+            model.recipe = model.recipe.model_copy(update={"max_epochs": 4})
+            context = TrainingContext(
+                seed=7, state_dir=tmp_path / folder, runtime=Runtime(checkpoint_every_epochs=1), report=report
+            )
+            with suppress(Interrupted):
+                result = model.fit(market(0, "direction"), market(1, "direction"), context)
+        assert result.resumed == (folder == "resumed")
+        answers.append(model.predict(market(2, "direction")).probability)
+    np.testing.assert_array_equal(answers[0], answers[1])
 
 
 def test_predictions_are_checked_when_they_are_made():
@@ -175,6 +252,9 @@ def test_names_resolve_and_wrong_ones_are_explained(monkeypatch):
     assert registry.get("xgboost") is registry.get("boosting:xgboost")
     with pytest.raises(ModelError, match="Did you mean linear:logistic"):
         registry.get("linear:logistics")
+    with pytest.raises(ModelError, match="Did you mean boosting:lightgbm"):
+        registry.get("lightgb")
+    assert registry.full_name("nhits") == "timeseries:nhits"
     monkeypatch.setitem(registry._models, "other:xgboost", registry.get("xgboost"))
     with pytest.raises(ModelError, match="ambiguous: boosting:xgboost, other:xgboost"):
         registry.get("xgboost")
@@ -185,12 +265,25 @@ def test_a_class_that_breaks_the_contract_is_refused_at_registration():
         metadata = ModelMetadata(has_budget=False, input="last_bar")
 
     with pytest.raises(
-        ModelError, match=r"`Settings` .* is missing; these methods are missing: fit, forecast"
+        ModelError,
+        match=r"test_models_contract\.py, class Empty\): `Settings` .* missing; .* missing: fit, forecast",
     ):
         registry.register("test:empty")(Empty)
     with pytest.raises(ModelError, match="must look like"):
         registry.register("nocolon")(Empty)
-    assert "test:empty" not in registry.names()
+
+    class Unasked(registry.get("naive:base_rate")):
+        class Settings(StrictModel):
+            needed: int
+
+        def forecast(self):
+            return None
+
+    with pytest.raises(ModelError, match=r"no default: needed; forecast\(self\) should be forecast\(self, s"):
+        registry.register("test:unasked")(Unasked)
+    with pytest.raises(ModelError, match=r"already taken by .*base_rate\.py, class BaseRate"):
+        registry.register("naive:base_rate")(Unasked)
+    assert not {"test:empty", "test:unasked"} & set(registry.names())
 
 
 def test_asking_for_metadata_imports_no_heavy_library():
@@ -198,14 +291,15 @@ def test_asking_for_metadata_imports_no_heavy_library():
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert not {"torch", "transformers", "sklearn", "xgboost", "catboost"} & set(loaded.stdout.split())
+    heavy = {"torch", "transformers", "sklearn", "xgboost", "lightgbm", "catboost", "arch"}
+    assert not heavy & set(loaded.stdout.split())
 
 
 def test_settings_are_strict():
     for name in registry.names():
         assert issubclass(registry.get(name).Settings, StrictModel)
-        with pytest.raises(ValueError, match="nonsense"):
-            registry.get(name).Settings(nonsense=1)
+        with pytest.raises(ConfigError, match="config/models/x.yaml: unknown key `nonsense`"):
+            registry.get(name).configure({"nonsense": 1}, "config/models/x.yaml")
 
 
 def test_a_missing_weights_file_is_named(tmp_path):

@@ -1,27 +1,22 @@
 """Gradient-boosted symmetric trees on the channels of the last bar (CatBoost), early stopping on selection.
 
-Prokhorenkova et al. (2018). Its ordered boosting corrects the optimism of residuals that a tree has seen.
+Prokhorenkova et al. (2018, arXiv:1706.09516). Its ordered boosting corrects the optimism of residuals that a
+tree has seen.
 """
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from lib.config.base import StrictModel
 from lib.datasets.windows import Samples
-from lib.errors import ModelError
-from lib.models import classes
-from lib.models.base import Model, ModelMetadata, history_row, untrained_result
+from lib.models.base import ModelMetadata
+from lib.models.boosting._boosted import BoostedTrees
 from lib.models.registry import register
-from lib.models.storage import read_plain, write_plain
-from lib.training.context import TrainingContext, TrainingResult
-
-TREES = "trees.cbm"
 
 
 class CatBoostSettings(StrictModel):
@@ -36,89 +31,62 @@ class CatBoostSettings(StrictModel):
 
 
 @register("boosting:catboost")
-class CatBoost(Model):
+class CatBoost(BoostedTrees):
     """Trees; stored in CatBoost's own binary format."""
 
     metadata = ModelMetadata(
         has_budget=False, input="last_bar", ternary=True, description="gradient-boosted symmetric trees"
     )
     Settings: ClassVar[type[StrictModel]] = CatBoostSettings
-    booster: Any = None
-    present: list[int]
-    """Columns of the classes seen in training, where there are three."""
+    trees_file = "trees.cbm"
 
-    def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
-        """Grow trees until the selection loss has not fallen for `early_stopping_rounds`.
-
-        Raises:
-            ModelError: the training targets are all the same.
-        """
+    def grow(self, train: Samples, selection: Samples, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Symmetric trees; only those up to the best round are kept."""
         from catboost import CatBoost as Booster
 
-        self.check(train)
-        if np.ptp(train.target) == 0:
-            raise ModelError("boosting:catboost: all training targets are the same; nothing can be learned.")
-        begin = time.monotonic()
         own = self.settings.model_dump()
         patience = own.pop("early_stopping_rounds")
-        self.present = classes.seen(train.target, self.problem.classes) if self.problem.ternary else []
         loss = "MultiClass" if self.problem.ternary else "Logloss" if self.problem.binary else "RMSE"
         self.booster = Booster(
             own
             | {
                 "loss_function": loss,
                 "random_seed": self.seed,
-                "thread_count": context.job_threads or -1,
+                "thread_count": threads or -1,
                 "allow_writing_files": False,
             }
         )
         self.booster.fit(
             train.last_bars(),
-            self._label(train),
-            eval_set=(selection.last_bars(), self._label(selection)),
+            self.label(train),
+            eval_set=(selection.last_bars(), self.label(selection)),
             early_stopping_rounds=patience,
             verbose=False,
         )
-        seconds = time.monotonic() - begin
+        self.rounds = int(self.booster.tree_count_)
         record = self.booster.get_evals_result()
-        curves = [np.array(record[part][loss]) for part in ("learn", "validation")]
-        if not self.problem.classes:
-            curves = [curve**2 for curve in curves]
-        history = [
-            history_row(number, float(a), float(b), seconds / len(curves[0]))
-            for number, (a, b) in enumerate(zip(*curves, strict=True), start=1)
-        ]
-        return untrained_result(float(curves[1].min()), seconds, history)
+        curves = [self.as_losses(record[part][loss]) for part in ("learn", "validation")]
+        return curves[0], curves[1]
 
-    def forecast(self, samples: Samples) -> np.ndarray:
-        """From the trees up to the best round."""
+    def raw(self, samples: Samples) -> np.ndarray:
+        """From all trees that were kept."""
         kind = "Probability" if self.problem.classes else "RawFormulaVal"
         out: np.ndarray = np.asarray(self.booster.predict(samples.last_bars(), prediction_type=kind))
-        if self.problem.ternary:
-            return classes.spread(out, self.present, self.problem.classes)
         return out[:, 1] if self.problem.binary else out
 
-    def save(self, folder: Path) -> None:
-        """Trees as CatBoost's cbm."""
-        self.booster.save_model(str(folder / TREES), format="cbm")
-        write_plain(folder, self, {"present": self.present})
+    def write_trees(self, path: Path) -> None:
+        """As CatBoost's cbm."""
+        self.booster.save_model(str(path), format="cbm")
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """From its folder."""
+    def read_trees(self, path: Path) -> Any:
+        """From CatBoost's cbm."""
         from catboost import CatBoost as Booster
 
-        model, content = read_plain(folder, cls)
-        model.booster, model.present = Booster(), content["present"]
-        model.booster.load_model(str(folder / TREES), format="cbm")
-        return model
+        booster = Booster()
+        booster.load_model(str(path), format="cbm")
+        return booster
 
     def feature_importance(self) -> dict[str, float]:
         """How much the forecast moves on average when a channel changes (CatBoost's own measure, in %)."""
         weights = self.booster.get_feature_importance()
         return dict(zip(self.problem.channel_names, map(float, weights), strict=True))
-
-    def _label(self, samples: Samples) -> np.ndarray:
-        if self.problem.ternary:
-            return classes.number(samples.target, self.present, self.problem.classes)
-        return samples.target

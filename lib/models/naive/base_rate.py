@@ -35,7 +35,7 @@ class BaseRate(Model):
     def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
         """Take the mean of the training targets, or the share of each of three classes."""
         begin = time.monotonic()
-        self.check(train)
+        self.check_training(train, selection)
         if self.problem.ternary:
             self.rate = [float((train.target == label).mean()) for label in self.problem.classes]
         else:

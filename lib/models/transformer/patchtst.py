@@ -5,30 +5,21 @@ Light to import: the network itself lies in `_network` and is loaded when one is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
 from lib.config.base import StrictModel
 from lib.config.model import Architecture
-from lib.datasets.windows import Samples
 from lib.errors import ModelError
-from lib.models.base import Model, ModelMetadata
+from lib.models.base import ModelMetadata
+from lib.models.network import NetworkModel
 from lib.models.registry import register
-from lib.models.storage import read_plain, write_plain
 from lib.models.transformer import parameters
 from lib.models.transformer.factory import NetworkFactory
 from lib.models.transformer.grid import architecture_grid
-from lib.training.context import TrainingContext, TrainingResult
 
-if TYPE_CHECKING:
-    from torch import nn
-
-WEIGHTS = "weights.safetensors"
 _NO_ARCHITECTURE = "transformer:patchtst: needs an architecture; declare `budgets:` in the experiment."
 
 
@@ -46,99 +37,13 @@ class PatchTSTSettings(StrictModel):
 
 
 @register("transformer:patchtst")
-class PatchTSTForecaster(Model):
+class PatchTSTForecaster(NetworkModel):
     """One logit per window, or one return."""
 
-    metadata = ModelMetadata(has_budget=True, input="window", packs=True, description="PatchTST")
+    metadata = ModelMetadata(
+        has_budget=True, input="window", network=True, packs=True, description="patches and a transformer"
+    )
     Settings: ClassVar[type[StrictModel]] = PatchTSTSettings
-    network: Any = None
-    context: TrainingContext | None = None
-    target_mean: float = 0.0
-    target_std: float = 1.0
-
-    def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
-        """Train with the engine; afterwards the network holds the weights of the best epoch.
-
-        Returns are standardised by the training windows' mean and deviation: a daily return of 1 % would
-        otherwise be a hundredth of the output that a new network begins with. Losses of a regression are
-        therefore in units of the training targets' variance.
-        """
-        return self.fit_together([self], [(train, selection)], [context])[0]
-
-    @classmethod
-    def fit_together(
-        cls,
-        models: Sequence[Self],
-        parts: Sequence[tuple[Samples, Samples]],
-        contexts: Sequence[TrainingContext],
-    ) -> list[TrainingResult]:
-        """Train with the engine: one network, or several of the same shape at once."""
-        from lib.training.engine import train
-        from lib.training.pack import Member, train_together
-
-        members = [
-            Member(*model._prepared(*part), context)
-            for model, part, context in zip(models, parts, contexts, strict=True)
-        ]
-        loss: Literal["bce", "mse"] = "bce" if models[0].problem.binary else "mse"
-        recipe = models[0].recipe
-        if len(members) == 1:
-            one = members[0]
-            results = [train(one.network, one.train, one.selection, loss, recipe, one.context)]
-        else:
-            results = train_together(members, loss, recipe)
-        for model, context, result in zip(models, contexts, results, strict=True):
-            model.context = replace(context, precision=result.precision, micro_batch=result.micro_batch)
-        return results
-
-    def _prepared(self, train: Samples, selection: Samples) -> tuple[nn.Module, Samples, Samples]:
-        """A new network, and the samples it is to learn from."""
-        self.check(train)
-        if not self.problem.binary:
-            self.target_mean, self.target_std = float(train.target.mean()), float(train.target.std()) or 1.0
-            train, selection = self._standardised(train), self._standardised(selection)
-        self.network = self.factory()()
-        return self.network, train, selection
-
-    def forecast(self, samples: Samples) -> np.ndarray:
-        """Probabilities or returns, in the precision the model was trained in."""
-        from lib.training.forward import predict_logits
-
-        if self.network is None:
-            raise ModelError("transformer:patchtst: fit or load it before asking for a forecast.")
-        context = self.context or TrainingContext(seed=self.seed, state_dir=Path())
-        values = predict_logits(self.network, samples, context).astype(np.float64)
-        if self.problem.binary:
-            return 1.0 / (1.0 + np.exp(-values))
-        return values * self.target_std + self.target_mean
-
-    def _standardised(self, samples: Samples) -> Samples:
-        return replace(
-            samples, target=((samples.target - self.target_mean) / self.target_std).astype(np.float32)
-        )
-
-    def save(self, folder: Path) -> None:
-        """Weights as safetensors, everything else as JSON."""
-        from safetensors.torch import save_file
-
-        state = {
-            name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()
-        }
-        save_file(state, folder / WEIGHTS)
-        extra = {name: getattr(self, name) for name in ("target_mean", "target_std")}
-        write_plain(folder, self, extra | {"precision": self.context.precision if self.context else None})
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """From its folder."""
-        from safetensors.torch import load_file
-
-        model, content = read_plain(folder, cls)
-        model.network = model.factory()()
-        model.network.load_state_dict(load_file(folder / WEIGHTS))
-        model.target_mean, model.target_std = content["target_mean"], content["target_std"]
-        model.context = TrainingContext(seed=model.seed, state_dir=Path(), precision=content["precision"])
-        return model
 
     def factory(self) -> NetworkFactory:
         """Builds the untrained network."""
