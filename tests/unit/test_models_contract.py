@@ -20,7 +20,7 @@ from lib.models.base import Model, ModelMetadata, Predictions, Problem
 from lib.training.context import TrainingContext
 
 ROOT = Path(__file__).parents[2]
-CHANNELS = ("a", "b", "c")
+CHANNELS = ("log_return_1", "b", "c")
 CONTEXT = 24
 ARCHITECTURE = Architecture(
     d_model=16, n_heads=2, n_layers=1, d_ff=16, patch_length=8, patch_stride=8, dropout=0.1
@@ -79,7 +79,7 @@ def test_a_model_fits_predicts_saves_and_loads_to_the_same_predictions(name, tas
     if predictions.probability is not None:
         np.testing.assert_allclose(loaded.probability, predictions.probability, rtol=1e-6)
     suffixes = {path.suffix for path in folder.iterdir()}
-    assert suffixes <= {".json", ".safetensors", ".cbm"}, "formats that execute nothing"
+    assert suffixes <= {".json", ".safetensors", ".cbm", ".txt"}, "formats that execute nothing"
 
     json_file = folder / "model.json"
     json_file.write_text(json_file.read_text().replace('"seed": 7', '"seed": 8'))
@@ -106,6 +106,7 @@ def test_fitting_never_learns_from_selection_targets_except_when_to_stop(name, t
         "linear:logistic": {"inverse_penalties": [0.1]},
         "boosting:xgboost": {"n_estimators": 1},
         "boosting:catboost": {"iterations": 1},
+        "boosting:lightgbm": {"num_iterations": 1},
     }
     settings = one_round.get(name, {})
     test = market(2, "direction")
