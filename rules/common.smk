@@ -135,10 +135,9 @@ def samples_of(wildcards):
     )
 
 
-def batch_size_of(wildcards):
-    """The found batch size of a run's shape; nothing for models without a budget."""
-    run = run_of(wildcards)
-    return BATCH_SIZE.format(**run.fields()) if run.budget != "none" else []
+def batch_size_for(wildcards):
+    """The found batch size of a shape; nothing for models without a budget."""
+    return BATCH_SIZE.format(**wildcards) if wildcards.budget != "none" else []
 
 
 def best_of(wildcards):

@@ -97,3 +97,38 @@ rule report:
         version=VERSIONS["reporting"],
     script:
         "../workflow_scripts/report.py"
+
+
+rule compare_models:
+    input:
+        runs="results/runs.parquet",
+        scaling="results/scaling.json",
+    output:
+        "results/model_comparison.csv",
+    log:
+        "results/logs/compare_models.log",
+    benchmark:
+        "results/benchmarks/jobs/compare_models.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        version=VERSIONS["reporting"],
+    script:
+        "../workflow_scripts/compare_models.py"
+
+
+rule ablation_readout:
+    input:
+        runs="results/runs.parquet",
+    output:
+        "results/ablation_readout.csv",
+    log:
+        "results/logs/ablation_readout.log",
+    benchmark:
+        "results/benchmarks/jobs/ablation_readout.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        version=VERSIONS["reporting"],
+    script:
+        "../workflow_scripts/ablation_readout.py"

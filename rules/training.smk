@@ -21,7 +21,7 @@ rule train:
     input:
         dataset=dataset_of,
         samples=lambda wildcards: ancient(samples_of(wildcards)),
-        batch_size=lambda wildcards: ancient(batch_size_of(wildcards)),
+        batch_size=lambda wildcards: ancient(batch_size_for(wildcards)),
         best=best_of,
         tracking=ancient("results/tracking/store.json"),
     output:
@@ -41,7 +41,7 @@ rule train:
     conda:
         "../envs/workflow.yaml"
     resources:
-        gpu=lambda wildcards: 0 if wildcards.budget == "none" else 1,
+        gpu=lambda wildcards: int(PLAN.uses_gpu(wildcards.model)),
     params:
         specification=specification,
         state="results/state/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}",

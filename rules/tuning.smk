@@ -31,9 +31,7 @@ rule search_hyperparameters:
                 vintage=PLAN.vintage_of_variant(wildcards.variant), **dict(wildcards)
             )
         ),
-        batch_size=ancient(
-            "results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json"
-        ),
+        batch_size=lambda wildcards: ancient(batch_size_for(wildcards)),
     output:
         best="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/best.json",
         trials="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/trials.parquet",
@@ -46,7 +44,7 @@ rule search_hyperparameters:
     conda:
         "../envs/workflow.yaml"
     resources:
-        gpu=1,
+        gpu=lambda wildcards: int(PLAN.uses_gpu(wildcards.model)),
     params:
         search=lambda wildcards: PLAN.search(dict(wildcards)),
         state="results/state/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}",
@@ -67,9 +65,7 @@ use rule search_hyperparameters as search_worker with:
                 vintage=PLAN.vintage_of_variant(wildcards.variant), **dict(wildcards)
             )
         ),
-        batch_size=ancient(
-            "results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json"
-        ),
+        batch_size=lambda wildcards: ancient(batch_size_for(wildcards)),
     output:
         worker="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/workers/{worker}.json",
     log:

@@ -24,8 +24,9 @@ with job(snakemake):
     config = validate(WorkflowConfig, snakemake.config, "configuration")
     search = json.loads(snakemake.params.search)
     declared = validate(RunSpecification, search["specification"], "run")
-    batch_size = read_found(snakemake.input.batch_size)
-    require_hardware(batch_size, Path(snakemake.input.batch_size))
+    batch_size = read_found(snakemake.input.get("batch_size"))
+    if batch_size:
+        require_hardware(batch_size, Path(snakemake.input.batch_size))
     frame = pl.read_parquet(snakemake.input.dataset)
     identity = [sha256_of(Path(snakemake.input.dataset)), str(snakemake.params.version)]
     search_id = resolve(declared).fingerprint(*identity)
@@ -60,7 +61,7 @@ with job(snakemake):
         search["n_trials"],
         seed=space.seed + int(declared.run["seed"]),
         address=database_address(config.search),
-        initial=declared.recipe.model_dump(),
+        initial=declared.settings | declared.recipe.model_dump(),
     )
     if worker := snakemake.output.get("worker"):
         write_json_atomic(Path(worker), {"n_trials": found.best["n_trials"]})

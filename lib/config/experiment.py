@@ -33,6 +33,9 @@ class Experiment(StrictModel):
     horizons: list[int] = Field(min_length=1)
     models: list[Name] = Field(min_length=1)
     """Names of files in config/models/. Each is trained at every budget, if it has budgets at all."""
+    vary: dict[str, list[str | int | float | bool]] = {}
+    """Settings of the models, each with the values to try: every model is trained with every combination,
+    as a model of its own (``patchtst-mixed.revin.last``)."""
     budgets: list[Budget] = []
     seeds: list[int] = Field(min_length=1)
     tuning: Name = "none"

@@ -45,6 +45,9 @@ class Choice(StrictModel):
     """Neighbours in the list are alike: the sampler then learns from them, as from numbers."""
 
 
+type Parameter = FloatRange | IntRange | Choice
+
+
 class SearchConfig(StrictModel):
     """Who works on a hyperparameter search. Decides no result of a single worker's search."""
 
@@ -81,4 +84,4 @@ class SearchSpace(StrictModel):
     seed: int = 0
     architecture: Literal["grid"] | None = None
     """`grid`: the search also chooses among the architectures of the budget."""
-    parameters: dict[str, FloatRange | IntRange | Choice] = Field(min_length=1)
+    parameters: dict[str, Parameter] = Field(min_length=1)

@@ -21,7 +21,7 @@ from lib.config.experiment import Experiment, PlannedExperiment
 from lib.config.folds import fold_variant, walk_forward
 from lib.config.hpo import SearchSpace
 from lib.config.meta import MetaModule
-from lib.config.model import Architecture, ModelFile
+from lib.config.model import Architecture, ModelFile, vary
 from lib.config.training import Recipe
 from lib.config.workflow import WorkflowConfig
 from lib.errors import ConfigError
@@ -201,13 +201,17 @@ def load_study(content: Mapping[str, Any], folder: Path) -> Study:
         for title, grid in grids.items():
             experiments |= _planned(title, grid, config, str(path))
     models: dict[str, ModelFile] = {}
+    named: dict[str, dict[str, ModelFile]] = {name: {} for name in experiments}
     searches: dict[str, SearchSpace] = {}
     for name, experiment in experiments.items():
         where = f"experiment {name}"
         recipe_for(config, experiment, where)
         for model in experiment.models:
             path = folder / "models" / f"{model}.yaml"
-            models[model] = validate(ModelFile, read_yaml(path), str(path))
+            file = validate(ModelFile, read_yaml(path), str(path))
+            recipe_for(config, experiment, f"{path} in {where}", file)
+            named[name] |= vary(model, file, experiment.vary)
+        models |= named[name]
         if experiment.tuning != "none":
             path = folder / "hpo" / f"{experiment.tuning}_search.yaml"
             searches[experiment.tuning] = validate(SearchSpace, read_yaml(path), str(path))
@@ -215,6 +219,10 @@ def load_study(content: Mapping[str, Any], folder: Path) -> Study:
     for budget in sorted({b for e in experiments.values() for b in e.budgets}):
         path = folder / "architectures" / f"patchtst_{budget.lower()}.yaml"
         architectures[budget] = validate(Architecture, read_yaml(path), str(path))
+    experiments = {
+        name: experiment.model_copy(update={"models": list(named[name])})
+        for name, experiment in experiments.items()
+    }
     return Study(config, experiments, meta, models, architectures, searches)
 
 
@@ -237,7 +245,10 @@ def _planned(
     }
 
 
-def recipe_for(config: WorkflowConfig, experiment: Experiment, where: str = "experiment") -> Recipe:
-    """The study's training recipe with the experiment's own fields put over it."""
-    merged = config.training.recipe().model_dump() | experiment.training
+def recipe_for(
+    config: WorkflowConfig, experiment: Experiment, where: str = "experiment", model: ModelFile | None = None
+) -> Recipe:
+    """The study's training recipe; over it the model's own fields, over these the experiment's."""
+    own = model.training if model else {}
+    merged = config.training.recipe().model_dump() | own | experiment.training
     return validate(Recipe, merged, f"{where}, section training")

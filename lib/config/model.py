@@ -1,22 +1,44 @@
-"""A model file (config/models/NAME.yaml): which registered model, and its settings.
+"""A model file (config/models/NAME.yaml): which registered model, its settings, recipe and search space.
 
 Settings are validated by the model's own `Settings` class in `lib.models`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
 from lib.config.base import Name, StrictModel
+from lib.config.hpo import Parameter
 
 
 class ModelFile(StrictModel):
-    """`model` names `family:name`; `settings` are that model's own."""
+    """Which registered model, and what is its own."""
 
-    model: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+:[a-z0-9_]+$")]
+    model: Annotated[str, StringConstraints(pattern=r"^([a-z0-9_]+:)?[a-z0-9_]+$")]
+    """`family:name`, or `name` if only one family has it."""
+    plugin: str | None = None
+    """Python file that registers the model, from the working directory; shipped models need none."""
     settings: dict[str, Any] = {}
+    """The model's own."""
+    training: dict[str, Any] = {}
+    """Fields of the training section that differ for this model; an experiment's own come before these."""
+    search: dict[str, Parameter] = {}
+    """Parameters to search in place of those of the experiment's search space. A model without budgets is
+    searched only if it says what to search."""
+
+
+def vary(name: str, file: ModelFile, settings: Mapping[str, Sequence[Any]]) -> dict[str, ModelFile]:
+    """A model once for every combination of settings, named after the values: ``NAME.VALUE.VALUE``."""
+    return {
+        ".".join([name, *map(str, values)]): file.model_copy(
+            update={"settings": file.settings | dict(zip(settings, values, strict=True))}
+        )
+        for values in product(*settings.values())
+    }
 
 
 class Architecture(StrictModel):

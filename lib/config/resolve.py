@@ -31,6 +31,10 @@ class RunSpecification(StrictModel):
     vintage: str
     model: str
     """Registered name, `family:name`."""
+    plugin: str | None = None
+    """Python file that registers the model, if it is not shipped."""
+    plugin_hash: str | None = None
+    """Of what stands in that file; comments do not count."""
     settings: dict[str, Any]
     architecture: Architecture | None
     recipe: Recipe
@@ -87,14 +91,15 @@ def specify(study: Study, run: Run, experiment_name: str) -> RunSpecification:
         source=source,
         vintage=vintage,
         model=model.model,
+        plugin=model.plugin,
         settings=model.settings,
         architecture=None if run.budget == NO_BUDGET else study.architectures[run.budget],
-        recipe=recipe_for(study.config, experiment),
+        recipe=recipe_for(study.config, experiment, model=model),
         context_length=1 if experiment.meta else study.config.context_length[run.timescale],  # type: ignore[index]
         labels=experiment.labels,
         barriers=(experiment.barriers or BarrierConfig()) if is_ternary(run.task) else None,
         splits=splits,
-        tuning=experiment.tuning if run.budget != NO_BUDGET else "none",
+        tuning=experiment.tuning if run.budget != NO_BUDGET or model.search else "none",
     )
 
 

@@ -39,6 +39,7 @@ class ModelMetadata:
     network: bool = False
     """Whether the training engine trains it: with checkpoints, thermal guard and a GPU if there is one."""
     requires_gpu: bool = False
+    """Whether it needs a GPU though the training engine does not train it."""
     packs: bool = False
     """Whether `fit_together` trains several in one go (`training.pack`)."""
     ternary: bool = False

@@ -74,6 +74,8 @@ def model_for(resolved: ResolvedRun, samples: SplitSamples) -> Model:
         channel_mean=samples.channel_mean,
         channel_std=samples.channel_std,
     )
+    if resolved.plugin:
+        registry.add_plugin(Path(resolved.plugin))
     model_class = registry.get(resolved.model)
     if is_ternary(problem.task) and not model_class.metadata.ternary:
         raise ModelError(f"{resolved.model} cannot forecast three classes, as task {problem.task} asks.")

@@ -2,8 +2,8 @@
 
 Modules of `lib/models/<family>/` are imported once, when the registry is first asked; they register their
 classes themselves and import heavy libraries only inside methods. Modules whose name begins with an
-underscore are a family's own and are not imported here. A folder of the user's own (`plugins:` in the
-configuration) is searched in the same way.
+underscore are a family's own and are not imported here. A file of the user's own (`plugin:` in a model file)
+is imported when its model is asked for.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lib.models.base import Model, ModelMetadata
 _METHODS = ("fit", "forecast", "save", "load")
 _models: dict[str, type[Model]] = {}
 _plugins: dict[str, str] = {}
-"""Names that came from a user's folder, with the hash of their file's syntax tree."""
+"""Names that came from a user's file, with the hash of its syntax tree."""
 
 
 def register[M: type[Model]](name: str) -> Callable[[M], M]:
@@ -87,21 +87,17 @@ def _problems_of_class(model: type) -> list[str]:
     return problems
 
 
-def add_plugins(folder: Path) -> None:
-    """Import every module of a user's folder; what they register is found like the shipped models.
-
-    Args:
-        folder: Python files at its top; those whose name begins with an underscore are left alone.
+def add_plugin(path: Path) -> None:
+    """Import a user's file; the models that it registers are found like the shipped ones.
 
     Raises:
-        ModelError: no such folder, a file that cannot be imported or registers nothing, or a class that does
-            not keep the contract.
+        ModelError: no such file, it cannot be imported or registers nothing, or a class does not keep the
+            contract.
     """
     _discover()
-    if not folder.is_dir():
-        raise ModelError(f"plugins: {folder}: no such folder (looked in {Path.cwd()}).")
-    for path in sorted(folder.glob("[!_]*.py")):
-        _import_plugin(path.resolve())
+    if not path.is_file():
+        raise ModelError(f"plugin {path}: no such file (looked in {Path.cwd()}).")
+    _import_plugin(path.resolve())
 
 
 @cache

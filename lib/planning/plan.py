@@ -17,10 +17,11 @@ from lib.config.base import is_binary, is_ternary
 from lib.config.experiment import Experiment
 from lib.config.hpo import Choice, SearchSpace
 from lib.config.load import Study, expand_environment, load_study, read_yaml, validate
-from lib.config.model import AssetsFile
+from lib.config.model import Architecture, AssetsFile
 from lib.config.resolve import ARCHITECTURE, RunSpecification, data_identity, specify
 from lib.config.runs import NO_BUDGET, Run, expand
 from lib.config.series import SeriesFile
+from lib.config.training import Recipe
 from lib.config.workflow import WorkflowConfig
 from lib.errors import ConfigError, nearest
 from lib.models import registry
@@ -33,6 +34,9 @@ class Plan:
 
     def __init__(self, study: Study, assets: AssetsFile, series: SeriesFile) -> None:
         self.study = study
+        for file in study.models.values():
+            if file.plugin:
+                registry.add_plugin(Path(file.plugin))
         self._check_models()
         self._check_tasks()
         check_meta_modules(study)
@@ -80,7 +84,12 @@ class Plan:
     def _specify(self, run: Run, experiment: str) -> RunSpecification:
         declared = specify(self.study, run, experiment)
         settings = registry.get(declared.model).Settings.model_validate(declared.settings)
-        return declared.model_copy(update={"settings": settings.model_dump(mode="json")})
+        said = {
+            "model": registry.full_name(declared.model),
+            "plugin_hash": registry.plugin_hash(declared.model),
+            "settings": settings.model_dump(mode="json"),
+        }
+        return declared.model_copy(update=said)
 
     def companions(self, run: Run) -> list[Run]:
         """Runs of the same shape, which one job may train together with this one, in order of declaration.
@@ -190,9 +199,16 @@ class Plan:
     def search_budget(self, run: Run) -> str | None:
         """Budget at which the run's hyperparameters are searched; None without a search."""
         experiment = self.study.experiments[self.experiment_of[run]]
-        if experiment.tuning == "none" or run.budget == NO_BUDGET:
+        if experiment.tuning == "none":
             return None
+        if run.budget == NO_BUDGET:
+            return NO_BUDGET if self.study.models[run.model].search else None
         return experiment.tune_at or run.budget
+
+    def uses_gpu(self, model: str) -> bool:
+        """Whether a model's training runs on a GPU if there is one."""
+        metadata = registry.get(self.study.models[model].model).metadata
+        return metadata.network or metadata.requires_gpu
 
     def n_trials(self, run: Run) -> int:
         """Trials of the search that the run is trained with; 0 without one."""
@@ -223,10 +239,12 @@ class Plan:
         raise ConfigError(f"{'/'.join(words.values())}: no experiment of this study declares this search.")
 
     def _space(self, specification: RunSpecification, space: SearchSpace) -> SearchSpace:
-        """A search space with the labels of the budget's architectures, if it searches them."""
+        """A search space with the model's own parameters, or with the labels of the budget's architectures."""
+        run = specification.run
+        if own := self.study.models[str(run["model"])].search:
+            return space.model_copy(update={"parameters": own, "architecture": None})
         if space.architecture is None or specification.architecture is None:
             return space
-        run = specification.run
         found = registry.get(specification.model).architectures(
             specification.settings,
             specification.architecture,
@@ -253,7 +271,7 @@ class Plan:
                 "experiment": name,
                 "role": self.study.experiments[name].role,
                 "question": self.study.experiments[name].question,
-                "family": self.study.models[run.model].model.split(":")[0],
+                "family": registry.full_name(self.study.models[run.model].model).split(":")[0],
             }
             for run, name in ((run, self.experiment_of[run]) for run in self.runs)
         ]
@@ -281,6 +299,15 @@ class Plan:
                 file.settings,
                 f"config/models/{name}.yaml, section settings",
             )
+            known = {"context_length", *Recipe.model_fields, *registry.get(file.model).Settings.model_fields}
+            if registry.get(file.model).metadata.has_budget:
+                known |= set(Architecture.model_fields)
+            for parameter in file.search:
+                if parameter not in known:
+                    raise ConfigError(
+                        f"config/models/{name}.yaml, section search: `{parameter}` is neither a setting of the "
+                        f"model nor a field of the training section.{nearest(parameter, sorted(known))}"
+                    )
 
     def _check_tasks(self) -> None:
         """Refuse models that have no answer to a task, before any data are fetched for it."""

@@ -62,6 +62,8 @@ def forecast(
     params = yaml.safe_load((folder / PARAMS).read_text(encoding="utf-8"))
     run = params["run"]
     samples = newest_samples(dataset, run["task"], run["horizon"], params["context_length"], on)
+    if params.get("plugin"):
+        registry.add_plugin(Path(params["plugin"]))
     model = registry.get(params["model"]).load(folder / "model")
     said = model.predict(samples).to_frame("forecast").drop("part", "target", "uncertainty")
     closes = dataset.select("date", "symbol", "close")

@@ -174,7 +174,7 @@ def trainer(budget: str, mode: str, precision: str, batch: int, guess: float) ->
         def on_step_end(self, *_: Any, **__: Any) -> None:
             self.marks.append(time.perf_counter())
 
-    steps = max(6, round(TIMED_SECONDS * guess / batch))
+    steps = max(5, round(TIMED_SECONDS * guess / batch))
     windows = torch.randn(batch * 4, CONTEXT, CHANNELS)
     data = [{"inputs": window, "labels": torch.tensor(float(n % 2))} for n, window in enumerate(windows)]
     with tempfile.TemporaryDirectory() as folder:

@@ -161,3 +161,34 @@ def test_a_plan_says_what_its_test_sets_can_show_before_training():
     assert reach.shows.effective_n == 749 / 5
     assert reach.enough is False
     assert 0.6 < reach.shows.auc < 0.7
+
+
+def test_settings_are_varied_in_turn_and_each_combination_is_a_model_of_its_own(plan):
+    made = plan(
+        tuning="none",
+        budgets=["2M"],
+        vary={"normalisation": ["revin", "zscore"], "pooling": ["last", "mean"]},
+    )
+    assert [run.model for run in made.runs] == [
+        "patchtst-mixed.revin.last",
+        "patchtst-mixed.revin.mean",
+        "patchtst-mixed.zscore.last",
+        "patchtst-mixed.zscore.mean",
+    ]
+    settings = made.specification(made.runs[1]).settings
+    assert (settings["normalisation"], settings["pooling"]) == ("revin", "mean")
+    assert settings["channel_mode"] == "mixed", "what is not varied stays as the model file says"
+    with pytest.raises(ConfigError, match="unknown key `normalization`"):
+        plan(tuning="none", budgets=["2M"], vary={"normalization": ["revin"]})
+
+
+def test_an_experiments_recipe_comes_before_the_models_and_that_before_the_studys(plan, tmp_path):
+    path = tmp_path / "config/models/patchtst-mixed.yaml"
+    own = {"training": {"learning_rate": 0.5, "max_epochs": 7}}
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | own))
+    made = plan(tuning="none", training={"max_epochs": 3})
+    recipe = made.specification(made.runs[0]).recipe
+    assert (recipe.learning_rate, recipe.max_epochs) == (0.5, 3)
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"training": {"learning_rat": 1}}))
+    with pytest.raises(ConfigError, match=r"patchtst-mixed\.yaml.*learning_rate"):
+        plan(tuning="none")

@@ -41,6 +41,13 @@ def test_a_study_ends_in_a_report_and_a_second_look_at_it_does_nothing(finished)
 
     assert "Nothing to be done" in dry_run(finished, "results/report.html")
 
+    done = finished.snakemake("results/model_comparison.csv")
+    assert done.returncode == 0, done.stdout
+    compared = pl.read_csv(results / "model_comparison.csv")
+    assert sorted(compared["model"]) == ["base_rate", "logistic"]
+    assert compared["training_seconds"].null_count() == 0
+    assert (results / "figures" / "README.md").is_file()
+
     # The way back from every file to what it was made of.
     entry = json.loads((finished.folder / "data/processed/manifest.json").read_text())
     raw = json.loads((finished.folder / "data/raw/manifest.json").read_text())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lib.config.base import threshold_of
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
 
@@ -28,10 +29,27 @@ def require(channels: tuple[str, ...], names: tuple[str, ...], model: str) -> li
     return [channels.index(name) for name in names]
 
 
+def barrier(task: str) -> float | None:
+    """Log distance of the price that a touch task asks about; None for other tasks."""
+    return float(np.log1p(threshold_of(task))) if task.startswith("threshold_") else None
+
+
 def windows_of(samples: Samples, channel: int, bars: int) -> np.ndarray:
     """(n, bars) float64: the last bars of one channel in each window. A copy."""
     offsets = np.arange(-bars + 1, 1)
     return samples.matrix[samples.ends[:, None] + offsets, channel].astype(np.float64)
+
+
+def return_column(samples: Samples) -> np.ndarray:
+    """(rows,) float64: log return of every row's bar."""
+    [at] = require(samples.channel_names, (RETURN,), "a model of past returns")
+    return samples.matrix[:, at].astype(np.float64)
+
+
+def window_returns(samples: Samples) -> np.ndarray:
+    """(n, context_length) float64: log returns of the bars of each window, the latest last."""
+    [at] = require(samples.channel_names, (RETURN,), "a model of past returns")
+    return windows_of(samples, at, samples.context_length)
 
 
 def past_return(samples: Samples, bars: int) -> np.ndarray:

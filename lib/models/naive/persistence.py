@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from lib.config.base import StrictModel, threshold_of
+from lib.config.base import StrictModel
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
 from lib.metrics.losses import mean_loss
@@ -75,9 +75,10 @@ class Persistence(Model):
 
     def _last_outcome(self, samples: Samples) -> np.ndarray:
         """(n,) bool: the target of the window that ended H bars ago."""
-        if self.problem.task == "direction":
+        level = _channels.barrier(self.problem.task)
+        if level is None:
             return _channels.past_return(samples, self._bars()) > 0
-        return _channels.past_high(samples, self._bars()) >= np.log1p(threshold_of(self.problem.task))
+        return _channels.past_high(samples, self._bars()) >= level
 
     def _bars(self) -> int:
         if self.problem.horizon > self.problem.context_length:

@@ -1,78 +1,66 @@
-"""The opponent that knows nothing but volatility: a variance forecast from past returns, and a closed form.
+"""The opponent that knows only how much prices move: volatility of past returns, a closed form for touches.
 
-A conditional variance (GARCH, or HARCH with daily, weekly and monthly terms) is fitted by the `arch` package
-to the training returns of each symbol. Log prices are then taken for a Brownian motion with that variance
-over the next H bars, whose chance to touch a level is known exactly. No channel but past returns is read, and
-no window sees anything outside itself.
-
-Sources: GARCH, Bollerslev (1986), with the asymmetry of Glosten, Jagannathan & Runkle (1993); HARCH, Müller
-et al. (1997), the ARCH form of Corsi's (2009) heterogeneous autoregression; first passage of Brownian motion
-with drift, Karatzas & Shreve (1991), Brownian Motion and Stochastic Calculus, section 3.5.C.
+``har``: the heterogeneous autoregression of Corsi (2009, J. Financial Econometrics 7), log variance of the
+next H bars on that of the last 1, 5 and 22. ``garch``: GARCH(1,1) of Bollerslev (1986), fitted by the package
+`arch`. The chance that a price without drift touches a barrier b within H bars is 2·Φ(−b / (σ√H)) (reflection
+principle); prices jump and σ is uncertain, so a logistic map of two numbers, fitted on training, corrects it.
 """
 
 from __future__ import annotations
 
 import time
-import warnings
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
-from scipy.special import ndtr
 
-from lib.config.base import StrictModel, threshold_of
+from lib.config.base import StrictModel
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
 from lib.metrics.losses import mean_loss
 from lib.models.base import Model, ModelMetadata, history_row, untrained_result
-from lib.models.naive import _channels
+from lib.models.naive._channels import barrier, return_column, window_returns
 from lib.models.registry import register
 from lib.models.storage import read_plain, write_plain
 from lib.training.context import TrainingContext, TrainingResult
 
-_PERCENT = 100.0
-"""`arch` wants returns of ordinary size; parameters are kept for returns in percent."""
-_OTHERS = "*"
+_SPANS = (1, 5, 22)
+_SMALLEST = 1e-10
+"""Variance below which a stretch counts as without any movement (its logarithm must exist)."""
 
 
 class VolatilitySettings(StrictModel):
-    """Of the conditional variance."""
+    """How volatility is forecast."""
 
-    process: Literal["garch", "harch"] = "garch"
-    asymmetric: bool = True
-    """`garch` only: falls raise the variance more than rises do."""
-    lags: list[int] = Field([1, 5, 22], min_length=1)
-    """`harch` only: bars over which squared returns are averaged."""
+    kind: Literal["har", "garch"] = "har"
 
 
 @register("naive:volatility")
 class Volatility(Model):
-    """A few parameters per symbol."""
+    """Volatility first, then what follows from it."""
 
-    metadata = ModelMetadata(
-        has_budget=False, input="window", description="GARCH variance, closed-form touch probability"
-    )
+    metadata = ModelMetadata(has_budget=False, input="window", description="volatility and a closed form")
     Settings: ClassVar[type[StrictModel]] = VolatilitySettings
-    parameters: dict[str, dict[str, float]]
-    """By symbol; `*` holds the means, for symbols that training did not see."""
+    dynamics: list[float]
+    """har: intercept and three slopes of the log variance; garch: omega, alpha, beta."""
+    map: list[float]
+    """Intercept and slope on the log odds of the closed form (on log volatility for other tasks)."""
 
     def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
-        """Fit the variance of each symbol by maximum likelihood.
+        """Fit the volatility, then the map.
 
         Raises:
-            ModelError: no returns among the channels, or a likelihood without a sensible maximum.
+            ModelError: the window is shorter than the longest span.
         """
         begin = time.monotonic()
         self.check_training(train, selection)
-        [at] = _channels.require(train.channel_names, (_channels.RETURN,), "naive:volatility")
-        self.parameters = {}
-        for symbol in dict.fromkeys(train.symbols):
-            ends = train.ends[train.symbols == symbol]
-            rows = slice(ends.min() - train.context_length + 1, ends.max() + 1)
-            self.parameters[str(symbol)] = self._fit_one(train.matrix[rows, at].astype(np.float64))
-        fitted = list(self.parameters.values())
-        self.parameters[_OTHERS] = {name: float(np.mean([one[name] for one in fitted])) for name in fitted[0]}
+        if train.context_length < _SPANS[-1]:
+            raise ModelError(
+                f"naive:volatility needs windows of {_SPANS[-1]} bars, got {train.context_length}."
+            )
+        har = self.settings.kind == "har"  # type: ignore[attr-defined]
+        self.dynamics = _fit_har(train) if har else _fit_garch(train)
+        self.map = self._fit_map(train)
         losses = [
             mean_loss(part.target, self.forecast(part), self.problem.binary) for part in (train, selection)
         ]
@@ -80,114 +68,91 @@ class Volatility(Model):
         return untrained_result(losses[1], seconds, [history_row(1, losses[0], losses[1], seconds)])
 
     def forecast(self, samples: Samples) -> np.ndarray:
-        """Chance of the event if log prices follow a Brownian motion, or its mean return."""
-        variance, drift = self.moments(samples)
-        task = self.problem.task
-        if not self.problem.binary:
-            return np.expm1(drift + variance / 2)
-        if task == "direction":
-            return ndtr(drift / np.sqrt(variance))
-        return touch_probability(float(np.log1p(threshold_of(task))), variance, drift)
-
-    def moments(self, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
-        """Variance and drift of the log return over the next H bars, (n,) each."""
-        [at] = _channels.require(samples.channel_names, (_channels.RETURN,), "naive:volatility")
-        returns = _channels.windows_of(samples, at, self.problem.context_length) * _PERCENT
-        own = [self.parameters.get(str(symbol), self.parameters[_OTHERS]) for symbol in samples.symbols]
-        given = {name: np.array([one[name] for one in own]) for name in self.parameters[_OTHERS]}
-        shocks, horizon = returns - given["mu"][:, None], self.problem.horizon
-        step = _garch_variance if "beta" in given else _harch_variance
-        return step(shocks, given, horizon) / _PERCENT**2, given["mu"] * horizon / _PERCENT
+        """The corrected chance of a touch; elsewhere a line in log volatility."""
+        line = self.map[0] + self.map[1] * self._evidence(samples)
+        return 1.0 / (1.0 + np.exp(-line)) if self.problem.binary else line
 
     def save(self, folder: Path) -> None:
-        """Parameters as JSON."""
-        write_plain(folder, self, {"parameters": self.parameters})
+        """A handful of numbers as JSON."""
+        write_plain(folder, self, {"dynamics": self.dynamics, "map": self.map})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """From its folder."""
         model, content = read_plain(folder, cls)
-        model.parameters = content["parameters"]
+        model.dynamics, model.map = content["dynamics"], content["map"]
         return model
 
-    def _fit_one(self, returns: np.ndarray) -> dict[str, float]:
-        from arch import arch_model
-
-        own: VolatilitySettings = self.settings  # type: ignore[assignment]
-        garch = own.process == "garch"
-        if not garch and max(own.lags) > self.problem.context_length:
-            raise ModelError(
-                f"naive:volatility: lags {own.lags} need windows of at least {max(own.lags)} bars, not "
-                f"{self.problem.context_length}. Set shorter `lags`, or a longer context_length."
-            )
-        process: dict[str, Any] = (
-            {"vol": "GARCH", "p": 1, "o": int(own.asymmetric), "q": 1}
-            if garch
-            else {"vol": "HARCH", "p": own.lags}
-        )
-        scaled = returns * _PERCENT
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its doubts are judged below, by what it found
-            found = arch_model(scaled, mean="Constant", dist="t", rescale=False, **process).fit(
-                disp="off", show_warning=False
-            )
-        fitted = {str(name): float(value) for name, value in found.params.items()}
-        out = {"mu": fitted["mu"], "omega": fitted["omega"], "variance": float(scaled.var())}
-        if garch:
-            out |= {"alpha": fitted["alpha[1]"], "gamma": fitted.get("gamma[1]", 0.0)}
-            out |= {"beta": fitted["beta[1]"]}
+    def deviation(self, samples: Samples) -> np.ndarray:
+        """(n,): forecast standard deviation of the log return over the horizon."""
+        if self.settings.kind == "har":  # type: ignore[attr-defined]
+            variance = np.exp(_har_terms(window_returns(samples)) @ np.array(self.dynamics)) * samples.horizon
         else:
-            out |= {f"alpha_{lag}": fitted[f"alpha[{lag}]"] for lag in own.lags}
-        if not all(np.isfinite(value) for value in out.values()) or out["variance"] <= 0:
-            raise ModelError(
-                f"naive:volatility: {own.process} found no sensible parameters for {len(returns)} returns "
-                f"(variance {out['variance']:g}). Look at the data, or set `process:` to the other one."
-            )
-        return out
+            variance = _garch_variance(window_returns(samples), samples.horizon, *self.dynamics)
+        return np.sqrt(np.maximum(variance, _SMALLEST))
+
+    def _evidence(self, samples: Samples) -> np.ndarray:
+        from scipy.special import logit, ndtr
+
+        level = barrier(samples.task)
+        deviation = self.deviation(samples)
+        if level is None:
+            return np.log(deviation)
+        return logit(np.clip(2 * ndtr(-level / deviation), 1e-6, 1 - 1e-6))
+
+    def _fit_map(self, train: Samples) -> list[float]:
+        evidence = self._evidence(train)
+        if not self.problem.binary:
+            slope, intercept = np.polyfit(evidence, train.target.astype(np.float64), 1)
+            return [float(intercept), float(slope)]
+        if len(np.unique(train.target)) < 2:
+            rate = float(np.clip(train.target.mean(), 1e-6, 1 - 1e-6))
+            return [float(np.log(rate / (1 - rate))), 0.0]
+        from sklearn.linear_model import LogisticRegression
+
+        found = LogisticRegression(C=1e6).fit(evidence[:, None], train.target)
+        return [float(found.intercept_[0]), float(found.coef_[0, 0])]
 
 
-def touch_probability(level: float, variance: np.ndarray, drift: np.ndarray) -> np.ndarray:
-    """Chance that a Brownian motion reaches a level above its start within a time.
-
-    ``Φ((m - b)/s) + exp(2 m b / s²) Φ((-b - m)/s)`` (Karatzas & Shreve 1991, section 3.5.C; without drift
-    twice the chance to end above, the reflection principle).
-
-    Args:
-        level: b > 0.
-        variance: (n,) s², over the whole time.
-        drift: (n,) m, likewise.
-    """
-    deviation = np.sqrt(variance)
-    # The exponent may be large where the second factor is tiny; both together never exceed 1.
-    with np.errstate(over="ignore"):
-        reflected = np.exp(2 * drift * level / variance) * ndtr(-(level + drift) / deviation)
-    chance: np.ndarray = np.clip(ndtr((drift - level) / deviation) + np.nan_to_num(reflected), 0.0, 1.0)
-    return chance
+def _har_terms(returns: np.ndarray) -> np.ndarray:
+    """(n, 4): 1 and the log mean squares of the last 1, 5 and 22 returns."""
+    squares = [np.mean(returns[:, -span:] ** 2, axis=1) for span in _SPANS]
+    return np.column_stack([np.ones(len(returns)), *(np.log(np.maximum(s, _SMALLEST)) for s in squares)])
 
 
-def _garch_variance(shocks: np.ndarray, given: dict[str, np.ndarray], horizon: int) -> np.ndarray:
-    """(n,): expected sum of the next H squared shocks; the recursion begins at the training variance."""
-    variance = given["variance"].copy()
-    for shock in shocks.T:
-        push = given["alpha"] + given["gamma"] * (shock < 0)
-        variance = given["omega"] + push * shock**2 + given["beta"] * variance
-    total = variance.copy()
-    stays = given["alpha"] + given["gamma"] / 2 + given["beta"]
-    for _ in range(1, horizon):
-        variance = given["omega"] + stays * variance
-        total += variance
-    return total
+def _fit_har(train: Samples) -> list[float]:
+    """Least squares on the log variance of each training window's own label period."""
+    column, steps = return_column(train), np.arange(1, train.horizon + 1)
+    inside = train.ends + train.horizon < len(column)
+    realised = np.mean(column[train.ends[inside, None] + steps] ** 2, axis=1)
+    terms = _har_terms(window_returns(train))[inside]
+    slopes = np.linalg.lstsq(terms, np.log(np.maximum(realised, _SMALLEST)), rcond=None)[0]
+    # The exponential of a mean logarithm is too low; one factor makes the mean variance right.
+    slopes[0] += np.log(realised.mean() / np.exp(terms @ slopes).mean())
+    return [float(value) for value in slopes]
 
 
-def _harch_variance(shocks: np.ndarray, given: dict[str, np.ndarray], horizon: int) -> np.ndarray:
-    """(n,): the same; squared shocks to come are replaced by their expectation."""
-    lags = {name: int(name.removeprefix("alpha_")) for name in given if name.startswith("alpha_")}
-    squares = shocks[:, -max(lags.values()) :] ** 2
-    total = np.zeros(len(shocks))
-    for _ in range(horizon):
-        variance = given["omega"] + sum(
-            given[name] * squares[:, -lag:].mean(axis=1) for name, lag in lags.items()
+def _fit_garch(train: Samples) -> list[float]:
+    """Mean over symbols of omega, alpha and beta, each fitted to the bars that training windows end on."""
+    from arch import arch_model
+
+    column, found = return_column(train), []
+    for symbol in dict.fromkeys(train.symbols):
+        returns = column[train.ends[train.symbols == symbol]] * 100  # in percent: `arch` wants such sizes
+        fit: Any = arch_model(returns, mean="Zero", vol="GARCH", p=1, q=1, rescale=False).fit(
+            disp="off", show_warning=False
         )
-        squares = np.column_stack([squares[:, 1:], variance])
-        total += variance
-    return total
+        omega, alpha, beta = (float(fit.params[name]) for name in ("omega", "alpha[1]", "beta[1]"))
+        found.append((omega / 1e4, alpha, beta))
+    return [float(value) for value in np.mean(found, axis=0)]
+
+
+def _garch_variance(returns: np.ndarray, horizon: int, omega: float, alpha: float, beta: float) -> np.ndarray:
+    """(n,): variance of the next `horizon` bars together, filtered through each window."""
+    persistence = min(alpha + beta, 0.9999)
+    mean = omega / (1 - persistence)
+    variance: np.ndarray = np.full(len(returns), mean)
+    for bar in range(returns.shape[1]):
+        variance = omega + alpha * returns[:, bar] ** 2 + beta * variance
+    steps = np.arange(horizon)
+    return horizon * mean + (variance - mean) * np.sum(persistence**steps)
