@@ -36,6 +36,8 @@ wildcard_constraints:
     name=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     day=r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
     meta=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    phase=r"phase[0-9]+",
+    id="|".join(PLAN.ids) or r"(?!)",
 
 
 RUN = "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}"
@@ -48,24 +50,7 @@ DATASET = "data/processed/{vintage}/{dataset}/{timescale}.parquet"
 META_DATASET = "results/meta/{meta}/dataset.parquet"
 SAMPLES = "data/processed/{vintage}/{dataset}/{timescale}.samples.json"
 
-RUNS = [RUN.format(**run.fields()) for run in PLAN.runs]
-RUN_DATASETS = [
-    (
-        META_DATASET.format(meta=PLAN.meta.of(run))
-        if PLAN.meta.of(run)
-        else DATASET.format(
-            vintage=PLAN.vintage(run), dataset=run.dataset, timescale=run.timescale
-        )
-    )
-    for run in PLAN.runs
-]
-RUN_PRIMARIES = [PLAN.data.primary_symbol(PLAN.vintage(run)) for run in PLAN.runs]
 BEST = f"{SEARCH}/best.json"
-SEARCH_WORKERS = [
-    f"{search}/workers/{worker}.json"
-    for search in PLAN.search_paths(SEARCH)
-    for worker in range(2, PLAN.config.search.workers + 1)
-]
 
 
 def checked(look_up, *words):
@@ -98,6 +83,54 @@ def bars_of(wildcards, timescale):
     )
 
 
+def scope_of(wildcards):
+    """What a report covers: a phase of the study, or all of it."""
+    return checked(PLAN.scope, wildcards.get("phase"))
+
+
+def run_folders(wildcards):
+    """Folders of all runs that a report covers."""
+    return [RUN.format(**run.fields()) for run in scope_of(wildcards).runs]
+
+
+def run_predictions(wildcards):
+    """Test predictions of all runs that a report covers."""
+    return [f"{run}/predictions/test.parquet" for run in run_folders(wildcards)]
+
+
+def run_datasets(wildcards):
+    """Dataset file of each of those runs."""
+    return [dataset_file(run) for run in scope_of(wildcards).runs]
+
+
+def run_primaries(wildcards):
+    """Symbol that gives the primary measure of each of those runs."""
+    runs = scope_of(wildcards).runs
+    return [PLAN.data.primary_symbol(PLAN.vintage(run)) for run in runs]
+
+
+def search_workers(wildcards):
+    """What all but the first worker leave behind of the searches that a report covers."""
+    return [
+        f"{search}/workers/{worker}.json"
+        for search in scope_of(wildcards).search_paths(SEARCH)
+        for worker in range(2, PLAN.config.search.workers + 1)
+    ]
+
+
+def searches_of(wildcards):
+    """What the searches found that a report covers."""
+    return scope_of(wildcards).search_paths(BEST)
+
+
+def dataset_files(wildcards, pattern=DATASET):
+    """Dataset files (or what belongs to them) of a report."""
+    return [
+        pattern.format(vintage=vintage, dataset=dataset, timescale=timescale)
+        for vintage, dataset, timescale in scope_of(wildcards).datasets
+    ]
+
+
 def run_of(wildcards):
     """The declared run that a path names."""
     return checked(PLAN.run, dict(wildcards))
@@ -110,7 +143,11 @@ def specification(wildcards):
 
 def dataset_of(wildcards):
     """Dataset file of a run: in the vintage that its variant uses, or a meta-module's stacked forecasts."""
-    run = run_of(wildcards)
+    return dataset_file(run_of(wildcards))
+
+
+def dataset_file(run):
+    """The same of a run."""
     meta = PLAN.meta.of(run)
     return META_DATASET.format(meta=meta) if meta else declared_dataset(run)
 
@@ -143,7 +180,7 @@ def batch_size_for(wildcards):
 def best_of(wildcards):
     """The search a run is trained with; nothing with `tuning: none`."""
     run = run_of(wildcards)
-    budget = PLAN.search_budget(run)
+    budget = PLAN.searches.budget(run)
     return BEST.format(**(run.fields() | {"budget": budget})) if budget else []
 
 

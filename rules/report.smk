@@ -5,8 +5,8 @@
 # daily.parquet of every run up to date, which `evaluate` (training.smk) does for a single one.
 rule collect_runs:
     input:
-        [f"{run}/predictions/test.parquet" for run in RUNS],
-        SEARCH_WORKERS,
+        run_predictions,
+        search_workers,
     output:
         parquet="results/runs.parquet",
         csv=report(
@@ -19,10 +19,10 @@ rule collect_runs:
     conda:
         "../envs/workflow.yaml"
     params:
-        runs=PLAN.declared_runs(),
-        folders=RUNS,
-        datasets=RUN_DATASETS,
-        primaries=RUN_PRIMARIES,
+        runs=lambda wildcards: scope_of(wildcards).declared_runs(),
+        folders=run_folders,
+        datasets=run_datasets,
+        primaries=run_primaries,
         evaluation=PLAN.config.evaluation.model_dump_json(),
         version=VERSIONS["evaluation"],
     script:
@@ -32,7 +32,7 @@ rule collect_runs:
 rule fit_scaling:
     input:
         runs="results/runs.parquet",
-        searches=PLAN.search_paths(BEST),
+        searches=searches_of,
     output:
         report(
             "results/scaling.json",
@@ -46,7 +46,7 @@ rule fit_scaling:
     conda:
         "../envs/workflow.yaml"
     params:
-        experiments=PLAN.experiments_json(),
+        experiments=lambda wildcards: scope_of(wildcards).experiments_json(),
         primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
         evaluation=PLAN.config.evaluation.model_dump_json(),
         version=VERSIONS["evaluation"],
@@ -60,17 +60,15 @@ rule report:
         scaling="results/scaling.json",
         manifest="data/raw/manifest.json",
         processed="data/processed/manifest.json",
-        findings=expand("data/raw/{vintage}/quality.json", vintage=PLAN.vintages),
-        samples=[
-            SAMPLES.format(vintage=vintage, dataset=dataset, timescale=timescale)
-            for vintage, dataset, timescale in PLAN.datasets
-        ],
-        datasets=[
-            DATASET.format(vintage=vintage, dataset=dataset, timescale=timescale)
-            for vintage, dataset, timescale in PLAN.datasets
-        ],
-        searches=PLAN.search_paths(BEST),
-        csv_samples=expand("data/samples/{vintage}", vintage=PLAN.vintages),
+        findings=lambda wildcards: expand(
+            "data/raw/{vintage}/quality.json", vintage=scope_of(wildcards).vintages
+        ),
+        samples=lambda wildcards: dataset_files(wildcards, SAMPLES),
+        datasets=dataset_files,
+        searches=searches_of,
+        csv_samples=lambda wildcards: expand(
+            "data/samples/{vintage}", vintage=scope_of(wildcards).vintages
+        ),
     output:
         html=report(
             "results/report.html",
@@ -86,17 +84,111 @@ rule report:
     conda:
         "../envs/workflow.yaml"
     params:
-        title=PLAN.config.title,
-        sources=[
+        title=lambda wildcards: (
+            f"{PLAN.config.title} ({wildcards.phase.replace('phase', 'phase ')})"
+            if wildcards.get("phase")
+            else PLAN.config.title
+        ),
+        sources=lambda wildcards: [
             f"{vintage}={PLAN.data.data_config(vintage).source}"
-            for vintage in PLAN.vintages
+            for vintage in scope_of(wildcards).vintages
         ],
         splits=PLAN.config.data.splits.model_dump_json(),
         note=PLAN.config.note,
-        searches=PLAN.search_paths(SEARCH),
+        searches=lambda wildcards: scope_of(wildcards).search_paths(SEARCH),
         version=VERSIONS["reporting"],
     script:
         "../workflow_scripts/report.py"
+
+
+# A phase of the study has a table, verdicts and a report of its own, over its experiments and the controls.
+use rule collect_runs as collect_phase with:
+    output:
+        parquet="results/{phase}/runs.parquet",
+        csv="results/{phase}/runs.csv",
+    log:
+        "results/logs/collect_phase/{phase}.log",
+    benchmark:
+        "results/benchmarks/jobs/collect_phase/{phase}.tsv"
+
+
+use rule fit_scaling as fit_phase with:
+    input:
+        runs="results/{phase}/runs.parquet",
+        searches=searches_of,
+    output:
+        "results/{phase}/scaling.json",
+    log:
+        "results/logs/fit_phase/{phase}.log",
+    benchmark:
+        "results/benchmarks/jobs/fit_phase/{phase}.tsv"
+
+
+use rule report as report_phase with:
+    input:
+        runs="results/{phase}/runs.parquet",
+        scaling="results/{phase}/scaling.json",
+        manifest="data/raw/manifest.json",
+        processed="data/processed/manifest.json",
+        findings=lambda wildcards: expand(
+            "data/raw/{vintage}/quality.json", vintage=scope_of(wildcards).vintages
+        ),
+        samples=lambda wildcards: dataset_files(wildcards, SAMPLES),
+        datasets=dataset_files,
+        searches=searches_of,
+        csv_samples=lambda wildcards: expand(
+            "data/samples/{vintage}", vintage=scope_of(wildcards).vintages
+        ),
+    output:
+        html="results/{phase}/report.html",
+        markdown="results/{phase}/report.md",
+        figures=directory("results/{phase}/figures"),
+    log:
+        "results/logs/report_phase/{phase}.log",
+    benchmark:
+        "results/benchmarks/jobs/report_phase/{phase}.tsv"
+
+
+rule phase_done:
+    input:
+        "results/{phase}/report.html",
+    output:
+        touch("results/{phase}.done"),
+    localrule: True
+
+
+# One named part of a study, for example `snakemake results/ids/P1-2M.done`.
+rule id_done:
+    input:
+        lambda wildcards: [
+            f"{RUN.format(**run.fields())}/metrics.json"
+            for run in PLAN.ids[wildcards.id]
+        ],
+    output:
+        touch("results/ids/{id}.done"),
+    localrule: True
+
+
+if PLAN.config.selection:
+
+    rule select_configuration:
+        input:
+            expand(
+                "results/{phase}/runs.parquet", phase=PLAN.config.selection.phases
+            ),
+        output:
+            str(PLAN.config.selection.file),
+        log:
+            "results/logs/select_configuration.log",
+        benchmark:
+            "results/benchmarks/jobs/select_configuration.tsv"
+        conda:
+            "../envs/workflow.yaml"
+        params:
+            selection=PLAN.config.selection.model_dump_json(),
+            version=VERSIONS["evaluation"],
+        script:
+            "../workflow_scripts/select_configuration.py"
 
 
 rule compare_models:

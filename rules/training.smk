@@ -102,5 +102,7 @@ rule plot_run:
 
 rule plots:
     input:
-        [f"{run}/plots/confusion_matrix.svg" for run in RUNS],
+        lambda wildcards: [
+            f"{run}/plots/confusion_matrix.svg" for run in run_folders(wildcards)
+        ],
     localrule: True

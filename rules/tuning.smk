@@ -46,7 +46,9 @@ rule search_hyperparameters:
     resources:
         gpu=lambda wildcards: int(PLAN.uses_gpu(wildcards.model)),
     params:
-        search=lambda wildcards: PLAN.search(dict(wildcards)),
+        search=lambda wildcards: PLAN.searches.declaration(
+            {name: word for name, word in wildcards.items() if name != "worker"}
+        ),
         state="results/state/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}",
         version=VERSIONS["training"],
     script:

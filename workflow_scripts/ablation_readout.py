@@ -9,7 +9,7 @@ from workflow_scripts.shell import job
 
 WORDS = ["variant", "dataset", "timescale", "task", "horizon", "budget"]
 MEASURES = {"validation_log_loss": "selection_log_loss", "validation_auc": "selection_auc"}
-TEST = {"test_log_loss": "log_loss", "test_auc": "auc"}
+TEST = {"test_log_loss": "test_log_loss", "test_auc": "test_auc"}
 
 with job(snakemake):
     runs = pl.read_parquet(snakemake.input.runs).filter(pl.col("status") == "done")

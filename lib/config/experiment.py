@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -27,11 +27,12 @@ class Experiment(StrictModel):
     """The last two are those of a meta-module (config/meta/); they are made from its file."""
     variant: Name = "base"
     """First component of the path of every run; whatever distinguishes runs must be visible there."""
-    datasets: list[Dataset] = Field(min_length=1)
+    datasets: list[Dataset] = []
+    """At least one, unless they come from a selection."""
     timescales: list[Timescale] = Field(min_length=1)
     tasks: list[Task] = Field(min_length=1)
     horizons: list[int] = Field(min_length=1)
-    models: list[Name] = Field(min_length=1)
+    models: list[Name] = []
     """Names of files in config/models/. Each is trained at every budget, if it has budgets at all."""
     vary: dict[str, list[str | int | float | bool]] = {}
     """Settings of the models, each with the values to try: every model is trained with every combination,
@@ -52,6 +53,15 @@ class Experiment(StrictModel):
     """Fields of the training section that differ in this experiment."""
     walk_forward: bool = False
     """Train every run once in each fold of `data.walk_forward`; the variants are wf01, wf02, …"""
+    train_fractions: list[Annotated[float, Field(gt=0, le=1)]] = [1.0]
+    """Train on each of these shares of the training dates, the latest ones; the variants are frac25, …"""
+    context_lengths: list[Annotated[int, Field(ge=2)]] = []
+    """Windows of each of these lengths instead of the study's; the variants are ctx60, …"""
+    ids: dict[str, dict[str, str | int]] = {}
+    """Names for parts of the grid, by words of the run (``P1-2M: {budget: 2M}``), for targets and tables."""
+    from_selection: bool = False
+    """Datasets, models and budgets are those of the study's `selection` file; those said here stand in for
+    what it does not say. Until the file is there, the experiment waits."""
     data: ExperimentData | None = None
     margin: float = Field(0.005, gt=0)
     """Smallest gain in log loss from the smallest to the largest budget that would matter."""
@@ -66,6 +76,10 @@ class Experiment(StrictModel):
             raise ValueError("a null_control needs `labels: shuffled`")
         if self.role == "positive_control" and self.data is None:
             raise ValueError("a positive_control needs `data:` with source synthetic")
+        if not self.from_selection:
+            for name in ("datasets", "models"):
+                if not getattr(self, name):
+                    raise ValueError(f"`{name}:` needs at least one entry")
         if self.role.endswith("_control") and self.variant == "base":
             raise ValueError("a control needs its own `variant:`, apart from base")
         return self
@@ -78,3 +92,7 @@ class PlannedExperiment(Experiment):
     """Of `data.walk_forward`, from 1; None: the study's own splits."""
     meta: Name | None = None
     """The meta-module whose stacked forecasts are the data."""
+    train_fraction: float = 1.0
+    """Of `train_fractions`."""
+    context_length: int | None = None
+    """Of `context_lengths`; None: the study's own."""

@@ -176,6 +176,8 @@ class Study:
     architectures: dict[str, Architecture]
     """By budget."""
     searches: dict[str, SearchSpace]
+    waiting: dict[str, str]
+    """Experiments that are not planned yet, and what they wait for."""
 
 
 def load_study(content: Mapping[str, Any], folder: Path) -> Study:
@@ -187,10 +189,18 @@ def load_study(content: Mapping[str, Any], folder: Path) -> Study:
     """
     config = validate(WorkflowConfig, content, "configuration")
     experiments: dict[str, PlannedExperiment] = {}
-    for name in config.experiments:
+    waiting: dict[str, str] = {}
+    for name in config.all_experiments:
         path = folder / "experiments" / f"{name}.yaml"
         declared = validate(Experiment, read_yaml(path), str(path))
-        experiments |= _planned(name, declared.model_dump(), config, str(path))
+        content = declared.model_dump()
+        if declared.from_selection:
+            chosen, why_not = _selected(config, f"{path}")
+            if chosen is None:
+                waiting[name] = why_not
+                continue
+            content |= {key: content[key] or [value] for key, value in chosen.items()}
+        experiments |= _planned(name, content, config, str(path))
     meta: dict[str, MetaModule] = {}
     for name in config.meta:
         path = folder / "meta" / f"{name}.yaml"
@@ -223,25 +233,66 @@ def load_study(content: Mapping[str, Any], folder: Path) -> Study:
         name: experiment.model_copy(update={"models": list(named[name])})
         for name, experiment in experiments.items()
     }
-    return Study(config, experiments, meta, models, architectures, searches)
+    return Study(config, experiments, meta, models, architectures, searches, waiting)
+
+
+def _selected(config: WorkflowConfig, where: str) -> tuple[dict[str, str] | None, str]:
+    """Datasets, models and budgets of the selection file; or None, and what is missing."""
+    if config.selection is None:
+        raise ConfigError(f"{where}: `from_selection` needs a `selection:` section in the configuration.")
+    file = config.selection.file
+    if not file.is_file():
+        return None, f"{file} is not there yet; `snakemake {file}` makes it from {_and(config.selection.phases)}"
+    chosen = read_yaml(file).get("chosen", {})
+    try:
+        return {f"{word}s": chosen[word] for word in ("dataset", "model", "budget")}, ""
+    except KeyError as missing:
+        raise ConfigError(f"{file}: `chosen` does not name {missing}. Make it anew, or add it.") from None
+
+
+def _and(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _planned(
     name: str, declared: Mapping[str, Any], config: WorkflowConfig, where: str
 ) -> dict[str, PlannedExperiment]:
-    """The experiment itself, or one for each fold."""
+    """The experiment itself, or one for each of its folds, shares of the training dates and context lengths.
+
+    A share of 1 adds nothing to the variant: those runs are the study's own.
+    """
     planned = validate(PlannedExperiment, declared, where)
-    if not planned.walk_forward:
-        return {name: planned}
-    if config.data.walk_forward is None:
-        raise ConfigError(f"{where}: walk-forward folds are not declared; add `walk_forward:` to `data:`.")
-    count = len(walk_forward(config.data.walk_forward, config.data.splits))
-    own = "" if planned.variant == "base" else f"{planned.variant}-"
+    out = {name: planned}
+    if planned.walk_forward:
+        if config.data.walk_forward is None:
+            raise ConfigError(
+                f"{where}: walk-forward folds are not declared; add `walk_forward:` to `data:`."
+            )
+        count = len(walk_forward(config.data.walk_forward, config.data.splits))
+        out = _each(out, {fold_variant(fold): {"fold": fold} for fold in range(1, count + 1)})
+    out = _each(
+        out,
+        {
+            "" if share == 1 else f"frac{100 * share:g}".replace(".", ""): {"train_fraction": share}
+            for share in planned.train_fractions
+        },
+    )
+    if planned.context_lengths:
+        out = _each(out, {f"ctx{bars}": {"context_length": bars} for bars in planned.context_lengths})
+    return out
+
+
+def _each(
+    experiments: Mapping[str, PlannedExperiment], changes: Mapping[str, Mapping[str, Any]]
+) -> dict[str, PlannedExperiment]:
+    """Every experiment with every change, whose word (if it has one) becomes a part of name and variant."""
     return {
-        f"{name}-{fold_variant(fold)}": planned.model_copy(
-            update={"fold": fold, "variant": f"{own}{fold_variant(fold)}"}
+        f"{name}-{word}" if word else name: experiment.model_copy(
+            update=change
+            | ({"variant": word if experiment.variant == "base" else f"{experiment.variant}-{word}"} if word else {})
         )
-        for fold in range(1, count + 1)
+        for name, experiment in experiments.items()
+        for word, change in changes.items()
     }
 
 

@@ -39,6 +39,8 @@ class RunSpecification(StrictModel):
     architecture: Architecture | None
     recipe: Recipe
     context_length: int
+    train_fraction: float = 1.0
+    """Share of the training dates that is learned from, the latest ones."""
     labels: str
     barriers: BarrierConfig | None = None
     """Of ternary labels; None for other tasks."""
@@ -95,7 +97,10 @@ def specify(study: Study, run: Run, experiment_name: str) -> RunSpecification:
         settings=model.settings,
         architecture=None if run.budget == NO_BUDGET else study.architectures[run.budget],
         recipe=recipe_for(study.config, experiment, model=model),
-        context_length=1 if experiment.meta else study.config.context_length[run.timescale],  # type: ignore[index]
+        context_length=1
+        if experiment.meta
+        else experiment.context_length or study.config.context_length[run.timescale],  # type: ignore[index]
+        train_fraction=experiment.train_fraction,
         labels=experiment.labels,
         barriers=(experiment.barriers or BarrierConfig()) if is_ternary(run.task) else None,
         splits=splits,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pathlib import Path
+from typing import Annotated, Self
 
-from lib.config.base import Name, StrictModel, Timescale
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from lib.config.base import Name, StrictModel, Task, Timescale
 from lib.config.data import DataConfig
 from lib.config.hpo import SearchConfig
 from lib.config.training import ThermalConfig, TrackingConfig, TrainingConfig
@@ -43,6 +46,21 @@ class EvaluationConfig(StrictModel):
     trading: TradingConfig = TradingConfig()
 
 
+PhaseName = Annotated[str, StringConstraints(pattern=r"^phase[0-9]+$")]
+
+
+class Selection(StrictModel):
+    """The configuration that phases found best by validation. The file is written once, then read."""
+
+    file: Path = Path("results/selection.yaml")
+    """Made by its own target; experiments that say `from_selection` wait for it."""
+    phases: list[PhaseName] = Field(min_length=1)
+    """Whose runs are compared."""
+    task: Task = "direction"
+    timescale: Timescale = "daily"
+    horizon: int = Field(5, ge=1)
+
+
 class WorkflowConfig(StrictModel):
     """Everything a study declares."""
 
@@ -50,8 +68,12 @@ class WorkflowConfig(StrictModel):
     note: str | None = None
     """Shown at the top of the report (the quickstart says what it is not)."""
     data: DataConfig
-    experiments: list[Name] = Field(min_length=1)
-    """Names of files in config/experiments/."""
+    experiments: list[Name] = []
+    """Names of files in config/experiments/. Controls among them belong to every phase's report."""
+    phases: dict[PhaseName, list[Name]] = {}
+    """Parts of the study with a report of their own (``results/phase1/report.html``): their experiments."""
+    selection: Selection | None = None
+    """How the best configuration of some phases is chosen, for experiments that say `from_selection`."""
     meta: list[Name] = []
     """Names of files in config/meta/: models that learn from the forecasts of others."""
     context_length: dict[Timescale, int] = CONTEXT_LENGTHS
@@ -68,3 +90,18 @@ class WorkflowConfig(StrictModel):
         if any(length < 2 for length in given.values()):
             raise ValueError("a window needs at least 2 bars")
         return CONTEXT_LENGTHS | given
+
+    @model_validator(mode="after")
+    def _something_is_asked(self) -> Self:
+        if not self.all_experiments:
+            raise ValueError("`experiments:` (or `phases:`) needs at least one entry")
+        for phase in self.selection.phases if self.selection else []:
+            if phase not in self.phases:
+                raise ValueError(f"`selection.phases` names {phase}, which `phases:` does not declare")
+        return self
+
+    @property
+    def all_experiments(self) -> list[str]:
+        """Names of all experiments, those of the phases first, each once."""
+        named = [name for names in self.phases.values() for name in names]
+        return list(dict.fromkeys([*named, *self.experiments]))

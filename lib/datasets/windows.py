@@ -7,6 +7,7 @@ imported.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -109,13 +110,15 @@ def load_samples(
     labels: str = "true",
     seed: int = 0,
     barriers: BarrierConfig | None = None,
+    train_fraction: float = 1.0,
 ) -> SplitSamples:
     """Windows of a dataset table (`lib.features.assemble`), divided into four parts.
 
     `horizon` and `context_length` are in bars. Within a part samples are ordered by symbol, then date.
     With `labels="shuffled"` the targets are permuted at random within each part, so that base rates stay and
     nothing can be learned; `seed` decides the permutation and nothing else. `barriers` are those of ternary
-    labels.
+    labels. With a `train_fraction` below 1 only the latest share of the training dates is kept: what a shorter
+    history would have given, as near to validation as before.
 
     Raises DataError if the table is not as described, the horizon is longer than the data, a part is empty,
     or training has fewer windows than `splits.minimum_train_windows` (unless `splits.allow_small`).
@@ -127,6 +130,7 @@ def load_samples(
     labelled = labelled.with_columns(part=assign(labelled, splits)).filter(
         pl.col("age") >= context_length - 1, pl.col("part").is_not_null()
     )
+    labelled = _latest(labelled, train_fraction)
     counts = {part: int((labelled["part"] == part).sum()) for part in PARTS}
     need = f"a sample needs {context_length} bars of context and {horizon} bars ahead"
     check_not_empty(counts, frame, splits, need)
@@ -157,6 +161,17 @@ def load_samples(
         )
     mean, std = channel_statistics(parts["train"])
     return SplitSamples(**parts, channel_mean=mean, channel_std=std)
+
+
+def _latest(labelled: pl.DataFrame, train_fraction: float) -> pl.DataFrame:
+    """Without the training windows that end before the latest share of the training dates."""
+    if train_fraction == 1.0:
+        return labelled
+    dates = labelled.filter(pl.col("part") == "train")["date"].unique().sort()
+    kept = math.ceil(train_fraction * len(dates))
+    if not kept:
+        return labelled
+    return labelled.filter((pl.col("part") != "train") | (pl.col("date") >= dates[-kept]))
 
 
 def newest_samples(

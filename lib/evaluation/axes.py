@@ -19,6 +19,7 @@ Row = Mapping[str, Any]
 WORDS = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget")
 """Everything that names a run but its seed."""
 _FRACTION_WORD = re.compile(r"[-_.]?frac\d+")
+_CONTEXT_WORD = re.compile(r"(?:^|[-_.])ctx(\d+)(?=$|[-_.])")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,15 @@ class Axis:
 
     def applies(self, row: Row) -> bool:
         """Whether a run lies on this axis at all (models without a budget have no size)."""
+        if self.name == "context":
+            return context_of(row["variant"]) is not None
         return self.name != "parameters" or row["budget"] != NO_BUDGET
+
+
+def context_of(variant: str) -> int | None:
+    """Bars of a window, where the variant names them: `ctx60` is 60."""
+    found = _CONTEXT_WORD.search(variant)
+    return None if found is None else int(found[1])
 
 
 def without_fraction(variant: str) -> str:
@@ -102,6 +111,13 @@ AXES: dict[str, Axis] = {
             order=float,
             rest=lambda row: _words(row, variant=without_fraction(row["variant"])),
             size=_training_samples,
+        ),
+        Axis(
+            "context", "bars of a window", "bars of a window",
+            level=lambda row: str(context_of(row["variant"])),
+            order=float,
+            rest=lambda row: _words(row, variant=_CONTEXT_WORD.sub("", row["variant"])),
+            size=lambda rows: float(context_of(rows[0]["variant"]) or 0),
         ),
         Axis(
             "assets", "asset row", "",

@@ -25,7 +25,7 @@ RunFiles = Mapping[str, Mapping[str, Any]]
 _IDENTITY: dict[str, type[pl.DataType]] = {
     "experiment": pl.String, "role": pl.String, "question": pl.String, "variant": pl.String,
     "dataset": pl.String, "timescale": pl.String, "task": pl.String, "horizon": pl.Int64,
-    "model": pl.String, "family": pl.String, "budget": pl.String, "seed": pl.Int64,
+    "model": pl.String, "family": pl.String, "budget": pl.String, "seed": pl.Int64, "id": pl.String,
 }  # fmt: skip
 _PLACE: dict[str, type[pl.DataType]] = {
     "row": pl.String, "column": pl.String, "tier": pl.Int64, "fraction": pl.Float64,

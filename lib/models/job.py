@@ -60,6 +60,7 @@ def samples_for(resolved: ResolvedRun, frame: pl.DataFrame) -> SplitSamples:
         labels=resolved.labels,
         barriers=resolved.barriers,
         seed=int(run["seed"]),
+        train_fraction=resolved.train_fraction,
     )
 
 

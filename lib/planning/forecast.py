@@ -71,10 +71,10 @@ def _cost(
         specification = plan.specification(run)
         times = 1
         cell = (run.variant, run.dataset, run.timescale, run.task, str(run.horizon))
-        if plan.search_budget(run) == budget and cell not in searched:
+        if plan.searches.budget(run) == budget and cell not in searched:
             searched.add(cell)
-            trials += plan.n_trials(run)
-            times += plan.n_trials(run)
+            trials += plan.searches.n_trials(run)
+            times += plan.searches.n_trials(run)
         windows = train_windows.get((plan.vintage(run), run.dataset, run.timescale, run.task, run.horizon))
         if windows is None or specification.architecture is None:
             known = False

@@ -13,20 +13,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lib.config.base import is_binary, is_ternary
-from lib.config.experiment import Experiment
-from lib.config.hpo import Choice, SearchSpace
+from lib.config.base import is_binary
 from lib.config.load import Study, expand_environment, load_study, read_yaml, validate
-from lib.config.model import Architecture, AssetsFile
-from lib.config.resolve import ARCHITECTURE, RunSpecification, data_identity, specify
-from lib.config.runs import NO_BUDGET, Run, expand
+from lib.config.model import AssetsFile
+from lib.config.resolve import RunSpecification, data_identity, specify
+from lib.config.runs import Run, expand
 from lib.config.series import SeriesFile
-from lib.config.training import Recipe
 from lib.config.workflow import WorkflowConfig
 from lib.errors import ConfigError, nearest
 from lib.models import registry
+from lib.planning.checks import (
+    check_budgets,
+    check_controls,
+    check_ids,
+    check_models,
+    check_searches,
+    check_tasks,
+    has_words,
+)
 from lib.planning.data import DataPlan
 from lib.planning.meta import MetaPlan, check_meta_modules
+from lib.planning.scope import Scope
+from lib.planning.searches import SearchPlan
 
 
 class Plan:
@@ -37,17 +45,24 @@ class Plan:
         for file in study.models.values():
             if file.plugin:
                 registry.add_plugin(Path(file.plugin))
-        self._check_models()
-        self._check_tasks()
+        check_models(study)
+        check_tasks(study)
         check_meta_modules(study)
         self.experiment_of = expand(study.experiments, self._has_budget)
+        """Every run with the experiment that declared it first."""
+        self.grids = {name: expand({name: e}, self._has_budget) for name, e in study.experiments.items()}
+        """The runs of each experiment, those included that another one declared first."""
+        self._scopes: dict[str | None, Scope] = {}
+        self._specifications: dict[Run, RunSpecification] = {}
         self.meta = MetaPlan(study, self.experiment_of)
         self.data = DataPlan(study, assets, series, self.datasets)
+        self.searches = SearchPlan(study, self.experiment_of, self._specify, self.data.channels)
         self._check_variants()
         self.data.check()
-        self._check_controls()
-        self._check_searches()
-        self._check_budgets()
+        check_controls(study)
+        check_searches(study)
+        check_ids(study, self.grids)
+        check_budgets(study, self.experiment_of, self.specification, self.data.channels)
 
     @property
     def config(self) -> WorkflowConfig:
@@ -57,11 +72,56 @@ class Plan:
     @property
     def runs(self) -> list[Run]:
         """Every run that the study reports, in the order of declaration; not the base models of others."""
+        return self.scope().runs
+
+    def scope(self, phase: str | None = None) -> Scope:
+        """What a phase's report covers (its experiments and the study's controls); without one, everything.
+
+        Raises:
+            ConfigError: no such phase, or its experiments wait for something.
+        """
+        if phase not in self._scopes:
+            self._scopes[phase] = Scope(self, self._experiments_of(phase))
+        return self._scopes[phase]
+
+    def _experiments_of(self, phase: str | None) -> list[str]:
+        experiments = self.study.experiments
+        if phase is None:
+            return list(experiments)
+        declared = self.config.phases.get(phase)
+        if declared is None:
+            known = ", ".join(self.config.phases) or "none"
+            raise ConfigError(f"{phase}: this configuration declares no such phase. Declared: {known}.")
+        for name in declared:
+            if why := self.study.waiting.get(name):
+                raise ConfigError(f"{phase}: experiment {name} waits: {why}.")
         return [
-            run
-            for run, name in self.experiment_of.items()
-            if self.study.experiments[name].role != "base_models"
+            name
+            for name, experiment in experiments.items()
+            if experiment.role.endswith("_control")
+            or any(name == own or name.startswith(f"{own}-") for own in declared)
         ]
+
+    @cached_property
+    def ids(self) -> dict[str, list[Run]]:
+        """Runs that experiments have given a name of its own, by that name."""
+        found: dict[str, list[Run]] = {}
+        for name, experiment in self.study.experiments.items():
+            for title, words in experiment.ids.items():
+                found[title] = [run for run in self.grids[name] if has_words(run, words)]
+        return found
+
+    def id_of(self, run: Run) -> str | None:
+        """The names that a run bears, if any."""
+        return " ".join(self._ids_of.get(run, ())) or None
+
+    @cached_property
+    def _ids_of(self) -> dict[Run, list[str]]:
+        found: dict[Run, list[str]] = {}
+        for title, runs in self.ids.items():
+            for run in runs:
+                found.setdefault(run, []).append(title)
+        return found
 
     def run(self, words: Mapping[str, str]) -> Run:
         """The declared run named by the words of a path.
@@ -79,7 +139,9 @@ class Plan:
 
     def specification(self, run: Run) -> RunSpecification:
         """What decides the run's result, with every setting of the model said."""
-        return self._specify(run, self.experiment_of[run])
+        if run not in self._specifications:
+            self._specifications[run] = self._specify(run, self.experiment_of[run])
+        return self._specifications[run]
 
     def _specify(self, run: Run, experiment: str) -> RunSpecification:
         declared = specify(self.study, run, experiment)
@@ -96,7 +158,7 @@ class Plan:
 
         They differ in their seed, and without a search in their task (of the same kind and horizon) too.
         """
-        free = {"seed"} if self.search_budget(run) else {"seed", "task"}
+        free = {"seed"} if self.searches.budget(run) else {"seed", "task"}
         varying = {"run", "experiment", "role", "question"}
 
         def shape(other: Run) -> tuple[Any, ...]:
@@ -132,39 +194,55 @@ class Plan:
     def cells(self, vintage: str, dataset: str, timescale: str) -> list[str]:
         """Declared samples of a dataset file, each as canonical JSON."""
         found = set()
-        for run in self.experiment_of:
+        for run in self._runs_of.get((vintage, dataset, timescale), ()):
             if self.meta.of(run) or self.study.experiments[self.experiment_of[run]].fold:
                 continue  # other data, or other splits than those that are counted
-            if (self.vintage(run), run.dataset, run.timescale) == (vintage, dataset, timescale):
-                specification = self.specification(run)
-                cell = {
-                    "task": run.task,
-                    "horizon": run.horizon,
-                    "context_length": specification.context_length,
-                    "barriers": specification.barriers.model_dump() if specification.barriers else None,
-                }
-                found.add(json.dumps(cell, sort_keys=True))
+            specification = self.specification(run)
+            cell = {
+                "task": run.task,
+                "horizon": run.horizon,
+                "context_length": specification.context_length,
+                "barriers": specification.barriers.model_dump() if specification.barriers else None,
+            }
+            found.add(json.dumps(cell, sort_keys=True))
         return sorted(found)
+
+    @cached_property
+    def _runs_of(self) -> dict[tuple[str, str, str], list[Run]]:
+        found: dict[tuple[str, str, str], list[Run]] = {}
+        for run in self.experiment_of:
+            found.setdefault((self.vintage(run), run.dataset, run.timescale), []).append(run)
+        return found
 
     def shape(self, dataset: str, timescale: str, model: str, budget: str) -> str:
         """What decides the cost of a training step, as canonical JSON (for batch-size discovery)."""
+        run = self._costliest_of_shape.get((dataset, timescale, model, budget))
+        if run is None:
+            raise ConfigError(
+                f"{dataset}/{timescale}/{model}/{budget}: no experiment of this study declares this shape."
+            )
+        specification = self.specification(run)
+        architecture = specification.architecture
+        content = {
+            "model": specification.model,
+            "settings": specification.settings,
+            "architecture": architecture.model_dump() if architecture else None,
+            "context_length": specification.context_length,
+            "channels": self.data.channels(dataset, run.timescale),
+            "effective_batch": specification.recipe.effective_batch,
+        }
+        return json.dumps(content, sort_keys=True)
+
+    @cached_property
+    def _costliest_of_shape(self) -> dict[tuple[str, str, str, str], Run]:
+        """The run with the longest windows: what fits its memory fits that of the others."""
+        found: dict[tuple[str, str, str, str], Run] = {}
         for run in self.experiment_of:
-            if (run.dataset, run.timescale, run.model, run.budget) == (dataset, timescale, model, budget):
-                specification = self.specification(run)
-                content = {
-                    "model": specification.model,
-                    "settings": specification.settings,
-                    "architecture": specification.architecture.model_dump()
-                    if specification.architecture
-                    else None,
-                    "context_length": specification.context_length,
-                    "channels": self.data.channels(dataset, run.timescale),
-                    "effective_batch": specification.recipe.effective_batch,
-                }
-                return json.dumps(content, sort_keys=True)
-        raise ConfigError(
-            f"{dataset}/{timescale}/{model}/{budget}: no experiment of this study declares this shape."
-        )
+            words = (run.dataset, run.timescale, run.model, run.budget)
+            other = found.setdefault(words, run)
+            if self.specification(run).context_length > self.specification(other).context_length:
+                found[words] = run
+        return found
 
     def production_dataset(self, folder: Path, name: str) -> dict[str, str]:
         """Words of the dataset file that a production model reads, in this configuration's vintage.
@@ -196,132 +274,16 @@ class Plan:
             )
         return words
 
-    def search_budget(self, run: Run) -> str | None:
-        """Budget at which the run's hyperparameters are searched; None without a search."""
-        experiment = self.study.experiments[self.experiment_of[run]]
-        if experiment.tuning == "none":
-            return None
-        if run.budget == NO_BUDGET:
-            return NO_BUDGET if self.study.models[run.model].search else None
-        return experiment.tune_at or run.budget
-
     def uses_gpu(self, model: str) -> bool:
         """Whether a model's training runs on a GPU if there is one."""
         metadata = registry.get(self.study.models[model].model).metadata
         return metadata.network or metadata.requires_gpu
-
-    def n_trials(self, run: Run) -> int:
-        """Trials of the search that the run is trained with; 0 without one."""
-        experiment = self.study.experiments[self.experiment_of[run]]
-        if self.search_budget(run) is None:
-            return 0
-        return experiment.n_trials or self.study.searches[experiment.tuning].n_trials
-
-    def search(self, words: Mapping[str, str]) -> str:
-        """Declaration of a hyperparameter search, as canonical JSON."""
-        for run in self.experiment_of:
-            same = all(
-                str(value) == words[name]
-                for name, value in run.fields().items()
-                if name not in ("budget", "seed")
-            )
-            if same and self.search_budget(run) == words["budget"]:
-                experiment = self.study.experiments[self.experiment_of[run]]
-                first = Run(**{**run.fields(), "budget": words["budget"], "seed": experiment.seeds[0]})  # type: ignore[arg-type]
-                specification = self._specify(first, self.experiment_of[run])
-                space = self._space(specification, self.study.searches[experiment.tuning])
-                content = {
-                    "specification": specification.model_dump(mode="json"),
-                    "space": space.model_dump(mode="json"),
-                    "n_trials": self.n_trials(run),
-                }
-                return json.dumps(content, sort_keys=True)
-        raise ConfigError(f"{'/'.join(words.values())}: no experiment of this study declares this search.")
-
-    def _space(self, specification: RunSpecification, space: SearchSpace) -> SearchSpace:
-        """A search space with the model's own parameters, or with the labels of the budget's architectures."""
-        run = specification.run
-        if own := self.study.models[str(run["model"])].search:
-            return space.model_copy(update={"parameters": own, "architecture": None})
-        if space.architecture is None or specification.architecture is None:
-            return space
-        found = registry.get(specification.model).architectures(
-            specification.settings,
-            specification.architecture,
-            self.data.channels(str(run["dataset"]), str(run["timescale"])),
-            specification.context_length,
-            str(run["budget"]),
-        )
-        labels = Choice(type="choice", values=[a.label() for a in found], ordered=True)
-        return space.model_copy(update={"parameters": {ARCHITECTURE: labels, **space.parameters}})
-
-    def search_paths(self, pattern: str) -> list[str]:
-        """Paths of all searches, by a pattern with the words of a run."""
-        found: dict[str, None] = {}
-        for run in self.experiment_of:
-            if budget := self.search_budget(run):
-                found[pattern.format(**(run.fields() | {"budget": budget}))] = None
-        return list(found)
-
-    def declared_runs(self) -> str:
-        """What the table of runs says about each run before it is trained, as canonical JSON."""
-        rows = [
-            run.fields()
-            | {
-                "experiment": name,
-                "role": self.study.experiments[name].role,
-                "question": self.study.experiments[name].question,
-                "family": registry.full_name(self.study.models[run.model].model).split(":")[0],
-            }
-            for run, name in ((run, self.experiment_of[run]) for run in self.runs)
-        ]
-        return json.dumps(rows, sort_keys=True)
-
-    def experiments_json(self) -> str:
-        """All experiments, as canonical JSON."""
-        content = {
-            name: experiment.model_dump(mode="json", include=set(Experiment.model_fields))
-            for name, experiment in self.study.experiments.items()
-            if experiment.role != "base_models"
-        }
-        return json.dumps(content, sort_keys=True)
 
     @property
     def _has_budget(self) -> dict[str, bool]:
         return {
             name: registry.get(file.model).metadata.has_budget for name, file in self.study.models.items()
         }
-
-    def _check_models(self) -> None:
-        for name, file in self.study.models.items():
-            validate(
-                registry.get(file.model).Settings,
-                file.settings,
-                f"config/models/{name}.yaml, section settings",
-            )
-            known = {"context_length", *Recipe.model_fields, *registry.get(file.model).Settings.model_fields}
-            if registry.get(file.model).metadata.has_budget:
-                known |= set(Architecture.model_fields)
-            for parameter in file.search:
-                if parameter not in known:
-                    raise ConfigError(
-                        f"config/models/{name}.yaml, section search: `{parameter}` is neither a setting of the "
-                        f"model nor a field of the training section.{nearest(parameter, sorted(known))}"
-                    )
-
-    def _check_tasks(self) -> None:
-        """Refuse models that have no answer to a task, before any data are fetched for it."""
-        for name, experiment in self.study.experiments.items():
-            if not any(is_ternary(task) for task in experiment.tasks):
-                continue
-            able = [m for m, f in self.study.models.items() if registry.get(f.model).metadata.ternary]
-            unable = [model for model in experiment.models if model not in able]
-            if unable:
-                raise ConfigError(
-                    f"experiment {name}: {', '.join(unable)} cannot forecast three classes, as task "
-                    f"triple_barrier asks. Models that can: "
-                    f"{', '.join(n for n in registry.names() if registry.get(n).metadata.ternary)}."
-                )
 
     def _check_variants(self) -> None:
         self._vintage_of_variant: dict[str, str] = {}
@@ -331,44 +293,6 @@ class Plan:
                 raise ConfigError(
                     f"experiment {name}: variant {run.variant} already uses vintage "
                     f"{self._vintage_of_variant[run.variant]}, not {vintage}. Give it its own `variant:`."
-                )
-
-    def _check_controls(self) -> None:
-        from lib.data.sources.synthetic import PLANTED_TASK
-
-        for name, experiment in self.study.experiments.items():
-            if experiment.data and set(experiment.tasks) != {PLANTED_TASK}:
-                raise ConfigError(
-                    f"experiment {name}: the best reachable AUC of the planted signal is known for task "
-                    f"{PLANTED_TASK} only. The corrected line:\ntasks: [{PLANTED_TASK}]"
-                )
-
-    def _check_searches(self) -> None:
-        for name, experiment in self.study.experiments.items():
-            if experiment.tuning == "none" or not self.study.searches[experiment.tuning].architecture:
-                continue
-            if experiment.tune_at and set(experiment.budgets) != {experiment.tune_at}:
-                raise ConfigError(
-                    f"experiment {name}: an architecture found at {experiment.tune_at} is of no use at "
-                    "another budget. Leave `tune_at:` out, so that each budget is searched."
-                )
-
-    def _check_budgets(self) -> None:
-        shapes = {
-            (r.dataset, r.timescale, r.model, r.budget): r
-            for r in self.experiment_of
-            if r.budget != NO_BUDGET
-        }
-        for (dataset, timescale, model, budget), run in shapes.items():
-            specification = self.specification(run)
-            model_class = registry.get(self.study.models[model].model)
-            if specification.architecture is not None:
-                model_class.check_budget(
-                    specification.settings,
-                    specification.architecture,
-                    self.data.channels(dataset, timescale),
-                    specification.context_length,
-                    budget,
                 )
 
 

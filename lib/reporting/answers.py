@@ -29,6 +29,7 @@ _WORDS = {
     "parameters": ("Larger models", "Yes, larger is better.", "No, size does not matter."),
     "features": ("More input channels", "Yes, more channels are better.", "No, more channels do not matter."),
     "data": ("More training data", "Yes, more data are better.", "No, more data do not matter."),
+    "context": ("Longer windows", "Yes, longer windows are better.", "No, their length does not matter."),
     "quality": ("Further kinds of data", "Yes, further data help.", "No, further data do not matter."),
     "assets": ("More assets", "Yes, more assets help.", "No, more assets do not matter."),
 }

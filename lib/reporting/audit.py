@@ -13,7 +13,8 @@ from lib.reporting.words import Names, count, finite, listed, number, percent, p
 _EXPECTED = {
     "parameters": ("architecture", "run.budget", "micro_batch", "precision", "compiled"),
     "features": ("run.dataset",),
-    "data": ("run.variant", "splits", "windows", "training_base_rate"),
+    "data": ("run.variant", "train_fraction", "windows", "training_base_rate"),
+    "context": ("run.variant", "context_length", "windows", "training_base_rate"),
     "quality": ("run.dataset",),
     "assets": ("run.dataset", "windows", "training_base_rate"),
 }

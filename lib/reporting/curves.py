@@ -48,6 +48,7 @@ _HEADINGS = {
     "parameters": ("scaling", "Loss against size", "parameters, measured (log scale)"),
     "features": ("features", "Loss against input channels", "input channels (log scale)"),
     "data": ("amount", "Loss against training data", "training samples (log scale)"),
+    "context": ("context", "Loss against window length", "bars of a window (log scale)"),
     "quality": ("quality", "Loss by kind of data", "data of a column, each with those before it"),
     "assets": ("assets", "Loss by assets", "assets of a row, each with those before it"),
 }

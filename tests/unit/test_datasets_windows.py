@@ -225,3 +225,34 @@ def test_tables_that_are_not_datasets_are_refused() -> None:
         load(pl.concat([dataset(), dataset()]))
     with pytest.raises(DataError, match="not finite"):
         load(dataset().with_columns(c0=pl.lit(None, pl.Float32)))
+
+
+def test_a_share_of_the_training_dates_is_the_latest_ones_and_changes_nothing_else() -> None:
+    frame = pl.concat([dataset(symbol="X"), dataset(symbol="Y", seed=1, start=0)])
+    whole = load(frame)
+    quarter = load(frame, train_fraction=0.25, splits=SPLITS.model_copy(update={"minimum_train_windows": 1}))
+    dates = np.unique(whole.train.dates)
+    kept = dates[-int(np.ceil(0.25 * len(dates))) :]
+    assert np.unique(quarter.train.dates).tolist() == kept.tolist()
+    assert set(quarter.train.symbols) == {"X", "Y"}
+    for part in ("selection", "calibration", "test"):
+        assert getattr(quarter, part).ends.tolist() == getattr(whole, part).ends.tolist()
+        assert getattr(quarter, part).target.tolist() == getattr(whole, part).target.tolist()
+
+
+def test_statistics_of_a_share_of_the_dates_do_not_see_the_dates_left_out_nor_the_future() -> None:
+    small = SPLITS.model_copy(update={"minimum_train_windows": 1})
+    before = load(dataset(), train_fraction=0.25, splits=small)
+    first = int(before.train.ends.min()) - LENGTH + 1
+    last = int(before.train.ends.max())
+    changed = dataset().with_columns(
+        pl.when((pl.int_range(pl.len()) < first) | (pl.int_range(pl.len()) > last))
+        .then(pl.col(f"c{i}") * 100)
+        .otherwise(pl.col(f"c{i}"))
+        .alias(f"c{i}")
+        for i in range(CHANNELS)
+    )
+    after = load(changed, train_fraction=0.25, splits=small)
+    np.testing.assert_array_equal(before.channel_mean, after.channel_mean)
+    np.testing.assert_array_equal(before.channel_std, after.channel_std)
+    np.testing.assert_array_equal(before.train.windows(), after.train.windows())

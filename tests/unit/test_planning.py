@@ -44,7 +44,7 @@ def test_a_search_of_architectures_offers_those_of_the_budget_and_the_run_gets_i
     for budget in ("2M", "20M"):
         run = next(run for run in made.runs if run.budget == budget)
         words = {name: str(value) for name, value in run.fields().items() if name != "seed"}
-        content = json.loads(made.search(words))
+        content = json.loads(made.searches.declaration(words))
         offered = content["space"]["parameters"]["architecture"]
         assert offered["ordered"]
         assert 25 <= len(offered["values"]) <= 35
@@ -73,7 +73,7 @@ def test_every_shipped_configuration_can_be_planned(tmp_path):
     for path in sorted(CONFIG.glob("*.yaml")):
         content = yaml.safe_load(path.read_text())
         (tmp_path / "ohlcv").mkdir(exist_ok=True)
-        if path.name == "matrix.yaml":
+        if path.name in ("matrix.yaml", "study-files.yaml", "full-matrix.yaml"):
             with pytest.raises(ConfigError, match="needs SENTIMENT"):
                 plan_study(content, CONFIG, {"MARKET_DATA_DIR": str(tmp_path)})
         else:
@@ -124,7 +124,7 @@ def test_a_meta_module_brings_its_learners_and_its_base_models_in_every_fold(met
     assert len({split.test_start for split in splits}) == len(folds)
     assert learner in plan.runs, "what a meta-module says is reported"
     assert not set(bases) & set(plan.runs), "its base models are not"
-    assert "base_models" not in plan.experiments_json() + plan.declared_runs()
+    assert "base_models" not in plan.scope().experiments_json() + plan.scope().declared_runs()
 
 
 @pytest.mark.parametrize(
@@ -192,3 +192,80 @@ def test_an_experiments_recipe_comes_before_the_models_and_that_before_the_study
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"training": {"learning_rat": 1}}))
     with pytest.raises(ConfigError, match=r"patchtst-mixed\.yaml.*learning_rate"):
         plan(tuning="none")
+
+
+def test_shares_of_dates_and_window_lengths_are_runs_of_their_own_variant(plan):
+    made = plan(
+        tuning="none", budgets=["2M"], train_fractions=[0.125, 0.5, 1.0], context_lengths=[60, 120]
+    )
+    found = {run.variant: made.specification(run) for run in made.runs}
+    assert list(found) == [
+        "frac125-ctx60", "frac125-ctx120", "frac50-ctx60", "frac50-ctx120", "ctx60", "ctx120",
+    ]  # fmt: skip
+    assert (found["frac50-ctx120"].train_fraction, found["frac50-ctx120"].context_length) == (0.5, 120)
+    assert found["ctx60"].train_fraction == 1.0
+
+
+PHASES = {"phase1": ["own"], "phase2": ["other"]}
+
+
+def phased(tmp_path, **changes) -> Plan:
+    """A study of two phases, a control and an expansion of what the phases find best."""
+    folder = tmp_path / "config"
+    small = EXPERIMENT | {"tuning": "none", "budgets": ["2M"]}
+    files = {
+        "own": small | {"ids": {"P1-2M": {"budget": "2M"}}},
+        "other": small | {"datasets": ["Aa100", "Aa20"]},
+        "more": {**small, "from_selection": True, "datasets": [], "models": [], "budgets": []},
+    }
+    for name, content in files.items():
+        (folder / f"experiments/{name}.yaml").write_text(yaml.safe_dump(content | changes.get(name, {})))
+    content = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    content |= {"phases": PHASES, "experiments": ["control_null", "more"]}
+    content["selection"] = {"file": str(tmp_path / "selection.yaml"), "phases": ["phase1"]}
+    return plan_study(content, folder, {})
+
+
+def test_a_phase_reports_its_experiments_and_the_controls(plan, tmp_path):
+    made = phased(tmp_path)
+    assert [run.label() for run in made.scope("phase1").runs] == [
+        "base/Aa100/daily/direction/5/patchtst-mixed/2M/42",
+        "null/Aa20/daily/direction/5/patchtst-mixed/2M/42",
+    ]
+    second = made.scope("phase2")
+    assert {run.dataset for run in second.runs if run.variant == "base"} == {"Aa20", "Aa100"}, (
+        "a run that the first phase declared too belongs to both"
+    )
+    assert set(json.loads(second.experiments_json())) == {"other", "control_null"}
+    assert made.ids["P1-2M"] == [made.scope("phase1").runs[0]]
+    assert json.loads(made.scope().declared_runs())[0]["id"] == "P1-2M"
+    with pytest.raises(ConfigError, match="phase3: this configuration declares no such phase"):
+        made.scope("phase3")
+
+
+def test_what_is_expanded_waits_for_the_selection_and_then_follows_it(plan, tmp_path):
+    made = phased(tmp_path)
+    assert "more" in made.study.waiting
+    assert "selection.yaml is not there yet" in made.study.waiting["more"]
+    chosen = {"dataset": "Aa50", "model": "patchtst", "budget": "20M"}
+    (tmp_path / "selection.yaml").write_text(yaml.safe_dump({"chosen": chosen}))
+    made = phased(tmp_path)
+    [run] = made.grids["more"]
+    assert (run.dataset, run.model, run.budget) == ("Aa50", "patchtst", "20M")
+    made = phased(tmp_path, more={"budgets": ["2M", "20M", "200M"]})
+    assert [run.budget for run in made.grids["more"]] == ["2M", "20M", "200M"], "what is said comes first"
+    (tmp_path / "selection.yaml").write_text("chosen: {dataset: Aa50}\n")
+    with pytest.raises(ConfigError, match="does not name 'model'"):
+        phased(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ({"P9": {"budget": "200M"}}, "names none of its runs"),
+        ({"P9": {"budgets": "2M"}}, "Did you mean budget"),
+    ],
+)
+def test_names_that_name_nothing_are_refused(plan, tmp_path, ids, message):
+    with pytest.raises(ConfigError, match=message):
+        phased(tmp_path, own={"ids": ids})

@@ -1,0 +1,96 @@
+"""Which configuration to go on with, decided on validation: test figures are never looked at.
+
+The rule is that of one standard error (Breiman, Friedman, Olshen & Stone 1984, Classification and Regression
+Trees, section 3.4.3): among the configurations whose mean validation loss lies within one standard error of the
+best one's, over seeds, the cheapest is chosen (fewest parameters, then channels, then series and symbols).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from lib.config.base import BUDGET_PARAMETERS, is_classification
+from lib.errors import DataError
+
+_WORDS = ["dataset", "model", "budget"]
+
+
+def select_configuration(runs: pl.DataFrame, task: str, timescale: str, horizon: int) -> dict[str, Any]:
+    """The chosen configuration, the reasons, and all candidates.
+
+    Args:
+        runs: tables of runs of the phases that are compared (`lib.evaluation.collect`).
+        task: prediction problem on which they are compared.
+        timescale: likewise.
+        horizon: likewise, in bars.
+
+    Raises:
+        DataError: no run of that problem is finished.
+    """
+    metric = "selection_log_loss" if is_classification(task) else "selection_mse"
+    candidates = (
+        runs.filter(
+            pl.col("status") == "done",
+            pl.col("role") == "question",
+            pl.col("variant") == "base",
+            pl.col("budget") != "none",
+            pl.col("task") == task,
+            pl.col("timescale") == timescale,
+            pl.col("horizon") == horizon,
+            pl.col(metric).is_finite(),
+        )
+        .group_by(_WORDS)
+        .agg(
+            loss=pl.col(metric).mean(),
+            error=pl.col(metric).std() / pl.len().sqrt(),
+            seeds=pl.len(),
+            n_selection=pl.col("n_selection").min(),
+        )
+        .sort("loss", *_WORDS)
+    )
+    if candidates.is_empty():
+        raise DataError(
+            f"no finished run of {task} h{horizon}, {timescale}, among the phases to select from. Name another "
+            "problem in `selection:`, or run the phases."
+        )
+    best = candidates.row(0, named=True)
+    within = best["loss"] + (best["error"] or 0.0)
+    able = [row for row in candidates.to_dicts() if row["loss"] <= within]
+    chosen = min(able, key=_cost)
+    reasons = [
+        f"{_name(best)} has the lowest mean validation loss, {best['loss']:.5f} over {best['seeds']} seeds"
+        + (f" (standard error {best['error']:.5f})." if best["error"] is not None else "; one seed has no error."),
+    ]
+    if chosen["loss"] == best["loss"]:
+        reasons.append("No cheaper configuration lies within one standard error of it.")
+    else:
+        reasons.append(f"{_name(chosen)} is the cheapest of {len(able)} within one standard error of it.")
+    reasons.append(
+        "The difference between the best and the worst candidate is "
+        f"{candidates['loss'].max() - best['loss']:.5f}."  # type: ignore[operator]
+    )
+    return {
+        "chosen": {word: chosen[word] for word in _WORDS},
+        "problem": {"task": task, "timescale": timescale, "horizon": horizon, "measure": metric},
+        "reasons": reasons,
+        "candidates": [
+            {word: row[word] for word in _WORDS}
+            | {
+                "mean_validation_loss": round(row["loss"], 6),
+                "standard_error": None if row["error"] is None else round(row["error"], 6),
+                "seeds": row["seeds"],
+            }
+            for row in candidates.to_dicts()
+        ],
+    }
+
+
+def _cost(row: dict[str, Any]) -> tuple[Any, ...]:
+    dataset = row["dataset"]
+    return BUDGET_PARAMETERS[row["budget"]], int(dataset[2:]), dataset[1], dataset[0], row["loss"]
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"{row['model']} {row['budget']} on {row['dataset']}"

@@ -1,0 +1,119 @@
+"""What can be refused before any data exist: settings, tasks, controls, searches and budgets that cannot be meant.
+
+Every refusal is a `ConfigError` that names the file or experiment and the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from lib.config.base import is_ternary
+from lib.config.load import Study, validate
+from lib.config.model import Architecture
+from lib.config.resolve import RunSpecification
+from lib.config.runs import NO_BUDGET, Run
+from lib.config.training import Recipe
+from lib.errors import ConfigError, nearest
+from lib.models import registry
+
+
+def check_models(study: Study) -> None:
+    """Settings that a model does not have, and search spaces of parameters that nothing has."""
+    for name, file in study.models.items():
+        model = registry.get(file.model)
+        validate(model.Settings, file.settings, f"config/models/{name}.yaml, section settings")
+        known = {"context_length", *Recipe.model_fields, *model.Settings.model_fields}
+        if model.metadata.has_budget:
+            known |= set(Architecture.model_fields)
+        for parameter in file.search:
+            if parameter not in known:
+                raise ConfigError(
+                    f"config/models/{name}.yaml, section search: `{parameter}` is neither a setting of the "
+                    f"model nor a field of the training section.{nearest(parameter, sorted(known))}"
+                )
+
+
+def check_tasks(study: Study) -> None:
+    """Models that have no answer to a task."""
+    for name, experiment in study.experiments.items():
+        if not any(is_ternary(task) for task in experiment.tasks):
+            continue
+        able = [m for m, f in study.models.items() if registry.get(f.model).metadata.ternary]
+        unable = [model for model in experiment.models if model not in able]
+        if unable:
+            raise ConfigError(
+                f"experiment {name}: {', '.join(unable)} cannot forecast three classes, as task "
+                f"triple_barrier asks. Models that can: "
+                f"{', '.join(n for n in registry.names() if registry.get(n).metadata.ternary)}."
+            )
+
+
+def check_controls(study: Study) -> None:
+    """Planted signals of a task for which the best reachable measure is not known."""
+    from lib.data.sources.synthetic import PLANTED_TASK
+
+    for name, experiment in study.experiments.items():
+        if experiment.data and set(experiment.tasks) != {PLANTED_TASK}:
+            raise ConfigError(
+                f"experiment {name}: the best reachable AUC of the planted signal is known for task "
+                f"{PLANTED_TASK} only. The corrected line:\ntasks: [{PLANTED_TASK}]"
+            )
+
+
+def check_searches(study: Study) -> None:
+    """Architectures searched at one budget for use at another."""
+    for name, experiment in study.experiments.items():
+        if experiment.tuning == "none" or not study.searches[experiment.tuning].architecture:
+            continue
+        if experiment.tune_at and set(experiment.budgets) != {experiment.tune_at}:
+            raise ConfigError(
+                f"experiment {name}: an architecture found at {experiment.tune_at} is of no use at "
+                "another budget. Leave `tune_at:` out, so that each budget is searched."
+            )
+
+
+def check_budgets(
+    study: Study,
+    runs: Mapping[Run, str],
+    specification: Callable[[Run], RunSpecification],
+    channels: Callable[[str, str], int],
+) -> None:
+    """Architectures that are not of the declared size, or cannot be built."""
+    shapes = {(r.variant, r.dataset, r.timescale, r.model, r.budget): r for r in runs if r.budget != NO_BUDGET}
+    seen = set()
+    for run in shapes.values():
+        found = specification(run)
+        shape = (run.dataset, run.timescale, run.model, run.budget, found.context_length)
+        if found.architecture is None or shape in seen:
+            continue
+        seen.add(shape)
+        registry.get(study.models[run.model].model).check_budget(
+            found.settings,
+            found.architecture,
+            channels(run.dataset, run.timescale),
+            found.context_length,
+            run.budget,
+        )
+
+
+def check_ids(study: Study, grids: Mapping[str, Mapping[Run, str]]) -> None:
+    """Names that name nothing, or words that a run does not have."""
+    taken: dict[str, str] = {}
+    for name, experiment in study.experiments.items():
+        for title, words in experiment.ids.items():
+            if taken.setdefault(title, name) != name and study.experiments[taken[title]].ids != experiment.ids:
+                raise ConfigError(f"experiment {name}: the id {title} is already used by {taken[title]}.")
+            unknown = sorted(set(words) - set(Run.__dataclass_fields__))
+            if unknown:
+                raise ConfigError(
+                    f"experiment {name}: id {title} names `{unknown[0]}`, which no run has."
+                    f"{nearest(unknown[0], Run.__dataclass_fields__)}"
+                )
+            if not any(has_words(run, words) for run in grids[name]):
+                said = ", ".join(f"{key}: {value}" for key, value in words.items())
+                raise ConfigError(f"experiment {name}: id {title} ({said}) names none of its runs.")
+
+
+def has_words(run: Run, words: Mapping[str, str | int]) -> bool:
+    """Whether a run has all these words."""
+    return all(str(run.fields()[name]) == str(value) for name, value in words.items())

@@ -1,0 +1,74 @@
+"""What one report covers: the whole study, or one of its phases with the study's controls."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from lib.config.experiment import Experiment
+from lib.config.runs import Run
+from lib.models import registry
+
+if TYPE_CHECKING:
+    from lib.planning.plan import Plan
+
+
+class Scope:
+    """Some experiments of a plan, with their runs and everything upstream of them."""
+
+    def __init__(self, plan: Plan, experiments: list[str]) -> None:
+        self._plan = plan
+        self.experiments = experiments
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Every run that is reported, in the order of declaration; not the base models of others."""
+        names = {
+            name for name in self.experiments if self._plan.study.experiments[name].role != "base_models"
+        }
+        asked = {run for name in names for run in self._plan.grids[name]}
+        return [run for run in self._plan.experiment_of if run in asked]
+
+    @cached_property
+    def vintages(self) -> list[str]:
+        """Vintages that the runs use."""
+        return sorted({self._plan.vintage(run) for run in self.runs})
+
+    @cached_property
+    def datasets(self) -> list[tuple[str, str, str]]:
+        """(vintage, dataset, timescale) of every dataset file that the runs need."""
+        return sorted({(self._plan.vintage(run), run.dataset, run.timescale) for run in self.runs})
+
+    def search_paths(self, pattern: str) -> list[str]:
+        """Paths of all searches, by a pattern with the words of a run."""
+        found: dict[str, None] = {}
+        for run in self.runs:
+            if budget := self._plan.searches.budget(run):
+                found[pattern.format(**(run.fields() | {"budget": budget}))] = None
+        return list(found)
+
+    def declared_runs(self) -> str:
+        """What the table of runs says about each run before it is trained, as canonical JSON."""
+        plan = self._plan
+        rows = [
+            run.fields()
+            | {
+                "experiment": name,
+                "role": plan.study.experiments[name].role,
+                "question": plan.study.experiments[name].question,
+                "family": registry.full_name(plan.study.models[run.model].model).split(":")[0],
+                "id": plan.id_of(run),
+            }
+            for run, name in ((run, plan.experiment_of[run]) for run in self.runs)
+        ]
+        return json.dumps(rows, sort_keys=True)
+
+    def experiments_json(self) -> str:
+        """The experiments, as canonical JSON."""
+        content = {
+            name: experiment.model_dump(mode="json", include=set(Experiment.model_fields))
+            for name, experiment in self._plan.study.experiments.items()
+            if name in self.experiments and experiment.role != "base_models"
+        }
+        return json.dumps(content, sort_keys=True)

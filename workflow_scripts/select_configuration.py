@@ -1,0 +1,20 @@
+"""The best configuration of some phases by validation, with the reasons: read by experiments to come."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import yaml
+
+from lib.config.load import validate
+from lib.config.workflow import Selection
+from lib.data.io import write_text_atomic
+from lib.evaluation.selection import select_configuration
+from workflow_scripts.shell import job
+
+with job(snakemake):
+    wanted = validate(Selection, json.loads(snakemake.params.selection), "section selection")
+    runs = pl.concat([pl.read_parquet(path) for path in snakemake.input]).unique("path", keep="first")
+    found = select_configuration(runs, wanted.task, wanted.timescale, wanted.horizon)
+    text = "# Chosen by validation alone; experiments with `from_selection` read it. Delete it to choose anew.\n"
+    write_text_atomic(Path(snakemake.output[0]), text + yaml.safe_dump(found, sort_keys=False, width=110))
