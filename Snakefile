@@ -26,6 +26,11 @@ localrules:
     all,
 
 
+# Before the first job: what will be tested is on record before there is anything to see.
+onstart:
+    record_declarations(PLAN, Path("results/declarations"), is_finished)
+
+
 rule all:
     default_target: True
     input:

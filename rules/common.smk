@@ -7,6 +7,7 @@ from snakemake.exceptions import WorkflowError
 from lib.config.versions import stage_versions
 from lib.data.vintage import check_vintage
 from lib.errors import StudyError
+from lib.planning.declaration import record_declarations
 from lib.planning.plan import plan_study
 
 try:
@@ -81,6 +82,11 @@ def bars_of(wildcards, timescale):
         timescale="daily" if timescale == "multires" else timescale,
         symbol=checked(PLAN.data.symbols, wildcards.vintage, wildcards.dataset),
     )
+
+
+def is_finished(run):
+    """Whether a run's predictions are there."""
+    return Path(RUN.format(**run.fields()), "predictions", "test.parquet").is_file()
 
 
 def scope_of(wildcards):

@@ -161,7 +161,7 @@ rule phase_done:
 rule id_done:
     input:
         lambda wildcards: [
-            f"{RUN.format(**run.fields())}/metrics.json"
+            f"{RUN.format(** run.fields())}/metrics.json"
             for run in PLAN.ids[wildcards.id]
         ],
     output:
@@ -173,9 +173,7 @@ if PLAN.config.selection:
 
     rule select_configuration:
         input:
-            expand(
-                "results/{phase}/runs.parquet", phase=PLAN.config.selection.phases
-            ),
+            expand("results/{phase}/runs.parquet", phase=PLAN.config.selection.phases),
         output:
             str(PLAN.config.selection.file),
         log:

@@ -64,6 +64,7 @@ with job(snakemake):
             "packages": package_versions(),
             "hardware": hardware(),
         },
+        declarations={path.stem: load(path) for path in sorted(Path("results/declarations").glob("*.json"))},
         channel_correlation=correlation(snakemake.input.datasets),
     )
     page = build_page(inputs)

@@ -16,5 +16,7 @@ with job(snakemake):
     wanted = validate(Selection, json.loads(snakemake.params.selection), "section selection")
     runs = pl.concat([pl.read_parquet(path) for path in snakemake.input]).unique("path", keep="first")
     found = select_configuration(runs, wanted.task, wanted.timescale, wanted.horizon)
-    text = "# Chosen by validation alone; experiments with `from_selection` read it. Delete it to choose anew.\n"
+    text = (
+        "# Chosen by validation alone; experiments with `from_selection` read it. Delete it to choose anew.\n"
+    )
     write_text_atomic(Path(snakemake.output[0]), text + yaml.safe_dump(found, sort_keys=False, width=110))

@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +243,8 @@ def _selected(config: WorkflowConfig, where: str) -> tuple[dict[str, str] | None
         raise ConfigError(f"{where}: `from_selection` needs a `selection:` section in the configuration.")
     file = config.selection.file
     if not file.is_file():
-        return None, f"{file} is not there yet; `snakemake {file}` makes it from {_and(config.selection.phases)}"
+        phases = _and(config.selection.phases)
+        return None, f"{file} is not there yet; `snakemake {file}` makes it from {phases}"
     chosen = read_yaml(file).get("chosen", {})
     try:
         return {f"{word}s": chosen[word] for word in ("dataset", "model", "budget")}, ""
@@ -286,14 +288,13 @@ def _each(
     experiments: Mapping[str, PlannedExperiment], changes: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, PlannedExperiment]:
     """Every experiment with every change, whose word (if it has one) becomes a part of name and variant."""
-    return {
-        f"{name}-{word}" if word else name: experiment.model_copy(
-            update=change
-            | ({"variant": word if experiment.variant == "base" else f"{experiment.variant}-{word}"} if word else {})
-        )
-        for name, experiment in experiments.items()
-        for word, change in changes.items()
-    }
+    out = {}
+    for (name, experiment), (word, change) in product(experiments.items(), changes.items()):
+        update = dict(change)
+        if word:
+            update["variant"] = word if experiment.variant == "base" else f"{experiment.variant}-{word}"
+        out[f"{name}-{word}" if word else name] = experiment.model_copy(update=update)
+    return out
 
 
 def recipe_for(

@@ -77,9 +77,10 @@ def _grid(name: str, experiment: Experiment, has_budget: Mapping[str, bool]) -> 
 
 def _settings(experiment: Experiment) -> dict[str, object]:
     """What decides a run's result besides its eight words."""
-    return experiment.model_dump(
-        include={
-            "labels", "barriers", "training", "data", "tuning", "tune_at", "n_trials", "fold", "meta",
-            "train_fraction", "context_length",
-        }  # fmt: skip
-    )
+    return experiment.model_dump(include=_DECIDING)
+
+
+_DECIDING = {
+    "labels", "barriers", "training", "data", "tuning", "tune_at", "n_trials", "fold", "meta",
+    "train_fraction", "context_length",
+}  # fmt: skip

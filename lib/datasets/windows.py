@@ -117,8 +117,8 @@ def load_samples(
     `horizon` and `context_length` are in bars. Within a part samples are ordered by symbol, then date.
     With `labels="shuffled"` the targets are permuted at random within each part, so that base rates stay and
     nothing can be learned; `seed` decides the permutation and nothing else. `barriers` are those of ternary
-    labels. With a `train_fraction` below 1 only the latest share of the training dates is kept: what a shorter
-    history would have given, as near to validation as before.
+    labels. With a `train_fraction` below 1 only the latest share of the training dates is kept: what a
+    shorter history would have given, as near to validation as before.
 
     Raises DataError if the table is not as described, the horizon is longer than the data, a part is empty,
     or training has fewer windows than `splits.minimum_train_windows` (unless `splits.allow_small`).

@@ -64,6 +64,11 @@ def without_fraction(variant: str) -> str:
     return _FRACTION_WORD.sub("", variant).strip("-_.") or "base"
 
 
+def without_context(variant: str) -> str:
+    """The variant without its window length: `untuned` of `untuned-ctx60`."""
+    return _CONTEXT_WORD.sub("", variant).strip("-_.") or "base"
+
+
 def _words(row: Row, **changed: str) -> tuple[Any, ...]:
     return tuple(changed.get(word, row[word]) for word in WORDS)
 
@@ -116,7 +121,7 @@ AXES: dict[str, Axis] = {
             "context", "bars of a window", "bars of a window",
             level=lambda row: str(context_of(row["variant"])),
             order=float,
-            rest=lambda row: _words(row, variant=_CONTEXT_WORD.sub("", row["variant"])),
+            rest=lambda row: _words(row, variant=without_context(row["variant"])),
             size=lambda rows: float(context_of(rows[0]["variant"]) or 0),
         ),
         Axis(

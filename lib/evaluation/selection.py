@@ -1,8 +1,8 @@
 """Which configuration to go on with, decided on validation: test figures are never looked at.
 
 The rule is that of one standard error (Breiman, Friedman, Olshen & Stone 1984, Classification and Regression
-Trees, section 3.4.3): among the configurations whose mean validation loss lies within one standard error of the
-best one's, over seeds, the cheapest is chosen (fewest parameters, then channels, then series and symbols).
+Trees, section 3.4.3): among the configurations whose mean validation loss lies within one standard error of
+the best one's, over seeds, the cheapest is chosen (fewest parameters, then channels, series and symbols).
 """
 
 from __future__ import annotations
@@ -52,24 +52,25 @@ def select_configuration(runs: pl.DataFrame, task: str, timescale: str, horizon:
     )
     if candidates.is_empty():
         raise DataError(
-            f"no finished run of {task} h{horizon}, {timescale}, among the phases to select from. Name another "
-            "problem in `selection:`, or run the phases."
+            f"no finished run of {task} h{horizon}, {timescale}, among the phases to select from. Name "
+            "another problem in `selection:`, or run the phases."
         )
     best = candidates.row(0, named=True)
     within = best["loss"] + (best["error"] or 0.0)
     able = [row for row in candidates.to_dicts() if row["loss"] <= within]
     chosen = min(able, key=_cost)
+    error = "; one seed has no error" if best["error"] is None else f" (standard error {best['error']:.5f})"
     reasons = [
-        f"{_name(best)} has the lowest mean validation loss, {best['loss']:.5f} over {best['seeds']} seeds"
-        + (f" (standard error {best['error']:.5f})." if best["error"] is not None else "; one seed has no error."),
+        f"{_name(best)} has the lowest mean validation loss, {best['loss']:.5f} over {best['seeds']} "
+        f"seeds{error}."
     ]
     if chosen["loss"] == best["loss"]:
         reasons.append("No cheaper configuration lies within one standard error of it.")
     else:
         reasons.append(f"{_name(chosen)} is the cheapest of {len(able)} within one standard error of it.")
+    worst = candidates.row(-1, named=True)
     reasons.append(
-        "The difference between the best and the worst candidate is "
-        f"{candidates['loss'].max() - best['loss']:.5f}."  # type: ignore[operator]
+        f"The worst candidate, {_name(worst)}, is {worst['loss'] - best['loss']:.5f} above the best."
     )
     return {
         "chosen": {word: chosen[word] for word in _WORDS},

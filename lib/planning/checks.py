@@ -1,4 +1,4 @@
-"""What can be refused before any data exist: settings, tasks, controls, searches and budgets that cannot be meant.
+"""What can be refused before any data exist: settings, tasks, controls, searches, budgets, names.
 
 Every refusal is a `ConfigError` that names the file or experiment and the way out.
 """
@@ -79,7 +79,9 @@ def check_budgets(
     channels: Callable[[str, str], int],
 ) -> None:
     """Architectures that are not of the declared size, or cannot be built."""
-    shapes = {(r.variant, r.dataset, r.timescale, r.model, r.budget): r for r in runs if r.budget != NO_BUDGET}
+    shapes = {
+        (r.variant, r.dataset, r.timescale, r.model, r.budget): r for r in runs if r.budget != NO_BUDGET
+    }
     seen = set()
     for run in shapes.values():
         found = specification(run)
@@ -101,7 +103,10 @@ def check_ids(study: Study, grids: Mapping[str, Mapping[Run, str]]) -> None:
     taken: dict[str, str] = {}
     for name, experiment in study.experiments.items():
         for title, words in experiment.ids.items():
-            if taken.setdefault(title, name) != name and study.experiments[taken[title]].ids != experiment.ids:
+            if (
+                taken.setdefault(title, name) != name
+                and study.experiments[taken[title]].ids != experiment.ids
+            ):
                 raise ConfigError(f"experiment {name}: the id {title} is already used by {taken[title]}.")
             unknown = sorted(set(words) - set(Run.__dataclass_fields__))
             if unknown:

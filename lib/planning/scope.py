@@ -52,7 +52,7 @@ class Scope:
         """What the table of runs says about each run before it is trained, as canonical JSON."""
         plan = self._plan
         rows = [
-            run.fields()
+            dict[str, str | int | None](run.fields())
             | {
                 "experiment": name,
                 "role": plan.study.experiments[name].role,

@@ -82,7 +82,7 @@ class SearchPlan:
         return found
 
     def _space(self, specification: RunSpecification, space: SearchSpace) -> SearchSpace:
-        """A search space with the model's own parameters, or with the labels of the budget's architectures."""
+        """The space with the model's own parameters, or with the labels of the budget's architectures."""
         run = specification.run
         if own := self._study.models[str(run["model"])].search:
             return space.model_copy(update={"parameters": own, "architecture": None})

@@ -101,6 +101,40 @@ def confounds_section(inputs: ReportInputs) -> Section:
     return Section("confounds", heading, lead, tables=tables)
 
 
+def declaration_section(inputs: ReportInputs) -> Section:
+    """What was to be tested, and when that was written down."""
+    heading = "What was declared, and when"
+    if not inputs.declarations:
+        return Section("declared", heading, "No declarations are on record.")
+    rows, late = [], 0
+    for name, entries in sorted(inputs.declarations.items()):
+        for place, entry in enumerate(entries):
+            before = int(entry.get("finished_before") or 0)
+            late += before > 0 and place == len(entries) - 1
+            rows.append(
+                [
+                    Cell(name, code=True),
+                    Cell("; ".join(entry.get("tests") or []) or "–"),
+                    Cell(str(entry.get("date") or "")[:16].replace("T", " ")),
+                    Cell(str(entry.get("hash")), code=True),
+                    Cell(f"{before} of {entry.get('runs')}"),
+                ]
+            )
+    lead = (
+        "Every comparison was declared before its first run was finished."
+        if not late
+        else f"{plural(late, 'experiment')} changed its declaration after runs were finished: what these say "
+        "was not declared beforehand."
+    )
+    columns = [
+        Column("Experiment"), Column("What will be tested", wide=True), Column("Declared (UTC)"),
+        Column("Hash"), Column("Runs finished by then", numeric=True),
+    ]  # fmt: skip
+    caption = "Written when the workflow first ran with this declaration; a changed one is a new line."
+    folded = plural(len(rows), "declaration") if len(rows) > _FOLD_BEYOND else None
+    return Section("declared", heading, lead, tables=[Table(caption, columns, rows, folded)])
+
+
 def ledger_section(inputs: ReportInputs) -> Section:
     """How often the test set was looked at, and how much was tried."""
     ledger = inputs.scaling.get("ledger") or {}
@@ -130,7 +164,7 @@ def ledger_section(inputs: ReportInputs) -> Section:
 
 def _belongs(params: Mapping[str, Any], cell: Mapping[str, Any], axis: str) -> bool:
     run = params.get("run") or {}
-    free = {"parameters": "budget", "data": "variant"}.get(axis)
+    free = {"parameters": "budget", "data": "variant", "context": "variant"}.get(axis)
     words = ["timescale", "task", "horizon", "model", "budget", "variant"]
     fixed = [word for word in words if word != free and cell.get(word) is not None]
     return all(str(run.get(word)) == str(cell[word]) for word in fixed) and _same_dataset(

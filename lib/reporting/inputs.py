@@ -5,7 +5,7 @@ Reads no files and computes nothing. Whatever is absent stays at its empty defau
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,5 +47,7 @@ class ReportInputs:
     """`git_commit`, `packages` (name to version), `hardware`, `date`."""
     channel_correlation: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     """Dataset to a square table: `channel`, then one column per channel in the same order."""
+    declarations: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """Experiment to its declarations in order of time: `hash, date, tests, runs, finished_before`."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """Further facts about where it ran, by name."""

@@ -1,4 +1,4 @@
-"""The best configuration: by validation, within one standard error, the cheapest; test figures are not read."""
+"""The best configuration: by validation, within one standard error, the cheapest; test is not read."""
 
 import polars as pl
 import pytest

@@ -298,7 +298,7 @@ def test_asking_for_metadata_imports_no_heavy_library():
 def test_settings_are_strict():
     for name in registry.names():
         assert issubclass(registry.get(name).Settings, StrictModel)
-        with pytest.raises(ConfigError, match="config/models/x.yaml: unknown key `nonsense`"):
+        with pytest.raises(ConfigError, match=r"config/models/x\.yaml: unknown key `nonsense`"):
             registry.get(name).configure({"nonsense": 1}, "config/models/x.yaml")
 
 

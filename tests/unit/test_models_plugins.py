@@ -68,5 +68,5 @@ def test_a_file_that_does_not_keep_the_contract_is_refused_by_name(tmp_path, tex
 
 
 def test_a_missing_file_is_named_with_the_folder_it_was_looked_for_in(tmp_path):
-    with pytest.raises(ModelError, match="no such file .looked in"):
+    with pytest.raises(ModelError, match=r"no such file .looked in"):
         registry.add_plugin(tmp_path / "nowhere.py")

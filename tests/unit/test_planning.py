@@ -195,9 +195,7 @@ def test_an_experiments_recipe_comes_before_the_models_and_that_before_the_study
 
 
 def test_shares_of_dates_and_window_lengths_are_runs_of_their_own_variant(plan):
-    made = plan(
-        tuning="none", budgets=["2M"], train_fractions=[0.125, 0.5, 1.0], context_lengths=[60, 120]
-    )
+    made = plan(tuning="none", budgets=["2M"], train_fractions=[0.125, 0.5, 1.0], context_lengths=[60, 120])
     found = {run.variant: made.specification(run) for run in made.runs}
     assert list(found) == [
         "frac125-ctx60", "frac125-ctx120", "frac50-ctx60", "frac50-ctx120", "ctx60", "ctx120",

@@ -1,4 +1,4 @@
-"""Temporal Fusion Transformer (Lim et al. 2021, arXiv:1912.09363) on the window; the network lies in `_tft`."""
+"""Temporal Fusion Transformer (Lim et al. 2021, arXiv:1912.09363); the network lies in `_tft`."""
 
 from __future__ import annotations
 
