@@ -27,6 +27,7 @@ with job(snakemake):
     done = [Path(path) for path in runs.filter(pl.col("status") == "done")["path"]]
     entries = read_manifest(Path(snakemake.input.manifest))
     sources = dict(item.split("=", 1) for item in snakemake.params.sources)
+    asked = set(runs["experiment"])
     inputs = ReportInputs(
         title=snakemake.params.title,
         note=snakemake.params.note,

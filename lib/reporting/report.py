@@ -81,6 +81,7 @@ def build_page(inputs: ReportInputs) -> Page:
         closing=[
             audit.power_section(inputs, names),
             audit.confounds_section(inputs),
+            audit.declaration_section(inputs),
             audit.ledger_section(inputs),
             account.cost_section(inputs),
             account.provenance_section(inputs),

@@ -83,7 +83,7 @@ def test_a_full_study_gives_well_formed_html_with_every_section(html):
     sections = [a["id"] for tag, a in tree.tags if tag == "section"]
     assert sections == [
         "verdict", "scaling", "opponents", "controls", "reliability", "coverage", "trading", "curves",
-        "search", "data", "runs", "power", "confounds", "ledger", "cost", "provenance", "limits",
+        "search", "data", "runs", "power", "confounds", "declared", "ledger", "cost", "provenance", "limits",
     ]  # fmt: skip
     links = [a["href"] for tag, a in tree.tags if tag == "a" and a["href"].startswith("#")]
     assert {link[1:] for link in links} <= set(ids)

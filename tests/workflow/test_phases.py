@@ -1,0 +1,78 @@
+"""Phases of a study: a report of their own, runs by name, declarations on record, a selection by validation."""
+
+import json
+
+import pytest
+import yaml
+
+from tests.conftest import Project, make_project
+
+SIZED = {"models": ["patchtst-mixed", "base_rate"], "budgets": ["2M"], "seeds": [1, 2]}
+WAITING = {"from_selection": True, "datasets": [], "models": [], "timescales": ["weekly"]}
+STUDY = {
+    "experiments": [],
+    "phases": {"phase1": ["small"], "phase2": ["expansion"]},
+    "selection": {"phases": ["phase1"]},
+    "training": {"max_epochs": 1, "window_stride": 80},
+}
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory, market) -> Project:
+    """A study whose first phase is done."""
+    project = make_project(tmp_path_factory.mktemp("phases"), market)
+    project.experiment(**SIZED, ids={"P1-2M": {"budget": "2M"}})
+    project.experiment("expansion", **WAITING)
+    project.study(**STUDY)
+    done = project.snakemake("results/phase1.done", "results/ids/P1-2M.done")
+    assert done.returncode == 0, done.stdout
+    return project
+
+
+@pytest.fixture(scope="module")
+def selected(studied) -> Project:
+    """The same with the best configuration of its first phase chosen."""
+    done = studied.snakemake("results/selection.yaml")
+    assert done.returncode == 0, done.stdout
+    return studied
+
+
+def test_a_phase_has_a_report_of_its_own_and_its_runs_have_names(studied):
+    report = (studied.folder / "results/phase1/report.html").read_text()
+    assert "(phase 1)" in report
+    assert "What was declared, and when" in report
+    assert (studied.folder / "results/phase1/figures").is_dir()
+    assert not (studied.folder / "results/report.html").exists(), "one target makes just that"
+    again = studied.snakemake("-n", "results/phase1.done", "results/ids/P1-2M.done")
+    assert "Nothing to be done" in again.stdout
+
+
+def test_what_is_tested_is_on_record_before_the_runs_and_a_change_of_mind_is_seen(studied):
+    record = studied.folder / "results/declarations/small.json"
+    [first] = json.loads(record.read_text())
+    assert (first["runs"], first["finished_before"]) == (4, 0)
+    assert first["tests"] == ["paired differences of all models from the one that is best on validation"]
+
+    studied.experiment(**SIZED, ids={"P1-2M": {"budget": "2M"}}, margin=0.02)
+    done = studied.snakemake("results/phase1/report.html")
+    assert done.returncode == 0, done.stdout
+    entries = json.loads(record.read_text())
+    assert entries[0] == first
+    assert entries[1]["hash"] != first["hash"]
+    assert entries[1]["finished_before"] == 4
+    report = (studied.folder / "results/phase1/report.md").read_text()
+    assert "changed its declaration after runs were finished" in report
+
+
+def test_a_phase_waits_for_the_selection_and_then_follows_it(selected):
+    chosen = yaml.safe_load((selected.folder / "results/selection.yaml").read_text())
+    assert chosen["chosen"] == {"dataset": "Aa20", "model": "patchtst-mixed", "budget": "2M"}
+    planned = selected.snakemake("-n", "results/phase2/report.html")
+    assert planned.returncode == 0, planned.stdout
+    assert "Aa20/weekly/direction/h5/patchtst-mixed/2M/seed1" in planned.stdout
+
+    (selected.folder / "results/selection.yaml").rename(selected.folder / "aside")
+    waits = selected.snakemake("-n", "results/phase2/report.html")
+    (selected.folder / "aside").rename(selected.folder / "results/selection.yaml")
+    assert waits.returncode != 0
+    assert "experiment expansion waits: results/selection.yaml is not there yet" in waits.stdout
