@@ -43,6 +43,9 @@ rule build_dataset:
         assembly=lambda wildcards: PLAN.data.assembly(
             wildcards.vintage, wildcards.dataset
         ),
+        features=lambda wildcards: checked(
+            PLAN.data.features, wildcards.dataset, wildcards.timescale
+        ),
         version=VERSIONS["features"],
     script:
         "../workflow_scripts/build_dataset.py"

@@ -12,7 +12,9 @@ from lib.config.versions import STAGES, VERSIONS_FILE, fingerprint, read_version
 if __name__ == "__main__":
     versions = read_versions()
     for stage in STAGES:
+        versions.setdefault(stage, {"fingerprint": "", "version": 1})
         if versions[stage]["fingerprint"] != fingerprint(stage):
             print(f"{stage}: confirmed at version {versions[stage]['version']}")
             versions[stage]["fingerprint"] = fingerprint(stage)
+    versions = {stage: versions[stage] for stage in sorted(STAGES)}
     VERSIONS_FILE.write_text(yaml.safe_dump(versions, default_flow_style=None), encoding="utf-8")

@@ -19,6 +19,10 @@ VERSIONS_FILE = LIB / "versions.yaml"
 
 STAGES: dict[str, tuple[str, ...]] = {
     "features": ("features",),
+    **{
+        f"features.{path.stem}": (f"features/families/{path.name}",)
+        for path in sorted((LIB / "features" / "families").glob("[!_]*.py"))
+    },
     "datasets": ("datasets",),
     "training": ("datasets", "training", "models", "tuning"),
     "evaluation": ("metrics", "evaluation"),
@@ -26,7 +30,8 @@ STAGES: dict[str, tuple[str, ...]] = {
     "production": ("production",),
     "reporting": ("reporting",),
 }
-"""Packages of `lib` that decide the results of each stage."""
+"""What of `lib` decides the results of each stage. A family of features is a stage of its own, so that a
+change in one re-makes only the datasets that hold some of its channels."""
 
 
 def read_versions() -> dict[str, dict[str, Any]]:
@@ -44,10 +49,18 @@ def fingerprint(stage: str) -> str:
     """Hash of the stage's syntax trees: comments, docstrings and layout do not count."""
     digest = hashlib.sha256()
     for package in STAGES[stage]:
-        for path in sorted((LIB / package).rglob("*.py")):
+        for path in _files(LIB / package):
             tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
             digest.update(f"{path.relative_to(LIB).as_posix()}\n{ast.dump(tree)}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _files(package: Path) -> list[Path]:
+    """A module, or the modules of a package without those that are stages of their own."""
+    if package.suffix == ".py":
+        return [package]
+    families = LIB / "features" / "families"
+    return [path for path in sorted(package.rglob("*.py")) if path.parent != families or path.stem[0] == "_"]
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

@@ -5,6 +5,7 @@ Part of the plan that the rules see (`PLAN.data`). It knows what configuration d
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import cached_property
 
@@ -13,6 +14,7 @@ from lib.config.data import DataConfig
 from lib.config.load import Study
 from lib.config.model import AssetsFile
 from lib.config.series import SeriesFile
+from lib.config.versions import stage_versions
 from lib.data.assets import (
     SeriesMembers,
     check_served,
@@ -23,6 +25,7 @@ from lib.data.assets import (
 )
 from lib.data.assets import series_of as series_members
 from lib.errors import ConfigError
+from lib.features.catalogue import catalogue
 from lib.features.groups import group_features
 from lib.features.slower import slower_channels
 
@@ -151,6 +154,21 @@ class DataPlan:
             ],
             "until": str(self.data_config(vintage).splits.test_start) if members.names else None,
             "history_from": str(members.history_from) if members.history_from else None,
+        }
+        return json.dumps(content, sort_keys=True)
+
+    def features(self, dataset: str, timescale: str) -> str:
+        """What decides the channels of the bars besides the bars, as canonical JSON.
+
+        Their list, and the versions of their families; one that adds nothing to the tier decides nothing.
+        """
+        versions = stage_versions()
+        found = catalogue(split_dataset(dataset)[2], timescale)  # type: ignore[arg-type]
+        listed = "\n".join(f"{feature.name} {feature.formula} {feature.look_back}" for feature in found)
+        modules = {feature.compute.__module__.split(".")[-1] for feature in found if feature.compute}
+        content = {
+            "channels": hashlib.sha256(listed.encode()).hexdigest()[:16],
+            "families": {name: versions.get(f"features.{name}", 1) for name in sorted(modules)},
         }
         return json.dumps(content, sort_keys=True)
 

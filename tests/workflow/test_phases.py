@@ -1,4 +1,4 @@
-"""Phases of a study: a report of their own, runs by name, declarations on record, a selection by validation."""
+"""Phases of a study: reports of their own, runs by name, declarations on record, a selection."""
 
 import json
 

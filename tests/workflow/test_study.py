@@ -124,3 +124,23 @@ def test_an_undeclared_run_is_named_as_such(project):
 def test_a_dataset_that_is_none_matches_no_rule(project, dataset):
     done = project.snakemake("-n", RUN.format(model="logistic").replace("Aa20", dataset) + "/metrics.json")
     assert done.returncode != 0
+
+
+def test_a_changed_family_of_features_remakes_the_datasets_that_hold_it_and_no_others(project):
+    project.experiment(datasets=["Aa20", "Aa100"], models=["base_rate"])
+    done = project.snakemake("results/runs.parquet")
+    assert done.returncode == 0, done.stdout
+    versions = project.folder / "lib" / "versions.yaml"
+    found = yaml.safe_load(versions.read_text())
+    for family, expected in (("volume", ["Aa100"]), ("averages", ["Aa20", "Aa100"])):
+        found[f"features.{family}"]["version"] += 1
+        versions.write_text(yaml.safe_dump(found))
+        planned = project.snakemake("-n", "results/runs.parquet").stdout
+        for name in ("Aa20", "Aa100"):
+            remade = f"output: data/processed/test-1/{name}/daily.parquet" in planned
+            assert remade == (name in expected), (family, name)
+        trained = re.search(r"^train +(\d+)$", planned, re.MULTILINE)
+        assert trained is not None
+        assert int(trained[1]) == len(expected)
+        assert "build_bars" not in planned, "bars know nothing of channels"
+        found[f"features.{family}"]["version"] -= 1
