@@ -7,7 +7,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview status rehearse-heat vintage matrix backup bench-features bench-training bench-statistics test test-slow lint format promote meta compare-models ablation-readout verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-features bench-training bench-statistics test test-slow lint format promote meta compare-models ablation-readout verify clean clean-results lock docs confirm-versions
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ report: .venv/.ready  ## Run the study to results/report.html (CONFIG=… for an
 
 preview: .venv/.ready  ## What would run, and a forecast of compute and time
 	@python workflow_scripts/preview.py $(if $(CONFIG),--configfile $(CONFIG)) $(TARGET)
+
+preflight: .venv/.ready  ## Is this machine ready? (CONFIG=… for another configuration, TORCH=1 to ask PyTorch too)
+	@python workflow_scripts/preflight.py $(if $(TORCH),--torch) $(if $(CONFIG),--configfile $(CONFIG))
 
 test: .venv/.ready lint  ## Checks and all tests but the slow ones
 	@python -m pytest -m "not slow"
@@ -43,8 +46,11 @@ format: .venv/.ready  ## Format Python and Snakemake files
 status: .venv/.ready  ## Trainings that run or wait to be continued
 	@python workflow_scripts/status.py
 
-rehearse-heat: .venv/.ready  ## Play a temperature curve through the file sensor SENSOR=… (STOP=1: to the limit)
-	@python workflow_scripts/rehearse_heat.py "$(SENSOR)" $(if $(STOP),--stop)
+disk: .venv/.ready  ## What data, models and checkpoints take, and what may be deleted
+	@python workflow_scripts/disk.py
+
+rehearse-heat: .venv/.ready  ## Play a temperature curve through the file sensor SENSOR=… (STOP=1: to the limit; EVERY=seconds)
+	@python workflow_scripts/rehearse_heat.py "$(SENSOR)" $(if $(STOP),--stop) $(if $(EVERY),--seconds $(EVERY))
 
 vintage: .venv/.ready  ## A new dated snapshot of the raw data (CONFIG=…, whose vintage is taken from VINTAGE)
 	@VINTAGE=$${VINTAGE:-$$(date +%F)} snakemake --cores 1 --rerun-incomplete vintage $(if $(CONFIG),--configfile $(CONFIG))

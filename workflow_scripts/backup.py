@@ -21,6 +21,11 @@ def main() -> None:
         f"{done.copied} files copied ({done.bytes / 1e6:,.1f} MB), {done.unchanged} were there already; "
         f"all {done.copied + done.unchanged} verified in {done.folder}."
     )
+    if done.changing:
+        names = ", ".join(path.as_posix() for path in done.changing[:4])
+        print(
+            f"{len(done.changing)} changed while they were copied ({names} …): run it again when no job runs."
+        )
 
 
 if __name__ == "__main__":

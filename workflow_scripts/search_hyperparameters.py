@@ -1,6 +1,7 @@
 """Hyperparameter search of one cell: best.json and the table of all trials."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +63,8 @@ with job(snakemake):
         seed=space.seed + int(declared.run["seed"]),
         address=database_address(config.search),
         initial=declared.settings | declared.recipe.model_dump(),
+        # Weights of finished trials serve nobody: 50 trials of 200M would keep 40 GB of them.
+        discard=lambda key: shutil.rmtree(folder / "trials" / key, ignore_errors=True),
     )
     if worker := snakemake.output.get("worker"):
         write_json_atomic(Path(worker), {"n_trials": found.best["n_trials"]})

@@ -8,7 +8,10 @@ sys.path.insert(0, str(ROOT))
 
 from lib.config.document import config_markdown
 from lib.features.documentation import catalogue_markdown
+from lib.operations.architecture import with_imports
 
 if __name__ == "__main__":
     (ROOT / "config" / "README.md").write_text(config_markdown(), encoding="utf-8")
     (ROOT / "docs" / "features.md").write_text(catalogue_markdown(), encoding="utf-8")
+    page = ROOT / "docs" / "architecture.md"
+    page.write_text(with_imports(page.read_text(encoding="utf-8"), ROOT / "lib"), encoding="utf-8")

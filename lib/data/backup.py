@@ -15,19 +15,26 @@ FOLDERS = ("data", "results", "config")
 
 @dataclass(frozen=True)
 class Backup:
-    """What a backup did."""
+    """What a backup did.
+
+    Attributes:
+        changing: files that a job wrote or removed while they were copied; the destination has an earlier,
+            whole version of them, or nothing.
+    """
 
     folder: Path
     copied: int
     unchanged: int
     bytes: int
+    changing: tuple[Path, ...]
 
 
 def backup(root: Path, destination: Path) -> Backup:
     """Copy `data/`, `results/` and `config/` below `root` to `destination` and verify every file there.
 
     Files that are there with the same content are not copied again; files that are only there stay. A file
-    that is in the way of another content is replaced whole, never half.
+    that is in the way of another content is replaced whole, never half. Copies keep their times: Snakemake
+    decides by them, and would train everything anew after a restore.
 
     Raises:
         DataError: nothing to copy, no space, or the destination lies inside what is copied.
@@ -48,31 +55,59 @@ def backup(root: Path, destination: Path) -> Backup:
     )
     _require_space(files, root, destination)
     copied = unchanged = size = 0
+    changing = []
     for path in files:
         target = destination / path.relative_to(root)
-        original = sha256_of(path)
-        if (
-            target.is_file()
-            and target.stat().st_size == path.stat().st_size
-            and sha256_of(target) == original
-        ):
-            unchanged += 1
-            continue
         try:
-            with atomic_path(target) as temporary:
-                shutil.copyfile(path, temporary)
-        except OSError as error:
-            raise DataError(f"{target}: cannot be written ({error.strerror}).") from None
-        if sha256_of(target) != original:
-            raise IntegrityError(f"{target}: the copy differs from {path}. Is the disk sound?")
-        copied += 1
-        size += path.stat().st_size
-    return Backup(destination, copied, unchanged, size)
+            if _is_there(path, target):
+                unchanged += 1
+                continue
+            size += _copy(path, target)
+            copied += 1
+        except (FileNotFoundError, _Changing):
+            changing.append(path.relative_to(root))
+    return Backup(destination, copied, unchanged, size, tuple(changing))
+
+
+class _Changing(Exception):
+    """The original is being written."""
+
+
+def _is_there(path: Path, target: Path) -> bool:
+    """Whether a copy with the same content exists; its times are brought in line."""
+    same = (
+        target.is_file()
+        and target.stat().st_size == path.stat().st_size
+        and sha256_of(target) == sha256_of(path)
+    )
+    if same:
+        shutil.copystat(path, target)
+    return same
+
+
+def _copy(path: Path, target: Path) -> int:
+    """Copy a file with its times, compare, and return its size."""
+    original = sha256_of(path)
+    try:
+        with atomic_path(target) as temporary:
+            shutil.copyfile(path, temporary)
+            if sha256_of(temporary) != original:
+                if sha256_of(path) != original:
+                    raise _Changing
+                raise IntegrityError(f"{target}: the copy differs from {path}. Is the disk sound?")
+            shutil.copystat(path, temporary)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DataError(f"{target}: cannot be written ({error.strerror}).") from None
+    if sha256_of(target) != original:
+        raise IntegrityError(f"{target}: the copy differs from {path}. Is the disk sound?")
+    return target.stat().st_size
 
 
 def _require_space(files: list[Path], root: Path, destination: Path) -> None:
     missing = [path for path in files if not (destination / path.relative_to(root)).is_file()]
-    needed = sum(path.stat().st_size for path in missing)
+    needed = sum(path.stat().st_size for path in missing if path.is_file())
     try:
         destination.mkdir(parents=True, exist_ok=True)
     except OSError as error:

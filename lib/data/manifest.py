@@ -109,15 +109,19 @@ def verify_checksums(folder: Path) -> list[Mismatch]:
     return [m for name, digest in recorded.items() if (m := _compare(folder / name, str(digest)))]
 
 
-def verify(root: Path) -> tuple[int, list[Mismatch]]:
-    """Re-hash everything that has a record below `root`: manifests named manifest.json and checksums.json.
+def verify(root: Path, records: Iterable[Path] | None = None) -> tuple[int, list[Mismatch]]:
+    """Re-hash what has a record: a manifest named manifest.json or a checksums.json.
+
+    Args:
+        root: what the paths in manifests are relative to.
+        records: those to go by; default all below `root`.
 
     Returns:
         How many files were checked, and those that are missing or differ.
     """
     checked: set[Path] = set()
     mismatches: list[Mismatch] = []
-    for record in sorted(_records(root)):
+    for record in sorted(_records(root) if records is None else records):
         if record.name == CHECKSUMS:
             names = _names(record)
             checked |= {record.parent / name for name in names}

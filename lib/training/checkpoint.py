@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -25,12 +25,11 @@ from torch import nn
 from lib.data.io import atomic_path, sha256_of, write_text_atomic
 from lib.errors import IntegrityError, StudyError
 from lib.training.progress import say
+from lib.training.retention import checkpoint_bytes, kept_checkpoints
 
 Payload = dict[str, Any]
 FORMAT = 1
 FINISHED = "finished.pt"
-LARGE_MODEL = 100_000_000
-"""Above this many parameters one checkpoint (weights and two moments) is over 1.2 GB: only one is kept."""
 _NAME = re.compile(r"checkpoint-e(\d+)-s(\d+)-b(\d+)\.pt")
 
 
@@ -115,6 +114,12 @@ class CheckpointStore:
         self.folder = folder
         self.keep = keep
 
+    @classmethod
+    def of(cls, network: nn.Module, folder: Path, configured: int) -> Self:
+        """The store of a network: fewer checkpoints than configured are kept of a large one."""
+        n_parameters = sum(parameter.numel() for parameter in network.parameters())
+        return cls(folder, kept_checkpoints(n_parameters, configured))
+
     def save(self, payload: Payload, position: Position, best: Mapping[str, torch.Tensor] | None) -> Path:
         """Add a checkpoint and delete those beyond the newest `keep`.
 
@@ -175,8 +180,7 @@ class CheckpointStore:
         """
         weights = sum(t.numel() * t.element_size() for t in network.state_dict().values())
         trained = sum(p.numel() * p.element_size() for p in network.parameters() if p.requires_grad)
-        # One more of each than is kept: the new one is written before the oldest is deleted.
-        need = (self.keep + 1) * (weights + 2 * trained) + (self.keep + 1) * weights
+        need = checkpoint_bytes(weights, trained, self.keep)
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
         if free < need:
@@ -202,12 +206,6 @@ class CheckpointStore:
         for path in self.folder.glob(".*.tmp"):
             with contextlib.suppress(OSError):
                 path.unlink()
-
-
-def kept_checkpoints(network: nn.Module, configured: int) -> int:
-    """How many checkpoints to keep of a network of this size."""
-    n_parameters = sum(p.numel() for p in network.parameters())
-    return 1 if n_parameters > LARGE_MODEL else configured
 
 
 def _best_epoch(path: Path) -> int:

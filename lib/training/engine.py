@@ -16,7 +16,7 @@ from torch import nn
 from lib.config.training import Recipe
 from lib.errors import DataError, ModelError, StudyError, TrainingDiverged, TrainingStopped
 from lib.training.batches import Windows, epoch_order, epoch_size
-from lib.training.checkpoint import CheckpointStore, Position, kept_checkpoints
+from lib.training.checkpoint import CheckpointStore, Position
 from lib.training.context import Loss, TrainingContext, TrainingResult
 from lib.training.devices import Device, rng_state, seed_everything, set_rng_state
 from lib.training.forward import evaluation_batch, forward, keeps_statistics, predict_logits, summed_loss
@@ -69,7 +69,7 @@ def train(
         open_state(context.state_dir, context.fingerprint, context.runtime.lock_timeout_seconds) as state,
         StopSignals() as signals,
     ):
-        store = CheckpointStore(state.folder, kept_checkpoints(network, context.runtime.keep_checkpoints))
+        store = CheckpointStore.of(network, state.folder, context.runtime.keep_checkpoints)
         training = Training(
             network=network,
             train=train,

@@ -18,7 +18,7 @@ from torch.func import functional_call, vmap
 
 from lib.config.training import Recipe
 from lib.errors import ModelError, TrainingStopped
-from lib.training.checkpoint import CheckpointStore, kept_checkpoints
+from lib.training.checkpoint import CheckpointStore
 from lib.training.context import Loss, TrainingContext, TrainingResult
 from lib.training.engine import Training
 from lib.training.forward import summed_loss
@@ -103,7 +103,7 @@ def _join(member: Member, loss: Loss, recipe: Recipe, stack: ExitStack, first: T
         loss=loss,
         recipe=recipe,
         context=context,
-        store=CheckpointStore(state.folder, kept_checkpoints(member.network, runtime.keep_checkpoints)),
+        store=CheckpointStore.of(member.network, state.folder, runtime.keep_checkpoints),
         signals=StopSignals(),  # never set: the pack stops as a whole, between two steps
         matrix=first.windows.matrix if first is not None and same_matrix else None,
     )

@@ -151,7 +151,7 @@ class WandbBackend:
 
     def open(self) -> None:
         """Begin a run."""
-        if self._config.wandb == "online" and not _has_wandb_key():
+        if self._config.wandb == "online" and not has_wandb_key():
             raise RuntimeError("no key: run `wandb login` once, or use `wandb: offline`")
         import wandb
 
@@ -239,7 +239,7 @@ def register_model(
     return int(version.version)
 
 
-def _has_wandb_key() -> bool:
+def has_wandb_key() -> bool:
     """Asked first, because the library would otherwise wait for an answer at the terminal."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True

@@ -107,6 +107,7 @@ def run_search(
     address: str | None = None,
     initial: Mapping[str, Any] | None = None,
     poll_seconds: float = 2.0,
+    discard: Callable[[str], None] = lambda key: None,
 ) -> SearchResult:
     """Work on a search until `n_trials` trials are finished in total, or its time limit is spent.
 
@@ -127,6 +128,7 @@ def run_search(
         initial: parameters of the first trial, for example the defaults. Those the space does not name are
             ignored; missing ones, and those outside their range, are sampled.
         poll_seconds: how often to look whether other workers have finished.
+        discard: told the key of a trial that stands in the study, so that its state may go.
 
     Raises:
         ConfigError: the study was begun with another search space; the database cannot be reached.
@@ -148,6 +150,7 @@ def run_search(
                 time.sleep(poll_seconds)  # the last trials are other workers'
             else:
                 _run_trial(shared, objective, trial, parameters, n_trials, poll_seconds)
+                discard(parameters_key(parameters))
     return _result(study, space)
 
 

@@ -24,6 +24,7 @@ ORDER = (
     "production",
     "reporting",
     "planning",
+    "operations",
 )
 MODULES = sorted(LIB.rglob("*.py"))
 
@@ -72,6 +73,10 @@ def test_lib_knows_no_path_of_the_workflow(path):
         ("lib.evaluation.batch", {"torch", "transformers", "mlflow", "pandas_ta"}),
         ("lib.evaluation.summary", {"torch", "transformers", "mlflow", "pandas_ta"}),
         ("lib.reporting.report", {"torch", "transformers", "mlflow", "pandas_ta"}),
+        (
+            "lib.operations.preflight",
+            {"torch", "transformers", "sklearn", "xgboost", "mlflow", "wandb", "arch"},
+        ),
         ("lib.training.engine", {"transformers", "mlflow", "wandb", "pandas_ta", "xgboost"}),
     ],
 )

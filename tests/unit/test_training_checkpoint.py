@@ -17,7 +17,6 @@ from lib.training import checkpoint
 from lib.training.checkpoint import (
     CheckpointStore,
     Position,
-    kept_checkpoints,
     read_checkpoint,
     write_checkpoint,
 )
@@ -123,9 +122,9 @@ def test_after_training_only_the_result_is_left(tmp_path):
     assert names == ["finished.pt", "finished.pt.sha256", "state.json"]
 
 
-def test_of_large_models_one_checkpoint_is_kept():
+def test_of_large_models_one_checkpoint_is_kept(tmp_path):
     large = torch.nn.Linear(10_001, 10_001, device="meta")
-    assert (kept_checkpoints(large, 3), kept_checkpoints(TinyNetwork(), 3)) == (1, 3)
+    assert [CheckpointStore.of(network, tmp_path, 3).keep for network in (large, TinyNetwork())] == [1, 3]
 
 
 def test_too_little_disk_space_is_told_before_training_starts(tmp_path, monkeypatch):

@@ -1,0 +1,21 @@
+"""How many checkpoints of a training are kept, and how much disk and memory that takes. Imports no torch."""
+
+LARGE_MODEL = 100_000_000
+"""Above this many parameters one checkpoint (weights and two moments) is over 1.2 GB: only one is kept."""
+
+
+def kept_checkpoints(n_parameters: int, configured: int) -> int:
+    """How many checkpoints to keep of a network of this size."""
+    return 1 if n_parameters > LARGE_MODEL else configured
+
+
+def checkpoint_bytes(weights: int, trained: int, keep: int) -> int:
+    """Most that the checkpoints of one training take at any moment.
+
+    Args:
+        weights: bytes of all weights and buffers.
+        trained: bytes of the weights that are trained; the optimiser keeps two moments of each.
+        keep: checkpoints that are kept, each with the best epoch's weights.
+    """
+    # One more of each than is kept: the new one is written before the oldest is deleted.
+    return (keep + 1) * (weights + 2 * trained) + (keep + 1) * weights

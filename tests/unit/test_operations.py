@@ -1,0 +1,226 @@
+"""Preflight: what would break a study is told before it starts, and nothing secret is shown."""
+
+import os
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+import yaml
+
+from lib.config.training import Runtime, ThermalConfig
+from lib.config.workflow import WorkflowConfig
+from lib.data.manifest import entry_for, write_manifest
+from lib.operations import machine, surroundings
+from lib.operations.checks import gigabytes
+from lib.operations.disk_use import Kind, disk_use
+from lib.operations.needs import PROCESS, Needs, needs
+from lib.planning.plan import plan_study
+
+ROOT = Path(__file__).parents[2]
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def plan():
+    content = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    return plan_study(content, ROOT / "config", {})
+
+
+def need(disk: int = 0, memory: int = 0) -> Needs:
+    return Needs(data=0, results=disk, checkpoints=0, memory=memory, budget="2M")
+
+
+def test_needs_follow_from_the_runs_that_are_still_to_be_trained(plan):
+    runs = list(plan.experiment_of)
+    all_of_them = needs(plan, runs, plan.datasets)
+    assert all_of_them.budget == "200M"
+    # Of 200M one checkpoint is kept and one written: weights and two moments, and the best weights, of each.
+    assert all_of_them.checkpoints == 2 * (3 + 1) * 4 * 200_000_000
+    # The quickstart's largest training was measured at 5.6 to 5.9 GB (README.md and provenance.json).
+    assert 5.5e9 < all_of_them.memory < 6.2e9
+    # Two models of 200M on disk: 0.8 GB each.
+    assert 1.6e9 < all_of_them.results < 2.0e9
+    small = needs(plan, [run for run in runs if run.budget == "2M"], [])
+    assert (small.budget, small.data) == ("2M", 0)
+    assert small.checkpoints == 4 * (3 + 1) * 4 * 2_000_000
+    nothing = needs(plan, [], [])
+    assert (nothing.disk, nothing.memory, nothing.budget) == (0, 0, None)
+    baselines = needs(plan, [run for run in runs if run.budget == "none"], [])
+    assert (baselines.budget, baselines.memory) == (None, PROCESS)
+
+
+def test_too_little_disk_fails_and_just_enough_warns(tmp_path):
+    free = shutil.disk_usage(tmp_path).free
+    states = [machine.disk(tmp_path, need(int(free * share))).state for share in (0.1, 0.9, 2)]
+    assert states == ["pass", "warn", "fail"]
+
+
+def test_a_model_that_does_not_fit_into_memory_fails():
+    total = machine.psutil.virtual_memory().total
+    assert machine.memory(need(memory=1)).state == "pass"
+    assert machine.memory(need(memory=total)).state == "warn"
+    assert machine.memory(need(memory=total + 1)).state == "fail"
+
+
+@pytest.mark.parametrize(
+    ("battery", "state", "words"),
+    [
+        (None, "pass", "no battery"),
+        (SimpleNamespace(percent=80.0, power_plugged=True), "pass", "80 %, plugged in"),
+        (SimpleNamespace(percent=80.0, power_plugged=False), "warn", "80 %, not plugged in"),
+    ],
+)
+def test_training_from_a_battery_is_worth_a_warning(monkeypatch, battery, state, words):
+    monkeypatch.setattr(machine.psutil, "sensors_battery", lambda: battery, raising=False)
+    found = machine.power()
+    assert found.state == state
+    assert words in found.found
+
+
+def test_a_card_that_is_asked_for_and_not_there_fails(monkeypatch):
+    monkeypatch.setattr(machine, "_cards", dict)
+    assert machine.accelerator(Runtime(device="cuda")).state == "fail"
+    assert machine.accelerator(Runtime(device="cpu")).state == "pass"
+    monkeypatch.setattr(machine, "_cards", lambda: {"cuda": "cuda, a card, bf16"})
+    assert machine.accelerator(Runtime(device="auto")).found == "cuda, a card, bf16"
+
+
+def test_pytorch_is_asked_only_on_request_and_agrees_about_the_processor():
+    cpu = Runtime(device="cpu")
+    quick, asked = machine.accelerator(cpu), machine.accelerator(cpu, ask_torch=True)
+    assert "TORCH=1" in quick.unchecked
+    assert not asked.unchecked
+    assert ("bf16" in quick.found and "no fast" not in quick.found) == ("bf16" in asked.found)
+
+
+def test_the_sensor_that_training_would_use_is_read(tmp_path):
+    file = tmp_path / "temperature"
+    config = ThermalConfig(sensor=f"file:{file}")
+    assert machine.sensor(config).state == "warn"
+    file.write_text("55\n")
+    cool = machine.sensor(config)
+    assert cool.state == "pass"
+    assert "55 °C" in cool.found
+    file.write_text("90\n")
+    assert machine.sensor(config).state == "warn"
+    assert machine.sensor(ThermalConfig(sensor="off")).state == "warn"
+    assert machine.sensor(ThermalConfig(sensor="nonsense")).state == "fail"
+
+
+def test_a_clock_behind_the_study_s_own_files_fails(tmp_path):
+    file = tmp_path / "manifest.json"
+    file.write_text("[]")
+    assert machine.clock([file, tmp_path / "absent"]).state == "pass"
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    late = machine.clock([file], yesterday)
+    assert late.state == "fail"
+    assert "manifest.json" in late.found
+
+
+def test_packages_are_compared_with_the_lock(tmp_path):
+    lock = tmp_path / "requirements.lock"
+    shutil.copy(ROOT / "envs" / "requirements.lock", lock)
+    assert len(surroundings.locked_versions(lock.read_text())) > 100
+    lock.write_text(
+        f"polars=={pl.__version__} \\\n    --hash=sha256:00\n    # via x\n"
+        "pytest==0.0.1\nnowhere-at-all==1.0 ; sys_platform == 'plan9'\n"
+    )
+    found = surroundings.packages(lock)
+    assert found.state == "warn"
+    assert "1 of 2 as locked" in found.found
+    assert "(0.0.1)" in found.found
+    lock.write_text(f"polars=={pl.__version__}\nsomething-missing==1.0\n")
+    assert "missing: something-missing" in surroundings.packages(lock).found
+    assert surroundings.packages(tmp_path / "none").state == "warn"
+
+
+def test_keys_are_asked_for_only_where_they_are_used_and_never_shown(monkeypatch, tmp_path):
+    content = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    plain = WorkflowConfig.model_validate(content)
+    assert [check.subject for check in surroundings.keys(plain, [], {})] == ["keys"]
+    assert [check.state for check in surroundings.keys(plain, ["fred"], {})] == ["fail"]
+    given = surroundings.keys(plain, ["fred"], {"FRED_API_KEY": SECRET})
+    assert [check.state for check in given] == ["pass"]
+    assert SECRET not in repr(given)
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    online = WorkflowConfig.model_validate(
+        content | {"tracking": {"wandb": "online"}, "search": {"storage_from": "SEARCHES"}}
+    )
+    assert [check.state for check in surroundings.keys(online, [], {})] == ["fail", "fail"]
+    monkeypatch.setenv("WANDB_API_KEY", SECRET)
+    ready = surroundings.keys(online, [], {"SEARCHES": f"postgresql://me:{SECRET}@host/db"})
+    assert [check.state for check in ready] == ["pass", "pass"]
+    assert SECRET not in repr(ready)
+
+
+def test_folders_that_are_away_fail(tmp_path):
+    data = WorkflowConfig.model_validate(yaml.safe_load((ROOT / "config/config.yaml").read_text())).data
+    there = tmp_path / "market"
+    there.mkdir()
+    for folder, state in ((tmp_path / "absent", "fail"), (there, "warn")):
+        found = surroundings.folders(tmp_path, data.model_copy(update={"folder": folder}))
+        assert [check.state for check in found] == [state, "pass"]
+    (there / "SPY.csv").write_text("Date\n")
+    found = surroundings.folders(tmp_path, data.model_copy(update={"folder": there}))
+    assert [check.state for check in found] == ["pass", "pass"]
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch) -> tuple[Path, Path]:
+    """A data file and its manifest below the working folder."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("raw.parquet")
+    pl.DataFrame({"date": [datetime(2020, 1, 2)], "x": [1.0]}).write_parquet(path)
+    write_manifest(Path("manifest.json"), [entry_for(path, "raw")])
+    return path, Path("manifest.json")
+
+
+def test_data_that_differ_from_their_record_fail(recorded, tmp_path):
+    path, manifest = recorded
+    assert surroundings.hashes(tmp_path, [manifest], 10_000_000).state == "pass"
+    large = surroundings.hashes(tmp_path, [manifest], 1)
+    assert large.state == "pass"
+    assert "hashes of data" in large.unchecked
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    assert surroundings.hashes(tmp_path, [manifest], 10_000_000).state == "fail"
+    path.unlink()
+    assert surroundings.hashes(tmp_path, [manifest], 0).state == "fail"
+    manifest.write_text("not a manifest")
+    assert surroundings.hashes(tmp_path, [manifest], 0).state == "fail"
+    assert "none yet" in surroundings.hashes(tmp_path, [Path("absent.json")], 0).found
+
+
+def test_a_lock_that_nobody_holds_is_named(tmp_path):
+    assert surroundings.left_behind([], tmp_path / "locks").state == "pass"
+    (tmp_path / "locks").mkdir()
+    assert surroundings.left_behind([], tmp_path / "locks").state == "pass"
+    (tmp_path / "locks" / "0.output.lock").touch()
+    found = surroundings.left_behind([], tmp_path / "locks")
+    assert found.state == "warn"
+    assert "--unlock" in found.advice
+    running = [SimpleNamespace(running=True), SimpleNamespace(running=False)]
+    assert "1 running, 1 waiting" in surroundings.left_behind(running, tmp_path / "locks").found
+
+
+def test_every_file_is_counted_once_by_the_first_kind_that_claims_it(tmp_path):
+    for name, size in (("a/one", 100_000), ("a/two", 50_000), ("b/three", 200_000), ("c/four", 1)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(os.urandom(size))
+    kinds = (
+        Kind("one", lambda path: path.name == "one", ""),
+        Kind("a", lambda path: path.parts[0] == "a", ""),
+        Kind("rest", lambda path: True, ""),
+        Kind("never", lambda path: True, ""),
+    )
+    used = disk_use(tmp_path, ("a", "b", "absent"), kinds)
+    assert [(use.kind.name, use.files) for use in used] == [("one", 1), ("a", 1), ("rest", 1)]
+    assert all(abs(use.size - size) < 20_000 for use, size in zip(used, (1e5, 5e4, 2e5), strict=True))
+
+
+def test_sizes_are_read_at_a_glance():
+    assert [gigabytes(size) for size in (2.4e9, 48e9, 1.5e6, 999)] == ["2.40 GB", "48 GB", "1.50 MB", "1 kB"]

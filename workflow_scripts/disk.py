@@ -1,0 +1,70 @@
+"""`make disk`: what data, models and checkpoints take, and what may go. Deletes nothing."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from rich.console import Console
+from rich.table import Table
+
+from lib.operations.checks import gigabytes
+from lib.operations.disk_use import Kind, disk_use
+
+
+def below(*parts: str):
+    return lambda path: path.parts[: len(parts)] == parts
+
+
+KINDS = (
+    Kind("raw data", below("data", "raw"), "no: a vintage cannot be fetched again as it was"),
+    Kind(
+        "processed data",
+        below("data", "processed"),
+        "no: built again they are younger than the runs, which the next new run would then train anew",
+    ),
+    Kind(
+        "set aside, damaged, half-written",
+        lambda path: any(".aside-" in part for part in path.parts) or path.suffix in (".damaged", ".tmp"),
+        "yes, when no job runs: it is of other parameters or data, or unreadable",
+    ),
+    Kind("checkpoints of trainings", below("results", "state", "runs"), "yes, when make status shows none"),
+    Kind("searches", below("results", "state", "hpo"), "yes, where best.json is there and suffices"),
+    Kind(
+        "models of runs",
+        lambda path: path.parts[:2] == ("results", "runs") and "model" in path.parts,
+        "yes, of runs not to be promoted (rm -r …/seed*/model): nothing else reads them",
+    ),
+    Kind("predictions and measures", below("results", "runs"), "no: the report is made of them"),
+    Kind("production models", below("results", "production"), "no: forecasts are made with them"),
+    Kind(
+        "tracking",
+        below("results", "tracking"),
+        "yes: the runs' own files hold the same; but MLflow's model registry goes with it",
+    ),
+    Kind("logs", below("results", "logs"), "yes"),
+    Kind("everything else", lambda path: True, "no: the report needs some of it, and it is small"),
+)
+
+
+def main() -> None:
+    used = disk_use(Path.cwd(), ("data", "results"), KINDS)
+    if not used:
+        print("Nothing is here yet.")
+        return
+    table = Table()
+    table.add_column("what")
+    table.add_column("takes", justify="right")
+    table.add_column("files", justify="right")
+    table.add_column("may it go?")
+    for use in used:
+        table.add_row(use.kind.name, gigabytes(use.size), f"{use.files:,}", use.kind.may_go)
+    Console(width=int(os.environ.get("COLUMNS", "120")), highlight=False).print(table)
+    total, free = sum(use.size for use in used), shutil.disk_usage(Path.cwd()).free
+    print(f"{gigabytes(total)} in all; {gigabytes(free)} free.")
+
+
+if __name__ == "__main__":
+    main()
