@@ -1,4 +1,4 @@
-"""docs/architecture.md shows the imports as they are: compared with the code, not with what wrote the page."""
+"""docs/architecture.md shows the imports as they are: it is compared with the code, not with its writer."""
 
 import re
 from pathlib import Path
