@@ -20,6 +20,8 @@ def test_two_workers_search_together_and_their_trials_are_on_record(project):
     assert (
         json.loads((folder / "importances.json").read_text())["reason"] == "3 complete trials tell too little"
     )
+    weights = list((project.folder / "results/state/hpo").rglob("*.pt"))
+    assert not weights, "trials of 200M would leave 0.8 GB each"
     with sqlite3.connect(project.folder / "results/tracking/mlflow.db") as store:
         [(parent,)] = store.execute("select run_uuid from runs where name like 'search %'").fetchall()
         nested = store.execute("select value from tags where key = 'mlflow.parentRunId'").fetchall()
