@@ -70,7 +70,7 @@ class TrainingConfig(Recipe, Runtime):
 
 
 class ThermalConfig(StrictModel):
-    """Temperature bands in degrees Celsius (SPEC of the guard: docs/runbook.md)."""
+    """Temperature bands in degrees Celsius (what the guard does: docs/runbook.md)."""
 
     sensor: str = "auto"
     """`auto`, `off`, or `file:PATH` (a text file holding one number, for rehearsals)."""

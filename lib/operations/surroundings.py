@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import distributions
+from itertools import islice
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -26,6 +27,8 @@ from lib.training.tracker_backends import has_wandb_key
 
 NAMED = 4
 """Examples in one line."""
+COUNTED = 1000
+"""Files of a folder that are counted at most: it may be a large disk."""
 MEND = "Restore them from a backup, or delete them: what can be made again will be."
 
 
@@ -117,9 +120,11 @@ def folders(work: Path, data: DataConfig) -> list[Check]:
         elif not os.access(path, os.R_OK | os.X_OK):
             checks.append(Check(name, "fail", f"{path}: may not be read", "Change its permissions."))
         else:
-            number = sum(1 for item in path.rglob("*") if item.is_file())
-            state = Check(name, "pass", f"{path}: {number} files")
-            checks.append(state if number else Check(name, "warn", f"{path}: empty", "Is the disk mounted?"))
+            files = (item for item in path.rglob("*") if item.is_file())
+            number = sum(1 for _ in islice(files, COUNTED))
+            words = f"{path}: {number}{' or more' if number == COUNTED else ''} files"
+            found = Check(name, "pass", words)
+            checks.append(found if number else Check(name, "warn", words, "Is the disk mounted?"))
     if not os.access(work, os.W_OK | os.X_OK):
         return [*checks, Check("working folder", "fail", f"{work}: may not be written", "Work elsewhere.")]
     return [*checks, Check("working folder", "pass", f"{work}: may be written")]

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +19,7 @@ from lib.operations import machine, surroundings
 from lib.operations.checks import gigabytes
 from lib.operations.disk_use import Kind, disk_use
 from lib.operations.needs import PROCESS, Needs, needs
+from lib.operations.preflight import Places, preflight
 from lib.planning.plan import plan_study
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +53,60 @@ def test_needs_follow_from_the_runs_that_are_still_to_be_trained(plan):
     assert (nothing.disk, nothing.memory, nothing.budget) == (0, 0, None)
     baselines = needs(plan, [run for run in runs if run.budget == "none"], [])
     assert (baselines.budget, baselines.memory) == (None, PROCESS)
+
+
+def test_a_key_is_asked_for_only_while_its_series_are_still_to_be_fetched(tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    content = yaml.safe_load((ROOT / "config" / "config.yaml").read_text()) | {"experiments": ["quickstart"]}
+    content["data"] = content["data"] | {"source": "yahoo", "vintage": "v1"}
+    path = tmp_path / "config/experiments/quickstart.yaml"
+    declared = yaml.safe_load(path.read_text()) | {"models": ["logistic"]}
+    declared = {key: value for key, value in declared.items() if key not in ("tuning", "tune_at", "budgets")}
+    monkeypatch.delenv("FRED_API_KEY", raising=False)
+    places = Places(
+        work=tmp_path,
+        state=tmp_path / "state",
+        locks=tmp_path / "locks",
+        manifests=(),
+        lock=ROOT / "envs" / "requirements.lock",
+        series="{vintage}-{series}",
+    )
+
+    def key_of_fred(dataset: str) -> list[str]:
+        path.write_text(yaml.safe_dump(declared | {"datasets": [dataset]}))
+        made = plan_study(yaml.safe_load(yaml.safe_dump(content)), tmp_path / "config", {})
+        checks = preflight(made, list(made.experiment_of), made.datasets, places)
+        assert {check.subject for check in checks} >= {"disk", "memory", "power", "temperature", "clock"}
+        return [check.state for check in checks if check.subject == "key of FRED"]
+
+    assert key_of_fred("Aa20") == []
+    assert key_of_fred("Ea20") == ["fail"]
+    for name in ("DGS10", "DGS2", "FED_FUNDS", "YIELD_SLOPE", "LIBOR_3M", "SOFR_90D", "SHORT_RATE", "TNX"):
+        (tmp_path / f"v1-{name}").touch()
+    assert key_of_fred("Ea20") == []
+
+
+def test_the_command_fails_with_one_message_and_shows_no_key(tmp_path):
+    (tmp_path / "market" / "ohlcv").mkdir(parents=True)
+    (tmp_path / "market" / "ohlcv" / "SPY.csv").write_text("date\n")
+    script, config = ROOT / "workflow_scripts" / "preflight.py", ROOT / "config" / "study-files.yaml"
+
+    def looked(**environment: str) -> subprocess.CompletedProcess[str]:
+        keys = {"FRED_API_KEY": SECRET, "WANDB_API_KEY": SECRET, "COLUMNS": "200"}
+        given = {name: value for name, value in os.environ.items() if name != "MARKET_DATA_DIR"}
+        command = [sys.executable, str(script), "--configfile", str(config)]
+        return subprocess.run(
+            command, cwd=tmp_path, env=given | keys | environment, capture_output=True, text=True, check=False
+        )
+
+    refused, ready = looked(), looked(MARKET_DATA_DIR=str(tmp_path / "market"))
+    assert refused.returncode == 1
+    assert "needs the environment variable MARKET_DATA_DIR" in refused.stdout
+    assert "Not ready" in refused.stdout
+    assert ready.returncode == 0, ready.stdout
+    assert "is set, not needed here" in ready.stdout
+    for done in (refused, ready):
+        assert SECRET not in done.stdout + done.stderr
 
 
 def test_too_little_disk_fails_and_just_enough_warns(tmp_path):

@@ -14,7 +14,7 @@ def test_every_link_within_the_project_leads_somewhere(link):
     assert link.startswith("https://") or (ROOT / link).exists()
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\bmake ([a-z-]+)", PAGE))))
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:^|`|FOLDER )make ([a-z-]+)", PAGE, re.M))))
 def test_every_target_exists(target):
     assert target in TARGETS
 
