@@ -10,8 +10,10 @@ import os
 import platform
 import shutil
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import psutil
@@ -19,7 +21,7 @@ import psutil
 from lib.config.training import Runtime, ThermalConfig
 from lib.errors import StudyError
 from lib.operations.checks import Check, gigabytes
-from lib.operations.needs import Needs
+from lib.operations.needs import PROCESS, Needs
 from lib.training.sensors import find_sensors
 from lib.tuning.hardware import free_memory
 
@@ -49,17 +51,23 @@ def disk(folder: Path, need: Needs) -> Check:
     return Check("disk", "pass", found)
 
 
-def memory(need: Needs) -> Check:
-    """Memory of the machine (or of its control group), against the largest model."""
+def memory(need: Needs, runtime: Runtime) -> Check:
+    """Memory of the machine (or of its control group), and of its card, against the largest model."""
     total, free = psutil.virtual_memory().total, free_memory()
     found = f"{gigabytes(free)} free of {gigabytes(total)}"
     if need.budget is None:
         return Check("memory", "pass", f"{found}; no model with a budget is left to train")
-    found += f"; training {need.budget} takes about {gigabytes(need.memory)}"
-    if total < need.memory:
-        advice = f"This machine cannot train {need.budget}: leave it out of `budgets:`, or use another."
+    cards = _cards() if runtime.device in ("auto", "cuda") else []
+    wanted = need.beside_a_card if cards else need.memory
+    found += f"; training {need.budget} takes about {gigabytes(wanted)}"
+    advice = f"{need.budget} cannot be trained here: leave it out of `budgets:`, or use another machine."
+    if cards:
+        found += f", and {gigabytes(need.memory - PROCESS)} on the card ({gigabytes(cards[0].free)} free)"
+        if cards[0].total < need.memory - PROCESS:
+            return Check("memory", "fail", found, advice)
+    if total < wanted:
         return Check("memory", "fail", found, advice)
-    if free < need.memory:
+    if free < wanted or (cards and cards[0].free < need.memory - PROCESS):
         return Check("memory", "warn", found, "Close other programs before the largest models train.")
     return Check("memory", "pass", found)
 
@@ -91,7 +99,9 @@ def accelerator(runtime: Runtime, ask_torch: bool = False) -> Check:
             return Check("accelerator", "fail", "PyTorch refuses", str(error))
         words = [device.kind, device.name or "", device.precision, f"{device.threads} threads"]
         return Check("accelerator", "pass", ", ".join(word for word in words if word) + " (asked PyTorch)")
-    kinds = {"cpu": _processor()} | _apple() | _cards()
+    kinds = {"cpu": _processor()} | _apple()
+    if cards := _cards():
+        kinds["cuda"] = "cuda, " + "; ".join(card.words() for card in cards)
     chosen = runtime.device if runtime.device != "auto" else list(kinds)[-1]
     unchecked = "whether PyTorch can use it (make preflight TORCH=1)"
     if chosen not in kinds:
@@ -114,24 +124,34 @@ def _apple() -> dict[str, str]:
     return {}
 
 
-def _cards() -> dict[str, str]:
+@dataclass(frozen=True)
+class _Card:
+    name: str
+    bf16: bool
+    free: int
+    total: int
+
+    def words(self) -> str:
+        precision = "bf16" if self.bf16 else "fp32 (no bf16)"
+        return f"{self.name}, {precision}, {gigabytes(self.free)} free of {gigabytes(self.total)}"
+
+
+def _cards() -> list[_Card]:
+    """NVIDIA cards of this machine, the first of which PyTorch takes."""
     try:
         import pynvml
 
         pynvml.nvmlInit()
-        words = []
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            name = pynvml.nvmlDeviceGetName(handle)
-            room = pynvml.nvmlDeviceGetMemoryInfo(handle)
-            able = tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle)) >= BF16_CAPABILITY
-            words.append(
-                f"{name if isinstance(name, str) else name.decode()}, {'bf16' if able else 'fp32'}, "
-                f"{gigabytes(room.free)} free of {gigabytes(room.total)}"
-            )
+        return [_card(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())]
     except Exception:  # no library, driver or permission: no card that could be used
-        return {}
-    return {"cuda": "cuda, " + "; ".join(words)} if words else {}
+        return []
+
+
+def _card(nvml: Any, index: int) -> _Card:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    name, room = nvml.nvmlDeviceGetName(handle), nvml.nvmlDeviceGetMemoryInfo(handle)
+    able = tuple(nvml.nvmlDeviceGetCudaComputeCapability(handle)) >= BF16_CAPABILITY
+    return _Card(name if isinstance(name, str) else name.decode(), able, int(room.free), int(room.total))
 
 
 def sensor(config: ThermalConfig) -> Check:

@@ -19,6 +19,8 @@ WEIGHT = 4
 RESIDENT = 24
 """Bytes per parameter while training: weights, gradients, two moments, the best epoch's weights (4 each), and
 the copies of weights and gradients that autocast makes (2 each)."""
+BESIDE_A_CARD = 8
+"""Of them in the computer's own memory when a card trains: the best weights, and a checkpoint's buffer."""
 PROCESS = 1_000_000_000
 """Python, PyTorch and the data of a training process."""
 SMALL_RUN = 1_000_000
@@ -36,7 +38,8 @@ class Needs:
         data: processed data that are not there yet.
         results: models and predictions of runs that are not there yet.
         checkpoints: most that one training holds at a time; they go when it ends.
-        memory: of a training of the largest budget.
+        memory: of a training of the largest budget, where it computes.
+        beside_a_card: what the computer itself needs when a card with memory of its own trains.
         budget: the largest budget that is still to be trained; None without one.
     """
 
@@ -44,6 +47,7 @@ class Needs:
     results: int
     checkpoints: int
     memory: int
+    beside_a_card: int
     budget: str | None
 
     @property
@@ -64,17 +68,20 @@ def needs(plan: Plan, pending: Iterable[Run], datasets: Iterable[tuple[str, str,
     sizes = {run.budget: BUDGET_PARAMETERS[run.budget] for run in runs if run.budget != NO_BUDGET}
     largest = max(sizes, key=lambda budget: sizes[budget], default=None)
     runtime = plan.config.training.runtime()
-    checkpoints, memory = 0, PROCESS if runs else 0
+    checkpoints = 0
+    memory = beside_a_card = PROCESS if runs else 0
     if largest is not None:
         n = sizes[largest]
         keep = kept_checkpoints(n, runtime.keep_checkpoints)
         checkpoints = runtime.pack * checkpoint_bytes(WEIGHT * n, WEIGHT * n, keep)
         memory += runtime.pack * RESIDENT * n
+        beside_a_card += runtime.pack * BESIDE_A_CARD * n
     return Needs(
         data=sum(_dataset_bytes(plan, *words) for words in datasets),
         results=sum(WEIGHT * sizes.get(run.budget, 0) + SMALL_RUN for run in runs),
         checkpoints=checkpoints,
         memory=memory,
+        beside_a_card=beside_a_card,
         budget=largest,
     )
 

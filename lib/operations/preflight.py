@@ -55,7 +55,7 @@ def preflight(
     return [
         Check("configuration", "pass", study),
         machine.disk(places.work, need),
-        machine.memory(need),
+        machine.memory(need, config.training.runtime()),
         machine.power(),
         machine.accelerator(config.training.runtime(), ask_torch),
         machine.sensor(config.thermal),

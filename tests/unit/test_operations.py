@@ -33,7 +33,7 @@ def plan():
 
 
 def need(disk: int = 0, memory: int = 0) -> Needs:
-    return Needs(data=0, results=disk, checkpoints=0, memory=memory, budget="2M")
+    return Needs(data=0, results=disk, checkpoints=0, memory=memory, beside_a_card=memory // 2, budget="2M")
 
 
 def test_needs_follow_from_the_runs_that_are_still_to_be_trained(plan):
@@ -115,11 +115,21 @@ def test_too_little_disk_fails_and_just_enough_warns(tmp_path):
     assert states == ["pass", "warn", "fail"]
 
 
-def test_a_model_that_does_not_fit_into_memory_fails():
-    total = machine.psutil.virtual_memory().total
-    assert machine.memory(need(memory=1)).state == "pass"
-    assert machine.memory(need(memory=total)).state == "warn"
-    assert machine.memory(need(memory=total + 1)).state == "fail"
+def test_a_model_that_does_not_fit_into_memory_fails(monkeypatch):
+    monkeypatch.setattr(machine, "_cards", list)
+    total, auto = machine.psutil.virtual_memory().total, Runtime()
+    states = [machine.memory(need(memory=size), auto).state for size in (1, total, total + 1)]
+    assert states == ["pass", "warn", "fail"]
+
+
+def test_where_a_card_trains_its_memory_counts(monkeypatch):
+    card = machine._Card("a card", True, free=10 * PROCESS, total=20 * PROCESS)
+    monkeypatch.setattr(machine, "_cards", lambda: [card])
+    monkeypatch.setattr(machine, "free_memory", lambda: 100 * PROCESS)
+    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: SimpleNamespace(total=100 * PROCESS))
+    states = [machine.memory(need(memory=size * PROCESS), Runtime()).state for size in (5, 15, 30)]
+    assert states == ["pass", "warn", "fail"]
+    assert machine.memory(need(memory=30 * PROCESS), Runtime(device="cpu")).state == "pass"
 
 
 @pytest.mark.parametrize(
@@ -138,11 +148,14 @@ def test_training_from_a_battery_is_worth_a_warning(monkeypatch, battery, state,
 
 
 def test_a_card_that_is_asked_for_and_not_there_fails(monkeypatch):
-    monkeypatch.setattr(machine, "_cards", dict)
+    monkeypatch.setattr(machine, "_cards", list)
     assert machine.accelerator(Runtime(device="cuda")).state == "fail"
     assert machine.accelerator(Runtime(device="cpu")).state == "pass"
-    monkeypatch.setattr(machine, "_cards", lambda: {"cuda": "cuda, a card, bf16"})
-    assert machine.accelerator(Runtime(device="auto")).found == "cuda, a card, bf16"
+    monkeypatch.setattr(
+        machine, "_cards", lambda: [machine._Card("a card", True, 10 * PROCESS, 20 * PROCESS)]
+    )
+    found = machine.accelerator(Runtime(device="auto")).found
+    assert found == "cuda, a card, bf16, 10 GB free of 20 GB"
 
 
 def test_pytorch_is_asked_only_on_request_and_agrees_about_the_processor():
