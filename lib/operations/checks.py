@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["pass", "warn", "fail"]
-GB = 1e9
 
 
 @dataclass(frozen=True)
@@ -26,11 +25,3 @@ class Check:
     found: str
     advice: str = ""
     unchecked: str = ""
-
-
-def gigabytes(size: float) -> str:
-    """``2400000000`` to ``2.40 GB`` (10⁹ bytes); small sizes in MB or kB."""
-    for unit, factor in (("GB", GB), ("MB", 1e6)):
-        if size >= factor:
-            return f"{size / factor:,.{2 if size < 10 * factor else 0}f} {unit}"
-    return f"{size / 1e3:,.0f} kB"

@@ -20,8 +20,9 @@ import psutil
 
 from lib.config.training import Runtime, ThermalConfig
 from lib.errors import StudyError
-from lib.operations.checks import Check, gigabytes
+from lib.operations.checks import Check
 from lib.operations.needs import PROCESS, Needs
+from lib.planning.preview import gigabytes
 from lib.training.sensors import find_sensors
 from lib.tuning.hardware import free_memory
 

@@ -20,7 +20,8 @@ from lib.config.workflow import WorkflowConfig
 from lib.data.manifest import read_manifest, verify
 from lib.data.sources.fred import KEY as FRED_KEY
 from lib.errors import IntegrityError
-from lib.operations.checks import Check, gigabytes
+from lib.operations.checks import Check
+from lib.planning.preview import gigabytes
 from lib.training.heartbeat import Status
 from lib.training.provenance import PACKAGES
 from lib.training.tracker_backends import has_wandb_key

@@ -17,6 +17,8 @@ from lib.config.resolve import RunSpecification
 from lib.config.runs import NO_BUDGET, Run
 from lib.models.transformer.parameters import count_parameters, flops_per_sample
 from lib.planning.plan import Plan
+from lib.training.retention import checkpoint_bytes as most_bytes
+from lib.training.retention import kept_checkpoints
 
 BARS_PER_YEAR = {
     "daily": 252.0, "2d": 126.0, "3d": 84.0, "5d": 50.4, "weekly": 52.18, "2wk": 26.09, "monthly": 12.0,
@@ -25,7 +27,7 @@ BARS_PER_YEAR = {
 EARLIEST = date(1993, 1, 29)
 """First day of SPY; where a dataset's history has no declared beginning, it is taken to begin here."""
 _BYTES = 4
-"""Of a weight; a checkpoint holds three numbers per weight (itself and two moments)."""
+"""Of a weight."""
 
 Windows = Mapping[tuple[str, str, str, str, int], int]
 """Training windows by (vintage, dataset, timescale, task, horizon), as far as the data are here."""
@@ -108,10 +110,9 @@ def _cost(plan: Plan, runs: list[Run], train_windows: Windows, speeds: Speeds, r
         timed = timed and bool(speed or rate)
         seconds += own / speed if speed else operations / rate if rate else 0.0
         weights = _BYTES * _parameters(plan, run)
-        kept = 1 if weights > _BYTES * 100_000_000 else keep
+        kept = kept_checkpoints(weights // _BYTES, keep)
         result_bytes += weights
-        # One more than is kept, because the new one is written first; beside each the best weights.
-        checkpoint_bytes = max(checkpoint_bytes, (kept + 1) * 4 * weights)
+        checkpoint_bytes = max(checkpoint_bytes, most_bytes(weights, weights, kept))
     first = runs[0]
     return Cost(
         first.model, first.budget, len(runs), trials, samples, estimated, flops,

@@ -15,9 +15,12 @@ Known = tuple[Windows, Speeds]
 """Training windows of the data that are here, and speeds that have been measured here."""
 
 
-def gigabytes(size: int) -> str:
-    """Bytes in words."""
-    return f"{size / 1e9:,.2f} GB"
+def gigabytes(size: float) -> str:
+    """``2400000000`` to ``2.40 GB`` (10⁹ bytes); small sizes in MB or kB."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if size >= factor:
+            return f"{size / factor:,.{2 if size < 10 * factor else 0}f} {unit}"
+    return f"{size / 1e3:,.0f} kB"
 
 
 def hours_in_words(costs: list[Cost]) -> str:

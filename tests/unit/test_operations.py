@@ -16,11 +16,11 @@ from lib.config.training import Runtime, ThermalConfig
 from lib.config.workflow import WorkflowConfig
 from lib.data.manifest import entry_for, write_manifest
 from lib.operations import machine, surroundings
-from lib.operations.checks import gigabytes
 from lib.operations.disk_use import Kind, disk_use
 from lib.operations.needs import PROCESS, Needs, needs
 from lib.operations.preflight import Places, preflight
 from lib.planning.plan import plan_study
+from lib.planning.preview import gigabytes
 
 ROOT = Path(__file__).parents[2]
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -89,7 +89,7 @@ def test_a_key_is_asked_for_only_while_its_series_are_still_to_be_fetched(tmp_pa
 def test_the_command_fails_with_one_message_and_shows_no_key(tmp_path):
     (tmp_path / "market" / "ohlcv").mkdir(parents=True)
     (tmp_path / "market" / "ohlcv" / "SPY.csv").write_text("date\n")
-    script, config = ROOT / "workflow_scripts" / "preflight.py", ROOT / "config" / "study-files.yaml"
+    script, config = ROOT / "workflow_scripts" / "preflight.py", ROOT / "config" / "spy-files.yaml"
 
     def looked(**environment: str) -> subprocess.CompletedProcess[str]:
         keys = {"FRED_API_KEY": SECRET, "WANDB_API_KEY": SECRET, "COLUMNS": "200"}
