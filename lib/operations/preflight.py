@@ -49,7 +49,7 @@ def preflight(
         places: of the workflow.
         ask_torch: let PyTorch say what it would compute on; takes seconds.
     """
-    config = plan.config
+    config, sources = plan.config, _still_asked(plan, places)
     need = needs(plan, pending, datasets)
     study = f"valid: {len(plan.runs)} runs, {len(pending)} of them still to be trained"
     return [
@@ -61,8 +61,8 @@ def preflight(
         machine.sensor(config.thermal),
         machine.clock([*places.manifests, places.state, places.lock]),
         surroundings.packages(places.lock),
-        *surroundings.keys(config, _still_asked(plan, places)),
-        *surroundings.folders(places.work, config.data),
+        *surroundings.keys(config, sources),
+        *surroundings.folders(places.work, config.data, sources),
         surroundings.hashes(places.work, places.manifests, HASHED_AT_ONCE),
         surroundings.left_behind(read_statuses(places.state), places.locks),
     ]

@@ -107,9 +107,18 @@ def _key(subject: str, needed: bool, there: bool, advice: str) -> Check:
     return Check(subject, "fail", "is not set", advice)
 
 
-def folders(work: Path, data: DataConfig) -> list[Check]:
-    """The folders that the study reads from and writes to."""
+def folders(work: Path, data: DataConfig, sources: Collection[str] = ()) -> list[Check]:
+    """The folders that the study reads from and writes to.
+
+    Args:
+        work: where the workflow runs.
+        data: the configuration.
+        sources: of data that have still to be fetched.
+    """
     checks = []
+    if "trends" in sources and data.trends_folder is None:
+        advice = "Export the keywords from Google Trends and name their folder; docs/data.md says how."
+        checks.append(Check("data.trends_folder", "fail", "is not named", advice))
     for name, folder in (("data.folder", data.folder), ("data.trends_folder", data.trends_folder)):
         if folder is None:
             continue

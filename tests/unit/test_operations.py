@@ -235,6 +235,8 @@ def test_folders_that_are_away_fail(tmp_path):
     for folder, state in ((tmp_path / "absent", "fail"), (there, "warn")):
         found = surroundings.folders(tmp_path, data.model_copy(update={"folder": folder}))
         assert [check.state for check in found] == [state, "pass"]
+    named = surroundings.folders(tmp_path, data, ["trends"])
+    assert [check.state for check in named] == ["fail", "pass"]
     (there / "SPY.csv").write_text("Date\n")
     found = surroundings.folders(tmp_path, data.model_copy(update={"folder": there}))
     assert [check.state for check in found] == ["pass", "pass"]
