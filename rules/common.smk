@@ -1,5 +1,6 @@
 """Validates the study before anything runs, names every path pattern once, and expands runs into targets."""
 
+import os
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -18,6 +19,9 @@ except StudyError as error:
     raise WorkflowError(str(error)) from None
 
 VERSIONS = stage_versions()
+
+# A job is told its own threads only, and with one thread cannot know whether it runs alone.
+os.environ["WORKFLOW_CORES"] = str(workflow.cores or 1)
 
 
 wildcard_constraints:

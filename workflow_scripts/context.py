@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,25 @@ from lib.config.resolve import ResolvedRun
 from lib.config.runs import Run
 from lib.config.training import ThermalConfig
 from lib.config.workflow import WorkflowConfig
+from lib.models import registry
 from lib.training.context import TrainingContext
 from lib.training.progress import Progress
 from lib.training.thermal import ThermalGuard
 from lib.training.tracking import Group, open_tracker
 
+CORES_VARIABLE = "WORKFLOW_CORES"
+"""Environment variable with the cores that Snakemake was given for all jobs (set in rules/common.smk)."""
+
 
 def job_threads(snakemake: Any, config: WorkflowConfig) -> int | None:
-    """Threads of this job: None (all cores) when Snakemake runs one job at a time."""
+    """Threads of this job: None (all cores) when Snakemake runs one job at a time.
+
+    With several jobs at once each keeps to its own: two that both use all cores hinder each other badly.
+    """
     if isinstance(config.training.threads, int):
         return config.training.threads
-    return int(snakemake.threads) if int(snakemake.threads) > 1 else None
+    own, all_jobs = int(snakemake.threads), int(os.environ.get(CORES_VARIABLE, "1"))
+    return None if own == 1 and all_jobs == 1 else own
 
 
 def context_for(
@@ -36,7 +45,9 @@ def context_for(
     Trials of a search belong to a `group` in the trackers; `label` names one (default: the run's path).
     """
     label = label or Run(**resolved.run).label()  # type: ignore[arg-type]
-    long_job = resolved.architecture is not None
+    if resolved.plugin:
+        registry.add_plugin(Path(resolved.plugin))
+    long_job = registry.get(resolved.model).metadata.network
     return TrainingContext(
         seed=int(resolved.run["seed"]),
         state_dir=state_dir,
