@@ -57,6 +57,44 @@ SAMPLES = "data/processed/{vintage}/{dataset}/{timescale}.samples.json"
 
 BEST = f"{SEARCH}/best.json"
 
+# What a job asks of a cluster, by budget; a profile's `set-resources` overrides it. A training that meets its time
+# limit is continued, so minutes need not cover the longest one. On one machine only the threads count.
+THREADS = {"none": 1, "2M": 2, "20M": 4, "200M": 8}
+MEMORY_MB = {"none": 4000, "2M": 4000, "20M": 8000, "200M": 16000}
+MINUTES = {"none": 60, "2M": 240, "20M": 720, "200M": 1440}
+
+
+def size_of(wildcards):
+    """The budget whose resources a job gets: networks without a budget are small, but not done in a moment."""
+    unbudgeted_network = wildcards.budget == "none" and PLAN.uses_gpu(wildcards.model)
+    return "2M" if unbudgeted_network else wildcards.budget
+
+
+def threads_of(wildcards):
+    """CPUs of a job that trains."""
+    return THREADS[size_of(wildcards)]
+
+
+def memory_of(wildcards):
+    """Memory of a job that trains, in MB: its network, and the channels of its dataset."""
+    return MEMORY_MB[size_of(wildcards)] + channels_memory(wildcards)
+
+
+def minutes_of(wildcards):
+    """Time limit of a training."""
+    return MINUTES[size_of(wildcards)]
+
+
+def submission_of(wildcards):
+    """The group of a training: those that take a moment share a submission; a meta-module waits for them."""
+    short = size_of(wildcards) == "none" and not PLAN.meta.of(run_of(wildcards))
+    return "short" if short else None
+
+
+def channels_memory(wildcards):
+    """Memory for the channels of a dataset, in MB: each costs about 2 MB with the ten symbols of row D."""
+    return 2 * int(wildcards.dataset[2:])
+
 
 def checked(look_up, *words):
     """A look-up in the plan whose refusal ends the workflow with its message."""

@@ -1,6 +1,7 @@
 """From sources to an immutable, validated vintage with its manifest."""
 
 
+# Downloads run where Snakemake runs: nodes of a cluster often have no way out.
 rule exchange_calendar:
     output:
         "data/calendars/{calendar}.parquet",
@@ -9,6 +10,7 @@ rule exchange_calendar:
     benchmark:
         "results/benchmarks/jobs/exchange_calendar/{calendar}.tsv"
     priority: 100
+    localrule: True
     conda:
         "../envs/workflow.yaml"
     script:
@@ -26,6 +28,7 @@ rule import_prices:
     benchmark:
         "results/benchmarks/jobs/import_prices/{vintage}/{symbol}.tsv"
     priority: 100
+    localrule: True
     conda:
         "../envs/workflow.yaml"
     params:
@@ -48,6 +51,7 @@ rule import_series:
     benchmark:
         "results/benchmarks/jobs/import_series/{vintage}/{series}.tsv"
     priority: 100
+    localrule: True
     conda:
         "../envs/workflow.yaml"
     params:

@@ -12,6 +12,8 @@ rule build_bars:
     benchmark:
         "results/benchmarks/jobs/build_bars/{vintage}/{timescale}/{symbol}.tsv"
     priority: 100
+    group:
+        "bars"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -37,8 +39,12 @@ rule build_dataset:
     benchmark:
         "results/benchmarks/jobs/build_dataset/{vintage}/{dataset}/{timescale}.tsv"
     priority: 100
+    group:
+        "datasets"
     conda:
         "../envs/workflow.yaml"
+    resources:
+        mem_mb=lambda wildcards: 2000 + channels_memory(wildcards),
     params:
         assembly=lambda wildcards: PLAN.data.assembly(
             wildcards.vintage, wildcards.dataset
@@ -63,8 +69,12 @@ rule check_samples:
     benchmark:
         "results/benchmarks/jobs/check_samples/{vintage}/{dataset}/{timescale}.tsv"
     priority: 100
+    group:
+        "datasets"
     conda:
         "../envs/workflow.yaml"
+    resources:
+        mem_mb=lambda wildcards: 2000 + channels_memory(wildcards),
     params:
         cells=lambda wildcards: PLAN.cells(
             wildcards.vintage, wildcards.dataset, wildcards.timescale

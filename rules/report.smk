@@ -18,6 +18,10 @@ rule collect_runs:
         "results/benchmarks/jobs/collect_runs.tsv"
     conda:
         "../envs/workflow.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=120,
     params:
         runs=lambda wildcards: scope_of(wildcards).declared_runs(),
         folders=run_folders,
@@ -43,8 +47,13 @@ rule fit_scaling:
         "results/logs/fit_scaling.log",
     benchmark:
         "results/benchmarks/jobs/fit_scaling.tsv"
+    group:
+        "report"
     conda:
         "../envs/workflow.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
     params:
         experiments=lambda wildcards: scope_of(wildcards).experiments_json(),
         primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
@@ -81,8 +90,12 @@ rule report:
         "results/logs/report.log",
     benchmark:
         "results/benchmarks/jobs/report.tsv"
+    group:
+        "report"
     conda:
         "../envs/workflow.yaml"
+    resources:
+        mem_mb=8000,
     params:
         title=lambda wildcards: (
             f"{PLAN.config.title} ({wildcards.phase.replace('phase', 'phase ')})"

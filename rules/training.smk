@@ -9,6 +9,7 @@ rule tracking_store:
         "results/logs/tracking_store.log",
     benchmark:
         "results/benchmarks/jobs/tracking_store.tsv"
+    localrule: True
     conda:
         "../envs/workflow.yaml"
     params:
@@ -38,10 +39,15 @@ rule train:
         "results/logs/train/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.log",
     benchmark:
         "results/benchmarks/jobs/train/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.tsv"
+    group:
+        submission_of
     conda:
         "../envs/workflow.yaml"
+    threads: threads_of
     resources:
         gpu=lambda wildcards: int(PLAN.uses_gpu(wildcards.model)),
+        mem_mb=memory_of,
+        runtime=minutes_of,
     params:
         specification=specification,
         state="results/state/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}",
@@ -67,6 +73,8 @@ rule evaluate:
         "results/logs/evaluate/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.log",
     benchmark:
         "results/benchmarks/jobs/evaluate/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.tsv"
+    group:
+        "evaluate"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -92,6 +100,8 @@ rule plot_run:
         "results/logs/plot_run/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.log",
     benchmark:
         "results/benchmarks/jobs/plot_run/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.tsv"
+    group:
+        "plots"
     conda:
         "../envs/workflow.yaml"
     params:

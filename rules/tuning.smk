@@ -11,8 +11,11 @@ rule discover_batch_size:
     priority: 50
     conda:
         "../envs/workflow.yaml"
+    threads: threads_of
     resources:
         gpu=1,
+        mem_mb=memory_of,
+        runtime=60,
     params:
         shape=lambda wildcards: PLAN.shape(
             wildcards.dataset, wildcards.timescale, wildcards.model, wildcards.budget
@@ -43,8 +46,11 @@ rule search_hyperparameters:
     priority: 40
     conda:
         "../envs/workflow.yaml"
+    threads: threads_of
     resources:
         gpu=lambda wildcards: int(PLAN.uses_gpu(wildcards.model)),
+        mem_mb=memory_of,
+        runtime=MINUTES["200M"],
     params:
         search=lambda wildcards: PLAN.searches.declaration(
             {name: word for name, word in wildcards.items() if name != "worker"}
