@@ -7,7 +7,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-features bench-training bench-statistics test test-slow lint format promote meta compare-models ablation-readout verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-features bench-training bench-statistics test test-slow test-slurm lint format promote meta compare-models ablation-readout verify clean clean-results lock docs confirm-versions
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,10 +28,13 @@ preflight: .venv/.ready  ## Is this machine ready? (CONFIG=… for another confi
 	@python workflow_scripts/preflight.py $(if $(TORCH),--torch) $(if $(CONFIG),--configfile $(CONFIG))
 
 test: .venv/.ready lint  ## Checks and all tests but the slow ones
-	@python -m pytest -m "not slow"
+	@python -m pytest -m "not slow and not slurm"
 
 test-slow: .venv/.ready  ## The tests that take minutes
-	@python -m pytest -m slow
+	@python -m pytest -m "slow and not slurm"
+
+test-slurm: .venv/.ready  ## A study on a real Slurm that the tests start (Debian: slurmctld slurmd munge)
+	@python -m pytest -m slurm
 
 lint: .venv/.ready  ## ruff, mypy, snakefmt, snakemake --lint
 	@ruff check .

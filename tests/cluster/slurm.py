@@ -1,9 +1,9 @@
 """A Slurm cluster of one node on this machine: munged, slurmctld and slurmd of its own, in one folder.
 
-Everything it needs (key, sockets, ports, spool, logs) is its own, so it meets no other Slurm on the machine, and
-it ends exactly the processes that it started. It has no accounting database, as the smallest clusters have none.
-The node declares more CPUs than the machine may have, and a GPU that is none, so that jobs may ask for what they
-ask for on a real cluster; nothing confines them. As a command it keeps a cluster until it is interrupted:
+Everything it needs (key, sockets, ports, spool, logs) is its own, so it meets no other Slurm on the machine,
+and it ends exactly the processes that it started. It has no accounting database, as the smallest clusters have
+none. The node declares more CPUs than the machine may have, and a GPU that is none, so that jobs may ask for
+what they ask for on a real cluster; nothing confines them. As a command it keeps a cluster until it is ended:
 
     python tests/cluster/slurm.py FOLDER      # then, in another terminal, the line it prints
 """
@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -74,7 +75,7 @@ class SlurmCluster:
     """A running cluster while its context lasts.
 
     Args:
-        folder: for everything it writes; made if it is not there. Its path must be short: a socket lies in it.
+        folder: for everything it writes; made if it is not there. A short path: a socket lies in it.
 
     Raises:
         RuntimeError: it did not come up; the message ends with the logs.
@@ -109,7 +110,12 @@ class SlurmCluster:
     def command(self, *words: str) -> str:
         """Standard output of one of Slurm's commands. Raises CalledProcessError if it fails."""
         done = subprocess.run(
-            words, env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=60, check=True
+            words,
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
         )
         return done.stdout
 
@@ -153,15 +159,20 @@ class SlurmCluster:
         )
         (self.folder / "gres.conf").write_text("AutoDetect=off\nName=gpu File=/dev/null\n")
 
-        # Inside a job the executor plugin clears SLURM_* variables before it calls srun, which then looks for the
-        # configuration in /etc/slurm, where a real cluster has it.
+        # Inside a job the executor plugin clears SLURM_* variables before it calls srun, which then looks for
+        # the configuration in /etc/slurm, where a real cluster has it.
         srun = self.folder / "bin" / "srun"
         srun.write_text(f'#!/bin/sh\nSLURM_CONF={self.configuration} exec {shutil.which("srun")} "$@"\n')
         srun.chmod(0o755)
 
     def _start(self) -> None:
         place = self.folder
-        munged = ["--foreground", "--force", f"--key-file={place}/munge.key", f"--socket={place}/munge.socket"]
+        munged = [
+            "--foreground",
+            "--force",
+            f"--key-file={place}/munge.key",
+            f"--socket={place}/munge.socket",
+        ]
         munged += [f"--pid-file={place}/munged.pid", f"--seed-file={place}/munge.seed"]
         munged += [f"--log-file={place}/munged.log", "--num-threads=2"]
         for name, arguments in (
@@ -181,7 +192,7 @@ class SlurmCluster:
                     )
                 )
             if name == "munged":
-                self._wait_for(lambda: (place / "munge.socket").exists(), "munged opened no socket")
+                self._wait_for((place / "munge.socket").exists, "munged opened no socket")
 
     def _wait_for_node(self) -> None:
         def idle() -> bool:
@@ -192,7 +203,7 @@ class SlurmCluster:
 
         self._wait_for(idle, "the node did not come up")
 
-    def _wait_for(self, condition, complaint: str) -> None:
+    def _wait_for(self, condition: Callable[[], bool], complaint: str) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             ended = [process.args for process in self._started if process.poll() is not None]
@@ -204,7 +215,9 @@ class SlurmCluster:
 
 def _program(name: str) -> str | None:
     """Debian keeps the daemons outside an ordinary user's path."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin")
+    return shutil.which(
+        name, path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin"
+    )
 
 
 def _free_ports(number: int) -> list[int]:
