@@ -1,9 +1,9 @@
 """A Slurm cluster of one node on this machine: munged, slurmctld and slurmd of its own, in one folder.
 
 Everything it needs (key, sockets, ports, spool, logs) is its own, so it meets no other Slurm on the machine,
-and it ends exactly the processes that it started. It has no accounting database, as the smallest clusters have
-none. The node declares more CPUs than the machine may have, and a GPU that is none, so that jobs may ask for
-what they ask for on a real cluster; nothing confines them. As a command it keeps a cluster until it is ended:
+and it ends exactly the processes that it started. It has no accounting database, as small clusters have none.
+The node declares more CPUs than the machine may have, and a GPU that is none, so that jobs may ask
+for what they ask for on a real cluster; nothing confines them. As a command it keeps a cluster until its end:
 
     python tests/cluster/slurm.py FOLDER      # then, in another terminal, the line it prints
 """

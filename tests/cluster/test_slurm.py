@@ -23,7 +23,7 @@ pytestmark = [
 RUN = "results/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
 STATE = "results/state/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
 RESULTS = ("metrics.json", "predictions/val.parquet", "predictions/test.parquet", "model/weights.safetensors")
-LONG = {"max_epochs": 400, "patience": 400, "checkpoint_every_epochs": 5, "window_stride": 10}
+LONG = {"max_epochs": 160, "patience": 160, "checkpoint_every_epochs": 5, "window_stride": 10}
 """Long enough to be interrupted between two looks of Slurm's controller at its time limits."""
 PATIENCE_SECONDS = 600
 # As a user runs it; only the interval at which Snakemake asks Slurm is shorter than on a shared controller.
