@@ -119,6 +119,11 @@ class SlurmCluster:
         )
         return done.stdout
 
+    def processes_of(self, job: str) -> list[int]:
+        """Ids of the processes of a job and its steps."""
+        rows = [line.split() for line in self.command("scontrol", "listpids", job).splitlines()[1:]]
+        return [int(row[0]) for row in rows if int(row[0]) > 0]
+
     def stop(self) -> None:
         """End jobs and daemons, the last started first."""
         if len(self._started) == len(PROGRAMS):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -145,7 +147,8 @@ def test_a_training_that_meets_its_time_limit_is_submitted_again_and_continues(f
 
 def test_a_training_that_is_killed_without_warning_continues_from_its_last_checkpoint(fresh, cluster):
     workflow = submit(fresh, cluster, f"{RUN}/metrics.json")
-    cluster.command("scancel", "--full", "--signal=KILL", training_job(workflow, fresh, cluster))
+    for process in cluster.processes_of(training_job(workflow, fresh, cluster)):
+        os.kill(process, signal.SIGKILL)
     assert workflow.wait(timeout=PATIENCE_SECONDS) == 0, log_of(fresh)
     assert stops(fresh) == 0, "nobody had time to save anything"
     assert "Trying to restart job" in log_of(fresh)
