@@ -174,3 +174,15 @@ def test_a_preempted_training_is_queued_again_by_slurm_and_continues(fresh, clus
     assert "Restarts=1" in cluster.command("scontrol", "show", "job", job)
     assert "Trying to restart job" not in log_of(fresh), "no attempt of Snakemake's is spent on it"
     assert_as_undisturbed(fresh)
+
+
+def test_ctrl_c_cancels_the_jobs_and_the_same_command_continues(fresh, cluster):
+    workflow = submit(fresh, cluster, f"{RUN}/metrics.json")
+    training_job(workflow, fresh, cluster)
+    workflow.send_signal(signal.SIGINT)
+    assert workflow.wait(timeout=PATIENCE_SECONDS) != 0
+    assert not (fresh.folder / RUN / "metrics.json").exists()
+    workflow = submit(fresh, cluster, f"{RUN}/metrics.json")
+    assert workflow.wait(timeout=PATIENCE_SECONDS) == 0, log_of(fresh)
+    assert stops(fresh) == 1
+    assert_as_undisturbed(fresh)
