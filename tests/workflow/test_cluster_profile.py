@@ -1,6 +1,7 @@
 """The Slurm profile as far as it can be seen without a Slurm: what would be asked for, in which groups."""
 
 import re
+from pathlib import Path
 
 import yaml
 
@@ -11,10 +12,11 @@ RULES = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk
 RUN = "results/runs/base/Aa20/daily/direction/h5/{model}/{budget}/seed1/metrics.json"
 
 
-def jobs_of(text: str) -> dict[str, str]:
-    """Blocks of a dry run by the log file of their rule."""
-    blocks = re.split(r"\n(?=(?:local)?rule \w+:|\n)", text)
-    return {found[1]: block for block in blocks if (found := re.search(r"log: (\S+)", block))}
+def asked_by(text: str, log: str) -> str:
+    """What the job with this log file asks for, from the text of a dry run."""
+    found = re.search(rf"log: {re.escape(log)}\n.*?resources: ([^\n]*)", text, re.DOTALL)
+    assert found, text
+    return found[1]
 
 
 def test_every_group_that_spans_cells_is_named_in_a_rule():
@@ -30,21 +32,28 @@ def test_a_training_asks_for_what_its_budget_needs(project):
     ]
     done = project.snakemake("--profile", "profiles/slurm", "-n", *targets)
     assert done.returncode == 0, done.stdout
-    jobs = jobs_of(done.stdout)
-    logs = {
-        budget: jobs[f"results/logs/train/base/Aa20/daily/direction/h5/{model}/{budget}/seed1.log"]
-        for model, budget in [("base_rate", "none"), ("patchtst-mixed", "2M"), ("patchtst-mixed", "20M")]
+    lines = {
+        Path(target).parts[-3]: asked_by(
+            done.stdout, target.replace("results/runs", "results/logs/train").replace("/metrics.json", ".log")
+        )
+        for target in targets
     }
     asked = {
-        budget: {name: int(value) for name, value in re.findall(r"\b(mem_mb|runtime|gpu)=(\d+)", block)}
-        for budget, block in logs.items()
+        budget: {name: int(value) for name, value in re.findall(r"\b(mem_mb|runtime|gpu)=(\d+)", line)}
+        for budget, line in lines.items()
     }
-    assert asked["none"].get("gpu", 0) == 0
+    assert asked["none"]["gpu"] == 0
     assert asked["2M"]["gpu"] == asked["20M"]["gpu"] == 1
     for name in ("mem_mb", "runtime"):
         assert asked["none"][name] <= asked["2M"][name] < asked["20M"][name]
-    assert all("--signal=TERM@120" in block for block in logs.values())
-    assert "localrule import_prices" in done.stdout, "nodes of a cluster may have no way out"
+    assert all("--signal=TERM@120" in line for line in lines.values())
+
+
+def test_downloads_stay_where_snakemake_runs():
+    """Nodes of a cluster often have no way out."""
+    for rule in ("exchange_calendar", "import_prices", "import_series"):
+        body = RULES.partition(f"rule {rule}:")[2].partition("script:")[0]
+        assert "localrule: True" in body
 
 
 def test_the_default_profile_does_not_know_of_a_cluster():
