@@ -7,6 +7,7 @@ by accumulating gradients. Nothing is written to disk here.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +28,11 @@ __all__ = ["discover", "hardware_fingerprint", "matches_hardware"]
 
 _IMPROVEMENT = 1.05
 """A larger micro-batch must bring this much to count as an improvement; two without one end the search."""
+_DISTURBED = 0.7
+"""Below this share of the best speed so far it was other work on the machine that slowed a candidate, not its
+size: it says nothing about whether larger ones gain."""
+_BUSY = 1.5
+"""Load per core from which measurements are not to be trusted."""
 _CLOSE_ENOUGH = 0.97
 """The smallest micro-batch within this share of the best speed is taken: it leaves more memory free."""
 _WORTH_BF16 = 1.10
@@ -105,13 +111,19 @@ def discover(
     Returns:
         Content of the batch-size file: micro_batch, effective_batch, samples_per_second (with the optimiser
         step's share), precision, compile, largest_safe (predicted from measured memory where not tried
-        itself), param_count, flops_per_sample (forward and backward; None if unknown), memory in bytes,
+        itself), param_count, load_per_core (when it began), flops_per_sample (forward and backward; None if unknown), memory in bytes,
         candidates, hardware, device, seconds, discovered_on.
 
     Raises:
         ModelError: the network cannot be built, or not even one window fits.
     """
     begin = time.monotonic()
+    load = _load_per_core()
+    if load > _BUSY:
+        say(
+            f"batch size: the machine is busy (load {load:.1f} per core), so what is found may be too small. "
+            "Delete the file and run again when it is idle."
+        )
     setup = Setup(
         factory, context_length, channels, effective_batch, loss, recipe or Recipe(), runtime, job_threads
     )
@@ -132,9 +144,17 @@ def discover(
         chosen = _choose(tables)
         compiled = _try_compiled(child, chosen, runtime)
         result = _result(child, tables, chosen, compiled)
-        return result | {"seconds": time.monotonic() - begin, "discovered_on": date.today().isoformat()}
+        facts = {"seconds": time.monotonic() - begin, "discovered_on": date.today().isoformat()}
+        return result | facts | {"load_per_core": round(load, 2)}
     finally:
         child.close()
+
+
+def _load_per_core() -> float:
+    """Processes that want to run, per core, over the last minute; 0 where the system does not say."""
+    if not hasattr(os, "getloadavg"):
+        return 0.0
+    return os.getloadavg()[0] / (os.cpu_count() or 1)
 
 
 def _climb(child: Child, table: _Table, deadline: float) -> None:
@@ -153,7 +173,11 @@ def _climb(child: Child, table: _Table, deadline: float) -> None:
         last_duration = time.monotonic() - begin
         if row["status"] != "ok":
             return
-        without_gain = 0 if row["samples_per_second"] > _IMPROVEMENT * best else without_gain + 1
+        speed = row["samples_per_second"]
+        if speed > _IMPROVEMENT * best:
+            without_gain = 0
+        elif speed > _DISTURBED * best:
+            without_gain += 1
         best = table.best()["samples_per_second"]
         if without_gain == 2:
             return
