@@ -111,8 +111,8 @@ def discover(
     Returns:
         Content of the batch-size file: micro_batch, effective_batch, samples_per_second (with the optimiser
         step's share), precision, compile, largest_safe (predicted from measured memory where not tried
-        itself), param_count, load_per_core (when it began), flops_per_sample (forward and backward; None if unknown), memory in bytes,
-        candidates, hardware, device, seconds, discovered_on.
+        itself), param_count, flops_per_sample (forward and backward; None if unknown), memory in bytes,
+        candidates, hardware, device, seconds, discovered_on, load_per_core (when it began).
 
     Raises:
         ModelError: the network cannot be built, or not even one window fits.
