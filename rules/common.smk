@@ -1,6 +1,5 @@
 """Validates the study before anything runs, names every path pattern once, and expands runs into targets."""
 
-import os
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -10,6 +9,7 @@ from lib.data.vintage import check_vintage
 from lib.errors import StudyError
 from lib.planning.declaration import record_declarations
 from lib.planning.plan import plan_study
+from workflow_scripts.cores import tell_jobs
 
 try:
     PLAN = plan_study(config, Path(workflow.basedir) / "config")
@@ -20,8 +20,7 @@ except StudyError as error:
 
 VERSIONS = stage_versions()
 
-# A job is told its own threads only, and with one thread cannot know whether it runs alone.
-os.environ["WORKFLOW_CORES"] = str(workflow.cores or 1)
+tell_jobs(workflow.cores)
 
 
 wildcard_constraints:

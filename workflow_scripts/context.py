@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,7 @@ from lib.training.context import TrainingContext
 from lib.training.progress import Progress
 from lib.training.thermal import ThermalGuard
 from lib.training.tracking import Group, open_tracker
-
-CORES_VARIABLE = "WORKFLOW_CORES"
-"""Environment variable with the cores that Snakemake was given for all jobs (set in rules/common.smk)."""
+from workflow_scripts.cores import cores_of_all_jobs
 
 
 def job_threads(snakemake: Any, config: WorkflowConfig) -> int | None:
@@ -27,7 +24,7 @@ def job_threads(snakemake: Any, config: WorkflowConfig) -> int | None:
     """
     if isinstance(config.training.threads, int):
         return config.training.threads
-    own, all_jobs = int(snakemake.threads), int(os.environ.get(CORES_VARIABLE, "1"))
+    own, all_jobs = int(snakemake.threads), cores_of_all_jobs()
     return None if own == 1 and all_jobs == 1 else own
 
 

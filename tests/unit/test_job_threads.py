@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from workflow_scripts.context import CORES_VARIABLE, job_threads
+from workflow_scripts.context import job_threads
+from workflow_scripts.cores import VARIABLE
 
 
 @pytest.mark.parametrize(
@@ -20,12 +21,12 @@ from workflow_scripts.context import CORES_VARIABLE, job_threads
 def test_threads_follow_the_setting_the_rule_and_how_many_jobs_may_run(
     monkeypatch, setting, own, cores, expected
 ):
-    monkeypatch.setenv(CORES_VARIABLE, cores)
+    monkeypatch.setenv(VARIABLE, cores)
     config = SimpleNamespace(training=SimpleNamespace(threads=setting))
     assert job_threads(SimpleNamespace(threads=own), config) == expected
 
 
 def test_without_a_word_from_the_workflow_a_job_runs_alone(monkeypatch):
-    monkeypatch.delenv(CORES_VARIABLE, raising=False)
+    monkeypatch.delenv(VARIABLE, raising=False)
     config = SimpleNamespace(training=SimpleNamespace(threads="auto"))
     assert job_threads(SimpleNamespace(threads=1), config) is None
