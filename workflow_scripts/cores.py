@@ -1,7 +1,7 @@
 """Cores that Snakemake was given for all jobs together.
 
-A job is told its own threads only, and with one thread cannot know whether it runs alone; so the workflow says
-it through the environment, which local jobs inherit.
+A job is told its own threads only, and with one thread cannot know whether it runs alone; so the workflow
+says it through the environment, which local jobs inherit.
 """
 
 from __future__ import annotations
