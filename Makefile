@@ -7,7 +7,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-features bench-training bench-statistics test test-slow lint format promote meta compare-models ablation-readout verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-features bench-training bench-statistics test test-slow faults lint format promote meta compare-models ablation-readout verify clean clean-results lock docs confirm-versions
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,11 @@ test: .venv/.ready lint  ## Checks and all tests but the slow ones
 
 test-slow: .venv/.ready  ## The tests that take minutes
 	@python -m pytest -m slow
+
+faults: .venv/.ready  ## Kill, fill, tear and lie to the workflow; writes the table of docs/reliability.md
+	@rm -f results/faults.jsonl; mkdir -p results
+	@FAULT_RECORDS=$(CURDIR)/results/faults.jsonl python -m pytest -m faults -n 2 --dist loadgroup; code=$$?; \
+	  python tests/faults/write_table.py results/faults.jsonl docs/reliability.md && exit $$code
 
 lint: .venv/.ready  ## ruff, mypy, snakefmt, snakemake --lint
 	@ruff check .

@@ -199,7 +199,7 @@ def next_job(
             for child in psutil.Process(process.pid).children(recursive=True):
                 words = child.cmdline()
                 script = next((s for s in known if any(w.endswith(s) for w in words)), None)
-                if script and "bash" not in child.name() and "sh" != child.name():
+                if script and "bash" not in child.name() and child.name() != "sh":
                     return child, script
         time.sleep(0.02)
     return None

@@ -29,7 +29,9 @@ def kills_change_no_number(tmp_path, market, case: Case, times: int, seed: int) 
     shutil.copytree(calm.folder / "data", project.folder / "data")
     killer = Killer(project, case, random.Random(seed), longest)
     killer.kill(times, expected)
-    print(f"seed {seed}; undisturbed {longest}; {dict(killer.hits)}; {killer.rounds} rounds; {killer.moments}")
+    print(
+        f"seed {seed}; undisturbed {longest}; {dict(killer.hits)}; {killer.rounds} rounds; {killer.moments}"
+    )
     return killer
 
 
