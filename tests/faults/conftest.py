@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from tests.conftest import Project, make_project
-
-CELL = "base/Aa20/daily/direction/h5"
-LOGISTIC = f"results/runs/{CELL}/logistic/none/seed1"
 
 
 @pytest.fixture(scope="session")
@@ -29,18 +25,3 @@ def copied(finished: Project, tmp_path: Path) -> Project:
     """A copy of the finished study, with its times."""
     shutil.copytree(finished.folder, tmp_path / "study", symlinks=True)
     return Project(tmp_path / "study")
-
-
-def flip(path: Path) -> None:
-    """One bit in the middle."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def tear(path: Path) -> None:
-    """Only the first half is left."""
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-DAMAGES: dict[str, Callable[[Path], None]] = {"torn": tear, "one bit flipped": flip}
