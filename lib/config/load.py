@@ -67,7 +67,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
     except RecursionError:
         raise ConfigError(f"{path}: not valid YAML: nested too deeply.") from None
-    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:  # 2023-02-30 is a ValueError
+    except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
+        # PyYAML's constructors let through what Python says of 2023-02-30 or of `!!int` without a number.
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected `key: value` lines, found {type(content).__name__}.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hurt import with_hostile_words
 
 from tests.conftest import Project, make_project
 
@@ -14,7 +15,7 @@ from tests.conftest import Project, make_project
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, market: pl.DataFrame) -> Project:
     """The small study (base rate, logistic regression) run to its report. Not to be changed."""
-    project = make_project(tmp_path_factory.mktemp("finished") / "study", market)
+    project = with_hostile_words(make_project(tmp_path_factory.mktemp("finished") / "study", market))
     done = project.snakemake("results/report.html")
     assert done.returncode == 0, done.stdout
     return project

@@ -89,6 +89,7 @@ def finish(project: Project, *arguments: str) -> None:
     assert not (project.folder / STATE).exists(), "state is pruned after success"
 
 
+@pytest.mark.faults("SIGKILL of a training, as the out-of-memory killer sends it", happens="continued from the last checkpoint to equal bytes", user="the same command")  # fmt: skip  # noqa: E501
 def test_sigkill_of_the_training(fresh):
     workflow = start(fresh)
     training_process(workflow).kill()
@@ -97,6 +98,7 @@ def test_sigkill_of_the_training(fresh):
 
 
 @pytest.mark.slow
+@pytest.mark.faults("Ctrl-C during a training", happens="continued from a checkpoint of that moment to equal bytes", user="the same command")  # fmt: skip  # noqa: E501
 def test_ctrl_c(fresh):
     workflow = start(fresh)
     os.killpg(workflow.pid, signal.SIGINT)
@@ -105,6 +107,7 @@ def test_ctrl_c(fresh):
 
 
 @pytest.mark.slow
+@pytest.mark.faults("SIGTERM of a training", happens="continued from a checkpoint of that moment to equal bytes", user="the same command")  # fmt: skip  # noqa: E501
 def test_sigterm_of_the_training(fresh):
     workflow = start(fresh)
     training_process(workflow).terminate()
@@ -113,6 +116,7 @@ def test_sigterm_of_the_training(fresh):
     finish(fresh)
 
 
+@pytest.mark.faults("Heat above the limit", happens="checkpoint, stop with a message", user="the same command when it is cool")  # fmt: skip  # noqa: E501
 def test_a_thermal_stop(fresh):
     workflow = start(fresh)
     (fresh.folder / "temperature").write_text("99")
@@ -126,6 +130,7 @@ def test_a_thermal_stop(fresh):
 
 
 @pytest.mark.slow
+@pytest.mark.faults("SIGKILL of everything during a training", happens="continued from the last checkpoint to equal bytes", user="`snakemake --unlock`, then the same command")  # fmt: skip  # noqa: E501
 def test_sigkill_of_everything_needs_an_unlock(fresh):
     workflow = start(fresh)
     os.killpg(workflow.pid, signal.SIGKILL)
@@ -138,6 +143,7 @@ def test_sigkill_of_everything_needs_an_unlock(fresh):
 
 
 @pytest.mark.slow
+@pytest.mark.faults("A configuration changed between kill and restart", happens="the old state is set aside with a warning, never resumed", user="nothing")  # fmt: skip  # noqa: E501
 def test_a_state_of_other_parameters_is_set_aside_and_not_resumed(fresh):
     workflow = start(fresh)
     training_process(workflow).kill()
@@ -157,6 +163,7 @@ def test_a_state_of_other_parameters_is_set_aside_and_not_resumed(fresh):
     assert [p for p in (fresh.folder / STATE).parent.iterdir() if "aside" in p.name]
 
 
+@pytest.mark.faults("A flipped byte in stored weights", happens="named by `make verify`; the model does not load", user="delete the run's folder, then the same command")  # fmt: skip  # noqa: E501
 def test_verify_names_a_flipped_byte(trained: Project):
     weights = next(Path(trained.folder / "undisturbed").rglob("weights.safetensors"))
     content = bytearray(weights.read_bytes())

@@ -20,7 +20,7 @@ from pathlib import Path
 import polars as pl
 import psutil
 import pytest
-from hurt import LOGISTIC
+from hurt import LOGISTIC, with_hostile_words
 from random_kills import PATIENCE_SECONDS, log_of, next_job, workflow
 
 from tests.conftest import Project, make_project
@@ -135,7 +135,7 @@ def anew(project: Project) -> None:
 
 @pytest.fixture
 def empty(tmp_path: Path, market: pl.DataFrame) -> Project:
-    return make_project(tmp_path / "hurt", market)
+    return with_hostile_words(make_project(tmp_path / "hurt", market))
 
 
 def kill_many(project: Project, finished: Project, times: int, seed: int, rules: list[str]) -> Counter:

@@ -21,7 +21,7 @@ OTHERS = {
 }
 
 
-def kills_change_no_number(tmp_path, market, case: Case, times: int, seed: int) -> Killer:
+def kills_change_no_number(tmp_path, market, record_property, case: Case, times: int, seed: int) -> Killer:
     calm = case.project(tmp_path / "calm", market)
     expected, longest = undisturbed(calm, case)
     project = case.project(tmp_path / "killed", market)
@@ -32,20 +32,27 @@ def kills_change_no_number(tmp_path, market, case: Case, times: int, seed: int) 
     print(
         f"seed {seed}; undisturbed {longest}; {dict(killer.hits)}; {killer.rounds} rounds; {killer.moments}"
     )
+    record_property("times", killer.hits.total())
+    hits = ", ".join(f"{stage} ({victim}) {n}" for (stage, victim), n in sorted(killer.hits.items()))
+    record_property(
+        "happened", f"continued to equal bytes (seed {seed}, {case.model} {case.precision}: {hits})"
+    )
     return killer
 
 
 @pytest.mark.timeout(400)
-def test_three_random_kills_change_no_number(tmp_path, market):
+@pytest.mark.faults("SIGKILL at random moments of searches and trainings (job, or everything)", happens="continued to equal bytes", user="the same command; `snakemake --unlock` first if everything was killed")  # fmt: skip  # noqa: E501
+def test_three_random_kills_change_no_number(tmp_path, market, record_property):
     case = Case("patchtst-mixed", "bf16", micro_batch=16, max_epochs=3, window_stride=20)
-    killer = kills_change_no_number(tmp_path, market, case, 3, SEED)
+    killer = kills_change_no_number(tmp_path, market, record_property, case, 3, SEED)
     assert killer.hits.total() == 3
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
-def test_twenty_random_kills_across_search_and_training_change_no_number(tmp_path, market):
-    killer = kills_change_no_number(tmp_path, market, ACCUMULATED, 20, SEED)
+@pytest.mark.faults("SIGKILL at random moments of searches and trainings (job, or everything)", happens="continued to equal bytes", user="the same command; `snakemake --unlock` first if everything was killed")  # fmt: skip  # noqa: E501
+def test_twenty_random_kills_across_search_and_training_change_no_number(tmp_path, market, record_property):
+    killer = kills_change_no_number(tmp_path, market, record_property, ACCUMULATED, 20, SEED)
     for stage in ("search", "train"):
         assert sum(times for (where, _), times in killer.hits.items() if where == stage) >= 4, killer.hits
 
@@ -53,5 +60,6 @@ def test_twenty_random_kills_across_search_and_training_change_no_number(tmp_pat
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", OTHERS)
-def test_random_kills_of_every_way_to_train_change_no_number(tmp_path, market, name):
-    kills_change_no_number(tmp_path, market, OTHERS[name], 5, SEED)
+@pytest.mark.faults("SIGKILL at random moments of searches and trainings (job, or everything)", happens="continued to equal bytes", user="the same command; `snakemake --unlock` first if everything was killed")  # fmt: skip  # noqa: E501
+def test_random_kills_of_every_way_to_train_change_no_number(tmp_path, market, record_property, name):
+    kills_change_no_number(tmp_path, market, record_property, OTHERS[name], 5, SEED)

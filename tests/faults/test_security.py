@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from hurt import LOGISTIC
+from hurt import FORMULA, HOSTILE, LOGISTIC
 
 from lib.config.load import read_yaml, validate
 from lib.config.training import TrackingConfig
@@ -16,8 +16,6 @@ from lib.errors import ConfigError
 from lib.planning.plan import plan_study
 from tests.conftest import ROOT, STUDY, Project
 
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
-FORMULA = '=HYPERLINK("http://evil")'
 REFUSED = "correct the named line"
 SECRET = "planted-secret-7f3a"
 TAGS = (
@@ -95,18 +93,14 @@ def test_a_symbol_is_one_plain_word(project: Project, name: str) -> None:
 
 
 @pytest.mark.faults("HTML and formulas in titles, notes and questions", happens="escaped in the report; shown as text in CSV files", user="nothing")  # fmt: skip  # noqa: E501
-def test_strings_of_the_user_are_text_in_the_report(copied: Project) -> None:
-    copied.study(title=HOSTILE, note=HOSTILE)
-    copied.experiment(question=FORMULA + HOSTILE)
-    done = copied.snakemake("results/report.html")
-    assert done.returncode == 0, done.stdout
-    page = (copied.folder / "results" / "report.html").read_text()
+def test_strings_of_the_user_are_text_in_the_report(finished: Project) -> None:
+    page = (finished.folder / "results" / "report.html").read_text()
     for raw in ("<script>alert", "<img src=x"):
         assert raw not in page
     assert "&lt;script&gt;alert(1)" in page
-    for path in (copied.folder / "results").rglob("*.svg"):
+    for path in (finished.folder / "results").rglob("*.svg"):
         assert "<script>alert" not in path.read_text(), path
-    questions = pl.read_csv(copied.folder / "results" / "runs.csv")["question"].unique().to_list()
+    questions = pl.read_csv(finished.folder / "results" / "runs.csv")["question"].unique().to_list()
     assert questions == ["'" + FORMULA + HOSTILE]
 
 
