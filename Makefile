@@ -19,7 +19,7 @@ help:  ## Show this list
 setup: .venv/.ready  ## Make .venv from the locked packages
 
 report: .venv/.ready  ## Run the study to results/report.html (CONFIG=… for another configuration)
-	@$(SNAKEMAKE)
+	@$(if $(CONFIG),python workflow_scripts/check_config.py $(CONFIG) &&) $(SNAKEMAKE)
 
 preview: .venv/.ready  ## What would run, and a forecast of compute and time
 	@python workflow_scripts/preview.py $(if $(CONFIG),--configfile $(CONFIG)) $(TARGET)

@@ -69,22 +69,11 @@ def test_time_zone_and_locale_change_no_byte(
 def test_a_download_across_daylight_saving_keeps_every_day(zone: str, change: date) -> None:
     sessions = sessions_of("XNYS")
     near = sessions.filter((sessions - change).dt.total_days().abs() <= 7).to_list()
-    later = datetime(2024, 12, 31, 22, tzinfo=UTC)
-    with serving(
-        servers.yahoo(lambda _: servers.chart(near, [100.0 + n for n in range(len(near))]))
-    ) as server:
-        source = YahooSource(server.address, QUICK, first=near[0], now=later)
-        try:
-            frame = source.prices("SPY")
-        except Exception as error:  # the answer ends before `now`: the source may call it truncated
-            assert "truncated" in str(error), zone
-            source = YahooSource(server.address, QUICK, first=near[0], now=_evening(near[-1]))
-            frame = source.prices("SPY")
+    closes = [100.0 + n for n in range(len(near))]
+    evening = datetime(near[-1].year, near[-1].month, near[-1].day, 23, tzinfo=UTC)
+    with serving(servers.yahoo(lambda _: servers.chart(near, closes))) as server:
+        frame = YahooSource(server.address, QUICK, first=near[0], now=evening).prices("SPY")
     assert frame["date"].to_list() == near
-
-
-def _evening(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, 23, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("hour", [18, 19])

@@ -179,3 +179,42 @@ def test_verify_names_a_flipped_byte(trained: Project):
     )
     assert done.returncode == 1
     assert "weights.safetensors: its content differs" in done.stdout
+
+
+CURVE = ("50", "75", "88", "91", "80", "60", "nan", "-40", "300", "", None, "55", "86", "65")
+"""Up through all bands and down; then a sensor that lies, is empty, vanishes, and is back."""
+
+
+@pytest.mark.slow
+@pytest.mark.faults(
+    "Heat through all bands during a real training; then a sensor that lies, vanishes and is back",
+    happens="pauses and warnings, no stop; the same bytes as without",
+    user="nothing",
+)
+def test_heat_and_a_lying_sensor_change_no_number(fresh, record_property) -> None:
+    path, study = fresh.folder / "temperature", (fresh.folder / "study.yaml").read_text()
+    thermal = {"sensor": "file:temperature", "check_every_steps": 1, "step_pause_seconds": 0.01}
+    fresh.study(
+        training={"max_epochs": 12, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
+        thermal=thermal | {"cooldown_seconds": 0.05, "max_cooldowns": 1000},
+    )
+    workflow, shown = start(fresh), 0
+    while workflow.poll() is None:
+        degrees = CURVE[shown % len(CURVE)]
+        shown += 1
+        temporary = path.with_suffix(".new")
+        if degrees is None:
+            path.unlink(missing_ok=True)
+        else:
+            temporary.write_text(degrees)
+            temporary.replace(path)
+        time.sleep(0.1)
+    (fresh.folder / "study.yaml").write_text(study)
+    log = (fresh.folder / "interrupted.log").read_text()
+    assert workflow.returncode == 0, log
+    assert shown > len(CURVE), "the training was over before the curve was"
+    assert log.count("implausible temperature") == 1, log
+    for name in RESULTS:
+        ours, theirs = fresh.folder / RUN / name, fresh.folder / "undisturbed" / name
+        assert ours.read_bytes() == theirs.read_bytes(), name
+    record_property("times", shown // len(CURVE))

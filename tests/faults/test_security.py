@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -132,3 +134,29 @@ def test_planted_keys_are_in_no_output(project: Project, monkeypatch, record_pro
     assert (project.folder / LOGISTIC / "metrics.json") in files
     assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
     record_property("happened", f"in none of {len(files)} files (tracking stores too), in no output")
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        (None, "no such file"),
+        (b"title: caf\xe9\n", "not valid YAML"),
+        (b"note: 2023-02-30\n", "not valid YAML"),
+        (b"__use_yte__: true\nnote: ?__import__('os').system('touch PROOF')\n", "__use_yte__"),
+    ],
+)
+@pytest.mark.faults(
+    "A configuration that is missing, in another encoding, or asks Snakemake to run code in it",
+    happens="`make report CONFIG=…` refuses it with one message; nothing is run",
+    user=REFUSED,
+)
+def test_make_looks_at_a_configuration_before_snakemake_does(tmp_path: Path, written, words: str) -> None:
+    if written is not None:
+        (tmp_path / "study.yaml").write_bytes(written)
+    checked = [sys.executable, str(ROOT / "workflow_scripts" / "check_config.py"), "study.yaml"]
+    done = subprocess.run(checked, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "PROOF").exists()
+    assert "check_config.py $(CONFIG)" in (ROOT / "Makefile").read_text()
