@@ -107,14 +107,9 @@ def test_json_is_whole_or_refused(tmp_path: Path, record_property) -> None:
     record_property("times", len(content))
 
 
-FAST = ("a dataset", "one bit flipped")
-EVERY_TABLE = [
-    pytest.param(*pair, marks=[] if pair == FAST else pytest.mark.slow)
-    for pair in ((kind, damage) for kind in TABLES for damage in DAMAGES)
-]
-
-
-@pytest.mark.parametrize(("kind", "damage"), EVERY_TABLE)
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("kind", TABLES)
 @pytest.mark.faults(
     "A table torn or altered between two stages (raw, bars, dataset, table of runs, daily returns)",
     happens="refused by name before it is used; made again after it was deleted, with the same results",
@@ -130,6 +125,13 @@ def test_a_damaged_table_is_refused_by_name_and_made_again(copied: Project, kind
     done = copied.snakemake("results/report.html")
     assert done.returncode == 0, done.stdout
     assert (copied.folder / f"{LOGISTIC}/metrics.json").read_bytes() == before
+
+
+def test_a_flipped_bit_of_a_dataset_is_refused_by_name(copied: Project) -> None:
+    name, needing = TABLES["a dataset"]
+    DAMAGES["one bit flipped"](copied.folder / name)
+    remove(copied, needing)
+    refused_by_name(copied, name)
 
 
 @pytest.mark.slow

@@ -116,6 +116,7 @@ def test_sigterm_of_the_training(fresh):
     finish(fresh)
 
 
+@pytest.mark.slow
 @pytest.mark.faults("Heat above the limit", happens="checkpoint, stop with a message", user="the same command when it is cool")  # fmt: skip  # noqa: E501
 def test_a_thermal_stop(fresh):
     workflow = start(fresh)
