@@ -8,6 +8,7 @@ carry a checksum. Nothing here knows what a file means.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import zlib
@@ -39,7 +40,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(handle.fileno())
         temporary.replace(path)
     except OSError as error:
-        if error.filename is None and error.errno:  # Parquet's writer does not say which file it was
+        if error.filename is None and error.errno:  # a write to an open file does not say which one
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
     finally:
@@ -51,14 +52,15 @@ def write_parquet_atomic(frame: pl.DataFrame, path: Path) -> None:
 
     Parquet itself has none here: of 400 flipped bits the reader met 338 without a word.
     """
+    content = io.BytesIO()  # into memory first: about a full disk Polars' writer says no plain OSError
+    frame.write_parquet(content, compression="zstd", metadata={"checksum": (_SEAL + b"0" * 8).decode()})
+    at = _seal_of(content)
+    assert at is not None  # just written
+    checksum = _checksum(content, at)
+    content.seek(at)
+    content.write(checksum)
     with atomic_path(path) as temporary:
-        frame.write_parquet(temporary, compression="zstd", metadata={"checksum": (_SEAL + b"0" * 8).decode()})
-        with temporary.open("rb+") as handle:
-            at = _seal_of(handle)
-            assert at is not None  # just written
-            checksum = _checksum(handle, at)
-            handle.seek(at)
-            handle.write(checksum)
+        temporary.write_bytes(content.getvalue())
 
 
 def read_parquet(path: Path | str, columns: list[str] | None = None) -> pl.DataFrame:
