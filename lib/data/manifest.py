@@ -133,7 +133,9 @@ def verify(root: Path, records: Iterable[Path] | None = None) -> tuple[int, list
             mismatches += verify_checksums(record.parent)
             continue
         if record.name == PROVENANCE:
-            if (record.parent / CHECKSUMS).is_file():  # a promoted copy: its own checksums hold
+            promoted = (record.parent / CHECKSUMS).is_file()  # a copy whose own checksums hold
+            tracked = not (record.parent / "predictions").is_dir()  # a copy among a tracker's artefacts
+            if promoted or tracked:
                 continue
             files, found = _verify_run(record)
             checked |= files

@@ -60,7 +60,7 @@ def test_three_workers_of_one_search(project: Project) -> None:
         search={"workers": 3},
         thermal={"sensor": "off"},
     )
-    done = project.snakemake("--cores", "3", "--set-resources", "search_worker:gpu=0", "results/runs.parquet")
+    done = project.snakemake("--cores", "3", "results/runs.parquet")
     assert done.returncode == 0, done.stdout
     folder = project.folder / "results" / "hpo" / CELL / "patchtst-mixed" / "2M"
     trials = read_parquet(folder / "trials.parquet").filter(pl.col("state") != "interrupted")
