@@ -35,7 +35,7 @@ test-slow: .venv/.ready  ## The tests that take minutes
 
 faults: .venv/.ready  ## Kill, fill, tear and lie to the workflow; writes the table of docs/reliability.md
 	@rm -f results/faults.jsonl; mkdir -p results
-	@FAULT_RECORDS=$(CURDIR)/results/faults.jsonl python -m pytest -m faults -n 2 --dist loadgroup; code=$$?; \
+	@FAULT_RECORDS=$(CURDIR)/results/faults.jsonl python -m pytest -m faults -n 2; code=$$?; \
 	  python tests/faults/write_table.py results/faults.jsonl docs/reliability.md && exit $$code
 
 lint: .venv/.ready  ## ruff, mypy, snakefmt, snakemake --lint

@@ -107,10 +107,15 @@ def test_ctrl_c(fresh):
 
 
 @pytest.mark.slow
-@pytest.mark.faults("SIGTERM of a training", happens="continued from a checkpoint of that moment to equal bytes", user="the same command")  # fmt: skip  # noqa: E501
-def test_sigterm_of_the_training(fresh):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.faults(
+    "SIGTERM and SIGHUP of a training",
+    happens="continued from a checkpoint of that moment to equal bytes",
+    user="the same command",
+)
+def test_a_training_that_is_told_to_end_saves_first(fresh, number):
     workflow = start(fresh)
-    training_process(workflow).terminate()
+    training_process(workflow).send_signal(number)
     assert workflow.wait(timeout=PATIENCE_SECONDS) != 0
     assert "the same command continues" in (fresh.folder / "interrupted.log").read_text()
     finish(fresh)
