@@ -62,7 +62,9 @@ with job(snakemake):
             "packages": package_versions(),
             "hardware": hardware(),
         },
-        declarations={path.stem: load(path) for path in sorted(Path("results/declarations").glob("*.json"))},
+        declarations={
+            path.stem: read_json(path) for path in sorted(Path("results/declarations").glob("*.json"))
+        },
         channel_correlation=correlation(snakemake.input.datasets),
     )
     page = build_page(inputs)

@@ -58,8 +58,15 @@ def _without_clocks(content: object) -> object:
 
 
 def results(project: Project) -> dict[str, object]:
-    """Everything of a finished study but logs, timings and pictures of timings (the report's cost table)."""
-    skipped = ("results/logs", "results/benchmarks", "results/state", "results/tracking", "results/figures")
+    """Everything of a finished study but what holds clocks (logs, timings, dates of declarations)."""
+    skipped = (
+        "results/logs",
+        "results/benchmarks",
+        "results/state",
+        "results/tracking",
+        "results/figures",
+        "results/declarations",
+    )
     found = {}
     for top in ("data", "results"):
         for path in sorted((project.folder / top).rglob("*")):
