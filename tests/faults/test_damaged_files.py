@@ -38,6 +38,7 @@ TEXTS = {
     "the record of a vintage": ("data/raw/test-1/source.json", []),
     "a manifest": ("data/raw/test-1/manifest.json", ["data/raw/manifest.json"]),
     "findings": ("data/raw/test-1/quality.json", ["results/report.html"]),
+    "declarations": ("results/declarations/small.json", ["results/report.html"]),
     "the fits": ("results/scaling.json", ["results/report.html"]),
 }
 
@@ -137,7 +138,7 @@ def test_a_flipped_bit_of_a_dataset_is_refused_by_name(copied: Project) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", TEXTS)
 @pytest.mark.faults(
-    "A torn JSON file between two stages (record of the vintage, manifest, findings, fits)",
+    "A torn JSON file between two stages (record of the vintage, manifest, findings, declarations, fits)",
     happens="refused by name; made again after it was deleted",
     user=AGAIN,
 )
