@@ -155,7 +155,7 @@ def test_a_read_only_folder_is_told(project: Project, name: str) -> None:
 
 @pytest.mark.faults(
     "A training that needs more memory than there is (address space limited)",
-    happens="the job fails with a message, nothing half-made; then trained",
+    happens="the job fails, nothing half-made is left; then trained",
     user="make memory free or lower `training.memory_share`, then the same command",
 )
 def test_too_little_memory_for_a_training(project: Project) -> None:
