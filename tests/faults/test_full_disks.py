@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from hurt import LOGISTIC
-from random_kills import PATIENCE_SECONDS, log_of, workflow
+from random_kills import PATIENCE_SECONDS, know_batch_size, log_of, workflow
 
 from tests.conftest import Project, make_project
 
@@ -108,6 +108,7 @@ def test_a_full_disk_during_a_checkpoint(tmp_path: Path, market) -> None:
     run = "results/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
     project = make_project(tmp_path / "study", market)
     project.experiment(models=["patchtst-mixed"], budgets=["2M"])
+    know_batch_size(project, "patchtst-mixed")
     project.study(
         training={"max_epochs": 6, "patience": 6, "checkpoint_every_epochs": 1, "window_stride": 10},
         thermal={"sensor": "off"},

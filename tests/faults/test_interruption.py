@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from random_kills import know_batch_size
 
 from tests.conftest import Project, make_project
 
@@ -26,6 +27,7 @@ def trained(tmp_path_factory, market) -> Project:
     """A project whose one run was trained without any interruption, its results kept aside."""
     project = make_project(tmp_path_factory.mktemp("faults"), market)
     project.experiment(models=["patchtst-mixed"], budgets=["2M"])
+    know_batch_size(project, "patchtst-mixed")
     (project.folder / "temperature").write_text("50")
     project.study(
         training={"max_epochs": 12, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
