@@ -144,6 +144,11 @@ class Killer:
         with workflow(self.project, self.case.target) as process:
             assert process.wait(timeout=PATIENCE_SECONDS) == 0, log_of(self.project)
 
+    def _is_overdue(self, stage: str) -> bool:
+        """Whether a stage was killed so often that the others hardly come to be killed."""
+        own = sum(times for (where, _), times in self.hits.items() if where == stage)
+        return own > 2 * (self.hits.total() - own) + 2
+
     def _once(self) -> bool:
         """One invocation; whether it came to its end."""
         with workflow(self.project, self.case.target) as process:
@@ -151,6 +156,8 @@ class Killer:
             while job is not None:
                 stage = STAGES[job[1]]
                 moment = self.stream.uniform(0.0, self.longest[stage])
+                if self._is_overdue(stage):
+                    moment = PATIENCE_SECONDS  # let it end, so that the others have their turn
                 victim = self.stream.choice(["job", "group"])
                 with contextlib.suppress(psutil.TimeoutExpired):
                     job[0].wait(timeout=moment)
