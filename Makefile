@@ -7,7 +7,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-features bench-training bench-statistics test test-slow test-slurm lint format promote meta compare-models ablation-readout verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-features bench-training bench-statistics test test-slow test-slurm faults lint format promote meta compare-models ablation-readout verify clean clean-results lock docs confirm-versions
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ help:  ## Show this list
 setup: .venv/.ready  ## Make .venv from the locked packages
 
 report: .venv/.ready  ## Run the study to results/report.html (CONFIG=… for another configuration)
-	@$(SNAKEMAKE)
+	@$(if $(CONFIG),python workflow_scripts/check_config.py $(CONFIG) &&) $(SNAKEMAKE)
 
 preview: .venv/.ready  ## What would run, and a forecast of compute and time
 	@python workflow_scripts/preview.py $(if $(CONFIG),--configfile $(CONFIG)) $(TARGET)
@@ -35,6 +35,11 @@ test-slow: .venv/.ready  ## The tests that take minutes
 
 test-slurm: .venv/.ready  ## A study on a real Slurm that the tests start (Debian: slurmctld slurmd munge)
 	@python -m pytest -m slurm
+
+faults: .venv/.ready  ## Kill, fill, tear and lie to the workflow; writes the table of docs/reliability.md
+	@rm -f results/faults.jsonl; mkdir -p results
+	@FAULT_RECORDS=$(CURDIR)/results/faults.jsonl python -m pytest -m faults -n 2; code=$$?; \
+	  python tests/faults/write_table.py results/faults.jsonl docs/reliability.md && exit $$code
 
 lint: .venv/.ready  ## ruff, mypy, snakefmt, snakemake --lint
 	@ruff check .

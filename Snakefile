@@ -28,7 +28,7 @@ localrules:
 
 # Before the first job: what will be tested is on record before there is anything to see.
 onstart:
-    record_declarations(PLAN, Path("results/declarations"), is_finished)
+    checked(record_declarations, PLAN, Path("results/declarations"), is_finished)
 
 
 rule all:

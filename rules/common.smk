@@ -99,7 +99,7 @@ def checked(look_up, *words):
     """A look-up in the plan whose refusal ends the workflow with its message."""
     try:
         return look_up(*words)
-    except StudyError as error:
+    except (StudyError, OSError) as error:
         raise WorkflowError(str(error)) from None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import pytest
@@ -42,6 +43,35 @@ SMALL: dict[str, Any] = {
     "models": ["base_rate", "logistic"],
     "seeds": [1],
 }
+
+
+RECORDS = "FAULT_RECORDS"
+"""Environment variable: the file to which tests with the marker `faults` add what they have seen."""
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """One line per test with `@pytest.mark.faults(fault, happens=…, user=…)`, for docs/reliability.md.
+
+    A test may say with `record_property` how often it tried (`times`) and what it measured (`happened`).
+    """
+    report = cast(Any, (yield)).get_result()
+    marker, path = item.get_closest_marker("faults"), os.environ.get(RECORDS)
+    ended = report.when == "call" or (report.when == "setup" and not report.passed)
+    if not (path and marker and marker.args and ended):
+        return
+    said = dict(report.user_properties)
+    row = {
+        "fault": marker.args[0],
+        "times": int(said.get("times", 1)),
+        "happened": said.get("happened", marker.kwargs["happens"]),
+        "user": marker.kwargs["user"],
+        "outcome": report.outcome,
+        "reason": str(report.longrepr[2]) if report.skipped else "",
+        "test": item.nodeid,
+    }
+    with Path(path).open("a", encoding="utf-8") as records:
+        records.write(json.dumps(row) + "\n")
 
 
 @dataclass

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lib.data.io import write_text_atomic
+from lib.data.io import read_parquet, write_csv_atomic
 from workflow_scripts.shell import job
 
 WORDS = ["variant", "dataset", "timescale", "task", "horizon", "budget"]
@@ -12,7 +12,7 @@ MEASURES = {"validation_log_loss": "selection_log_loss", "validation_auc": "sele
 TEST = {"test_log_loss": "test_log_loss", "test_auc": "test_auc"}
 
 with job(snakemake):
-    runs = pl.read_parquet(snakemake.input.runs).filter(pl.col("status") == "done")
+    runs = read_parquet(snakemake.input.runs).filter(pl.col("status") == "done")
     table = (
         runs.group_by(*WORDS, "normalisation", "pooling")
         .agg(
@@ -29,4 +29,4 @@ with job(snakemake):
         )
         .sort(*WORDS, "validation_log_loss")
     )
-    write_text_atomic(Path(snakemake.output[0]), table.write_csv())
+    write_csv_atomic(table, Path(snakemake.output[0]))

@@ -4,10 +4,8 @@ import json
 from datetime import date
 from pathlib import Path
 
-import polars as pl
-
 from lib.config.base import split_dataset
-from lib.data.io import write_parquet_atomic
+from lib.data.io import read_parquet, write_parquet_atomic
 from lib.features.assembly import assemble
 from lib.features.groups import SeriesInput
 from workflow_scripts.shell import job
@@ -15,9 +13,9 @@ from workflow_scripts.shell import job
 with job(snakemake):
     _, _, tier = split_dataset(snakemake.wildcards.dataset)
     declared = json.loads(snakemake.params.assembly)
-    bars = {Path(path).stem: pl.read_parquet(path) for path in snakemake.input.bars}
+    bars = {Path(path).stem: read_parquet(path) for path in snakemake.input.bars}
     series = [
-        SeriesInput(**member, frame=pl.read_parquet(path))
+        SeriesInput(**member, frame=read_parquet(path))
         for member, path in zip(declared["series"], snakemake.input.series, strict=True)
     ]
     until, history_from = (
@@ -25,6 +23,6 @@ with job(snakemake):
     )
     slower = {symbol: {} for symbol in bars}
     for path in map(Path, snakemake.input.slower):
-        slower[path.stem][path.parent.name] = pl.read_parquet(path)
+        slower[path.stem][path.parent.name] = read_parquet(path)
     frame = assemble(bars, tier, snakemake.wildcards.timescale, series, until, history_from, slower)
     write_parquet_atomic(frame, Path(snakemake.output[0]))

@@ -4,14 +4,12 @@ import json
 from datetime import date
 from pathlib import Path
 
-import polars as pl
-
 from lib.config.data import ValidationConfig
 from lib.config.load import validate
 from lib.config.series import SeriesDefinition
 from lib.data.calendar import read_sessions
 from lib.data.compare import compare_origins
-from lib.data.io import write_json_atomic
+from lib.data.io import read_parquet, write_json_atomic
 from lib.data.validation.findings import finding, findings_to_json, raise_on_errors
 from lib.data.validation.prices import validate_prices
 from lib.data.validation.series import validate_series
@@ -35,8 +33,8 @@ with job(snakemake):
     sessions = read_sessions(Path(snakemake.input.calendar))
     today, found = date.today(), []
     for path in map(Path, snakemake.input.prices):
-        found += validate_prices(pl.read_parquet(path), path.stem, config, today, sessions)
-    series = {Path(path).stem: pl.read_parquet(path) for path in snakemake.input.series}
+        found += validate_prices(read_parquet(path), path.stem, config, today, sessions)
+    series = {Path(path).stem: read_parquet(path) for path in snakemake.input.series}
     for (name, frame), content in zip(series.items(), snakemake.params.series, strict=True):
         definition = SeriesDefinition.model_validate(json.loads(content)["definition"])
         found += validate_series(frame, name, definition, config, today)

@@ -9,16 +9,17 @@ import polars as pl
 from lib.config.barriers import BarrierConfig
 from lib.config.data import SplitConfig
 from lib.config.load import validate
-from lib.data.io import write_json_atomic
+from lib.data.io import read_parquet, read_schema, write_json_atomic
 from lib.datasets.windows import base_rates, load_samples
 from lib.features.schema import channel_names
 from workflow_scripts.shell import job
 
 with job(snakemake):
     # One channel is enough to count: a table of 2,000 need not be in memory for that.
-    table = pl.scan_parquet(snakemake.input.dataset)
-    names = channel_names(pl.DataFrame(schema=table.collect_schema()))
-    frame = table.drop(names[1:]).collect()
+    table = Path(snakemake.input.dataset)
+    schema = read_schema(table)
+    extra = set(channel_names(pl.DataFrame(schema=schema))[1:])
+    frame = read_parquet(table, columns=[name for name in schema if name not in extra])
     splits = validate(SplitConfig, json.loads(snakemake.params.splits), "data.splits")
     counts = []
     for cell in map(json.loads, snakemake.params.cells):

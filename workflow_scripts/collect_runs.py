@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lib.config.load import validate
 from lib.config.workflow import EvaluationConfig
-from lib.data.io import write_parquet_atomic, write_text_atomic
+from lib.data.io import write_csv_atomic, write_parquet_atomic
 from lib.evaluation.batch import RunFolder, evaluate_folders
 from lib.evaluation.collect import collect_runs, read_run
 from workflow_scripts.shell import job
@@ -22,5 +22,5 @@ with job(snakemake):
     runs = collect_runs(
         rows, lambda path: read_run(Path(path)), {p.as_posix(): text for p, text in problems.items()}
     )
-    write_text_atomic(Path(snakemake.output.csv), runs.write_csv())
+    write_csv_atomic(runs, Path(snakemake.output.csv))
     write_parquet_atomic(runs, Path(snakemake.output.parquet))

@@ -8,7 +8,7 @@ import polars as pl
 from lib.config.load import validate
 from lib.config.meta import MetaModule
 from lib.config.workflow import EvaluationConfig
-from lib.data.io import write_json_atomic, write_parquet_atomic, write_text_atomic
+from lib.data.io import read_parquet, write_csv_atomic, write_json_atomic, write_parquet_atomic
 from lib.stacking.compare import best, candidates, compare, signal
 from lib.stacking.stack import Base
 from workflow_scripts.shell import job
@@ -19,10 +19,10 @@ with job(snakemake):
     bases = dict.fromkeys(Base.of_run(json.loads(words)) for words in snakemake.params.bases)
     same = [base.channel for base in bases if base.forecasts(module)]
     files = zip(snakemake.params.learners, snakemake.input.validation, snakemake.input.test, strict=True)
-    learners = {name: pl.concat([pl.read_parquet(v), pl.read_parquet(t)]) for name, v, t in files}
-    stacked = pl.read_parquet(snakemake.input.dataset)
+    learners = {name: pl.concat([read_parquet(v), read_parquet(t)]) for name, v, t in files}
+    stacked = read_parquet(snakemake.input.dataset)
     found = candidates(learners, stacked, same, module.task, module.horizon)
     result = compare(found, module.task, module.horizon, settings)
     write_parquet_atomic(signal(best(found, "learner")), Path(snakemake.output.signal))
-    write_text_atomic(Path(snakemake.output.csv), pl.DataFrame(result["rows"]).write_csv())
+    write_csv_atomic(pl.DataFrame(result["rows"]), Path(snakemake.output.csv))
     write_json_atomic(Path(snakemake.output.json), result)

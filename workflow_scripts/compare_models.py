@@ -1,11 +1,10 @@
 """One row per problem and model: validation and test measures, difference from the best, training time."""
 
-import json
 from pathlib import Path
 
 import polars as pl
 
-from lib.data.io import write_text_atomic
+from lib.data.io import read_json, read_parquet, write_csv_atomic
 from workflow_scripts.shell import job
 
 WORDS = ["variant", "dataset", "timescale", "task", "horizon"]
@@ -13,7 +12,7 @@ TEST = ["auc", "auc_low", "auc_high", "log_loss", "log_loss_low", "log_loss_high
         "difference", "difference_low", "difference_high", "in_confidence_set"]  # fmt: skip
 
 with job(snakemake):
-    summary = json.loads(Path(snakemake.input.scaling).read_text(encoding="utf-8"))
+    summary = read_json(snakemake.input.scaling)
     rows = [
         {word: table[word] for word in WORDS}
         | {"model": row["model"], "budget": row["budget"], "seeds": row["seeds"]}
@@ -23,7 +22,7 @@ with job(snakemake):
     ]
     keys = [*WORDS, "model", "budget"]
     validation = (
-        pl.read_parquet(snakemake.input.runs)
+        read_parquet(snakemake.input.runs)
         .group_by(keys)
         .agg(
             validation_auc=pl.col("selection_auc").mean(),
@@ -32,4 +31,4 @@ with job(snakemake):
         )
     )
     table = pl.DataFrame(rows).join(validation, on=keys, how="left").sort(*WORDS, "validation_log_loss")
-    write_text_atomic(Path(snakemake.output[0]), table.write_csv())
+    write_csv_atomic(table, Path(snakemake.output[0]))

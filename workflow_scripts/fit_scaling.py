@@ -3,12 +3,10 @@
 import json
 from pathlib import Path
 
-import polars as pl
-
 from lib.config.experiment import Experiment
 from lib.config.load import validate
 from lib.config.workflow import EvaluationConfig
-from lib.data.io import write_json_atomic
+from lib.data.io import read_json, read_parquet, write_json_atomic
 from lib.data.sources.synthetic import best_auc
 from lib.evaluation.samples import read_predictions
 from lib.evaluation.summary import scaling_summary
@@ -27,14 +25,11 @@ with job(snakemake):
     settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")
     summary = scaling_summary(
         experiments,
-        pl.read_parquet(snakemake.input.runs),
+        read_parquet(snakemake.input.runs),
         read_predictions,
         settings,
         planted_auc=lambda name, _timescale, task, horizon: planted.get((name, task, horizon)),
         primary=snakemake.params.primary,
-        search_trials=sum(
-            json.loads(Path(path).read_text(encoding="utf-8"))["n_trials"]
-            for path in snakemake.input.searches
-        ),
+        search_trials=sum(read_json(path)["n_trials"] for path in snakemake.input.searches),
     )
     write_json_atomic(Path(snakemake.output[0]), summary)

@@ -5,12 +5,10 @@ import sys
 from datetime import date
 from pathlib import Path
 
-import polars as pl
-
 from lib.config.load import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.calendar import read_sessions
-from lib.data.io import write_parquet_atomic
+from lib.data.io import read_parquet, write_parquet_atomic
 from lib.production.forecast import describe, forecast
 from workflow_scripts.shell import job
 
@@ -19,7 +17,7 @@ with job(snakemake):
     day = snakemake.wildcards.get("day")
     table = forecast(
         Path(snakemake.input.current).parent,
-        pl.read_parquet(snakemake.input.dataset),
+        read_parquet(snakemake.input.dataset),
         read_sessions(Path(snakemake.input.calendar)),
         settings,
         date.fromisoformat(day) if day else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,10 @@ import numpy as np
 import polars as pl
 
 from lib.config.base import TIERS
+from lib.data.io import read_json, read_parquet
 from lib.features.catalogue import catalogue
 from lib.features.schema import channel_names
+from lib.training.progress import say
 
 
 def job_costs(folder: Path) -> pl.DataFrame:
@@ -20,8 +21,11 @@ def job_costs(folder: Path) -> pl.DataFrame:
     for path in sorted(folder.rglob("*.tsv")):
         # The first component below the folder is the rule; a rule without wildcards is one file.
         rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
-        line = pl.read_csv(path, separator="\t", null_values=["-", "NA"]).tail(1)
-        rows.append({"rule": rule, "seconds": line["s"][0], "memory": line["max_rss"][0]})
+        try:
+            line = pl.read_csv(path, separator="\t", null_values=["-", "NA"]).tail(1)
+            rows.append({"rule": rule, "seconds": line["s"][0], "memory": line["max_rss"][0]})
+        except (pl.exceptions.PolarsError, IndexError):  # Snakemake was killed while it wrote the file
+            say(f"WARNING: {path}: not a whole measurement; the cost table leaves this job out.")
     schema = {"rule": pl.String, "seconds": pl.Float64, "memory": pl.Float64}
     return (
         pl.DataFrame(rows, schema=schema)
@@ -39,8 +43,8 @@ def searches(folders: list[str]) -> dict[str, tuple[dict[str, Any], pl.DataFrame
     """Best trial and all trials of each search, by its folder."""
     return {
         folder: (
-            json.loads((Path(folder) / "best.json").read_text(encoding="utf-8")),
-            pl.read_parquet(Path(folder) / "trials.parquet"),
+            read_json(Path(folder) / "best.json"),
+            read_parquet(Path(folder) / "trials.parquet"),
         )
         for folder in folders
     }
@@ -50,7 +54,7 @@ def correlation(paths: list[str]) -> dict[str, pl.DataFrame]:
     """Correlation of the channels of each dataset file, by `dataset, timescale (vintage)`, by family."""
     tables = {}
     for path in map(Path, paths):
-        frame = pl.read_parquet(path)
+        frame = read_parquet(path)
         families = family_of_channels(channel_names(frame), path.stem)
         names = list(families)
         with np.errstate(invalid="ignore", divide="ignore"):  # a constant channel correlates with nothing

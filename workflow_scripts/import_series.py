@@ -4,10 +4,8 @@ import json
 from datetime import date
 from pathlib import Path
 
-import polars as pl
-
 from lib.config.series import SeriesDefinition
-from lib.data.io import write_parquet_atomic
+from lib.data.io import read_parquet, write_parquet_atomic
 from lib.data.series import combine_files, fetch_series
 from lib.data.validation.findings import raise_on_errors
 from lib.data.validation.series import validate_series
@@ -20,7 +18,7 @@ with job(snakemake):
     content = json.loads(snakemake.params.series)
     definition = SeriesDefinition.model_validate(content["definition"])
     if definition.combine:
-        parts = [pl.read_parquet(path) for path in snakemake.input.parts]
+        parts = [read_parquet(path) for path in snakemake.input.parts]
         frame = combine_files(parts[0], parts[1], name, definition.combine)
     else:
         frame = fetch_series(name, definition, content["origins"], data, snakemake.params.optional)

@@ -1,12 +1,11 @@
 """The data matrix as a table: what every dataset of the study consists of, and how many samples it gives."""
 
-import json
 import sys
 from pathlib import Path
 
 import polars as pl
 
-from lib.data.io import write_text_atomic
+from lib.data.io import read_json, read_parquet, read_schema, write_csv_atomic
 from lib.data.validation.findings import findings_frame, findings_from_json
 from lib.datasets.splits import PARTS
 from lib.features.schema import channel_names
@@ -15,19 +14,18 @@ from workflow_scripts.shell import job
 
 def rows(path, samples_path):
     """One row for each declared task of a dataset."""
-    frame = pl.scan_parquet(path)
-    facts = frame.select(
+    facts = read_parquet(path, columns=["date", "symbol"]).select(
         symbols=pl.col("symbol").n_unique(), first=pl.col("date").min(), last=pl.col("date").max()
-    ).collect()
+    )
     described = {
         "cell": path.parent.name,
         "timescale": path.stem,
         "symbols": facts["symbols"][0],
-        "channels": len(channel_names(pl.DataFrame(schema=frame.collect_schema()))),
+        "channels": len(channel_names(pl.DataFrame(schema=read_schema(path)))),
         "first": facts["first"][0],
         "last": facts["last"][0],
     }
-    for cell in json.loads(samples_path.read_text(encoding="utf-8")):
+    for cell in read_json(samples_path):
         counts = {part: cell["splits"][part]["n"] for part in PARTS}
         yield described | {"task": f"{cell['task']} h{cell['horizon']}"} | counts
 
@@ -35,11 +33,7 @@ def rows(path, samples_path):
 with job(snakemake):
     pairs = zip(map(Path, snakemake.input.datasets), map(Path, snakemake.input.samples), strict=True)
     table = pl.DataFrame([row for pair in pairs for row in rows(*pair)])
-    found = [
-        finding
-        for path in snakemake.input.quality
-        for finding in findings_from_json(json.loads(Path(path).read_text(encoding="utf-8")))
-    ]
+    found = [finding for path in snakemake.input.quality for finding in findings_from_json(read_json(path))]
     counted = findings_frame(found).group_by("severity", "symbol", "rule").agg(pl.len().alias("times"))
     with pl.Config(
         tbl_rows=-1,
@@ -50,4 +44,4 @@ with job(snakemake):
         tbl_width_chars=160,
     ):
         sys.stderr.write(f"{table}\n\nFindings\n{counted.sort('severity', 'symbol', 'rule')}\n")
-    write_text_atomic(Path(snakemake.output[0]), table.write_csv())
+    write_csv_atomic(table, Path(snakemake.output[0]))

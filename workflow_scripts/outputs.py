@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ import polars as pl
 import yaml
 
 from lib.config.resolve import ResolvedRun
-from lib.data.io import sha256_of, write_json_atomic, write_parquet_atomic, write_text_atomic
+from lib.data.io import read_json, sha256_of, write_json_atomic, write_parquet_atomic, write_text_atomic
 from lib.data.manifest import CHECKSUMS
 from lib.models.job import FinishedRun
 from lib.training.context import TrainingContext
@@ -36,7 +35,7 @@ IMPORTANCE = {"channel": pl.String, "importance": pl.Float64}
 def read_found(path: Any) -> dict[str, Any] | None:
     """Content of a found batch size or best trial; None where a run has none."""
     paths = [path] if isinstance(path, str) else list(path or [])
-    return json.loads(Path(paths[0]).read_text(encoding="utf-8")) if paths else None
+    return read_json(paths[0]) if paths else None
 
 
 def write_run(

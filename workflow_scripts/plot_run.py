@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-import polars as pl
 import yaml
 
+from lib.data.io import read_parquet
 from lib.reporting.run_plots import confusion_figure, importance_figure, save_svg
 from workflow_scripts.shell import job
 
 with job(snakemake):
     run = yaml.safe_load(Path(snakemake.input.params).read_text(encoding="utf-8"))["run"]
     title = f"{run['model']}, {run['dataset']} {run['timescale']}, {run['task']} h{run['horizon']}"
-    test = pl.read_parquet(snakemake.input.test)
+    test = read_parquet(snakemake.input.test)
     save_svg(confusion_figure(test, run["task"], title), Path(snakemake.output.confusion))
-    importance = pl.read_parquet(snakemake.input.importance)
+    importance = read_parquet(snakemake.input.importance)
     save_svg(importance_figure(importance, title), Path(snakemake.output.importance))

@@ -1,7 +1,6 @@
 """`make promote RUN=results/runs/…`: a whole, hashed copy of a run becomes the current production model."""
 
 import argparse
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.config.load import validate
 from lib.config.training import TrackingConfig
+from lib.data.io import read_json
 from lib.errors import StudyError
 from lib.production.promote import Promoted, promote
 from lib.training.tracking import register
@@ -23,7 +23,7 @@ def register_version(made: Promoted) -> int | None:
     """Add a new version to MLflow's registry, where the study is tracked by MLflow."""
     if not made.new or not STORE.is_file():
         return None
-    config = validate(TrackingConfig, json.loads(STORE.read_text(encoding="utf-8")), str(STORE))
+    config = validate(TrackingConfig, read_json(STORE), str(STORE))
     tags = {"production": made.folder.as_posix(), "version": str(made.version)}
     return register(config, made.name, made.folder, tags)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import yaml
 
-from lib.data.io import write_text_atomic
+from lib.data.io import read_json, read_parquet, write_text_atomic
 from lib.data.manifest import read_manifest
 from lib.data.validation.findings import findings_frame, findings_from_json
 from lib.reporting.figures import figure_files
@@ -16,14 +16,8 @@ from lib.training.provenance import git_commit, hardware, package_versions
 from workflow_scripts.gather import correlation, job_costs, searches
 from workflow_scripts.shell import job
 
-
-def load(path):
-    """Content of a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
 with job(snakemake):
-    runs = pl.read_parquet(snakemake.input.runs)
+    runs = read_parquet(snakemake.input.runs)
     done = [Path(path) for path in runs.filter(pl.col("status") == "done")["path"]]
     entries = read_manifest(Path(snakemake.input.manifest))
     sources = dict(item.split("=", 1) for item in snakemake.params.sources)
@@ -32,17 +26,20 @@ with job(snakemake):
         title=snakemake.params.title,
         note=snakemake.params.note,
         runs=runs,
-        scaling=load(snakemake.input.scaling),
-        histories={path.as_posix(): pl.read_parquet(path / "history.parquet") for path in done},
-        metrics={path.as_posix(): load(path / "metrics.json") for path in done},
+        scaling=read_json(snakemake.input.scaling),
+        histories={path.as_posix(): read_parquet(path / "history.parquet") for path in done},
+        metrics={path.as_posix(): read_json(path / "metrics.json") for path in done},
         daily={
-            path.as_posix(): pl.read_parquet(path / "daily.parquet")
+            path.as_posix(): read_parquet(path / "daily.parquet")
             for path in done
             if (path / "daily.parquet").exists()
         },
-        params={path.as_posix(): yaml.safe_load((path / "params.yaml").read_text()) for path in done},
+        params={
+            path.as_posix(): yaml.safe_load((path / "params.yaml").read_text(encoding="utf-8"))
+            for path in done
+        },
         findings=findings_frame(
-            [f for path in snakemake.input.findings for f in findings_from_json(load(path))]
+            [f for path in snakemake.input.findings for f in findings_from_json(read_json(path))]
         ),
         prices={
             Path(entry.path).stem: {
@@ -58,14 +55,16 @@ with job(snakemake):
         },
         splits=json.loads(snakemake.params.splits),
         hpo=searches(snakemake.params.searches),
-        importances={path: load(f"{path}/importances.json") for path in snakemake.params.searches},
+        importances={path: read_json(f"{path}/importances.json") for path in snakemake.params.searches},
         cost=job_costs(Path("results/benchmarks/jobs")),
         provenance={
             "git_commit": git_commit(Path(snakemake.scriptdir)),
             "packages": package_versions(),
             "hardware": hardware(),
         },
-        declarations={path.stem: load(path) for path in sorted(Path("results/declarations").glob("*.json"))},
+        declarations={
+            path.stem: read_json(path) for path in sorted(Path("results/declarations").glob("*.json"))
+        },
         channel_correlation=correlation(snakemake.input.datasets),
     )
     page = build_page(inputs)

@@ -5,14 +5,12 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import polars as pl
-
 from lib.config.hpo import SearchSpace, database_address
 from lib.config.load import validate
 from lib.config.resolve import RunSpecification, apply_parameters, resolve
 from lib.config.runs import Run
 from lib.config.workflow import WorkflowConfig
-from lib.data.io import sha256_of, write_json_atomic, write_parquet_atomic
+from lib.data.io import read_parquet, sha256_of, write_json_atomic, write_parquet_atomic
 from lib.models.job import model_for, samples_for
 from lib.training.tracking import Group
 from lib.tuning.hardware import require_hardware
@@ -28,7 +26,7 @@ with job(snakemake):
     batch_size = read_found(snakemake.input.get("batch_size"))
     if batch_size:
         require_hardware(batch_size, Path(snakemake.input.batch_size))
-    frame = pl.read_parquet(snakemake.input.dataset)
+    frame = read_parquet(snakemake.input.dataset)
     identity = [sha256_of(Path(snakemake.input.dataset)), str(snakemake.params.version)]
     search_id = resolve(declared).fingerprint(*identity)
     folder = Path(snakemake.params.state) / search_id[:16]

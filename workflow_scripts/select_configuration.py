@@ -8,13 +8,13 @@ import yaml
 
 from lib.config.load import validate
 from lib.config.workflow import Selection
-from lib.data.io import write_text_atomic
+from lib.data.io import read_parquet, write_text_atomic
 from lib.evaluation.selection import select_configuration
 from workflow_scripts.shell import job
 
 with job(snakemake):
     wanted = validate(Selection, json.loads(snakemake.params.selection), "section selection")
-    runs = pl.concat([pl.read_parquet(path) for path in snakemake.input]).unique("path", keep="first")
+    runs = pl.concat([read_parquet(path) for path in snakemake.input]).unique("path", keep="first")
     found = select_configuration(runs, wanted.task, wanted.timescale, wanted.horizon)
     text = (
         "# Chosen by validation alone; experiments with `from_selection` read it. Delete it to choose anew.\n"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import shutil
 import sys
 import traceback
 from collections.abc import Iterator
@@ -10,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import StudyError
+
+_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE}
+"""Errors of the machine, not of the program."""
 
 
 @contextlib.contextmanager
@@ -25,10 +31,30 @@ def job(snakemake: Any) -> Iterator[None]:
         _end(snakemake, f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:
         _end(snakemake, "Interrupted.")
+    except MemoryError:
+        _end(snakemake, "MemoryError: this job needs more memory than there is; nothing half-made is left.")
+    except OSError as error:
+        _end(
+            snakemake,
+            _storage_message(error) or f"This is a bug, please report it:\n{traceback.format_exc()}",
+        )
     except Exception:
         _end(snakemake, f"This is a bug, please report it:\n{traceback.format_exc()}")
     else:
         _write_log(snakemake, "done\n")
+
+
+def _storage_message(error: OSError) -> str | None:
+    """What a full, read-only or broken disk means for the user; None if it is something else."""
+    if error.errno not in _STORAGE:
+        return None
+    path = Path(os.fsdecode(error.filename)) if error.filename else Path.cwd()
+    there = next((folder for folder in (path, *path.absolute().parents) if folder.exists()), Path.cwd())
+    free = shutil.disk_usage(there).free / 1e9
+    return (
+        f"StorageError: {path}: {os.strerror(error.errno)} ({free:.2f} GB are free there). Nothing half-made "
+        "is left; mend the cause and give the same command again."
+    )
 
 
 def _end(snakemake: Any, message: str) -> None:
@@ -40,6 +66,7 @@ def _end(snakemake: Any, message: str) -> None:
 
 def _write_log(snakemake: Any, text: str) -> None:
     path = Path(str(snakemake.log[0]))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as log:
-        log.write(text)
+    with contextlib.suppress(OSError):  # on a full disk the message on the terminal must still appear
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as log:
+            log.write(text)

@@ -3,11 +3,9 @@
 import json
 from pathlib import Path
 
-import polars as pl
-
 from lib.config.load import validate
 from lib.config.meta import MetaModule
-from lib.data.io import write_parquet_atomic
+from lib.data.io import read_parquet, write_parquet_atomic
 from lib.stacking.stack import Base, stack
 from workflow_scripts.shell import job
 
@@ -15,7 +13,7 @@ with job(snakemake):
     module = validate(MetaModule, json.loads(snakemake.params.declaration), "meta-module")
     forecasts = {}
     for words, path in zip(snakemake.params.bases, snakemake.input.forecasts, strict=True):
-        forecasts.setdefault(Base.of_run(json.loads(words)), []).append(pl.read_parquet(path))
-    dataset = pl.read_parquet(snakemake.input.dataset)
+        forecasts.setdefault(Base.of_run(json.loads(words)), []).append(read_parquet(path))
+    dataset = read_parquet(snakemake.input.dataset)
     table = stack(dataset, module.timescale, forecasts, module.features)
     write_parquet_atomic(table, Path(snakemake.output[0]))

@@ -5,11 +5,11 @@ from pathlib import Path
 from lib.config.load import validate
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import write_json_atomic
-from lib.training.tracking import init_store
+from lib.training.tracking import prepare_store
 from workflow_scripts.shell import job
 
 with job(snakemake):
     config = validate(WorkflowConfig, snakemake.config, "configuration").tracking
     if config.mlflow:
-        init_store(config.folder, config.project, config.mlflow_uri)
+        prepare_store(config.folder, config.project, config.mlflow_uri)
     write_json_atomic(Path(snakemake.output[0]), config.model_dump(mode="json"))

@@ -4,12 +4,10 @@ import json
 from contextlib import ExitStack
 from pathlib import Path
 
-import polars as pl
-
 from lib.config.load import validate
 from lib.config.resolve import RunSpecification, resolve
 from lib.config.workflow import WorkflowConfig
-from lib.data.io import sha256_of
+from lib.data.io import read_parquet, sha256_of
 from lib.models.job import MACHINE_CHOICE, keep_machine_choice, train_run
 from lib.training.state import open_state
 from lib.tuning.hardware import require_hardware
@@ -35,7 +33,7 @@ with job(snakemake):
         context = context_for(snakemake, config, resolved, state_dir, fingerprint)
         others = join_companions(snakemake, config, resolved, context, found, dataset, held)
         with context.tracker as tracker:
-            finished = train_run(resolved, pl.read_parquet(snakemake.input.dataset), context, others)
+            finished = train_run(resolved, read_parquet(snakemake.input.dataset), context, others)
             write_run(snakemake, resolved, finished, context, dataset)
             track_run(snakemake, finished, tracker)
         state.prune()

@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import polars as pl
-
-from lib.data.io import write_text_atomic
+from lib.data.io import read_parquet, write_csv_atomic
 from workflow_scripts.shell import job
 
 with job(snakemake):
     for path in map(Path, [*snakemake.input.prices, *snakemake.input.series]):
-        sample = pl.read_parquet(path).tail(50)
-        write_text_atomic(Path(snakemake.output[0]) / f"{path.stem}.csv", sample.write_csv())
+        sample = read_parquet(path).tail(50)
+        write_csv_atomic(sample, Path(snakemake.output[0]) / f"{path.stem}.csv")

@@ -27,6 +27,8 @@ from lib.config.training import Recipe
 from lib.config.workflow import WorkflowConfig
 from lib.errors import ConfigError
 
+_MAX_DEPTH, _MAX_SECTIONS = 30, 20_000
+
 
 class _UniqueKeyLoader(yaml.SafeLoader):
     """Plain YAML without tags, in which saying a key twice is an error instead of a surprise."""
@@ -35,6 +37,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if isinstance(key, dict | list | set):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a word or a number, not a list of them", key_node.start_mark
+                )
             if key in seen:
                 line = key_node.start_mark.line + 1
                 raise yaml.constructor.ConstructorError(
@@ -57,11 +63,42 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: no such file.{hint}")
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid YAML: nested too deeply.") from None
+    except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
+        # PyYAML's constructors let through what Python says of 2023-02-30 or of `!!int` without a number.
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected `key: value` lines, found {type(content).__name__}.")
+    check_extent(content, str(path))
     return content
+
+
+def check_extent(content: Any, where: str) -> None:
+    """Refuse what no person wrote: YAML's aliases can make a few lines endless.
+
+    Raises:
+        ConfigError: nested too deeply (perhaps into itself), or too much.
+    """
+    found, level = 0, [content]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
+        ]
+        found += len(level)
+        if not level:
+            return
+        if found > _MAX_SECTIONS:
+            break
+    raise ConfigError(
+        f"{where}: nested more than {_MAX_DEPTH} levels deep, or more than {_MAX_SECTIONS:,} lists and "
+        "sections (a YAML alias may refer to itself). Write the values out."
+    )
 
 
 def expand_environment(content: Any, environment: Mapping[str, str]) -> Any:

@@ -14,6 +14,9 @@ from pydantic import Field, StringConstraints
 from lib.config.base import Name, StrictModel
 from lib.config.hpo import Parameter
 
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9^][A-Za-z0-9^.=_-]*$")]
+"""What a source calls a symbol (``^GSPC``, ``BRK-B``, ``EURUSD=X``); it names a file and can lead nowhere."""
+
 
 class ModelFile(StrictModel):
     """Which registered model, and what is its own."""
@@ -68,7 +71,7 @@ class AssetsFile(StrictModel):
 
     rows: dict[str, list[Name]]
     """Symbols that each row adds to the one before it."""
-    sources: dict[str, dict[str, str]] = {}
+    sources: dict[str, dict[str, Label]] = {}
     """Per source: our symbol to the source's own label (also the file's name)."""
     alternatives: dict[str, dict[str, list[str]]] = {}
     """Per source: other names under which it has a symbol, to be compared (see `data.compare_with`)."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
-from lib.errors import ConfigError, DataError
+from lib.data.io import read_parquet
+from lib.errors import ConfigError
 
 FIRST, LAST = date(1950, 1, 1), date(2060, 12, 31)
 """Days that the list covers; no data may lie outside."""
@@ -41,7 +42,4 @@ def sessions_of(calendar: str) -> pl.Series:
 
 def read_sessions(path: Path) -> pl.Series:
     """Sessions from the file that the calendar rule wrote."""
-    try:
-        return pl.read_parquet(path)["session"]
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{path}: not a list of sessions ({error}). Delete it; it is made again.") from None
+    return read_parquet(path)["session"]

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from lib.config.data import DataConfig, ValidationConfig
+from lib.data.io import read_parquet
 from lib.data.sources import open_source
 from lib.data.validation.findings import Finding, finding, with_severities
 from lib.data.validation.series import frequency_of
@@ -29,7 +30,7 @@ def compare_origins(
     found: list[Finding] = []
     for each in comparisons:
         source, name, label = open_source(data, each["source"]), each["name"], each["label"]
-        ours = pl.read_parquet(raw / each["kind"] / f"{name}.parquet")
+        ours = read_parquet(raw / each["kind"] / f"{name}.parquet")
         if each["kind"] == "series" and source.missing([label]):
             continue
         try:

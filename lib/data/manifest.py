@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from lib.data.io import md5_of, sha256_of, write_json_atomic
+from lib.data.io import md5_of, read_parquet, sha256_of, write_json_atomic
 from lib.errors import IntegrityError
 
 CHECKSUMS = "checksums.json"
+PROVENANCE = "provenance.json"
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,8 @@ def entry_for(
     source_raw_md5s: Iterable[str] = (),
 ) -> ManifestEntry:
     """The entry of a Parquet file with a `date` column."""
-    days = pl.scan_parquet(path).select(first=pl.col("date").min(), last=pl.col("date").max(), rows=pl.len())
-    first, last, rows = days.collect().row(0)
+    days = read_parquet(path, columns=["date"])
+    first, last, rows = days["date"].min(), days["date"].max(), days.height
     return ManifestEntry(
         dataset=dataset,
         path=path.as_posix(),
@@ -109,8 +108,14 @@ def verify_checksums(folder: Path) -> list[Mismatch]:
     return [m for name, digest in recorded.items() if (m := _compare(folder / name, str(digest)))]
 
 
+def recorded_mismatches(run: Path, provenance: Mapping[str, Any]) -> list[Mismatch]:
+    """Files of a run that differ from the hashes in its provenance; those of the model have their own."""
+    recorded = provenance.get("files") or {}
+    return [m for name, digest in recorded.items() if (m := _compare(run / name, str(digest)))]
+
+
 def verify(root: Path, records: Iterable[Path] | None = None) -> tuple[int, list[Mismatch]]:
-    """Re-hash what has a record: a manifest named manifest.json or a checksums.json.
+    """Re-hash what has a record: a manifest.json, a model's checksums.json, a run's provenance.json.
 
     Args:
         root: what the paths in manifests are relative to.
@@ -127,6 +132,15 @@ def verify(root: Path, records: Iterable[Path] | None = None) -> tuple[int, list
             checked |= {record.parent / name for name in names}
             mismatches += verify_checksums(record.parent)
             continue
+        if record.name == PROVENANCE:
+            promoted = (record.parent / CHECKSUMS).is_file()  # a copy whose own checksums hold
+            tracked = not (record.parent / "predictions").is_dir()  # a copy among a tracker's artefacts
+            if promoted or tracked:
+                continue
+            files, found = _verify_run(record)
+            checked |= files
+            mismatches += found
+            continue
         try:
             entries = read_manifest(record)
         except IntegrityError as error:
@@ -142,12 +156,21 @@ def verify(root: Path, records: Iterable[Path] | None = None) -> tuple[int, list
 
 
 def _records(root: Path) -> list[Path]:
-    """All manifest.json and checksums.json below `root`; hidden folders are not ours."""
+    """All records of hashes below `root`; hidden folders are not ours."""
     found = []
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(folder) / name for name in files if name in ("manifest.json", CHECKSUMS)]
+        found += [Path(folder) / name for name in files if name in ("manifest.json", CHECKSUMS, PROVENANCE)]
     return found
+
+
+def _verify_run(record: Path) -> tuple[set[Path], list[Mismatch]]:
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+        files = {record.parent / name for name in content.get("files") or {}}
+    except (OSError, ValueError, AttributeError):
+        return set(), [Mismatch(record.as_posix(), "missing or damaged")]
+    return files, recorded_mismatches(record.parent, content)
 
 
 def _names(record: Path) -> list[str]:

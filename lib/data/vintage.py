@@ -9,7 +9,7 @@ from typing import Any
 
 from lib.config.data import DataConfig
 from lib.config.load import validate
-from lib.data.io import write_text_atomic
+from lib.data.io import read_json, write_text_atomic
 from lib.errors import ConfigError
 
 RECORD = "source.json"
@@ -34,11 +34,12 @@ def check_vintage(folder: Path, identity: str) -> None:
 
     Raises:
         ConfigError: says what differs and what to do.
+        IntegrityError: its record is torn.
     """
     path = folder / RECORD
     if not path.is_file():
         return
-    there, here = json.loads(path.read_text(encoding="utf-8")), json.loads(identity)
+    there, here = read_json(path), json.loads(identity)
     different = [key for key in sorted({*there, *here}) if there.get(key) != here.get(key)]
     if different:
         lines = [

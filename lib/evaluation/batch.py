@@ -18,7 +18,9 @@ import polars as pl
 import yaml
 
 from lib.config.workflow import EvaluationConfig
-from lib.data.io import write_json_atomic, write_parquet_atomic
+from lib.data.io import read_json, read_parquet, write_json_atomic, write_parquet_atomic
+from lib.data.manifest import recorded_mismatches
+from lib.errors import IntegrityError
 from lib.evaluation.evaluate import evaluate_run, fit_facts
 from lib.evaluation.plain import plain
 
@@ -61,6 +63,8 @@ def _attempt(folder: RunFolder, cfg: EvaluationConfig, version: int) -> str | No
     """One damaged run must not hide all the others."""
     try:
         evaluate_folder(folder, cfg, version)
+    except IntegrityError as error:
+        return f"its files are damaged ({error})"
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return f"its files cannot be evaluated ({type(error).__name__}: {reason})"
@@ -72,17 +76,22 @@ def evaluate_folder(folder: RunFolder, cfg: EvaluationConfig, version: int) -> b
 
     Returns:
         Whether anything was written.
+
+    Raises:
+        IntegrityError: a file differs from what training recorded in provenance.json.
     """
     params = yaml.safe_load((folder.path / "params.yaml").read_text(encoding="utf-8"))
-    provenance = json.loads((folder.path / "provenance.json").read_text(encoding="utf-8"))
+    provenance = read_json(folder.path / "provenance.json")
+    if altered := recorded_mismatches(folder.path, provenance):
+        raise IntegrityError("; ".join(f"{file.path}: {file.problem}" for file in altered))
     path = folder.path / "history.parquet"
-    history = pl.read_parquet(path) if path.is_file() else None
+    history = read_parquet(path) if path.is_file() else None
     fingerprint = _fingerprint(folder, params, provenance, history, cfg, version)
     if _up_to_date(folder.path, fingerprint):
         return False
     result = evaluate_run(
-        pl.read_parquet(folder.path / "predictions" / "val.parquet"),
-        pl.read_parquet(folder.path / "predictions" / "test.parquet"),
+        read_parquet(folder.path / "predictions" / "val.parquet"),
+        read_parquet(folder.path / "predictions" / "test.parquet"),
         params,
         provenance,
         cfg,
@@ -127,4 +136,4 @@ def _up_to_date(path: Path, fingerprint: str) -> bool:
 
 @lru_cache(maxsize=4)
 def _prices(dataset: Path) -> pl.DataFrame:
-    return pl.read_parquet(dataset, columns=["date", "symbol", "open", "close"])
+    return read_parquet(dataset, columns=["date", "symbol", "open", "close"])

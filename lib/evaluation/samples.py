@@ -17,6 +17,8 @@ import numpy.typing as npt
 import polars as pl
 
 from lib.config.base import is_binary
+from lib.data.io import read_parquet
+from lib.errors import IntegrityError
 from lib.evaluation.comparisons import DateLosses
 from lib.evaluation.measures import loss_per_sample, scores_of
 from lib.evaluation.uncertainty import Ints, index_dates, sum_by_date
@@ -58,7 +60,7 @@ class Predictions:
         if path not in self._known:
             try:
                 self._known[path] = self._load(path, str(row["task"]))
-            except (OSError, pl.exceptions.PolarsError) as error:
+            except (OSError, IntegrityError, pl.exceptions.PolarsError) as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 self._leave_out("unreadable", path, f"test predictions cannot be read ({reason})")
                 self._known[path] = None
@@ -114,7 +116,7 @@ def _digest(frame: pl.DataFrame, task: str) -> str:
 
 def read_predictions(path: str, split: str) -> pl.DataFrame:
     """The usual reader: `predictions/<split>.parquet` below a run's folder."""
-    return pl.read_parquet(Path(path) / "predictions" / f"{split}.parquet")
+    return read_parquet(Path(path) / "predictions" / f"{split}.parquet")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ state directory it is given, and no family of models.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ import polars as pl
 from lib.config.base import classes_of, is_ternary
 from lib.config.load import validate
 from lib.config.resolve import ResolvedRun
-from lib.data.io import write_json_atomic
+from lib.data.io import read_json, write_json_atomic
 from lib.datasets.windows import Samples, SplitSamples, load_samples
 from lib.errors import ModelError
 from lib.models import registry
@@ -107,7 +106,7 @@ def keep_machine_choice(resolved: ResolvedRun, state_dir: Path) -> ResolvedRun:
 
 
 def _read_choice(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path)
     return {name: content[name] for name in names}
 
 

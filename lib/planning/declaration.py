@@ -16,7 +16,7 @@ from typing import Any
 
 from lib.config.experiment import Experiment
 from lib.config.runs import Run
-from lib.data.io import write_json_atomic
+from lib.data.io import read_json, write_json_atomic
 from lib.evaluation.axes import axes_of, grouped
 from lib.planning.plan import Plan
 
@@ -31,7 +31,7 @@ def record_declarations(plan: Plan, folder: Path, finished: Callable[[Run], bool
     """
     for name, experiment in plan.study.experiments.items():
         path = folder / f"{name}.json"
-        entries = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+        entries = read_json(path) if path.is_file() else []
         own = _declared(plan, name)
         if entries and entries[-1]["hash"] == own["hash"]:
             continue

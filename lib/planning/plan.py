@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from lib.config.base import is_binary
-from lib.config.load import Study, expand_environment, load_study, read_yaml, validate
+from lib.config.load import Study, check_extent, expand_environment, load_study, read_yaml, validate
 from lib.config.model import AssetsFile
 from lib.config.resolve import RunSpecification, data_identity, specify
 from lib.config.runs import Run, expand
 from lib.config.series import SeriesFile
 from lib.config.workflow import WorkflowConfig
+from lib.data.io import read_json
 from lib.errors import ConfigError, nearest
 from lib.models import registry
 from lib.planning.checks import (
@@ -261,7 +262,7 @@ class Plan:
                 f"production model {name}: not there.{nearest(name, known)} Promoted so far: "
                 f"{', '.join(known) or 'none'}. Promote a run: make promote RUN=results/runs/…"
             )
-        run = json.loads(record.read_text(encoding="utf-8"))["run"]
+        run = read_json(record)["run"]
         words = {
             "vintage": self.config.data.vintage,
             "dataset": run["dataset"],
@@ -304,6 +305,7 @@ def plan_study(content: dict[str, Any], folder: Path, environment: Mapping[str, 
         folder: the directory config/ with its sub-folders.
         environment: for `${NAME}` in values.
     """
+    check_extent(dict(content), "configuration")
     content.update(expand_environment(dict(content), environment))
     assets_path = folder / "data" / "assets.yaml"
     assets = validate(AssetsFile, read_yaml(assets_path), str(assets_path))

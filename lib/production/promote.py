@@ -6,7 +6,6 @@ altered or not meant to forecast (controls) comes in.
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +17,7 @@ import yaml
 
 from lib.config.base import is_binary
 from lib.config.runs import NO_BUDGET
-from lib.data.io import sha256_of, write_json_atomic
+from lib.data.io import read_json, read_parquet, sha256_of, write_json_atomic
 from lib.data.manifest import CHECKSUMS, verify_checksums, write_checksums
 from lib.errors import ConfigError, IntegrityError
 from lib.evaluation.calibration_map import CalibrationMap, fit_map
@@ -103,8 +102,8 @@ def check_run(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"Make it whole first: snakemake --cores 1 {run.as_posix().rstrip('/')}/{METRICS}"
         )
     params = yaml.safe_load((run / PARAMS).read_text(encoding="utf-8"))
-    metrics = json.loads((run / METRICS).read_text(encoding="utf-8"))
-    recorded = json.loads((run / PROVENANCE).read_text(encoding="utf-8")).get("files")
+    metrics = read_json(run / METRICS)
+    recorded = read_json(run / PROVENANCE).get("files")
     if not recorded:
         raise IntegrityError(f"{run}: {PROVENANCE} holds no hashes of its files; train the run again.")
     altered = [f"model/{Path(m.path).name}: {m.problem}" for m in verify_checksums(run / "model")]
@@ -145,7 +144,7 @@ def calibration_of(folder: Path, params: dict[str, Any], metrics: dict[str, Any]
 
 def calibration_part(folder: Path, primary: str | None) -> pl.DataFrame:
     """Predictions that nothing was chosen on, of the primary symbol where there is one."""
-    frame = pl.read_parquet(folder / VALIDATION).filter(pl.col("part") == "calibration")
+    frame = read_parquet(folder / VALIDATION).filter(pl.col("part") == "calibration")
     return frame if primary is None else frame.filter(pl.col("symbol") == primary)
 
 
@@ -154,5 +153,5 @@ def read_current(home: Path) -> dict[str, Any] | None:
     path = home / CURRENT
     if not path.is_file():
         return None
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = read_json(path)
     return content

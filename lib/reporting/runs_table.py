@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import polars as pl
-
+from lib.data.io import spreadsheet_safe
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Table
 from lib.reporting.words import (
@@ -135,16 +134,10 @@ def runs_csv(inputs: ReportInputs) -> tuple[str, str]:
     """The table as CSV and a word on what it holds."""
     if not inputs.runs.height:
         return "", ""
-    text = _safe(inputs.runs).write_csv()
+    text = spreadsheet_safe(inputs.runs).write_csv()
     if len(text) <= FULL_CSV_BYTES:
         return text, "all columns"
     columns = [name for name in _PRINCIPAL if name in inputs.runs.columns]
-    return _safe(
+    return spreadsheet_safe(
         inputs.runs.select(columns)
     ).write_csv(), "principal columns; the full table is beside this report"
-
-
-def _safe(frame: pl.DataFrame) -> pl.DataFrame:
-    """Texts that a spreadsheet would run as a formula get a leading apostrophe."""
-    risky = pl.selectors.string().str.replace(r"^([=+@\t\r-])", "'$1")
-    return frame.with_columns(risky)

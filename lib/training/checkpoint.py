@@ -30,6 +30,8 @@ from lib.training.retention import checkpoint_bytes, kept_checkpoints
 Payload = dict[str, Any]
 FORMAT = 1
 FINISHED = "finished.pt"
+_FULL = 4_000_000
+"""Bytes; with less free than this, what PyTorch says of a failed write is not worth reading."""
 _NAME = re.compile(r"checkpoint-e(\d+)-s(\d+)-b(\d+)\.pt")
 
 
@@ -73,9 +75,9 @@ def write_checkpoint(path: Path, payload: Mapping[str, Any]) -> None:
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # PyTorch's writer turns some OSErrors into RuntimeErrors
         free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
+        reason = "no space is left" if free < _FULL else str(error).splitlines()[0]
         raise StudyError(
-            f"{path}: the checkpoint could not be written ({str(error).splitlines()[0]}); "
-            f"free: {free / 1e9:.2f} GB."
+            f"{path}: the checkpoint could not be written ({reason}); free: {free / 1e9:.2f} GB."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a wish to stop that training grants at the next safe moment.
+"""SIGINT, SIGTERM and SIGHUP as a wish to stop that training grants at the next safe moment.
 
 A handler only notes the wish; saving is the training loop's part. Outside the main thread Python does not
 allow handlers, and there nothing is installed.
@@ -11,7 +11,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+"""SIGHUP: the terminal was closed."""
 
 
 class StopSignals:
@@ -32,7 +33,8 @@ class StopSignals:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                self._former[number] = signal.signal(number, self._note)
+                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup: meant to be survived
+                    self._former[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +37,12 @@ _QUIET = {
     "DO_NOT_TRACK": "true",
     "WANDB_ERROR_REPORTING": "false",
     "WANDB_SILENT": "true",
+    # A server that is away: MLflow would ask it eight times, for minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
+_PASSWORD = re.compile(r"(://)[^/@\s]*:[^/@\s]*@")
+"""User and password in an address."""
 
 
 class Tracker:
@@ -142,6 +148,20 @@ def init_store(folder: Path, project: str = "scaling-laws", uri: str | None = No
     mlflow_store(folder, project, uri)
 
 
+def prepare_store(folder: Path, project: str, uri: str | None) -> bool:
+    """`init_store` before a study; a store that cannot be used is told about, and the study goes on.
+
+    Returns:
+        Whether the store is ready.
+    """
+    try:
+        init_store(folder, project, uri)
+    except Exception as error:  # whatever MLflow, SQLAlchemy or the network raise
+        _tell_failure("MLflow", error)
+        return False
+    return True
+
+
 def register(config: TrackingConfig, name: str, model: Path, tags: Mapping[str, str]) -> int | None:
     """Add a version of a model to MLflow's registry; None if MLflow is off (see `register_model`)."""
     if not config.mlflow:
@@ -185,6 +205,15 @@ def _be_quiet() -> None:
         os.environ.setdefault(name, value)
 
 
+def _tell_failure(name: str, error: Exception) -> None:
+    reason = _PASSWORD.sub(r"\1", " ".join(str(error).split()))[:300] or type(error).__name__
+    say_once(
+        f"tracking {name}",
+        f"WARNING: tracking with {name} failed and is off for this run: {reason}\n"
+        "         Training goes on; everything tracked is also in the run's own files.",
+    )
+
+
 def _attempt(backend: Backend, action: Callable[[], None]) -> bool:
     """True if it worked; a busy database gets a second and third chance."""
     for pause in (0.5, 2.0, None):
@@ -193,12 +222,7 @@ def _attempt(backend: Backend, action: Callable[[], None]) -> bool:
             return True
         except Exception as error:
             if pause is None or "locked" not in str(error):
-                reason = " ".join(str(error).split())[:300] or type(error).__name__
-                say_once(
-                    f"tracking {backend.name}",
-                    f"WARNING: tracking with {backend.name} failed and is off for this run: {reason}\n"
-                    "         Training goes on; everything tracked is also in the run's own files.",
-                )
+                _tell_failure(backend.name, error)
                 return False
             time.sleep(pause)
     return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lib.config.hpo import SearchSpace
 from lib.errors import ConfigError
+from lib.training.progress import say
 from lib.tuning.trials import FINISHED
 
 STUDY_FILE = "study.db"
@@ -42,6 +44,8 @@ def open_study(
     where = f"{folder / STUDY_FILE}" if address is None else "the database of the searches"
     try:
         with FileLock(folder / "open.lock"):  # migrations of a new database must not race
+            if address is None:
+                _set_damaged_aside(folder / STUDY_FILE)
             study = optuna.create_study(
                 storage=_storage(folder, address),
                 study_name=name,
@@ -64,6 +68,35 @@ def open_study(
             "that the server answers from this machine."
         ) from None
     return study
+
+
+def _set_damaged_aside(path: Path) -> None:
+    """Rename a study file that SQLite finds damaged; the search then suggests the same trials again.
+
+    Those that were trained are found finished in their own state directories. Call with the lock held.
+    """
+    if not path.is_file() or _is_sound(path):
+        return
+    number = 1 + len(list(path.parent.glob(f"{path.name}.damaged-*")))
+    aside = path.with_name(f"{path.name}.damaged-{number}")
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).replace(aside.with_name(aside.name + suffix))
+    say(
+        f"WARNING: {path}: the study is damaged. It is now {aside.name}; the search begins anew and takes "
+        "over every trial whose training was finished."
+    )
+
+
+def _is_sound(path: Path) -> bool:
+    """SQLite's own check of a file; one that another process writes at this moment counts as sound."""
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=60.0)) as connection:
+            return bool(connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)])
+    except sqlite3.OperationalError as error:
+        return "locked" in str(error)
+    except sqlite3.DatabaseError:
+        return False
 
 
 def finished_trials(study: optuna.Study) -> list[FrozenTrial]:

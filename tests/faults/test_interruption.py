@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from random_kills import know_batch_size
 
 from tests.conftest import Project, make_project
 
@@ -26,6 +27,7 @@ def trained(tmp_path_factory, market) -> Project:
     """A project whose one run was trained without any interruption, its results kept aside."""
     project = make_project(tmp_path_factory.mktemp("faults"), market)
     project.experiment(models=["patchtst-mixed"], budgets=["2M"])
+    know_batch_size(project, "patchtst-mixed")
     (project.folder / "temperature").write_text("50")
     project.study(
         training={"max_epochs": 12, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
@@ -89,6 +91,7 @@ def finish(project: Project, *arguments: str) -> None:
     assert not (project.folder / STATE).exists(), "state is pruned after success"
 
 
+@pytest.mark.faults("SIGKILL of a training, as the out-of-memory killer sends it", happens="continued from the last checkpoint to equal bytes", user="the same command")  # fmt: skip  # noqa: E501
 def test_sigkill_of_the_training(fresh):
     workflow = start(fresh)
     training_process(workflow).kill()
@@ -97,6 +100,7 @@ def test_sigkill_of_the_training(fresh):
 
 
 @pytest.mark.slow
+@pytest.mark.faults("Ctrl-C during a training", happens="continued from a checkpoint of that moment to equal bytes", user="the same command")  # fmt: skip  # noqa: E501
 def test_ctrl_c(fresh):
     workflow = start(fresh)
     os.killpg(workflow.pid, signal.SIGINT)
@@ -105,14 +109,22 @@ def test_ctrl_c(fresh):
 
 
 @pytest.mark.slow
-def test_sigterm_of_the_training(fresh):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.faults(
+    "SIGTERM and SIGHUP of a training",
+    happens="continued from a checkpoint of that moment to equal bytes",
+    user="the same command",
+)
+def test_a_training_that_is_told_to_end_saves_first(fresh, number):
     workflow = start(fresh)
-    training_process(workflow).terminate()
+    training_process(workflow).send_signal(number)
     assert workflow.wait(timeout=PATIENCE_SECONDS) != 0
     assert "the same command continues" in (fresh.folder / "interrupted.log").read_text()
     finish(fresh)
 
 
+@pytest.mark.slow
+@pytest.mark.faults("Heat above the limit", happens="checkpoint, stop with a message", user="the same command when it is cool")  # fmt: skip  # noqa: E501
 def test_a_thermal_stop(fresh):
     workflow = start(fresh)
     (fresh.folder / "temperature").write_text("99")
@@ -126,6 +138,7 @@ def test_a_thermal_stop(fresh):
 
 
 @pytest.mark.slow
+@pytest.mark.faults("SIGKILL of everything during a training", happens="continued from the last checkpoint to equal bytes", user="`snakemake --unlock`, then the same command")  # fmt: skip  # noqa: E501
 def test_sigkill_of_everything_needs_an_unlock(fresh):
     workflow = start(fresh)
     os.killpg(workflow.pid, signal.SIGKILL)
@@ -138,6 +151,7 @@ def test_sigkill_of_everything_needs_an_unlock(fresh):
 
 
 @pytest.mark.slow
+@pytest.mark.faults("A configuration changed between kill and restart", happens="the old state is set aside with a warning, never resumed", user="nothing")  # fmt: skip  # noqa: E501
 def test_a_state_of_other_parameters_is_set_aside_and_not_resumed(fresh):
     workflow = start(fresh)
     training_process(workflow).kill()
@@ -157,6 +171,7 @@ def test_a_state_of_other_parameters_is_set_aside_and_not_resumed(fresh):
     assert [p for p in (fresh.folder / STATE).parent.iterdir() if "aside" in p.name]
 
 
+@pytest.mark.faults("A flipped byte in stored weights", happens="named by `make verify`; the model does not load", user="delete the run's folder, then the same command")  # fmt: skip  # noqa: E501
 def test_verify_names_a_flipped_byte(trained: Project):
     weights = next(Path(trained.folder / "undisturbed").rglob("weights.safetensors"))
     content = bytearray(weights.read_bytes())
@@ -172,3 +187,42 @@ def test_verify_names_a_flipped_byte(trained: Project):
     )
     assert done.returncode == 1
     assert "weights.safetensors: its content differs" in done.stdout
+
+
+CURVE = ("50", "75", "88", "91", "80", "60", "nan", "-40", "300", "", None, "55", "86", "65")
+"""Up through all bands and down; then a sensor that lies, is empty, vanishes, and is back."""
+
+
+@pytest.mark.slow
+@pytest.mark.faults(
+    "Heat through all bands during a real training; then a sensor that lies, vanishes and is back",
+    happens="pauses and warnings, no stop; the same bytes as without",
+    user="nothing",
+)
+def test_heat_and_a_lying_sensor_change_no_number(fresh, record_property) -> None:
+    path, study = fresh.folder / "temperature", (fresh.folder / "study.yaml").read_text()
+    thermal = {"sensor": "file:temperature", "check_every_steps": 1, "step_pause_seconds": 0.01}
+    fresh.study(
+        training={"max_epochs": 12, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
+        thermal=thermal | {"cooldown_seconds": 0.05, "max_cooldowns": 1000},
+    )
+    workflow, shown = start(fresh), 0
+    while workflow.poll() is None:
+        degrees = CURVE[shown % len(CURVE)]
+        shown += 1
+        temporary = path.with_suffix(".new")
+        if degrees is None:
+            path.unlink(missing_ok=True)
+        else:
+            temporary.write_text(degrees)
+            temporary.replace(path)
+        time.sleep(0.1)
+    (fresh.folder / "study.yaml").write_text(study)
+    log = (fresh.folder / "interrupted.log").read_text()
+    assert workflow.returncode == 0, log
+    assert shown > len(CURVE), "the training was over before the curve was"
+    assert log.count("implausible temperature") == 1, log
+    for name in RESULTS:
+        ours, theirs = fresh.folder / RUN / name, fresh.folder / "undisturbed" / name
+        assert ours.read_bytes() == theirs.read_bytes(), name
+    record_property("times", shown // len(CURVE))

@@ -143,12 +143,14 @@ def test_an_excel_file_gives_the_same_table(read, tmp_path):
         (PLAIN.encode()[:60] + b"\xff\xfe\xff", "cannot be read as a table"),
     ],
 )
+@pytest.mark.faults("A CSV of 200,000 columns, binary content, broken text", happens="refused by name", user="replace the file")  # fmt: skip  # noqa: E501
 def test_what_is_no_table_of_prices_is_refused(tmp_path, content, words):
     (tmp_path / "SPY.csv").write_bytes(content)
     with pytest.raises(DataError, match=words):
         FilesSource(tmp_path).prices("SPY")
 
 
+@pytest.mark.faults("Torn Parquet and Excel files of your own", happens="refused by name", user="replace the file")  # fmt: skip  # noqa: E501
 def test_a_torn_parquet_or_excel_file_is_refused(tmp_path):
     for suffix in ("parquet", "xlsx"):
         (tmp_path / f"X.{suffix}").write_bytes(b"PAR1 torn")
@@ -158,6 +160,7 @@ def test_a_torn_parquet_or_excel_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b"])
+@pytest.mark.faults("Series names that lead out of the data folder", happens="refused", user="correct the name")  # fmt: skip  # noqa: E501
 def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, name):
     with pytest.raises(DataError, match="leads out of the data folder"):
         FilesSource(tmp_path).series(name)

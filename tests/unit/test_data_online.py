@@ -76,11 +76,13 @@ def test_missing_prices_are_kept_missing_for_validation_to_judge():
         (Answer(b'{"chart":', status=200), "SPY"),
     ],
 )
+@pytest.mark.faults("Yahoo answers 404, 429 storm, 500, HTML, half JSON, truncated histories", happens="an error that says why, after patient attempts; nothing is written", user="the same command later; what is there is not fetched again")  # fmt: skip  # noqa: E501
 def test_what_yahoo_may_answer_instead_of_prices_is_an_error_that_says_why(answer, words):
     with pytest.raises(DataError, match=words):
         prices(lambda _: answer)
 
 
+@pytest.mark.faults("A server that fails and then answers (503, then good)", happens="asked again; the data arrive", user="nothing")  # fmt: skip  # noqa: E501
 def test_a_server_that_is_busy_for_a_moment_is_asked_again():
     turn = servers.in_turn(Answer(status=503), servers.chart(DAYS, CLOSE))
     frame, _ = prices(
@@ -90,6 +92,7 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again():
     assert frame.height == len(DAYS)
 
 
+@pytest.mark.faults("A server that hangs", happens="an error that says why, after patient attempts; nothing is written", user="the same command later; what is there is not fetched again")  # fmt: skip  # noqa: E501
 def test_a_server_that_does_not_answer_ends_at_the_deadline():
     slow = DownloadConfig(deadline_seconds=1, attempts=50, first_pause_seconds=0.2, timeout_seconds=0.3)
     begin = datetime.now(UTC)
@@ -98,6 +101,7 @@ def test_a_server_that_does_not_answer_ends_at_the_deadline():
     assert (datetime.now(UTC) - begin).total_seconds() < 20
 
 
+@pytest.mark.faults("Connection refused", happens="an error that says why, after patient attempts; nothing is written", user="the same command later; what is there is not fetched again")  # fmt: skip  # noqa: E501
 def test_nobody_listens():
     with pytest.raises(DataError, match="Yahoo SPY"):
         YahooSource("http://127.0.0.1:9", QUICK, first=date(2024, 1, 1)).prices("SPY")
@@ -158,6 +162,7 @@ def test_of_a_revised_series_the_first_release_counts_with_its_day():
         (Answer(b"{}"), "Tried 3 times"),
     ],
 )
+@pytest.mark.faults("FRED: wrong key, unknown series, 429, 503, HTML, nonsense", happens="an error that says why, without the key", user="the same command later; what is there is not fetched again")  # fmt: skip  # noqa: E501
 def test_what_fred_may_answer_instead_of_data_is_an_error_that_says_why(answer, words):
     with pytest.raises(DataError, match=words) as caught:
         fred(lambda path, query: answer)
@@ -165,11 +170,13 @@ def test_what_fred_may_answer_instead_of_data_is_an_error_that_says_why(answer, 
 
 
 @pytest.mark.parametrize("key", ["", "   "])
+@pytest.mark.faults("FRED without a key or with an empty one", happens="refused before any request, with the address where a key is had", user="set FRED_API_KEY")  # fmt: skip  # noqa: E501
 def test_without_a_key_fred_is_not_asked(key):
     with pytest.raises(DataError, match="FRED_API_KEY"):
         fred(lambda path, query: servers.observations([]), key=key)
 
 
+@pytest.mark.faults("A server that hangs", happens="an error that says why, after patient attempts; nothing is written", user="the same command later; what is there is not fetched again")  # fmt: skip  # noqa: E501
 def test_fred_hangs():
     patience = DownloadConfig(deadline_seconds=1, attempts=2, first_pause_seconds=0.01, timeout_seconds=0.2)
     with pytest.raises(DataError, match="no answer"):
@@ -196,6 +203,7 @@ def test_the_sentiment_workbook_is_read():
         (Answer(servers.workbook([(date(2024, 1, 1), 0.1)]), cut=100), "Tried 3 times"),
     ],
 )
+@pytest.mark.faults("SF Fed: HTML, half a workbook, 404, 503, half a body", happens="an error that says why, after patient attempts; nothing is written", user="the same command later; what is there is not fetched again")  # fmt: skip  # noqa: E501
 def test_what_is_no_workbook_is_refused(answer, words):
     with serving(lambda path, query: answer) as server, pytest.raises(DataError, match=words):
         SentimentSource(server.address, QUICK).series("news_sentiment")

@@ -72,6 +72,7 @@ def test_a_warm_machine_is_noted_without_a_pause(machine: Machine, capsys) -> No
     assert capsys.readouterr().err.count("Warm: 70 °C") == 1
 
 
+@pytest.mark.faults("Heat: through all bands", happens="logged, pauses between steps, cool-down pauses, then at full speed", user="nothing")  # fmt: skip  # noqa: E501
 def test_a_hot_machine_first_pauses_between_steps_then_cools_down(machine: Machine, capsys) -> None:
     machine.set(90)
     guard = machine.guard(step_pause_seconds=0.5, cooldown_seconds=300.0)
@@ -90,6 +91,7 @@ def test_a_hot_machine_first_pauses_between_steps_then_cools_down(machine: Machi
     assert (guard.maximum, guard.last) == (90.0, 65.0)
 
 
+@pytest.mark.faults("Heat above the limit", happens="checkpoint, stop with a message", user="the same command when it is cool")  # fmt: skip  # noqa: E501
 def test_above_the_limit_training_stops_and_says_how_to_continue(machine: Machine) -> None:
     machine.set(95)
     guard = machine.guard()
@@ -99,6 +101,7 @@ def test_above_the_limit_training_stops_and_says_how_to_continue(machine: Machin
         steps(guard, range(2, 20))
 
 
+@pytest.mark.faults("Heat above the limit", happens="checkpoint, stop with a message", user="the same command when it is cool")  # fmt: skip  # noqa: E501
 def test_heat_that_rises_during_a_cool_down_stops_training(machine: Machine) -> None:
     machine.set(90)
     guard = machine.guard()
@@ -107,6 +110,7 @@ def test_heat_that_rises_during_a_cool_down_stops_training(machine: Machine) -> 
         steps(guard, range(1, 20))
 
 
+@pytest.mark.faults("Heat above the limit", happens="checkpoint, stop with a message", user="the same command when it is cool")  # fmt: skip  # noqa: E501
 def test_a_machine_that_never_cools_down_stops_instead_of_waiting_for_ever(machine: Machine) -> None:
     machine.set(88)
     guard = machine.guard(max_cooldowns=3)
@@ -124,7 +128,8 @@ def test_a_request_to_stop_ends_a_cool_down_within_a_second(machine: Machine) ->
     assert machine.seconds - begin <= 6.0
 
 
-@pytest.mark.parametrize("text", ["nan", "-40", "900", "1e9", "inf"])
+@pytest.mark.parametrize("text", ["nan", "-40", "300", "900", "1e9", "inf"])
+@pytest.mark.faults("A sensor that lies (NaN, −40, 300 and more)", happens="told once and ignored", user="look at the sensor")  # fmt: skip  # noqa: E501
 def test_an_implausible_reading_is_reported_once_and_ignored(machine: Machine, capsys, text: str) -> None:
     machine.set(text)
     guard = machine.guard()
@@ -133,6 +138,7 @@ def test_an_implausible_reading_is_reported_once_and_ignored(machine: Machine, c
     assert (guard.last, guard.log, machine.pauses) == (None, [], [])
 
 
+@pytest.mark.faults("A sensor that vanishes", happens="told once; training goes on", user="look at the sensor")  # fmt: skip  # noqa: E501
 def test_a_sensor_that_vanishes_is_reported_once_and_training_goes_on(machine: Machine, capsys) -> None:
     machine.set(90)
     guard = machine.guard()
@@ -145,6 +151,7 @@ def test_a_sensor_that_vanishes_is_reported_once_and_training_goes_on(machine: M
     assert guard.maximum == 90.0
 
 
+@pytest.mark.faults("No sensor at all", happens="told once, loudly; training goes on", user="watch the machine, or set thermal.sensor")  # fmt: skip  # noqa: E501
 def test_no_sensor_is_said_once_and_loudly(machine: Machine, monkeypatch, capsys) -> None:
     monkeypatch.setattr("lib.training.thermal.find_sensors", lambda config: [])
     for _ in range(3):

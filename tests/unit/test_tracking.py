@@ -121,6 +121,7 @@ def test_opening_a_tracker_returns_at_once(tmp_path: Path) -> None:
     assert tracker._thread.daemon  # a server that does not answer cannot keep the process alive
 
 
+@pytest.mark.faults("A tracker that cannot be opened", happens="one warning; training goes on", user="nothing")  # fmt: skip  # noqa: E501
 def test_a_tracker_that_cannot_be_opened_says_so_once_and_training_goes_on(tmp_path: Path, capsys) -> None:
     config = TrackingConfig(mlflow=True, mlflow_uri="nosuchscheme://store")
     for _ in range(2):
@@ -155,6 +156,7 @@ class Memory:
         self.status = status
 
 
+@pytest.mark.faults("One of two trackers breaks", happens="one warning; the other goes on", user="nothing")  # fmt: skip  # noqa: E501
 def test_one_broken_tracker_does_not_take_the_other_with_it(capsys) -> None:
     broken, sound = Memory(broken=True), Memory()
     with Tracker([broken, sound]) as tracker:
@@ -165,6 +167,7 @@ def test_one_broken_tracker_does_not_take_the_other_with_it(capsys) -> None:
     assert capsys.readouterr().err.count("disk full") == 1
 
 
+@pytest.mark.faults("A tracker that hangs, and one that cannot keep up", happens="one warning; training is never slowed", user="nothing")  # fmt: skip  # noqa: E501
 def test_a_tracker_that_hangs_never_blocks_training(monkeypatch, capsys) -> None:
     monkeypatch.setattr("lib.training.tracking._QUEUE_LENGTH", 10)
     monkeypatch.setattr("lib.training.tracking._FINISH_SECONDS", 0.1)

@@ -40,6 +40,7 @@ def test_sha256sum_can_check_the_hash_file(tmp_path):
     assert text == f"{hashlib.sha256((tmp_path / 'a.pt').read_bytes()).hexdigest()}  a.pt\n"
 
 
+@pytest.mark.faults("A checkpoint that is torn, altered or without its hash", happens="noticed; the one before it is taken", user="nothing")  # fmt: skip  # noqa: E501
 def test_one_flipped_bit_is_noticed(tmp_path):
     write_checkpoint(tmp_path / "a.pt", payload())
     content = bytearray((tmp_path / "a.pt").read_bytes())
@@ -49,6 +50,7 @@ def test_one_flipped_bit_is_noticed(tmp_path):
         read_checkpoint(tmp_path / "a.pt")
 
 
+@pytest.mark.faults("A checkpoint that is torn, altered or without its hash", happens="noticed; the one before it is taken", user="nothing")  # fmt: skip  # noqa: E501
 def test_a_file_without_its_hash_counts_as_not_whole(tmp_path):
     write_checkpoint(tmp_path / "a.pt", payload())
     (tmp_path / "a.pt.sha256").unlink()
@@ -66,6 +68,7 @@ class Malicious:
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("writer", ["torch", "pickle"])
+@pytest.mark.faults("A malicious checkpoint (pickle that runs code)", happens="refused; nothing is run", user="delete the file")  # fmt: skip  # noqa: E501
 def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path, writer):
     path, proof = tmp_path / "a.pt", tmp_path / "proof"
     content = {"format": 1, "model": Malicious(proof)}
@@ -99,6 +102,7 @@ def test_only_the_newest_are_kept_with_the_best_weights_they_need(tmp_path):
     assert torch.equal(kept_best["w"], best["w"])
 
 
+@pytest.mark.faults("A checkpoint that is torn, altered or without its hash", happens="noticed; the one before it is taken", user="nothing")  # fmt: skip  # noqa: E501
 def test_a_checkpoint_whose_best_weights_are_lost_is_skipped(tmp_path, capsys):
     store = CheckpointStore(tmp_path, keep=3)
     store.save(payload(1.0), Position(epoch=1, step=1, best_epoch=1), None)
@@ -127,6 +131,7 @@ def test_of_large_models_one_checkpoint_is_kept(tmp_path):
     assert [CheckpointStore.of(network, tmp_path, 3).keep for network in (large, TinyNetwork())] == [1, 3]
 
 
+@pytest.mark.faults("Too little disk for the checkpoints", happens="refused before training, with the need", user="make space, or keep fewer checkpoints")  # fmt: skip  # noqa: E501
 def test_too_little_disk_space_is_told_before_training_starts(tmp_path, monkeypatch):
     network = TinyNetwork()
     network.fault = lambda _: pytest.fail("trained")

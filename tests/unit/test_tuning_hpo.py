@@ -127,6 +127,7 @@ run_search(SPACE, objective, Path({folder!r}), "test", 4, seed=1)
 """
 
 
+@pytest.mark.faults("SIGKILL of a search", happens="goes on where it was", user="the same command")  # fmt: skip  # noqa: E501
 def test_a_search_whose_process_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     marker = tmp_path / "third"
     code = KILLED.format(root=str(ROOT), marker=str(marker), folder=str(tmp_path))

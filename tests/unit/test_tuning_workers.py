@@ -91,6 +91,7 @@ def test_two_workers_share_a_file_and_lose_no_trial(tmp_path: Path) -> None:
     two_workers(tmp_path, None)
 
 
+@pytest.mark.faults("A worker of a search is killed", happens="another takes its trial over", user="nothing")  # fmt: skip  # noqa: E501
 def test_what_a_killed_worker_left_is_finished_by_the_other(tmp_path: Path) -> None:
     victim = start(tmp_path, "victim", 8, seconds=30)
     in_the_middle(victim, tmp_path, "victim")

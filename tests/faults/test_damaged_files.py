@@ -1,0 +1,244 @@
+"""Files that a disk or a copy has damaged: named, and recovered or refused; never taken for whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hurt import DAMAGES, LOGISTIC, tear
+
+from lib.config.hpo import FloatRange, SearchSpace
+from lib.data.io import read_json, read_parquet, write_json_atomic, write_parquet_atomic
+from lib.errors import IntegrityError
+from lib.tuning.hpo import run_search
+from tests.conftest import Project
+
+AGAIN = "delete the named file and give the same command again (raw data: or restore them from a backup)"
+TABLES = {
+    "raw prices": ("data/raw/test-1/prices/SPY.parquet", ["data/processed", "results/report.html"]),
+    "bars": (
+        "data/processed/test-1/bars/daily/SPY.parquet",
+        ["data/processed/test-1/Aa20", "results/report.html"],
+    ),
+    "a dataset": (
+        "data/processed/test-1/Aa20/daily.parquet",
+        ["results/runs", "results/runs.parquet", "results/report.html"],
+    ),
+    "the table of runs": ("results/runs.parquet", ["results/scaling.json", "results/report.html"]),
+    "daily returns": (f"{LOGISTIC}/daily.parquet", ["results/report.html"]),
+}
+"""What is damaged, and what is deleted so that it must be read again."""
+TEXTS = {
+    "the record of a vintage": ("data/raw/test-1/source.json", []),
+    "a manifest": ("data/raw/test-1/manifest.json", ["data/raw/manifest.json"]),
+    "findings": ("data/raw/test-1/quality.json", ["results/report.html"]),
+    "declarations": ("results/declarations/small.json", ["results/report.html"]),
+    "the fits": ("results/scaling.json", ["results/report.html"]),
+}
+
+
+def remove(project: Project, names: list[str]) -> None:
+    for name in names:
+        path = project.folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def refused_by_name(project: Project, path: str) -> None:
+    done = project.snakemake("results/report.html")
+    assert done.returncode != 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    assert f"{path}: damaged" in done.stdout or f"{path}: not a readable manifest" in done.stdout, done.stdout
+
+
+@pytest.mark.faults(
+    "A bit flipped anywhere in a table", happens="noticed when the table is read, by name", user=AGAIN
+)
+def test_no_flipped_bit_of_a_table_is_read_as_a_value(tmp_path: Path, record_property) -> None:
+    days = [date(1999, 1, 4) + timedelta(days=n) for n in range(2000)]
+    frame = pl.DataFrame({"date": days, "symbol": ["SPY"] * 2000, "close": np.arange(2000) * 0.37})
+    write_parquet_atomic(frame, tmp_path / "whole.parquet")
+    content, random = (tmp_path / "whole.parquet").read_bytes(), np.random.default_rng(5)
+    noticed = unharmed = 0
+    for at in random.integers(len(content), size=1000):
+        changed = bytearray(content)
+        changed[at] ^= 1 << int(random.integers(8))
+        (tmp_path / "flipped.parquet").write_bytes(changed)
+        try:
+            found = read_parquet(tmp_path / "flipped.parquet")
+        except IntegrityError as error:
+            noticed += "flipped.parquet" in str(error)
+            continue
+        assert found.equals(frame)  # in a part of the footer that says nothing about values
+        unharmed += 1
+    record_property("times", 1000)
+    record_property(
+        "happened", f"{noticed} refused by name, {unharmed} in bytes without meaning, 0 unnoticed"
+    )
+    assert noticed + unharmed == 1000
+    assert noticed > 900
+
+
+@pytest.mark.faults("A table cut off at any length", happens="refused by name", user=AGAIN)
+def test_a_table_is_whole_or_refused(tmp_path: Path, record_property) -> None:
+    path = tmp_path / "table.parquet"
+    write_parquet_atomic(pl.DataFrame({"x": range(500)}), path)
+    content = path.read_bytes()
+    for length in range(0, len(content), 7):
+        path.write_bytes(content[:length])
+        with pytest.raises(IntegrityError, match=r"table\.parquet"):
+            read_parquet(path)
+    record_property("times", len(range(0, len(content), 7)))
+
+
+@pytest.mark.faults("JSON cut off at any length", happens="refused by name", user=AGAIN)
+def test_json_is_whole_or_refused(tmp_path: Path, record_property) -> None:
+    path = tmp_path / "best.json"
+    write_json_atomic(path, {"parameters": {"learning_rate": 1e-4}, "name": "é"})
+    content = path.read_bytes().rstrip()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(IntegrityError, match=r"best\.json"):
+            read_json(path)
+    record_property("times", len(content))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.faults(
+    "A table torn or altered between two stages (raw, bars, dataset, table of runs, daily returns)",
+    happens="refused by name before it is used; made again after it was deleted, with the same results",
+    user=AGAIN,
+)
+def test_a_damaged_table_is_refused_by_name_and_made_again(copied: Project, kind: str, damage: str) -> None:
+    name, needing = TABLES[kind]
+    before = (copied.folder / f"{LOGISTIC}/metrics.json").read_bytes()
+    DAMAGES[damage](copied.folder / name)
+    remove(copied, needing)
+    refused_by_name(copied, name)
+    (copied.folder / name).unlink(missing_ok=True)
+    done = copied.snakemake("results/report.html")
+    assert done.returncode == 0, done.stdout
+    assert (copied.folder / f"{LOGISTIC}/metrics.json").read_bytes() == before
+
+
+def test_a_flipped_bit_of_a_dataset_is_refused_by_name(copied: Project) -> None:
+    name, needing = TABLES["a dataset"]
+    DAMAGES["one bit flipped"](copied.folder / name)
+    remove(copied, needing)
+    refused_by_name(copied, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", TEXTS)
+@pytest.mark.faults(
+    "A torn JSON file between two stages (record of the vintage, manifest, findings, declarations, fits)",
+    happens="refused by name; made again after it was deleted",
+    user=AGAIN,
+)
+def test_a_torn_text_is_refused_by_name_and_made_again(copied: Project, kind: str) -> None:
+    name, needing = TEXTS[kind]
+    tear(copied.folder / name)
+    remove(copied, needing)
+    refused_by_name(copied, name)
+    (copied.folder / name).unlink(missing_ok=True)
+    done = copied.snakemake("results/report.html")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    "file", ["predictions/test.parquet", pytest.param("history.parquet", marks=pytest.mark.slow)]
+)
+@pytest.mark.faults(
+    "Altered files of a finished run (predictions, history)",
+    happens="named by `make verify`; the run stands in the report as failed, with the file's name",
+    user="delete the run's folder, then the same command",
+)
+def test_altered_predictions_are_verified_and_never_evaluated(copied: Project, file: str) -> None:
+    path = copied.folder / LOGISTIC / file
+    frame = pl.read_parquet(path)
+    write_parquet_atomic(frame.with_columns(pl.lit(0.5).alias("prediction")), path)  # whole, and wrong
+    verified = subprocess.run(
+        [copied.command()[0], "workflow_scripts/verify.py"],
+        cwd=copied.folder,
+        env=copied.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert verified.returncode == 1
+    assert f"{LOGISTIC}/{file}: its content differs from the record" in verified.stdout
+    remove(copied, ["results/runs.parquet"])
+    done = copied.snakemake("results/runs.parquet")
+    assert done.returncode == 0, done.stdout
+    runs = read_parquet(copied.folder / "results" / "runs.parquet")
+    assert dict(runs.select("model", "status").iter_rows()) == {"base_rate": "done", "logistic": "failed"}
+    [problem] = runs.filter(pl.col("status") == "failed")["problem"]
+    assert file in problem
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.faults(
+    "A damaged study of a search",
+    happens="set aside with a warning; the search begins anew and ends with the same best trial",
+    user="nothing",
+)
+def test_a_damaged_study_is_set_aside_and_searched_again(tmp_path: Path, capsys, damage: str) -> None:
+    space = SearchSpace(parameters={"learning_rate": FloatRange(low=0.1, high=1.0)})
+
+    def search(trials: int) -> dict:
+        return run_search(space, lambda p, _: p["learning_rate"], tmp_path, "s", trials, seed=3).best
+
+    first = search(4)
+    path = tmp_path / "study.db"
+    content = bytearray(path.read_bytes())
+    if damage == "torn":
+        content = content[: len(content) // 2]
+    else:  # in the header of a page: what a bit inside a value should be, SQLite cannot know
+        content[4096] ^= 0x40
+    path.write_bytes(content)
+    again = search(4)
+    assert "study.db: the study is damaged" in capsys.readouterr().err
+    assert (tmp_path / "study.db.damaged-1").exists()
+    assert again["parameters"] == first["parameters"]
+
+
+@pytest.mark.faults(
+    "A torn benchmark file of Snakemake", happens="one warning; the report is made without it", user="nothing"
+)
+def test_a_torn_benchmark_does_not_stop_the_report(tmp_path: Path, capsys) -> None:
+    from workflow_scripts.gather import job_costs
+
+    (tmp_path / "train").mkdir()
+    for name, text in {"a.tsv": "", "b.tsv": "s\th:m:s\tmax_r", "c.tsv": "s\tmax_rss\n2.0\t10.0\n"}.items():
+        (tmp_path / "train" / name).write_text(text)
+    costs = job_costs(tmp_path)
+    assert costs.select("rule", "jobs", "seconds").rows() == [("train", 1, 2.0)]
+    assert capsys.readouterr().err.count("not a whole measurement") == 2
+
+
+@pytest.mark.faults(
+    "A torn record of what a training was started with (machine.json)", happens="refused by name", user=AGAIN
+)
+def test_a_torn_machine_choice_is_refused_by_name(tmp_path: Path) -> None:
+    from lib.models.job import MACHINE_CHOICE, _read_choice
+
+    path = tmp_path / MACHINE_CHOICE
+    path.write_text('{"micro_batch": ')
+    with pytest.raises(IntegrityError, match=MACHINE_CHOICE):
+        _read_choice(path, ("micro_batch",))
+
+
+def test_every_file_of_a_finished_study_that_has_a_record_is_verified(finished: Project) -> None:
+    from lib.data.manifest import verify
+
+    checked, mismatches = verify(finished.folder)
+    assert mismatches == []
+    provenance = json.loads((finished.folder / LOGISTIC / "provenance.json").read_text())
+    assert checked >= 3 + 2 * len(provenance["files"])
