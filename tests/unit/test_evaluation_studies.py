@@ -245,7 +245,7 @@ def test_a_failed_run_is_listed_with_its_reason(spoilt: Spoil) -> None:
         lambda study: (run_of(study) / "predictions" / "val.parquet").write_bytes(b"PAR1 torn")
     )
     row = runs.filter(pl.col("status") == "failed").row(0, named=True)
-    assert "cannot be evaluated" in row["problem"]
+    assert "its files are damaged" in row["problem"]
     assert "failed" in kinds(summary)
     assert the_cell(summary)["points"][1]["seeds"] == 2
 
