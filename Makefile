@@ -28,7 +28,7 @@ preflight: .venv/.ready  ## Is this machine ready? (CONFIG=… for another confi
 	@python workflow_scripts/preflight.py $(if $(TORCH),--torch) $(if $(CONFIG),--configfile $(CONFIG))
 
 test: .venv/.ready lint  ## Checks and all tests but the slow ones
-	@python -m pytest -m "not slow and not slurm"
+	@python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "not slow and not slurm"
 
 test-slow: .venv/.ready  ## The tests that take minutes
 	@python -m pytest -m "slow and not slurm"

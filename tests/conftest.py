@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,6 +15,18 @@ from typing import Any, cast
 import polars as pl
 import pytest
 import yaml
+
+
+def pytest_configure() -> None:
+    """Signals as in a terminal, and a core of its own for each of several workers."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and hasattr(os, "sched_setaffinity"):
+        # Numeric libraries start as many threads as there are cores; workers that do so hinder each other.
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
 
 ROOT = Path(__file__).parents[1]
 TREE = ("Snakefile", "rules", "workflow_scripts", "lib", "config", "envs", "profiles")
