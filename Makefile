@@ -31,14 +31,14 @@ test: .venv/.ready lint  ## Checks and all tests but the slow ones
 	@python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "not slow and not slurm"
 
 test-slow: .venv/.ready  ## The tests that take minutes
-	@python -m pytest -m "slow and not slurm"
+	@python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "slow and not slurm"
 
 test-slurm: .venv/.ready  ## A study on a real Slurm that the tests start (Debian: slurmctld slurmd munge)
 	@python -m pytest -m slurm
 
 faults: .venv/.ready  ## Kill, fill, tear and lie to the workflow; writes the table of docs/reliability.md
 	@rm -f results/faults.jsonl; mkdir -p results
-	@FAULT_RECORDS=$(CURDIR)/results/faults.jsonl python -m pytest -m faults -n 2; code=$$?; \
+	@FAULT_RECORDS=$(CURDIR)/results/faults.jsonl python -m pytest -n logical --maxprocesses 4 --dist loadfile -m faults; code=$$?; \
 	  python tests/faults/write_table.py results/faults.jsonl docs/reliability.md && exit $$code
 
 lint: .venv/.ready  ## ruff, mypy, snakefmt, snakemake --lint
