@@ -20,7 +20,7 @@ except StudyError as error:
 
 VERSIONS = stage_versions()
 
-tell_jobs(workflow.cores)
+tell_jobs(workflow.resource_settings.cores)
 
 
 wildcard_constraints:

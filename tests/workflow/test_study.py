@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -85,6 +87,18 @@ def test_without_a_configuration_the_quickstart_runs(project):
     jobs = dry_run(project, "results/report.html", configfile=None)
     for word in ("embedded-2018", "200M", "planted", "search_hyperparameters"):
         assert word in jobs
+
+
+def test_snakemakes_own_report_holds_ours_and_needs_no_cores(finished):
+    command = [sys.executable, "-m", "snakemake", "--report", "own.zip", "--configfile", "study.yaml"]
+    done = subprocess.run(
+        command, cwd=finished.folder, env=finished.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(finished.folder / "own.zip") as archive:
+        names = [Path(name).name for name in archive.namelist()]
+    assert {"runs.csv", "scaling.json"} <= set(names)
+    assert names.count("report.html") == 2, "its own page, and ours inside"
 
 
 def test_a_preview_names_jobs_and_compute_and_makes_nothing(project):
