@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+
+from tests.conftest import ROOT
 
 RUN = "results/runs/base/Aa20/daily/direction/h5/{model}/none/seed1"
 
@@ -90,6 +93,7 @@ def test_without_a_configuration_the_quickstart_runs(project):
 
 
 def test_snakemakes_own_report_holds_ours_and_needs_no_cores(finished):
+    shutil.copytree(ROOT / "docs" / "captions", finished.folder / "docs" / "captions")
     command = [sys.executable, "-m", "snakemake", "--report", "own.zip", "--configfile", "study.yaml"]
     done = subprocess.run(
         command, cwd=finished.folder, env=finished.environment, capture_output=True, text=True, check=False
