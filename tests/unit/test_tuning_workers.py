@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,36 +117,40 @@ def test_equal_parameters_of_two_workers_are_trained_once(tmp_path: Path) -> Non
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """A server of our own on loopback."""
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or [
         Path(found).parent for found in [shutil.which("pg_ctl")] if found
     ]
     if not binaries:
         pytest.skip("no PostgreSQL server is installed here")
-    folder = tmp_path_factory.mktemp("postgres")
+    # Not under pytest's own folder, which only its owner may enter: the server is another user.
+    folder = Path(tempfile.mkdtemp(prefix="search-database-"))
     user: dict[str, str] = {}
     if os.geteuid() == 0:  # the server refuses to run as root
         user = {"user": "postgres"}
         try:
             shutil.chown(folder, "postgres")
         except LookupError:
+            folder.rmdir()
             pytest.skip("running as root without a user `postgres` to start the server as")
-        for parent in (folder.parent, folder.parent.parent):
-            parent.chmod(0o755)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     data, tool = folder / "data", binaries[-1]
 
     def run(*command: object) -> None:
-        subprocess.run([str(word) for word in command], check=True, capture_output=True, cwd="/", **user)
+        words = [str(word) for word in command]
+        with (folder / "commands.log").open("ab") as log:  # not a pipe: the server would keep it open
+            done = subprocess.run(words, check=False, stdout=log, stderr=log, cwd="/", **user)
+        assert done.returncode == 0, (folder / "commands.log").read_text()
 
-    run(tool / "initdb", "-D", data, "-U", "searcher", "--auth=trust")
+    run(tool / "initdb", "-D", data, "-U", "searcher", "--auth=trust", "--no-locale", "--encoding=UTF8")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
     run(tool / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
     yield f"postgresql+psycopg://searcher@127.0.0.1:{port}/postgres"
     run(tool / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+    shutil.rmtree(folder)
 
 
 def test_two_workers_share_a_database_by_address(postgres: str, tmp_path: Path) -> None:
