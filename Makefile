@@ -30,8 +30,8 @@ preflight: .venv/.ready  ## Is this machine ready? (CONFIG=… for another confi
 test: .venv/.ready lint  ## Checks and all tests but the slow ones
 	@python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "not slow and not slurm"
 
-test-slow: .venv/.ready  ## The tests that take minutes
-	@python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "slow and not slurm"
+test-slow: .venv/.ready  ## The tests that take minutes, but those of `make faults` and `make test-slurm`
+	@python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "slow and not slurm and not faults"
 
 test-slurm: .venv/.ready  ## A study on a real Slurm that the tests start (Debian: slurmctld slurmd munge)
 	@python -m pytest -m slurm
