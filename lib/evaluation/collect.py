@@ -183,7 +183,9 @@ def _derived(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def _shape(params: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, Any]:
     settings, architecture = params.get("settings") or {}, params.get("architecture") or {}
-    out = {name: settings.get(name) for name in ("channel_mode", "normalisation", "pooling")}
+    # Other models, and plugins, use these words for what is not a name: N-HiTS pools by three kernel sizes.
+    words = {name: settings.get(name) for name in ("channel_mode", "normalisation", "pooling")}
+    out = {name: word if isinstance(word, str) else None for name, word in words.items()}
     out |= {name: architecture.get(name) for name in ("d_model", "n_layers", "n_heads", "d_ff")}
     return out | {
         "param_count": counts.get("total"),

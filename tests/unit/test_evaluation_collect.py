@@ -90,6 +90,15 @@ def test_a_finished_run_fills_its_row(tmp_path: Path) -> None:
     assert row["test_mse"] is None
 
 
+def test_settings_of_other_models_with_the_names_of_patchtst_are_not_taken_for_its_words() -> None:
+    nhits = {"model": "timeseries:nhits", "settings": {"pooling": [2, 2, 1], "normalisation": 3}}
+    files = {"metrics": FILES["metrics.json"], "params": nhits, "provenance": FILES["provenance.json"]}
+    row = collect_runs([DECLARED], lambda path: files).row(0, named=True)
+    assert (row["status"], row["family"], row["pooling"], row["normalisation"]) == (
+        "done", "timeseries", None, None,
+    )  # fmt: skip
+
+
 def test_a_run_whose_files_are_absent_is_listed_as_missing(tmp_path: Path) -> None:
     runs = collect_runs([DECLARED, DECLARED | {"seed": 43}], lambda path: read_run(tmp_path / path))
     assert runs["status"].to_list() == ["missing", "missing"]
