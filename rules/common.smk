@@ -9,6 +9,7 @@ from lib.data.vintage import check_vintage
 from lib.errors import StudyError
 from lib.planning.declaration import record_declarations
 from lib.planning.plan import plan_study
+from workflow_scripts.ancient import look_behind_ancient_inputs
 from workflow_scripts.cores import tell_jobs
 
 try:
@@ -21,6 +22,7 @@ except StudyError as error:
 VERSIONS = stage_versions()
 
 tell_jobs(workflow.resource_settings.cores)
+look_behind_ancient_inputs()
 
 
 wildcard_constraints:

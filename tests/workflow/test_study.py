@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import yaml
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, STUDY
 
 RUN = "results/runs/base/Aa20/daily/direction/h5/{model}/none/seed1"
 
@@ -69,6 +69,28 @@ def test_a_study_ends_in_a_report_and_a_second_look_at_it_does_nothing(finished)
     # What only the machine decides never re-trains.
     finished.study(thermal={"sensor": "off"}, tracking={"wandb": "off"})
     assert "Nothing to be done" in dry_run(finished, "results/report.html")
+
+
+def test_a_further_question_in_the_same_folder_is_answered_by_one_command(finished):
+    # Its samples are counted anew, and behind that job are the trainings that are missing.
+    finished.experiment("further", tasks=["direction"], horizons=[10])
+    finished.study(experiments=["small", "further"])
+    planned = dry_run(finished, "results/report.html")
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", planned, re.MULTILINE))
+    assert jobs.pop("total")
+    assert jobs == {
+        "check_samples": "1",
+        "train": "2",
+        "collect_runs": "1",
+        "fit_scaling": "1",
+        "report": "1",
+    }
+
+    # A new configuration alone is no less a further question, and what is there already is not made again.
+    finished.study(experiments=["further"], data=STUDY["data"] | {"validation": {"stale_days": 6}})
+    planned = dry_run(finished, "results/runs.parquet")
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", planned, re.MULTILINE))
+    assert {"check_quality": "1", "train": "2", "collect_runs": "1"}.items() <= jobs.items()
 
 
 def test_one_target_makes_just_that(project):
