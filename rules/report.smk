@@ -223,6 +223,9 @@ rule compare_models:
 rule ablation_readout:
     input:
         runs="results/runs.parquet",
+        validation=lambda wildcards: [
+            f"{run}/predictions/val.parquet" for run in run_folders(wildcards)
+        ],
     output:
         "results/ablation_readout.csv",
     log:
