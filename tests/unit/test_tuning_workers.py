@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState
 
 from lib.config.hpo import SearchConfig, database_address
 from lib.errors import ConfigError
 from lib.tuning.hpo import run_search
+from lib.tuning.study import SharedStudy, open_study
 from tests.unit.test_tuning_hpo import SPACE, bowl
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +92,23 @@ def two_workers(folder: Path, address: str | None) -> None:
 
 def test_two_workers_share_a_file_and_lose_no_trial(tmp_path: Path) -> None:
     two_workers(tmp_path, None)
+
+
+def test_a_trial_that_ends_while_the_study_is_read_is_counted_once(tmp_path: Path) -> None:
+    """Else one trial too many would be asked for, with a sampler's seed that was used before."""
+    study = open_study(SPACE, tmp_path, "test", seed=1)
+    trial, read = study.ask(), study.get_trials
+
+    def read_and_then_the_other_worker_ends(*args: object, **more: object) -> list:
+        trials = read(*args, **more)
+        if any(other.state == TrialState.RUNNING for other in read()):
+            study.tell(trial, 0.5)
+        return trials
+
+    with SharedStudy(study, tmp_path) as shared:
+        study.get_trials = read_and_then_the_other_worker_ends
+        finished, running = shared.standing()
+    assert (len(finished), len(running)) == (0, 1)
 
 
 @pytest.mark.faults("A worker of a search is killed", happens="another takes its trial over", user="nothing")  # fmt: skip  # noqa: E501
