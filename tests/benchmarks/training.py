@@ -40,7 +40,7 @@ def device() -> Any:
 def matmul_speed(precision: str, seconds: float = 2.0) -> dict[str, float]:
     """FLOP/s of the best of some large matrix products: what this machine can do now.
 
-    By `torch.matmul`, and on CPU by oneDNN, too: in fp32 PyTorch uses MKL, which is slower on some processors.
+    By `torch.matmul`, and on CPU by oneDNN, too: in fp32 PyTorch uses MKL, the slower one on some processors.
     """
     import torch
 
@@ -288,8 +288,8 @@ def main() -> None:
             row["times_the_trainer"] = speed / other if other else None
             print(
                 f"{budget + ' ' + mode:>18} {precision:>9} {batch:5} {speed:10,.1f} {flops / 1e9:8,.0f} "
-                f"{row['matmul_peak'] / 1e9:6,.0f} {row['share_of_peak']:6.0%} {row['share_of_best_peak']:7.0%} "
-                f"{row['feeding_share']:8.2%} "
+                f"{row['matmul_peak'] / 1e9:6,.0f} {row['share_of_peak']:6.0%} "
+                f"{row['share_of_best_peak']:7.0%} {row['feeding_share']:8.2%} "
                 f"{row['peak_memory_mb']:7,.0f}  "
                 + (f"{other:,.1f} ({speed / other:.1f}x)" if other else str(row["trainer"])),
                 flush=True,
