@@ -102,7 +102,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 def macmon(cpu: float, gpu: float) -> str:
     """A sample as `macmon pipe` writes it."""
-    sample = {"cpu_power": 4.2, "memory": {"ram_total": 1}, "temp": {"cpu_temp_avg": cpu, "gpu_temp_avg": gpu}}
+    sample = {"cpu_power": 4.2, "memory": {}, "temp": {"cpu_temp_avg": cpu, "gpu_temp_avg": gpu}}
     return f"echo '{json.dumps(sample)}'"
 
 
