@@ -91,7 +91,7 @@ class PressureSensor:
 class FirstThatReads:
     """Several ways to the same temperature: the first that gives a reading counts.
 
-    One that gives none three times in a row is given up.
+    One that gives none three times in a row is given up, until none of them gives one.
     """
 
     def __init__(self, sensors: Sequence[Sensor]) -> None:
@@ -126,6 +126,7 @@ class FirstThatReads:
                 )
             self._current = sensor
             return value
+        self._failures = dict.fromkeys(self._failures, 0)
         return None
 
 

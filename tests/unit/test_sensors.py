@@ -212,3 +212,6 @@ def test_one_missed_reading_is_forgiven_and_a_dead_sensor_is_given_up() -> None:
     assert [sensor.read() for _ in range(3)] == [50.0, 40.0, 51.0]
     assert [sensor.read() for _ in range(10)] == [40.0] * 10
     assert flaky.asked == 3 + 3
+    steady.values = []
+    flaky.values = [90.0]
+    assert [sensor.read() for _ in range(2)] == [None, 90.0]  # all are asked again before none is
