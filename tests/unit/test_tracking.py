@@ -163,6 +163,7 @@ def test_epochs_that_a_resumed_training_repeats_stand_in_the_store_once(store: P
         for epoch in epochs:
             tracker.log({"loss": 1.0 / epoch, "seconds": float(epoch)}, epoch)
         tracker.finish(status)
+        time.sleep(0.01)  # MLflow takes points of the same millisecond for one
     for key in ("loss", "seconds"):
         query = (
             f"select step from metrics join runs using (run_uuid) where name = 'repeats' and key = '{key}'"
@@ -183,6 +184,7 @@ def test_each_epoch_of_a_network_and_each_round_of_another_model_is_one_point(
         with open_tracker(TrackingConfig(mlflow=True), store, model.__name__, {}, {}) as tracker:
             for row in history if told_live else []:  # as `Training.end_epoch` does
                 tracker.log({k: v for k, v in row.items() if k != "step"}, row["step"])
+            time.sleep(0.01)  # MLflow takes points of the same millisecond for one
             fitted = SimpleNamespace(metadata=model.metadata, parameter_counts=lambda: {"total": 7})
             result = untrained_result(0.3, 1.0, history)
             finished = FinishedRun(fitted, result, None, None, {"train": 5}, None, None, {"fit": 1.0})
