@@ -247,6 +247,7 @@ class Training:
         with torch.inference_mode(), self.device.autocast():
             for inputs, target in self.selection.in_order(evaluation_batch(self.micro_batch)):
                 total += self._loss(inputs, target)
+                self.context.progress.alive("validating")
                 self.honour_signal()
         return float(total) / len(self.selection)
 

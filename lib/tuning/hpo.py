@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lib.config.hpo import SearchSpace
 from lib.errors import ModelError, TrainingDiverged
 from lib.training.progress import duration, say
+from lib.tuning.results import TrialOutcome, keep_outcome, kept_outcome
 from lib.tuning.space import inside, suggest, values_of
 from lib.tuning.study import SharedStudy, finished_trials, open_study, repeat_reports, seconds_of
 from lib.tuning.trials import importances, trials_frame
@@ -120,7 +121,8 @@ def run_search(
     Args:
         space: the parameters.
         objective: called in this process, one trial at a time.
-        folder: the search's own, shared by all workers; for locks, and for the database without an address.
+        folder: the search's own, shared by all workers; for locks, for what each trial came to, and for the
+            database without an address.
         study_name: within the database.
         n_trials: total over all workers and invocations.
         seed: of the sampler; together with the number of finished trials.
@@ -128,7 +130,8 @@ def run_search(
         initial: parameters of the first trial, for example the defaults. Those the space does not name are
             ignored; missing ones, and those outside their range, are sampled.
         poll_seconds: how often to look whether other workers have finished.
-        discard: told the key of a trial that stands in the study, so that its state may go.
+        discard: told the key of a trial that stands in the study, so that its state may go. What it came to
+            is kept: a study that must begin anew does not train it again.
 
     Raises:
         ConfigError: the study was begun with another search space; the database cannot be reached.
@@ -149,7 +152,7 @@ def run_search(
             if trial is None:
                 time.sleep(poll_seconds)  # the last trials are other workers'
             else:
-                _run_trial(shared, objective, trial, parameters, n_trials, poll_seconds)
+                _run_trial(shared, objective, trial, parameters, n_trials, poll_seconds, folder)
                 discard(parameters_key(parameters))
     return _result(study, space)
 
@@ -188,6 +191,7 @@ def _run_trial(
     parameters: dict[str, Any],
     n_trials: int,
     poll_seconds: float,
+    folder: Path,
 ) -> None:
     study = shared.study
     twin = shared.twin(trial, poll_seconds)
@@ -200,6 +204,11 @@ def _run_trial(
         study.tell(trial, twin.value if twin.state == TrialState.COMPLETE else None, state=twin.state)
         return
     report = TrialReport(trial, parameters)
+    outcome = kept_outcome(folder, report.key)
+    if outcome is not None:
+        say(f"search: trial {trial.number + 1} was trained for an earlier study; its result is taken over.")
+        outcome.tell(study, trial)
+        return
     before = shared.continued(trial)
     if before is not None:
         repeat_reports(trial, before)
@@ -212,6 +221,8 @@ def _run_trial(
         trial.set_user_attr("seconds", earlier + time.monotonic() - begin)
     if reason:
         trial.set_user_attr("reason", reason)
+    told = study.get_trials(deepcopy=False)[trial.number]
+    keep_outcome(folder, report.key, TrialOutcome.of(told, state, value))
     study.tell(trial, value, state=state)
     _tell_progress(finished_trials(study), n_trials, state, value, reason)
 

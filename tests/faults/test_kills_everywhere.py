@@ -36,7 +36,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 VICTIMS = ("job", "snakemake", "group")
 SEED = 20261121
 CLOCKS = {"timestamp", "finished", "seconds", "samples_per_second", "train_seconds", "total_seconds",
-          "peak_memory_mb", "history.parquet", "packages", "hardware", "temperature_max", "path"}  # fmt: skip
+          "peak_memory_mb", "history.parquet", "packages", "hardware", "temperature_max", "temperatures",
+          "path"}  # fmt: skip
 """Names of what a clock or memory measures; of history.parquet, its hash in the provenance."""
 
 
