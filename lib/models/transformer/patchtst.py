@@ -33,7 +33,8 @@ class PatchTSTSettings(StrictModel):
     normalisation: Literal["revin", "revin_stats", "zscore", "none"] = "zscore"
     pooling: Literal["last", "mean", "flatten", "attention"] = "last"
     channel_projection: int = Field(64, ge=1)
-    """`mixed` with more channels than this projects them to so many first: the size stays on budget."""
+    """`mixed` with more channels than this projects them, and their RevIN statistics, to so many first; the
+    other modes with `flatten` then weigh the patches of all channels alike. The size stays on budget."""
 
 
 @register("transformer:patchtst")
