@@ -1,17 +1,21 @@
-"""The architecture grid: exact sizes at every mode and number of channels, and a search that uses it."""
+"""The architecture grid: exact sizes at every mode and number of channels, and searches that use it."""
 
 import itertools
+import math
+from itertools import pairwise
+from statistics import mean, stdev
 
 import optuna
 import pytest
 
 from lib.config.base import BUDGET_PARAMETERS
-from lib.config.hpo import Choice, SearchSpace
+from lib.config.hpo import Choice, FloatRange, SearchSpace
 from lib.config.model import Architecture
 from lib.models.transformer.factory import NetworkFactory
 from lib.models.transformer.grid import DEPTHS, architecture_grid
 from lib.models.transformer.parameters import count_parameters
 from lib.models.transformer.patchtst import PatchTSTSettings
+from lib.planning.searches import by_shape
 from lib.tuning.space import inside, suggest, values_of
 
 BASE = Architecture(d_model=64, n_heads=4, n_layers=2, d_ff=64)
@@ -77,19 +81,58 @@ def test_a_label_says_the_size_and_gives_it_back():
     }  # fmt: skip
 
 
-def test_a_search_suggests_architectures_of_the_grid_and_learns_from_their_neighbours():
-    labels = [a.label() for a in architecture_grid("2M", settings("mixed"), 20, 80, BASE)]
-    choice = Choice(type="choice", values=labels, ordered=True)
-    space = SearchSpace(parameters={"architecture": choice})
-    wanted = 20
+def shape(label: str) -> float:
+    """Where an architecture stands between narrow and deep, and wide and shallow."""
+    size = Architecture.size_of(label)
+    return math.log(size["d_model"] / size["n_layers"])
+
+
+@pytest.mark.parametrize("budget", BUDGET_PARAMETERS)
+@pytest.mark.parametrize("channels", [20, 2000])
+def test_neighbours_in_a_search_are_alike(budget, channels):
+    grid = architecture_grid(budget, settings("mixed"), channels, 80, BASE)
+    ratios = [shape(a.label()) for a in by_shape(grid)]
+    assert ratios == sorted(ratios, reverse=True)
+    # No step is more than twice the ratio, of an order of magnitude or two from end to end.
+    assert max(before - after for before, after in pairwise(ratios)) < math.log(2.5)
+    assert ratios[0] - ratios[-1] > math.log(30)
+
+
+def searched(space: SearchSpace, best_shape: float, seed: int) -> list[float]:
+    """Losses of 40 trials; the loss is the distance of an architecture from the best shape."""
 
     def objective(trial: optuna.Trial) -> float:
-        return abs(labels.index(suggest(trial, space)["architecture"]) - wanted)
+        parameters = suggest(trial, space)
+        loss = abs(shape(parameters["architecture"]) - best_shape)
+        return loss + 0.5 * abs(math.log10(parameters["learning_rate"]) + 3.5)
 
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=1))
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=False))
     study.optimize(objective, n_trials=40)
-    assert values_of(study.best_params, space)["architecture"] in labels[18:23]
-    late = [trial.value for trial in study.trials[20:]]
-    assert sum(late) / len(late) < 4  # by chance it would be 8
+    return [trial.value for trial in study.trials if trial.value is not None]
+
+
+def test_a_search_learns_from_architectures_of_similar_shape():
+    """Against the same labels as categories that are all equally far apart."""
+    labels = [a.label() for a in by_shape(architecture_grid("2M", settings("mixed"), 20, 80, BASE))]
+    rate = FloatRange(low=1e-4, high=1e-3, log=True)
+    late: dict[bool, list[float]] = {}
+    for ordered in (True, False):
+        choice = Choice(type="choice", values=labels, ordered=ordered)
+        space = SearchSpace(parameters={"architecture": choice, "learning_rate": rate})
+        late[ordered] = [
+            sum(searched(space, best_shape, seed)[20:]) / 20
+            for best_shape in (shape(labels[3]), shape(labels[13]), shape(labels[26]))
+            for seed in range(12)
+        ]
+    gains = [apart - near for near, apart in zip(late[True], late[False], strict=True)]
+    assert mean(gains) > 2 * stdev(gains) / math.sqrt(len(gains))
+    assert mean(late[True]) < 0.9 * mean(late[False])
+
+
+def test_a_trial_stores_the_position_of_an_architecture():
+    labels = [a.label() for a in architecture_grid("2M", settings("mixed"), 20, 80, BASE)]
+    space = SearchSpace(parameters={"architecture": Choice(type="choice", values=labels, ordered=True)})
     assert inside({"architecture": labels[3]}, space) == {"architecture": 3}
     assert inside({"architecture": "d1_l1_h1_f1"}, space) == {}
+    assert values_of({"architecture": 3}, space) == {"architecture": labels[3]}

@@ -172,7 +172,7 @@ def test_revin_hides_level_and_scale_and_the_others_see_them():
 
 
 def test_the_statistics_of_projected_channels_are_projected_like_them():
-    """What one projected channel says of level and spread is its own mix of the channels' means and spreads."""
+    """A projected channel comes with its own mix of the channels' means and log deviations."""
     net = network(80, normalisation="revin_stats").eval()
     assert net.statistics.in_features == 2 * 64
     with torch.no_grad():

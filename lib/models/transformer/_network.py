@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class Readout(nn.Module):
     """From the patches of all sequences to one number per sample.
 
-    With `shared`, ``flatten`` gives patch t of channel c the weights v[t] · u[c], one factor per dimension, in
-    place of weights of its own; it begins as the mean over patches.
+    With `shared`, ``flatten`` gives patch t of channel c the weights v[t] · u[c] (one factor per dimension)
+    in place of weights of its own; it begins as the mean over patches.
     """
 
     def __init__(
