@@ -124,3 +124,28 @@ def flops_per_sample(
     per_sequence = tokens * (counts["embedding"] - projection) + (architecture.n_layers - 1) * layer(tokens)
     forward = 2 * (sequences * (per_sequence + last) + counts["head"])
     return 3 * forward + 2 * 2 * context_length * projection
+
+
+def activations_per_sample(
+    settings: Mapping[str, Any], architecture: Architecture, n_channels: int, context_length: int
+) -> int:
+    """Numbers that a training step keeps for the backward pass, per sample.
+
+    Ten per token and width around attention (of which keys, values and what they are made from for all
+    tokens, the rest only for those that go on), three per token and hidden feed-forward unit, three per pair
+    of tokens and head. Shapes are what they differ by; bf16 halves most of them alike.
+    """
+    d, f, heads = architecture.d_model, architecture.d_ff, architecture.n_heads
+    tokens = n_patches(architecture, context_length)
+    mixed, cross = settings["channel_mode"] == "mixed", settings["channel_mode"] == "cross"
+    sequences = 1 if mixed else n_channels
+    width = projected_channels(settings, n_channels) if mixed else 1
+
+    def layer(queries: int) -> int:
+        across_time = (4 * tokens + 6 * queries) * d + 3 * heads * queries * tokens
+        across_channels = queries * (8 * d + 3 * heads * n_channels) if cross else 0
+        return across_time + across_channels + 3 * queries * f
+
+    last = layer(1 if settings["pooling"] == "last" else tokens)
+    embedding = tokens * (architecture.patch_length * width + 2 * d)
+    return sequences * (embedding + (architecture.n_layers - 1) * layer(tokens) + last)

@@ -101,3 +101,15 @@ class PatchTSTForecaster(NetworkModel):
         """The grid of the budget."""
         full = cls.Settings.model_validate(dict(settings)).model_dump()
         return architecture_grid(budget, full, n_channels, context_length, base)
+
+    @classmethod
+    def activations(
+        cls,
+        settings: Mapping[str, Any],
+        architecture: Architecture,
+        n_channels: int,
+        context_length: int,
+    ) -> int:
+        """Numbers that a training step keeps for its backward pass, per window."""
+        full = cls.Settings.model_validate(dict(settings)).model_dump()
+        return parameters.activations_per_sample(full, architecture, n_channels, context_length)
