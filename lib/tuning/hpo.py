@@ -277,6 +277,7 @@ def _result(study: optuna.Study, space: SearchSpace) -> SearchResult:
     content = {
         "study": study.study_name,
         "parameters": values_of(best.params, space),
+        "space": space.model_dump(mode="json")["parameters"],
         "architecture": best.user_attrs.get("architecture"),
         "param_count": best.user_attrs.get("param_count"),
         "micro_batch": best.user_attrs.get("micro_batch"),
