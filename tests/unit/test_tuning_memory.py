@@ -1,13 +1,15 @@
 """Trials that need more memory: a smaller micro-batch beforehand, half of it when memory runs out."""
 
 import itertools
+import resource
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from test_house import ROOT
-from training_samples import CHANNELS, TinyNetwork, context, make_samples, recipe
+from training_samples import CHANNELS, TinyNetwork, context, in_child, make_samples, recipe
 
 from lib.config.base import StrictModel
 from lib.config.hpo import Choice, SearchSpace
@@ -117,7 +119,7 @@ class Hungry(NetworkModel):
 
     metadata = ModelMetadata(has_budget=False, input="window", network=True)
     Settings = StrictModel
-    fits, error, tried = 4, torch.OutOfMemoryError("the card is full"), []
+    fits, error, tried, bytes_per_window = 4, torch.OutOfMemoryError("the card is full"), [], 0
 
     def factory(self):
         def build():
@@ -128,6 +130,7 @@ class Hungry(NetworkModel):
                     type(self).tried.append(len(windows))
                     if len(windows) > self.fits:
                         raise self.error
+                    torch.empty(len(windows), self.bytes_per_window // 4)
                 return TinyNetwork.forward(network, windows)
 
             network.forward = forward
@@ -177,6 +180,26 @@ def test_out_of_memory_halves_the_micro_batch_and_changes_no_result(tmp_path, ca
     said = capsys.readouterr().err
     assert "out of memory; once more with 8 windows per forward pass" in said
     assert "with 4 windows" in said
+
+
+def test_memory_that_really_runs_out_on_a_cpu_is_recognised(tmp_path):
+    """150 MB for each window, in a process that may have 1 GB more than it has."""
+
+    def work():
+        size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (size + 1_000_000_000, resource.RLIM_INFINITY))
+        found = fit_within_memory(
+            lambda: build(fits=16, bytes_per_window=150_000_000),
+            samples(),
+            context(tmp_path, micro_batch=16),
+            16,
+        )
+        (tmp_path / "found").write_text(str(found.micro_batch))
+
+    child = in_child(work)
+    child.join(60)
+    assert child.exitcode == 0
+    assert int((tmp_path / "found").read_text()) in (2, 4)
 
 
 def test_a_checkpoint_that_was_begun_with_more_does_not_hold_a_trial_back(tmp_path):
