@@ -332,6 +332,19 @@ class Model(ABC):
         """
         raise ModelError(f"{cls.__name__} has no architectures to search; use `tuning: default`.")
 
+    @classmethod
+    def activations(
+        cls,
+        settings: Mapping[str, Any],
+        architecture: Architecture,
+        n_channels: int,
+        context_length: int,
+    ) -> int | None:
+        """Numbers that a training step keeps for its backward pass, per window: what the memory of
+        architectures of one size differs by. None: not known, and a search then only learns it the hard way.
+        """
+        return None
+
 
 def untrained_result(best_loss: float, seconds: float, history: list[dict[str, Any]]) -> TrainingResult:
     """The result of a model that needs no training engine: one row of history per round."""

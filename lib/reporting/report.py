@@ -24,6 +24,7 @@ from lib.reporting import (
     opponents,
     reliability,
     runs_table,
+    search,
     trading,
 )
 from lib.reporting.inputs import ReportInputs
@@ -70,7 +71,7 @@ def build_page(inputs: ReportInputs) -> Page:
             coverage.coverage_section(inputs, names),
             trading.trading_section(inputs, names),
             learning.curves_section(inputs, names),
-            learning.search_section(inputs),
+            search.search_section(inputs),
             material.data_section(inputs, names),
         ],
         runs=runs_table.runs_table(inputs),

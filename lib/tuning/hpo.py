@@ -66,12 +66,17 @@ class TrialReport:
         architecture: Mapping[str, Any] | None = None,
         param_count: int | None = None,
         epochs: int | None = None,
+        micro_batch: int | None = None,
     ) -> None:
-        """Put facts on the record: any of them, at any time before the objective ends."""
+        """Put facts on the record: any of them, at any time before the objective ends.
+
+        `micro_batch` only where memory made it smaller than the discovered one: the final run keeps to it.
+        """
         facts = {
             "architecture": dict(architecture) if architecture is not None else None,
             "param_count": param_count,
             "epochs": epochs,
+            "micro_batch": micro_batch,
         }
         for name, value in facts.items():
             if value is not None:
@@ -197,7 +202,7 @@ def _run_trial(
     twin = shared.twin(trial, poll_seconds)
     if twin is not None:
         trial.set_user_attr("duplicate_of", twin.number)
-        for name in ("architecture", "param_count", "epochs", "reason"):
+        for name in ("architecture", "param_count", "epochs", "micro_batch", "reason"):
             if name in twin.user_attrs:
                 trial.set_user_attr(name, twin.user_attrs[name])
         repeat_reports(trial, twin)
@@ -283,8 +288,10 @@ def _result(study: optuna.Study, space: SearchSpace) -> SearchResult:
     content = {
         "study": study.study_name,
         "parameters": values_of(best.params, space),
+        "space": space.model_dump(mode="json")["parameters"],
         "architecture": best.user_attrs.get("architecture"),
         "param_count": best.user_attrs.get("param_count"),
+        "micro_batch": best.user_attrs.get("micro_batch"),
         "best_value": best.value,
         "median_value": values[len(values) // 2],
         "worst_value": values[-1],
