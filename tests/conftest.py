@@ -15,6 +15,7 @@ from typing import Any, cast
 import polars as pl
 import pytest
 import yaml
+from hypothesis import settings
 
 
 def pytest_configure() -> None:
@@ -26,6 +27,11 @@ def pytest_configure() -> None:
         # Numeric libraries start as many threads as there are cores; workers that do so hinder each other.
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+    # The same examples in each run, so that no change is blamed for what chance found; `make faults` draws
+    # new ones.
+    settings.register_profile("same", derandomize=True)
+    settings.register_profile("new", print_blob=True)
+    settings.load_profile("new" if RECORDS in os.environ else "same")
 
 
 ROOT = Path(__file__).parents[1]

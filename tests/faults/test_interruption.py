@@ -20,6 +20,13 @@ RUN = "results/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
 STATE = "results/state/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
 RESULTS = ("metrics.json", "predictions/val.parquet", "predictions/test.parquet", "model/weights.safetensors")
 PATIENCE_SECONDS = 240
+THERMAL = {
+    "sensor": "file:temperature",
+    "check_every_steps": 1,
+    "step_pause_seconds": 0.1,
+    "cooldown_seconds": 1,
+    "max_cooldowns": 1000,
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +35,10 @@ def trained(tmp_path_factory, market) -> Project:
     project = make_project(tmp_path_factory.mktemp("faults"), market)
     project.experiment(models=["patchtst-mixed"], budgets=["2M"])
     know_batch_size(project, "patchtst-mixed")
-    (project.folder / "temperature").write_text("50")
+    show(project, 50)
     project.study(
         training={"max_epochs": 12, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
-        thermal={"sensor": "file:temperature", "check_every_steps": 1},
+        thermal=THERMAL,
     )
     done = project.snakemake(f"{RUN}/metrics.json")
     assert done.returncode == 0, done.stdout
@@ -44,13 +51,23 @@ def fresh(trained: Project) -> Iterator[Project]:
     """The project with its data and batch size, and nothing of the run."""
     for name in ("results/runs", "results/state"):
         shutil.rmtree(trained.folder / name, ignore_errors=True)
-    (trained.folder / "temperature").write_text("50")
+    show(trained, 50)
     yield trained
     assert not list((trained.folder / "results").rglob("*.tmp"))
 
 
+def show(project: Project, degrees: float) -> None:
+    """A temperature for the file sensor."""
+    temporary = project.folder / "temperature.new"
+    temporary.write_text(str(degrees))
+    temporary.replace(project.folder / "temperature")
+
+
 def start(project: Project) -> subprocess.Popen[str]:
-    """A workflow in a process group of its own, once its training has written a checkpoint."""
+    """A workflow in a process group of its own, once its training has written a checkpoint.
+
+    From then on it is hot, so that the training pauses and cannot be over before it is interrupted.
+    """
     log = (project.folder / "interrupted.log").open("w")
     process = subprocess.Popen(
         project.command(f"{RUN}/metrics.json"),
@@ -66,6 +83,7 @@ def start(project: Project) -> subprocess.Popen[str]:
         assert process.poll() is None, (project.folder / "interrupted.log").read_text()
         assert time.monotonic() < deadline, "no checkpoint appeared"
         time.sleep(0.02)
+    show(project, 88)
     return process
 
 
@@ -81,6 +99,7 @@ def finish(project: Project, *arguments: str) -> None:
     assert not (project.folder / RUN / "metrics.json").exists(), (
         "the interruption came too late to test anything"
     )
+    show(project, 50)
     done = project.snakemake("--rerun-incomplete", *arguments, f"{RUN}/metrics.json")
     assert done.returncode == 0, done.stdout
     provenance = (project.folder / RUN / "provenance.json").read_text()
@@ -127,13 +146,12 @@ def test_a_training_that_is_told_to_end_saves_first(fresh, number):
 @pytest.mark.faults("Heat above the limit", happens="checkpoint, stop with a message", user="the same command when it is cool")  # fmt: skip  # noqa: E501
 def test_a_thermal_stop(fresh):
     workflow = start(fresh)
-    (fresh.folder / "temperature").write_text("99")
+    show(fresh, 99)
     assert workflow.wait(timeout=PATIENCE_SECONDS) != 0
     log = (fresh.folder / "interrupted.log").read_text()
     assert "99" in log
     assert "--rerun-incomplete" in log
     assert "Traceback" not in log
-    (fresh.folder / "temperature").write_text("50")
     finish(fresh)
 
 
@@ -156,14 +174,15 @@ def test_a_state_of_other_parameters_is_set_aside_and_not_resumed(fresh):
     workflow = start(fresh)
     training_process(workflow).kill()
     workflow.wait(timeout=PATIENCE_SECONDS)
+    show(fresh, 50)
     fresh.study(
         training={"max_epochs": 1, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
-        thermal={"sensor": "file:temperature", "check_every_steps": 1},
+        thermal=THERMAL,
     )
     done = fresh.snakemake(f"{RUN}/metrics.json")
     fresh.study(
         training={"max_epochs": 12, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
-        thermal={"sensor": "file:temperature", "check_every_steps": 1},
+        thermal=THERMAL,
     )
     assert done.returncode == 0, done.stdout
     assert "training starts anew" in done.stdout
@@ -201,7 +220,7 @@ CURVE = ("50", "75", "88", "91", "80", "60", "nan", "-40", "300", "", None, "55"
 )
 def test_heat_and_a_lying_sensor_change_no_number(fresh, record_property) -> None:
     path, study = fresh.folder / "temperature", (fresh.folder / "study.yaml").read_text()
-    thermal = {"sensor": "file:temperature", "check_every_steps": 1, "step_pause_seconds": 0.01}
+    thermal = THERMAL | {"step_pause_seconds": 0.01}
     fresh.study(
         training={"max_epochs": 12, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
         thermal=thermal | {"cooldown_seconds": 0.05, "max_cooldowns": 1000},
