@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -20,6 +21,13 @@ RUN = "results/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
 STATE = "results/state/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
 RESULTS = ("metrics.json", "predictions/val.parquet", "predictions/test.parquet", "model/weights.safetensors")
 PATIENCE_SECONDS = 240
+TRAINING = {
+    "max_epochs": 12,
+    "patience": 12,
+    "checkpoint_every_epochs": 1,
+    "window_stride": 10,
+    "lock_timeout_seconds": PATIENCE_SECONDS,
+}
 THERMAL = {
     "sensor": "file:temperature",
     "check_every_steps": 1,
@@ -37,7 +45,7 @@ def trained(tmp_path_factory, market) -> Project:
     know_batch_size(project, "patchtst-mixed")
     show(project, 50)
     project.study(
-        training={"max_epochs": 12, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
+        training=TRAINING,
         thermal=THERMAL,
     )
     done = project.snakemake(f"{RUN}/metrics.json")
@@ -63,21 +71,26 @@ def show(project: Project, degrees: float) -> None:
     temporary.replace(project.folder / "temperature")
 
 
+def begin(project: Project, *arguments: str, log: str = "interrupted.log") -> subprocess.Popen[str]:
+    """A workflow in a process group of its own."""
+    with (project.folder / log).open("w") as file:
+        return subprocess.Popen(
+            project.command(*arguments, f"{RUN}/metrics.json"),
+            cwd=project.folder,
+            env=project.environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+
 def start(project: Project) -> subprocess.Popen[str]:
-    """A workflow in a process group of its own, once its training has written a checkpoint.
+    """A workflow whose training has written a checkpoint.
 
     From then on it is hot, so that the training pauses and cannot be over before it is interrupted.
     """
-    log = (project.folder / "interrupted.log").open("w")
-    process = subprocess.Popen(
-        project.command(f"{RUN}/metrics.json"),
-        cwd=project.folder,
-        env=project.environment,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    process = begin(project)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not list((project.folder / STATE).glob("**/*.sha256")):
         assert process.poll() is None, (project.folder / "interrupted.log").read_text()
@@ -88,10 +101,15 @@ def start(project: Project) -> subprocess.Popen[str]:
 
 
 def training_process(workflow: subprocess.Popen[str]) -> psutil.Process:
-    children = psutil.Process(workflow.pid).children(recursive=True)
-    return next(
-        c for c in children if any(".train.py" in word for word in c.cmdline()) and "bash" not in c.name()
-    )
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        for child in psutil.Process(workflow.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if any(".train.py" in word for word in child.cmdline()) and "bash" not in child.name():
+                    return child
+        assert workflow.poll() is None
+        assert time.monotonic() < deadline, "no training appeared"
+        time.sleep(0.05)
 
 
 def finish(project: Project, *arguments: str) -> None:
@@ -169,6 +187,33 @@ def test_sigkill_of_everything_needs_an_unlock(fresh):
 
 
 @pytest.mark.slow
+@pytest.mark.faults(
+    "Snakemake is killed and started again while its training lives on (an orphan)",
+    happens="the new job waits for the orphan's lock; one writer at a time, one whole result, equal bytes",
+    user="`snakemake --unlock`, then the same command",
+)
+def test_a_training_whose_snakemake_was_killed_is_waited_for(fresh):
+    first = start(fresh)
+    orphan = training_process(first)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    assert orphan.is_running(), "it pauses, because it is hot"
+    assert fresh.snakemake("--unlock").returncode == 0
+    second = begin(fresh, "--rerun-incomplete", log="second.log")
+    waiting = training_process(second)
+    time.sleep(10)  # importing PyTorch takes less; after that it waits for the lock
+    assert orphan.is_running()
+    assert waiting.is_running()
+    assert not (fresh.folder / RUN / "predictions" / "test.parquet").exists()
+    show(fresh, 50)
+    orphan.wait(timeout=PATIENCE_SECONDS)
+    assert second.wait(timeout=PATIENCE_SECONDS) == 0, (fresh.folder / "second.log").read_text()
+    for name in RESULTS:
+        ours, theirs = fresh.folder / RUN / name, fresh.folder / "undisturbed" / name
+        assert ours.read_bytes() == theirs.read_bytes(), name
+
+
+@pytest.mark.slow
 @pytest.mark.faults("A configuration changed between kill and restart", happens="the old state is set aside with a warning, never resumed", user="nothing")  # fmt: skip  # noqa: E501
 def test_a_state_of_other_parameters_is_set_aside_and_not_resumed(fresh):
     workflow = start(fresh)
@@ -176,12 +221,12 @@ def test_a_state_of_other_parameters_is_set_aside_and_not_resumed(fresh):
     workflow.wait(timeout=PATIENCE_SECONDS)
     show(fresh, 50)
     fresh.study(
-        training={"max_epochs": 1, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
+        training=TRAINING | {"max_epochs": 1},
         thermal=THERMAL,
     )
     done = fresh.snakemake(f"{RUN}/metrics.json")
     fresh.study(
-        training={"max_epochs": 12, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
+        training=TRAINING,
         thermal=THERMAL,
     )
     assert done.returncode == 0, done.stdout
@@ -222,7 +267,7 @@ def test_heat_and_a_lying_sensor_change_no_number(fresh, record_property) -> Non
     path, study = fresh.folder / "temperature", (fresh.folder / "study.yaml").read_text()
     thermal = THERMAL | {"step_pause_seconds": 0.01}
     fresh.study(
-        training={"max_epochs": 12, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
+        training=TRAINING,
         thermal=thermal | {"cooldown_seconds": 0.05, "max_cooldowns": 1000},
     )
     workflow, shown = start(fresh), 0
