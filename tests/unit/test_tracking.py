@@ -21,7 +21,7 @@ from lib.models.boosting.xgboost import XGBoost
 from lib.models.job import FinishedRun
 from lib.models.neural.mlp import MLP
 from lib.training import progress
-from lib.training.tracker_backends import Group, Record, flatten, register_model
+from lib.training.tracker_backends import Group, MlflowBackend, Record, flatten, register_model
 from lib.training.tracking import NullTracker, Tracker, init_store, open_tracker
 from lib.tuning.hpo import run_search
 from workflow_scripts.outputs import track_run
@@ -199,24 +199,24 @@ def test_each_epoch_of_a_network_and_each_round_of_another_model_is_one_point(
 def test_wandb_writes_an_offline_run(tmp_path: Path) -> None:
     with open_tracker(TrackingConfig(wandb="offline"), tmp_path, "base/Aa20", PARAMS, {}) as tracker:
         tracker.log({"marked_loss": 0.5}, 1)
-    [written] = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
-    deadline = time.monotonic() + 60  # W&B's own process writes; it is told to end, and not waited for
-    while b"marked_loss" not in written.read_bytes() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    content = written.read_bytes()
+    deadline, content = time.monotonic() + 120, b""
+    while b"marked_loss" not in content and time.monotonic() < deadline:
+        time.sleep(0.1)  # W&B's own process writes; it is told to end, and not waited for
+        content = b"".join(p.read_bytes() for p in (tmp_path / "wandb").glob("offline-run-*/run-*.wandb"))
     assert b"marked_loss" in content
     assert b"learning_rate" in content
 
 
-def test_opening_a_tracker_returns_at_once(tmp_path: Path) -> None:
-    begin = time.perf_counter()
+def test_opening_a_tracker_waits_for_nothing(tmp_path: Path, monkeypatch) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(MlflowBackend, "open", lambda self: gate.wait())
     tracker = open_tracker(
         TrackingConfig(mlflow=True, mlflow_uri="http://127.0.0.1:9"), tmp_path, "r", {}, {}
     )
-    tracker.log({"loss": 1.0}, 1)
-    assert time.perf_counter() - begin < 0.2
+    tracker.log({"loss": 1.0}, 1)  # were it opened before, we would wait for the gate for ever
     assert tracker._thread is not None
     assert tracker._thread.daemon  # a server that does not answer cannot keep the process alive
+    assert not gate.is_set()
 
 
 @pytest.mark.faults("A tracker that cannot be opened", happens="one warning; training goes on", user="nothing")  # fmt: skip  # noqa: E501
@@ -271,11 +271,10 @@ def test_a_tracker_that_hangs_never_blocks_training(monkeypatch, capsys) -> None
     monkeypatch.setattr("lib.training.tracking._FINISH_SECONDS", 0.1)
     gate = threading.Event()
     tracker = Tracker([Memory(gate=gate)])
-    begin = time.perf_counter()
-    for step in range(1000):
+    for step in range(1000):  # a hundred times what fits: were one of them waited for, it would be for ever
         tracker.log({"loss": 1.0}, step)
     tracker.finish()
-    assert time.perf_counter() - begin < 2.0
+    assert not gate.is_set()
     said = capsys.readouterr().err
     assert said.count("cannot keep up") == 1
     assert "did not end in time" in said
@@ -320,10 +319,9 @@ def test_nothing_but_this_machine_is_contacted(tmp_path: Path) -> None:
 
 
 def test_the_null_tracker_starts_nothing() -> None:
-    before = threading.active_count()
     with NullTracker() as tracker:
         tracker.log({"loss": 1.0}, 1)
-    assert threading.active_count() == before
+    assert tracker._thread is None
 
 
 def test_nested_parameters_get_dotted_names() -> None:

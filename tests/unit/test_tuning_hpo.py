@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -112,6 +113,7 @@ def test_an_interrupted_trial_is_continued_with_the_same_parameters(
 KILLED = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
 sys.path.insert(0, {root!r})
 from tests.unit.test_tuning_hpo import SPACE, bowl
 from lib.tuning.hpo import run_search
@@ -122,7 +124,7 @@ def objective(parameters, report):
     report(1, 0.5)
     if count == 3:
         Path({marker!r}).write_text(repr(parameters["learning_rate"]))
-        time.sleep(60)
+        time.sleep(300)
     return bowl(parameters, report)
 run_search(SPACE, objective, Path({folder!r}), "test", 4, seed=1)
 """
@@ -134,8 +136,10 @@ def test_a_search_whose_process_was_killed_goes_on_where_it_was(tmp_path: Path) 
     code = KILLED.format(root=str(ROOT), marker=str(marker), folder=str(tmp_path))
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 30
-        while not (marker.exists() and marker.read_text()) and time.monotonic() < deadline:
+        deadline = time.monotonic() + 120
+        while not (marker.exists() and marker.read_text()):
+            assert process.poll() is None
+            assert time.monotonic() < deadline, "the third trial did not begin"
             time.sleep(0.05)
     finally:
         os.kill(process.pid, signal.SIGKILL)
@@ -294,12 +298,17 @@ def test_a_kill_between_the_kept_outcome_and_the_study_trains_nothing_twice(
     assert suggested(result) == suggested(search(tmp_path / "whole", n_trials=3))
 
 
-def test_the_time_limit_counts_training_time_over_all_invocations(tmp_path: Path) -> None:
+def test_the_time_limit_counts_training_time_over_all_invocations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("lib.tuning.hpo.time", SimpleNamespace(monotonic=lambda: clock[0], sleep=time.sleep))
+
     def slow(parameters: dict[str, Any], report: TrialReport) -> float:
-        time.sleep(0.06)
+        clock[0] += 60.0
         return bowl(parameters, report)
 
-    space = SPACE.model_copy(update={"timeout_hours": 0.1 / 3600})
+    space = SPACE.model_copy(update={"timeout_hours": 100 / 3600})
     assert search(tmp_path, slow, n_trials=50, space=space).best["n_trials"] == 2
     assert search(tmp_path, slow, n_trials=50, space=space).best["n_trials"] == 2
 
