@@ -49,14 +49,21 @@ def check_tasks(study: Study) -> None:
 
 
 def check_controls(study: Study) -> None:
-    """Planted signals of a task for which the best reachable measure is not known."""
-    from lib.data.sources.synthetic import PLANTED_TASK
+    """Planted signals of a task or timescale for which the best reachable measure is not known."""
+    from lib.data.sources.synthetic import PLANTED_TASK, PLANTED_TIMESCALES
 
     for name, experiment in study.experiments.items():
         if experiment.data and set(experiment.tasks) != {PLANTED_TASK}:
             raise ConfigError(
                 f"experiment {name}: the best reachable AUC of the planted signal is known for task "
                 f"{PLANTED_TASK} only. The corrected line:\ntasks: [{PLANTED_TASK}]"
+            )
+        slow = [timescale for timescale in experiment.timescales if timescale not in PLANTED_TIMESCALES]
+        if experiment.data and slow:
+            raise ConfigError(
+                f"experiment {name}: the planted signal is in the returns of the next day, so its best "
+                f"reachable AUC is known for daily bars only, not for {', '.join(slow)}. The corrected "
+                f"line:\ntimescales: [{PLANTED_TIMESCALES[0]}]"
             )
 
 
