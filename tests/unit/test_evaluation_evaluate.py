@@ -21,7 +21,7 @@ RUN = {
     "variant": "base", "dataset": "Aa20", "timescale": "daily", "task": "direction", "horizon": 5,
     "model": "patchtst-mixed", "budget": "2M", "seed": 42,
 }  # fmt: skip
-PARAMS: dict[str, Any] = {"run": RUN, "training_base_rate": 0.5, "splits": {"minimum_class_count": 20}}
+PARAMS: dict[str, Any] = {"run": RUN, "training_class_shares": [0.5, 0.5], "splits": {"minimum_class_count": 20}}
 PROVENANCE = {"parameters": {"total": 2_000_000}, "started": "2020-01-01T00:00:00", "seconds": {"fit": 3.0}}
 
 
@@ -112,7 +112,7 @@ def test_regression_gets_its_own_measures_and_intervals() -> None:
 
     run = RUN | {"task": "regression"}
     result = evaluate_run(
-        returns(validation()), returns(predictions(200)), {"run": run, "training_base_rate": None}, {}, CFG
+        returns(validation()), returns(predictions(200)), {"run": run, "training_class_shares": None}, {}, CFG
     ).metrics
     test = result["splits"]["test"]
     assert test["r2"] == pytest.approx(1 - 0.7**2, abs=0.01)
