@@ -10,11 +10,11 @@ from lib.evaluation.comparisons import DateLosses
 from lib.evaluation.joint_law import fit_joint_law
 from lib.evaluation.levels import Level, level_draws
 from lib.evaluation.power_law import fit_law, huber_width
+from lib.evaluation.rival_forms import rival_forms
 from lib.evaluation.scaling_law import (
     fit_law_with_floor,
     gain,
     log_log_slope,
-    rival_forms,
     saturation,
     slope,
     steps,
