@@ -96,7 +96,11 @@ class World:
             if task == "triple_barrier":  # every fourth day touches nothing, which nobody foresees
                 touched = np.arange(self.days) % 4 > 0
                 columns["target"] = np.where(touched, 2 * target - 1, 0.0)
-                columns |= {"probability_-1": 0.75 * (1 - p), "probability_0": 0.25, "probability_1": 0.75 * p}
+                columns |= {
+                    "probability_-1": 0.75 * (1 - p),
+                    "probability_0": 0.25,
+                    "probability_1": 0.75 * p,
+                }
         return pl.DataFrame(columns)
 
     def summary(

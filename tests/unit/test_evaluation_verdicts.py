@@ -163,7 +163,9 @@ def test_more_seeds_are_asked_for_where_seeds_are_the_larger_noise() -> None:
 
 
 def test_interactions_are_judged_by_the_difference_in_differences() -> None:
-    def judged(value: float, error: float, standing: Standing = Standing()) -> tuple[Verdict, str]:
+    sound = Standing()
+
+    def judged(value: float, error: float, standing: Standing = sound) -> tuple[Verdict, str]:
         return interaction_verdict(measured(value, error), 0.95, 0.005, ("parameters", "channels"), standing)
 
     assert judged(0.02, 0.002)[0] == "scales"
