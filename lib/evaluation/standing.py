@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 LEAST_SEEDS = 3
 """With fewer, nothing is concluded. Two leave one degree of freedom for the noise between seeds, which then
-is often taken for much smaller than it is: with loud seeds a flat study was called scaling in 6.4 % of
+is often taken for much smaller than it is: with loud seeds a flat study would be called scaling in 9 % of
 simulated worlds (`make bench-statistics`)."""
 _COUNTS = {1: "one seed", 2: "two seeds"}
 
