@@ -63,6 +63,7 @@ def write_run(
         "windows": finished.windows,
         "training_base_rate": finished.training_base_rate,
         "training_class_shares": finished.training_class_shares,
+        "training_shares_by_symbol": finished.training_shares_by_symbol,
     }
     write_text_atomic(Path(output.params), yaml.safe_dump(params, sort_keys=False))
     write_json_atomic(
