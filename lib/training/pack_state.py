@@ -6,11 +6,10 @@ ends in the same bytes, the same members go on together, from a place that each 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib.data.io import write_json_atomic
+from lib.data.io import read_json, write_json_atomic
 from lib.training.checkpoint import FINISHED, CheckpointStore, place_of
 from lib.training.context import TrainingContext
 from lib.training.progress import say
@@ -26,10 +25,8 @@ def partners(folder: Path, fingerprint: str) -> frozenset[str]:
     Nothing if it was never in a pack (what lies there may also be another run's). A run that left its pack
     because it diverged has itself alone.
     """
-    try:
-        members = frozenset(json.loads((folder / PACK).read_text(encoding="utf-8"))["members"])
-    except FileNotFoundError:
-        return frozenset()
+    path = folder / PACK
+    members = frozenset(read_json(path)["members"]) if path.exists() else frozenset[str]()
     return members if fingerprint in members else frozenset()
 
 

@@ -59,6 +59,7 @@ def kill_before_write(monkeypatch):
 
         return instead
 
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # matters to power cuts only, and is slow
     monkeypatch.setattr(checkpoint, "write_checkpoint", counted(checkpoint.write_checkpoint))
     monkeypatch.setattr(pack_state, "write_json_atomic", counted(pack_state.write_json_atomic))
     return count
