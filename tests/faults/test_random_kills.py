@@ -16,7 +16,7 @@ OTHERS = {
         "patchtst", "fp32", micro_batch=8, effective_batch=16, window_stride=40, max_epochs=4
     ),
     "mixed, fp32, three runs together": Case(
-        "patchtst-mixed", "fp32", micro_batch=64, window_stride=20, max_epochs=6, pack=3
+        "patchtst-mixed", "fp32", micro_batch=16, effective_batch=16, window_stride=40, max_epochs=4, pack=3
     ),
     "cross, bf16, accumulated": Case(
         "patchtst-cross", "bf16", micro_batch=8, effective_batch=16, window_stride=40, max_epochs=4

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
+import time
 from collections import namedtuple
 from dataclasses import replace
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from pack_samples import SEEDS, SELECTION, TRAIN, Network, losses, members, outcome, run_of
-from training_samples import recipe
+from training_samples import in_child, recipe
 
 from lib.errors import StudyError, TrainingDiverged, TrainingStopped
 from lib.training import checkpoint, pack, pack_state
@@ -108,6 +110,24 @@ def test_two_kills_in_a_row_change_no_byte(tmp_path, kill_before_write):
         kill_before_write.update(written=0, last=10**9)
         again = members(folder)
         assert outcome(again, train_together(again, "bce", recipe())) == expected
+
+
+def test_a_sigkill_at_random_moments_changes_no_byte(tmp_path):
+    chosen = recipe(max_epochs=8)
+    whole = members(tmp_path / "whole")
+    began = time.perf_counter()
+    expected = outcome(whole, train_together(whole, "bce", chosen))
+    took = time.perf_counter() - began
+    stream = random.Random(20261128)
+    moments = [stream.uniform(0, took) for _ in range(6)]
+    for number, moment in enumerate(moments):
+        folder = tmp_path / str(number)
+        child = in_child(lambda folder=folder: train_together(members(folder), "bce", chosen))
+        child.join(moment)
+        child.kill()
+        child.join()
+        again = members(folder)
+        assert outcome(again, train_together(again, "bce", chosen)) == expected, (moment, took)
 
 
 def test_members_whose_mid_epoch_save_was_killed_go_back_together(tmp_path, capsys):
