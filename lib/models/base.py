@@ -199,13 +199,16 @@ class Model(ABC):
         models: Sequence[Self],
         parts: Sequence[tuple[Samples, Samples]],
         contexts: Sequence[TrainingContext],
-    ) -> list[TrainingResult]:
+    ) -> Sequence[TrainingResult | None]:
         """`fit` for several models of the same shape; families that can do it at once say `packs`.
 
         Args:
             models: each with settings, architecture and recipe of the others.
             parts: training and selection windows of each.
             contexts: of each.
+
+        Returns:
+            One result per model; None for one other than the first that had to be left out.
         """
         return [
             model.fit(*part, context) for model, part, context in zip(models, parts, contexts, strict=True)

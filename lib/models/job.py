@@ -170,7 +170,9 @@ def _fit(
             models.append(model_for(resolved, others))
             parts.append((others.train, others.selection))
             contexts.append(own)
-    return type(model).fit_together(models, parts, contexts)[0]
+    result = type(model).fit_together(models, parts, contexts)[0]
+    assert result is not None, "only a companion is ever left out"
+    return result
 
 
 def _predict(model: Model, samples: Samples, part: str) -> pl.DataFrame:
