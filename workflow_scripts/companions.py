@@ -18,6 +18,7 @@ from lib.planning.plan import plan_study
 from lib.training.context import TrainingContext
 from lib.training.progress import say
 from lib.training.state import open_state
+from lib.training.threads import first_threads
 
 
 def join_companions(
@@ -37,6 +38,7 @@ def join_companions(
     if (context.state_dir / FINISHED).exists():  # another job's pack has done the work
         return []
     plan = plan_study(snakemake.config, Path(snakemake.scriptdir).parent / "config")
+    leader_threads = first_threads(context.runtime, context.job_threads)
     joined: list[tuple[ResolvedRun, TrainingContext]] = []
     for run in plan.companions(plan.run({k: str(v) for k, v in resolved.run.items()})):
         state, test = (
@@ -53,7 +55,9 @@ def join_companions(
             held.enter_context(open_state(state, fingerprint, timeout=0))
         except TrainingStopped:
             continue
-        joined.append((keep_machine_choice(other, state), _context(context, other, state, fingerprint)))
+        own, threads = keep_machine_choice(other, state, leader_threads)
+        if threads == leader_threads:  # else it was begun with others, and would end in other bytes
+            joined.append((own, _context(context, other, state, fingerprint)))
     if joined:
         names = ", ".join(f"{other.run['task']} seed {other.run['seed']}" for other, _ in joined)
         say(f"Trained together with {names}.")

@@ -27,6 +27,7 @@ from lib.training.optim import build_optimizer, clip_gradients, learning_rate, s
 from lib.training.progress import say, say_once
 from lib.training.signals import StopSignals
 from lib.training.state import open_state
+from lib.training.threads import kept_threads
 
 if TYPE_CHECKING:
     from lib.datasets.windows import Samples
@@ -44,7 +45,8 @@ def train(
 ) -> TrainingResult:
     """Fit a network, or continue where an earlier invocation stopped.
 
-    On CPU an interrupted and resumed training ends in the same bytes as an uninterrupted one.
+    On CPU an interrupted and resumed training ends in the same bytes as an uninterrupted one. It goes on
+    with the threads it was begun with: another number would give other bytes.
 
     Args:
         network: (batch, L, channels) float32 to (batch,) logits or values. Afterwards it is on the device
@@ -114,9 +116,11 @@ class Training:
         self.samples, self.loss = train, loss
         found = store.latest()
         choices = found[0]["choices"] if found else {}  # the machine's choices hold for the whole run
-        self.device = Device.choose(
-            context.runtime, choices.get("precision", context.precision), context.job_threads
-        )
+        runtime = context.runtime
+        if "threads" in choices:
+            runtime = kept_threads(runtime, int(choices["threads"]), str(context.state_dir))
+        precision = choices.get("precision", context.precision)
+        self.device = Device.choose(runtime, precision, context.job_threads)
         self.micro_batch = int(
             choices.get("micro_batch")
             or min(context.micro_batch or recipe.effective_batch, recipe.effective_batch)
@@ -140,6 +144,7 @@ class Training:
             "micro_batch": self.micro_batch,
             "precision": self.device.precision,
             "compile": self.compiled,
+            "threads": self.device.threads,
         }
         identity = {"fingerprint": context.fingerprint, "choices": choices}
         self.keeper = Keeper(store, network, self.optimizer, self.device, identity)
@@ -384,5 +389,6 @@ class Training:
             device=self.device.kind,
             precision=self.device.precision,
             micro_batch=self.micro_batch,
+            threads=self.device.threads,
             resumed=self.resumed,
         )
