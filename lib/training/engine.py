@@ -7,6 +7,8 @@ model by name, chooses no hyperparameter and writes nothing but its state direct
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
@@ -90,6 +92,7 @@ def train(
                 f"size on this machine, or use a smaller model. ({str(error).splitlines()[0]})"
             ) from error
         finally:
+            training.settle()
             context.progress.close()
 
 
@@ -279,15 +282,13 @@ class Training:
         self._track(row)
         context.progress.epoch(at.epoch, row["train_loss"], validation_loss, improved)
         self.device.release()
-        try:
+        due = at.epoch % context.runtime.checkpoint_every_epochs == 0
+        self.settle(wait=self.finished or due)
+        with self._tolerating():
             if self.finished:  # saved as well, so that a crash while predicting costs no training
                 self.keeper.finish(at)
-            elif at.epoch % context.runtime.checkpoint_every_epochs == 0:
+            elif due:
                 self._save()
-        except TrainingDiverged:
-            raise
-        except StudyError as error:
-            say(f"WARNING: {error} Training goes on without; earlier checkpoints are kept.")
         if context.report:
             context.report(at.epoch, validation_loss)
 
@@ -339,6 +340,7 @@ class Training:
 
     def _diverged(self, reason: str) -> NoReturn:
         at = self.at
+        self.settle()
         kept = self.store.checkpoints()
         raise TrainingDiverged(
             f"Training diverged in epoch {at.epoch + 1}, at or shortly before step {at.step}: {reason}. "
@@ -355,11 +357,30 @@ class Training:
         self.at.loss_sum = float(self.loss_sum)
         self.keeper.save(self.at)
 
+    def settle(self, wait: bool = True) -> None:
+        """See the last checkpoint through, or (`wait` false) only ask how it went if it is written already.
+
+        A failure is told, and the training not ended for it.
+        """
+        with self._tolerating():
+            self.keeper.settle(wait)
+
+    @contextmanager
+    def _tolerating(self) -> Iterator[None]:
+        try:
+            yield
+        except TrainingDiverged:
+            raise
+        except StudyError as error:
+            say(f"WARNING: {error} Training goes on without; earlier checkpoints are kept.")
+
     def saved(self, stop: TrainingStopped) -> TrainingStopped:
         """The same stop, after saving."""
         self.at.train_seconds += self.meter.stop()
+        self.settle()
         try:
             self._save()
+            self.keeper.settle()
         except TrainingDiverged:
             raise
         except StudyError as error:

@@ -107,6 +107,7 @@ def _join(member: Member, loss: Loss, recipe: Recipe, stack: ExitStack, first: T
         signals=StopSignals(),  # never set: the pack stops as a whole, between two steps
         matrix=first.windows.matrix if first is not None and same_matrix else None,
     )
+    stack.callback(training.settle)  # before the state is let go
     stream = torch.Generator()
     stream.set_state(torch.get_rng_state())  # as the training has just seeded or restored it
     return _Joined(training, stream)
