@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 
@@ -56,8 +57,9 @@ def host_copy(value: Any, former: Any = None) -> Any:
     """
     if isinstance(value, torch.Tensor):
         if isinstance(former, torch.Tensor) and (former.shape, former.dtype) == (value.shape, value.dtype):
-            return former.copy_(value.detach())
-        return value.detach().to("cpu", copy=True)
+            return _filled(former, value.detach())
+        room = torch.empty(value.shape, dtype=value.dtype, device="cpu")
+        return _filled(room, value.detach())
     if isinstance(value, Mapping):
         known = former if isinstance(former, dict) else {}
         return {key: host_copy(entry, known.get(key)) for key, entry in value.items()}
@@ -67,3 +69,19 @@ def host_copy(value: Any, former: Any = None) -> Any:
         )
         return type(value)(host_copy(entry, old) for entry, old in zip(value, before, strict=True))
     return value
+
+
+def _filled(room: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """`room` with the numbers of a tensor.
+
+    From CPU to CPU by NumPy, with one thread, which is as fast as memory is. PyTorch would start all its
+    threads for every tensor: where other work keeps a core busy, they wait for one another ten times longer.
+    """
+    if value.device.type == "cpu" and value.is_contiguous():
+        np.copyto(_bytes(room), _bytes(value))
+        return room
+    return room.copy_(value)
+
+
+def _bytes(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.view(-1).view(torch.uint8).numpy()
