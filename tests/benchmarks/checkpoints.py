@@ -50,7 +50,7 @@ def main(budget: str, epochs: int) -> None:
     settings = PatchTSTSettings(channel_mode="mixed").model_dump()
     network = NetworkFactory(settings, architecture(budget), CONTEXT, np.zeros(CHANNELS), np.ones(CHANNELS))()
     (ROOT / "results").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=ROOT / "results") as folder:  # the study's own disk; /tmp may be memory
+    with tempfile.TemporaryDirectory(dir=ROOT / "results") as folder:  # /tmp may be memory
         result = train(
             network, samples(512), samples(64), "bce",
             Recipe(max_epochs=epochs, effective_batch=256, patience=epochs),
