@@ -19,6 +19,7 @@ from lib.planning.plan import plan_study
 from lib.training.context import TrainingContext
 from lib.training.progress import say
 from lib.training.state import open_state
+from lib.training.threads import first_threads
 
 
 def join_companions(
@@ -43,6 +44,7 @@ def join_companions(
     if (context.state_dir / FINISHED).exists():  # another job's pack has done the work
         return []
     plan = plan_study(snakemake.config, Path(snakemake.scriptdir).parent / "config")
+    leader_threads = first_threads(context.runtime, context.job_threads)
     joined: list[tuple[ResolvedRun, TrainingContext]] = []
     missing = 0
     for run in plan.companions(plan.run({k: str(v) for k, v in resolved.run.items()})):
@@ -63,7 +65,11 @@ def join_companions(
         if len(joined) == room or not _hold(state, fingerprint, held):
             missing += again
             continue
-        joined.append((keep_machine_choice(other, state), _context(context, other, state, fingerprint)))
+        own, threads = keep_machine_choice(other, state, leader_threads)
+        if threads != leader_threads:  # begun with others, it would end in other bytes
+            missing += again
+            continue
+        joined.append((own, _context(context, other, state, fingerprint)))
     if missing:
         say(
             f"WARNING: {missing} of the runs that this one was begun with are not trained with it any more "

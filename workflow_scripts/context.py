@@ -14,6 +14,7 @@ from lib.training.context import TrainingContext
 from lib.training.progress import Progress
 from lib.training.temperatures import TemperatureRecord
 from lib.training.thermal import ThermalGuard
+from lib.training.threads import kept_threads
 from lib.training.tracking import Group, open_tracker
 from workflow_scripts.cores import cores_of_all_jobs
 
@@ -37,19 +38,24 @@ def context_for(
     fingerprint: str,
     group: Group | None = None,
     label: str | None = None,
+    threads: int | None = None,
 ) -> TrainingContext:
     """Where and how one run is trained. Models that train in a moment need no thermal guard.
 
     Trials of a search belong to a `group` in the trackers; `label` names one (default: the run's path).
+    `threads` are those a run was begun with; default as the configuration and this job have it.
     """
     label = label or Run(**resolved.run).label()  # type: ignore[arg-type]
     if resolved.plugin:
         registry.add_plugin(Path(resolved.plugin))
     long_job = registry.get(resolved.model).metadata.network
+    runtime = config.training.runtime()
+    if threads is not None and long_job:
+        runtime = kept_threads(runtime, threads, str(state_dir))
     return TrainingContext(
         seed=int(resolved.run["seed"]),
         state_dir=state_dir,
-        runtime=config.training.runtime(),
+        runtime=runtime,
         fingerprint=fingerprint,
         micro_batch=resolved.micro_batch,
         precision=resolved.precision,

@@ -27,7 +27,10 @@ KINDS = (
     ),
     Kind(
         "set aside, damaged, half-written",
-        lambda path: any(".aside-" in part for part in path.parts) or path.suffix in (".damaged", ".tmp"),
+        lambda path: (
+            any(".aside-" in part for part in path.parts)
+            or path.suffix in (".damaged", ".without-best", ".tmp")
+        ),
         "yes, when no job runs: it is of other parameters or data, or unreadable",
     ),
     Kind("checkpoints of trainings", below("results", "state", "runs"), "yes, when make status shows none"),

@@ -86,7 +86,9 @@ def _provenance(
         "peak_memory_mb": round(result.peak_memory_bytes / 1e6, 1),
         "temperature_max": context.thermal.maximum,
         "temperatures": context.thermal.record.published(),
-        "fit": {name: getattr(result, name) for name in (*fit, "device", "micro_batch", "resumed")},
+        "fit": {
+            name: getattr(result, name) for name in (*fit, "device", "micro_batch", "threads", "resumed")
+        },
         "parameters": finished.model.parameter_counts(),
         "files": _hashes(snakemake.output),
     }

@@ -10,9 +10,10 @@ from lib.config.workflow import WorkflowConfig
 from lib.data.io import read_parquet, sha256_of
 from lib.models.job import MACHINE_CHOICE, keep_machine_choice, train_run
 from lib.training.state import open_state
+from lib.training.threads import first_threads
 from lib.tuning.hardware import require_hardware
 from workflow_scripts.companions import join_companions
-from workflow_scripts.context import context_for
+from workflow_scripts.context import context_for, job_threads
 from workflow_scripts.outputs import read_found, track_run, write_run
 from workflow_scripts.shell import job
 
@@ -29,8 +30,9 @@ with job(snakemake):
     with open_state(state_dir, fingerprint, patience) as state, ExitStack() as held:
         if found[0] and not (state_dir / MACHINE_CHOICE).exists():  # a run goes on as it was started
             require_hardware(found[0], Path(snakemake.input.batch_size))
-        resolved = keep_machine_choice(resolved, state_dir)
-        context = context_for(snakemake, config, resolved, state_dir, fingerprint)
+        threads = first_threads(config.training.runtime(), job_threads(snakemake, config))
+        resolved, threads = keep_machine_choice(resolved, state_dir, threads)
+        context = context_for(snakemake, config, resolved, state_dir, fingerprint, threads=threads)
         others = join_companions(snakemake, config, resolved, context, found, dataset, held)
         with context.tracker as tracker:
             finished = train_run(resolved, read_parquet(snakemake.input.dataset), context, others)

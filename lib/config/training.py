@@ -47,7 +47,8 @@ class Runtime(StrictModel):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
     threads: int | Literal["auto"] = "auto"
-    """`auto`: all cores when one job runs at a time, the rule's threads otherwise."""
+    """`auto`: all cores when one job runs at a time, the rule's threads otherwise. A run that has begun
+    keeps its threads: another number would give other bytes."""
     memory_share: float = Field(0.8, gt=0, le=1)
     """Share of the free memory that a training step may use."""
     checkpoint_every_epochs: int = Field(5, ge=1)

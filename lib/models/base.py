@@ -364,6 +364,7 @@ def untrained_result(best_loss: float, seconds: float, history: list[dict[str, A
         device="cpu",
         precision="fp64",
         micro_batch=0,
+        threads=None,
         resumed=False,
     )
 

@@ -22,13 +22,13 @@ from lib.config.resolve import ResolvedRun
 from lib.data.io import read_json, write_json_atomic
 from lib.datasets.rates import means_by_symbol, pooled_means
 from lib.datasets.windows import Samples, SplitSamples, load_samples
-from lib.errors import ModelError
+from lib.errors import IntegrityError, ModelError
 from lib.models import registry
 from lib.models.base import Model, Problem
 from lib.training.context import TrainingContext, TrainingResult
 
 MACHINE_CHOICE = "machine.json"
-"""In the state directory: the micro-batch, precision and compilation that a run was started with."""
+"""In the state directory: the micro-batch, precision, compilation and threads that a run was started with."""
 
 
 @dataclass(frozen=True)
@@ -96,21 +96,37 @@ def model_for(resolved: ResolvedRun, samples: SplitSamples) -> Model:
     return model
 
 
-def keep_machine_choice(resolved: ResolvedRun, state_dir: Path) -> ResolvedRun:
+def keep_machine_choice(resolved: ResolvedRun, state_dir: Path, threads: int) -> tuple[ResolvedRun, int]:
     """The micro-batch, precision and compilation a run was started with, or those it starts with now.
 
     Call while holding the state directory: what lies there then belongs to this very run.
+
+    Args:
+        resolved: with what was found on this machine.
+        state_dir: of the run.
+        threads: CPU threads it would start with now.
+
+    Returns:
+        The run, and the threads it was started with.
+
+    Raises:
+        IntegrityError: what was kept is torn, or is not all that belongs there.
     """
     path = state_dir / MACHINE_CHOICE
     names = ("micro_batch", "precision", "compiled")
     if path.is_file():
-        return resolved.model_copy(update=_read_choice(path, names))
-    write_json_atomic(path, {name: getattr(resolved, name) for name in names})
-    return resolved
+        kept = _read_choice(path, (*names, "threads"))
+        return resolved.model_copy(update={name: kept[name] for name in names}), int(kept["threads"])
+    write_json_atomic(path, {name: getattr(resolved, name) for name in names} | {"threads": threads})
+    return resolved, threads
 
 
 def _read_choice(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     content = read_json(path)
+    if missing := [name for name in names if name not in content]:
+        raise IntegrityError(
+            f"{path}: {', '.join(missing)} is not said. Delete the folder: it is trained anew."
+        )
     return {name: content[name] for name in names}
 
 

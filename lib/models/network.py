@@ -77,8 +77,13 @@ class NetworkModel(Model):
         else:
             results = train_together(members, loss, recipe)
         for model, context, result in zip(models, contexts, results, strict=True):
-            if result is not None:
-                model.context = replace(context, precision=result.precision, micro_batch=result.micro_batch)
+            if result is None:
+                continue
+            # Forecasts as well are computed with the threads that training was begun with.
+            runtime = context.runtime.model_copy(update={"threads": result.threads})
+            model.context = replace(
+                context, runtime=runtime, precision=result.precision, micro_batch=result.micro_batch
+            )
         return results
 
     def _prepared(self, train: Samples, selection: Samples) -> tuple[nn.Module, Samples, Samples]:

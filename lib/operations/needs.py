@@ -16,11 +16,12 @@ from lib.training.retention import checkpoint_bytes, kept_checkpoints, pack_keep
 
 WEIGHT = 4
 """Bytes of a parameter: weights are stored and trained in fp32."""
-RESIDENT = 24
-"""Bytes per parameter while training: weights, gradients, two moments, the best epoch's weights (4 each), and
-the copies of weights and gradients that autocast makes (2 each)."""
-BESIDE_A_CARD = 8
-"""Of them in the computer's own memory when a card trains: the best weights, and a checkpoint's buffer."""
+RESIDENT = 36
+"""Bytes per parameter while training: weights, gradients, two moments, the best epoch's weights (4 each), the
+copies of weights and gradients that autocast makes (2 each), and a checkpoint's copy of weights and
+moments (12)."""
+BESIDE_A_CARD = 16
+"""Of them in the computer's own memory when a card trains: the best weights, and a checkpoint's copy."""
 PROCESS = 1_000_000_000
 """Python, PyTorch and the data of a training process."""
 SMALL_RUN = 1_000_000

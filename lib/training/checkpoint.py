@@ -115,6 +115,8 @@ class CheckpointStore:
     def __init__(self, folder: Path, keep: int) -> None:
         self.folder = folder
         self.keep = keep
+        self._proven: set[Path] = set()
+        """Files that this process wrote or read whole; that a file exists says nothing of its content."""
 
     @classmethod
     def of(cls, network: nn.Module, folder: Path, configured: int) -> Self:
@@ -135,39 +137,46 @@ class CheckpointStore:
             StudyError: it cannot be written; the earlier ones stay.
         """
         best_epoch = position.best_epoch if best is not None else 0
-        if best is not None and not _is_whole(self._best_file(best_epoch)):
-            write_checkpoint(self._best_file(best_epoch), {"format": FORMAT, "model": dict(best)})
+        if best is not None:
+            self._write_once(self._best_file(best_epoch), {"format": FORMAT, "model": dict(best)})
         name = f"checkpoint-e{position.epoch:05d}-s{position.step:08d}-b{best_epoch:05d}.pt"
         path = self.folder / name
         # Stopped again before the first step: overwriting would risk the only good file for nothing.
-        if not _is_whole(path):
-            write_checkpoint(path, payload | {"format": FORMAT})
+        self._write_once(path, payload | {"format": FORMAT})
         self._retain()
         return path
 
     def save_finished(self, payload: Payload) -> Path:
         """Keep the result of a finished training; the checkpoints on the way to it are deleted."""
         write_checkpoint(self.folder / FINISHED, payload | {"format": FORMAT})
-        for path in [*self.checkpoints(), *self.folder.glob("best-*.pt"), *self.folder.glob("*.damaged")]:
+        for path in [*self.checkpoints(), *self.folder.glob("best-*.pt"), *self._aside()]:
             _delete(path)
         return self.folder / FINISHED
 
     def latest(self) -> tuple[Payload, dict[str, torch.Tensor] | None] | None:
         """The newest checkpoint that is whole, with the best epoch's weights if they are kept apart.
 
-        A damaged one is told about, renamed to `NAME.damaged` and skipped.
+        A damaged file is told about and renamed to `NAME.damaged`. Without the best weights it names, a
+        checkpoint could only end in another result than the run's, so whole ones that name lost weights are
+        told about and renamed to `NAME.without-best`. What was renamed is never read again.
         """
         self._delete_leftovers()
-        finished = self.folder / FINISHED
-        for path in [*([finished] if finished.exists() else []), *reversed(self.checkpoints())]:
-            try:
-                payload, best_epoch = read_checkpoint(path), _best_epoch(path)
-                best = read_checkpoint(self._best_file(best_epoch))["model"] if best_epoch else None
-                return payload, best
-            except IntegrityError as error:
-                say(f"WARNING: {error} Falling back to the checkpoint before it.")
-                path.replace(path.with_name(path.name + ".damaged"))
-                _hash_file(path).unlink(missing_ok=True)
+        finished, lost = self.folder / FINISHED, set[int]()
+        candidates = [*([finished] if finished.exists() else []), *reversed(self.checkpoints())]
+        for path in candidates:
+            payload, epoch = self._read(path), _best_epoch(path)
+            if payload is None:
+                continue
+            if not epoch:
+                return payload, None
+            best = None if epoch in lost else self._read(self._best_file(epoch))
+            if best is not None:
+                return payload, best["model"]
+            lost.add(epoch)
+            say(f"WARNING: {path}: set aside; it is whole, but useless without the weights of epoch {epoch}.")
+            _set_aside(path, "without-best")
+        if candidates:
+            say(f"WARNING: {self.folder}: no usable checkpoint is left. Training starts from the beginning.")
         return None
 
     def checkpoints(self) -> list[Path]:
@@ -213,6 +222,25 @@ class CheckpointStore:
     def _best_file(self, epoch: int) -> Path:
         return self.folder / f"best-e{epoch:05d}.pt"
 
+    def _aside(self) -> list[Path]:
+        return [path for kind in ("damaged", "without-best") for path in self.folder.glob(f"*.{kind}")]
+
+    def _read(self, path: Path) -> Payload | None:
+        """The content of a file; None if it is not whole, which is told, and then it is set aside."""
+        try:
+            payload = read_checkpoint(path)
+        except IntegrityError as error:
+            say(f"WARNING: {error} Set aside; falling back to what was saved before it.")
+            _set_aside(path, "damaged")
+            return None
+        self._proven.add(path)
+        return payload
+
+    def _write_once(self, path: Path, payload: Payload) -> None:
+        if path not in self._proven or not path.exists():
+            write_checkpoint(path, payload)
+            self._proven.add(path)
+
     def _retain(self) -> None:
         existing = self.checkpoints()
         for path in existing[: -self.keep]:
@@ -245,8 +273,11 @@ def _hash_file(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
 
 
-def _is_whole(path: Path) -> bool:
-    return path.exists() and _hash_file(path).exists()
+def _set_aside(path: Path, kind: str) -> None:
+    """Rename a file to `NAME.KIND`, so that a good one can take its place; its hash goes."""
+    with contextlib.suppress(FileNotFoundError):  # best weights that are lost altogether
+        path.replace(path.with_name(f"{path.name}.{kind}"))
+    _hash_file(path).unlink(missing_ok=True)
 
 
 def _delete(path: Path) -> None:

@@ -27,7 +27,8 @@ def _no_guard() -> ThermalGuard:
 
 @dataclass
 class TrainingContext:
-    """Where and how one run is trained. Only `seed` and the recipe decide its result."""
+    """Where and how one run is trained. Only `seed` and the recipe decide its result; its last digits depend
+    on the machine as well (threads, precision, micro-batch), so what a run was begun with is kept."""
 
     seed: int
     state_dir: Path
@@ -76,4 +77,6 @@ class TrainingResult:
     device: str
     precision: str
     micro_batch: int
+    threads: int | None
+    """CPU threads of PyTorch; None for a model that does not use it."""
     resumed: bool

@@ -30,6 +30,7 @@ import torch
 
 from lib.config.training import Runtime
 from lib.errors import ConfigError
+from lib.training.threads import first_threads
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Parameters of glibc's mallopt(3)."""
@@ -55,8 +56,7 @@ class Device:
         Args:
             runtime: the configuration.
             precision: already found for this run; None or ``auto`` leaves it to the configuration.
-            job_threads: threads this job may use with `threads: auto`; None when it runs alone, and then all
-                cores are used, whatever OMP_NUM_THREADS says.
+            job_threads: threads this job may use with `threads: auto`; None when it runs alone.
 
         Raises:
             ConfigError: the configuration asks for a device or precision that is not there.
@@ -68,7 +68,7 @@ class Device:
                 f"{', '.join(_available())}). Use `device: auto`."
             )
         wanted = precision if precision not in (None, "auto") else runtime.precision
-        threads = runtime.threads if runtime.threads != "auto" else job_threads or available_cores()
+        threads = first_threads(runtime, job_threads)
         torch.set_num_threads(threads)
         if kind == "cpu":
             _keep_freed_memory()
@@ -127,13 +127,6 @@ class Device:
         if self.kind == "mps":
             return torch.mps.driver_allocated_memory() / max(1, torch.mps.recommended_max_memory())
         return float(psutil.virtual_memory().percent) / 100
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def seed_everything(seed: int) -> None:

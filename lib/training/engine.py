@@ -7,7 +7,8 @@ model by name, chooses no hyperparameter and writes nothing but its state direct
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
@@ -28,6 +29,7 @@ from lib.training.optim import build_optimizer, clip_gradients, learning_rate, s
 from lib.training.progress import say, say_once
 from lib.training.signals import StopSignals
 from lib.training.state import open_state
+from lib.training.threads import kept_threads
 
 if TYPE_CHECKING:
     from lib.datasets.windows import Samples
@@ -45,7 +47,8 @@ def train(
 ) -> TrainingResult:
     """Fit a network, or continue where an earlier invocation stopped.
 
-    On CPU an interrupted and resumed training ends in the same bytes as an uninterrupted one.
+    On CPU an interrupted and resumed training ends in the same bytes as an uninterrupted one. It goes on
+    with the threads it was begun with: another number would give other bytes.
 
     Args:
         network: (batch, L, channels) float32 to (batch,) logits or values. Afterwards it is on the device
@@ -89,6 +92,7 @@ def train(
                 f"size on this machine, or use a smaller model. ({str(error).splitlines()[0]})"
             ) from error
         finally:
+            training.settle()
             context.progress.close()
 
 
@@ -115,9 +119,11 @@ class Training:
         self.samples, self.loss = train, loss
         found = store.latest()
         choices = found[0]["choices"] if found else {}  # the machine's choices hold for the whole run
-        self.device = Device.choose(
-            context.runtime, choices.get("precision", context.precision), context.job_threads
-        )
+        runtime = context.runtime
+        if "threads" in choices:
+            runtime = kept_threads(runtime, int(choices["threads"]), str(context.state_dir))
+        precision = choices.get("precision", context.precision)
+        self.device = Device.choose(runtime, precision, context.job_threads)
         self.micro_batch = int(
             choices.get("micro_batch")
             or min(context.micro_batch or recipe.effective_batch, recipe.effective_batch)
@@ -141,6 +147,7 @@ class Training:
             "micro_batch": self.micro_batch,
             "precision": self.device.precision,
             "compile": self.compiled,
+            "threads": self.device.threads,
         }
         identity = {"fingerprint": context.fingerprint, "choices": choices}
         self.keeper = Keeper(store, network, self.optimizer, self.device, identity)
@@ -265,6 +272,8 @@ class Training:
             self.save_result()
         elif self.save_is_due():
             self.save_epoch()
+        else:
+            self.settle(wait=False)
         self.report()
 
     def close_epoch(self, validation_loss: float) -> None:
@@ -302,20 +311,16 @@ class Training:
         return self.at.epoch % self.context.runtime.checkpoint_every_epochs == 0
 
     def save_epoch(self) -> None:
-        """Write a checkpoint. A failure is told; training goes on."""
-        self._try(self._save)
+        """Begin to write a checkpoint once the one before is written; a failure is told, training goes on."""
+        self.settle()
+        with self._tolerating():
+            self._save()
 
     def save_result(self) -> None:
         """Write the best weights as the result. A failure is told; the checkpoints are kept then."""
-        self._try(lambda: self.keeper.finish(self.at))
-
-    def _try(self, save: Callable[[], None]) -> None:
-        try:
-            save()
-        except TrainingDiverged:
-            raise
-        except StudyError as error:
-            say(f"WARNING: {error} Training goes on without; earlier checkpoints are kept.")
+        self.settle()
+        with self._tolerating():
+            self.keeper.finish(self.at)
 
     def _track(self, row: dict[str, Any]) -> None:
         numbers = {name: value for name, value in row.items() if name != "step"}
@@ -365,6 +370,7 @@ class Training:
 
     def _diverged(self, reason: str) -> NoReturn:
         at = self.at
+        self.settle()
         kept = self.store.checkpoints()
         raise TrainingDiverged(
             f"Training diverged in epoch {at.epoch + 1}, at or shortly before step {at.step}: {reason}. "
@@ -381,11 +387,30 @@ class Training:
         self.at.loss_sum = float(self.loss_sum)
         self.keeper.save(self.at)
 
+    def settle(self, wait: bool = True) -> None:
+        """See the last checkpoint through, or (`wait` false) only ask how it went if it is written already.
+
+        A failure is told, and the training not ended for it.
+        """
+        with self._tolerating():
+            self.keeper.settle(wait)
+
+    @contextmanager
+    def _tolerating(self) -> Iterator[None]:
+        try:
+            yield
+        except TrainingDiverged:
+            raise
+        except StudyError as error:
+            say(f"WARNING: {error} Training goes on without; earlier checkpoints are kept.")
+
     def saved(self, stop: TrainingStopped) -> TrainingStopped:
         """The same stop, after saving."""
         self.at.train_seconds += self.meter.stop()
+        self.settle()
         try:
             self._save()
+            self.keeper.settle()
         except TrainingDiverged:
             raise
         except StudyError as error:
@@ -415,5 +440,6 @@ class Training:
             device=self.device.kind,
             precision=self.device.precision,
             micro_batch=self.micro_batch,
+            threads=self.device.threads,
             resumed=self.resumed,
         )

@@ -1,11 +1,13 @@
 """Between the loop and its checkpoints: gathers what must be kept, and puts it back.
 
-Holds the best epoch's weights in memory in the meantime. Files are the matter of `lib.training.checkpoint`;
-when to save is the loop's.
+Holds the best epoch's weights in memory in the meantime. A checkpoint is copied and then written by a thread
+beside the training; one that is cut short by a kill leaves the one before in force. Files are the
+matter of `lib.training.checkpoint`; when to save is the loop's.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ from torch import nn
 from lib.errors import IntegrityError
 from lib.training.checkpoint import CheckpointStore, Payload, Position
 from lib.training.devices import Device, rng_state, set_rng_state
+from lib.training.writer import Writer, host_copy
 
 
 class Keeper:
@@ -38,28 +41,51 @@ class Keeper:
         self.store, self.network, self.optimizer, self.device = store, network, optimizer, device
         self.identity = identity
         self.best: dict[str, torch.Tensor] = {}
+        self.writer = Writer()
+        self._copy: Payload | None = None
+        """Of weights, optimiser and random streams; kept for its memory."""
 
     def keep_best(self) -> None:
-        """Copy the weights into the CPU's memory, reusing the former copy's."""
-        for name, value in self.network.state_dict().items():
-            if name in self.best:
-                self.best[name].copy_(value)
-            else:
-                self.best[name] = value.detach().to("cpu", copy=True)
+        """Copy the weights into the CPU's memory, reusing the former copy's where nobody writes it now."""
+        former = None if self.writer.busy() else self.best
+        self.best = host_copy(self.network.state_dict(), former)
 
     def save(self, at: Position) -> None:
-        """Write a checkpoint. Raises StudyError if that fails; the earlier ones stay."""
-        payload = self.identity | {
-            "position": at.plain(),
+        """Copy everything, and begin to write it as a checkpoint beside the training; `settle` ends that.
+
+        Raises:
+            StudyError: the checkpoint before could not be written, and `settle` was not asked.
+        """
+        self.writer.join()  # it may still read the former copy
+        state = {
             "model": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "rng": rng_state(self.device),
         }
+        self._copy = host_copy(state, self._copy)
+        payload = self.identity | {"position": at.plain()} | self._copy
         own_are_best = at.best_epoch == at.epoch and at.step_in_epoch == 0
-        self.store.save(payload, at, None if own_are_best or not at.best_epoch else self.best)
+        best = None if own_are_best or not at.best_epoch else self.best
+        position = replace(at)
+        self.writer.start(lambda: self.store.save(payload, position, best))
+
+    def settle(self, wait: bool = True) -> None:
+        """See the last checkpoint through.
+
+        Args:
+            wait: else one that is still being written is left to go on.
+
+        Raises:
+            StudyError: it could not be written; the earlier ones stay.
+        """
+        if wait or not self.writer.busy():
+            self.writer.join()
 
     def finish(self, at: Position) -> None:
-        """Give the network its best weights and write them as the result. Raises StudyError like `save`."""
+        """Give the network its best weights and write them as the result. Raises StudyError if that fails.
+
+        Call `settle` first: the checkpoints on the way are deleted.
+        """
         self.network.load_state_dict(self.best)
         self.store.save_finished(
             self.identity | {"position": at.plain(), "model": self.best, "finished": True}

@@ -140,6 +140,7 @@ def _join_all(members: Sequence[Member], loss: Loss, recipe: Recipe, stack: Exit
         )
     go_back_to_common_place(stores)
     joined: list[_Joined] = []
+    stack.callback(lambda: _settle(joined))  # before the states are let go
     for number, (member, store) in enumerate(zip(members, stores, strict=True)):
         try:
             joined.append(_join(number, member, store, loss, recipe, joined[0].training if joined else None))
@@ -153,6 +154,7 @@ def _join_all(members: Sequence[Member], loss: Loss, recipe: Recipe, stack: Exit
         if not one.training.resumed:  # the place to go back to, should a kill spare only some first saves
             with one.turn() as training:
                 training.save_epoch()
+    _settle(joined)
     return joined
 
 
@@ -270,10 +272,13 @@ def _end_epoch(group: list[_Joined], joined: list[_Joined]) -> None:
     sound = [one for one in group if not one.error]
     over = [one for one in sound if one.training.finished]
     someone_leaves = len(group) > 1 and (over or len(sound) < len(group))
-    for one in sound:
-        if someone_leaves or (one.training.save_is_due() and one not in over):
-            with one.turn() as training:
-                training.save_epoch()
+    saving = [one for one in sound if someone_leaves or (one.training.save_is_due() and one not in over)]
+    _settle(saving)  # all of them, before the first goes on: a kill must find a place that all have saved
+    for one in saving:
+        with one.turn() as training:
+            training.save_epoch()
+    if someone_leaves:
+        _settle(saving)
     if len(sound) < len(group):
         _leave_out([one for one in group if one.error], joined)
     for one in over:
@@ -283,6 +288,11 @@ def _end_epoch(group: list[_Joined], joined: list[_Joined]) -> None:
     leader = joined[0]
     if leader.error:
         raise leader.error
+
+
+def _settle(joined: list[_Joined]) -> None:
+    for one in joined:
+        one.training.settle()
 
 
 def _leave_out(diverged: list[_Joined], joined: list[_Joined]) -> None:

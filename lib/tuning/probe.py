@@ -79,7 +79,16 @@ class _Probe:
                 parameter.grad = torch.zeros_like(parameter)
         self.optimizer.step()  # creates the optimiser state
         self.optimizer_seconds = min(self._times(self._optimizer_step))
+        # What training keeps in the computer's memory; a card has its own.
+        self.kept = self._checkpoint_copies() if self.device.kind == "cpu" else None
         self.static_memory = self._memory_now()
+
+    def _checkpoint_copies(self) -> Any:
+        """As training has them from its first checkpoint on: of its whole state, and of the best weights."""
+        from lib.training.writer import host_copy
+
+        weights = self.network.state_dict()
+        return host_copy([weights, weights, self.optimizer.state_dict()])
 
     def facts(self) -> dict[str, Any]:
         trainable = [p.numel() for p in self.network.parameters() if p.requires_grad]

@@ -42,8 +42,9 @@ def test_needs_follow_from_the_runs_that_are_still_to_be_trained(plan):
     assert all_of_them.budget == "200M"
     # Of 200M one checkpoint is kept and one written: weights and two moments, and the best weights, of each.
     assert all_of_them.checkpoints == 2 * (3 + 1) * 4 * 200_000_000
-    # The quickstart's largest training was measured at 5.6 to 5.9 GB (README.md and provenance.json).
-    assert 5.5e9 < all_of_them.memory < 6.2e9
+    # The quickstart's largest training was measured at 5.6 to 5.9 GB (README.md and provenance.json). It is
+    # too short to write a checkpoint: the copy of one has weights and two moments, 2.4 GB.
+    assert 5.5e9 + 2.4e9 < all_of_them.memory < 6.2e9 + 2.4e9
     # Two models of 200M on disk: 0.8 GB each.
     assert 1.6e9 < all_of_them.results < 2.0e9
     small = needs(plan, [run for run in runs if run.budget == "2M"], [])

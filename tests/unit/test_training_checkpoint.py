@@ -43,9 +43,7 @@ def test_sha256sum_can_check_the_hash_file(tmp_path):
 @pytest.mark.faults("A checkpoint that is torn, altered or without its hash", happens="noticed; the one before it is taken", user="nothing")  # fmt: skip  # noqa: E501
 def test_one_flipped_bit_is_noticed(tmp_path):
     write_checkpoint(tmp_path / "a.pt", payload())
-    content = bytearray((tmp_path / "a.pt").read_bytes())
-    content[600] ^= 1
-    (tmp_path / "a.pt").write_bytes(content)
+    flip_a_bit(tmp_path / "a.pt")
     with pytest.raises(IntegrityError, match="damaged"):
         read_checkpoint(tmp_path / "a.pt")
 
@@ -111,6 +109,53 @@ def test_a_checkpoint_whose_best_weights_are_lost_is_skipped(tmp_path, capsys):
     found, best = store.latest()
     assert (found["model"]["w"][0], best) == (1, None)
     assert "best-e00001.pt: not whole" in capsys.readouterr().err
+
+
+@pytest.mark.faults("A checkpoint that is torn, altered or without its hash", happens="noticed; the one before it is taken", user="nothing")  # fmt: skip  # noqa: E501
+def test_damaged_best_weights_are_set_aside_with_all_that_need_them_and_written_anew(tmp_path, capsys):
+    best = {"w": torch.ones(3)}
+
+    def positions(*epochs: int):
+        return [Position(epoch=epoch, step=epoch, best_epoch=2) for epoch in epochs]
+
+    store = CheckpointStore(tmp_path, keep=3)
+    for at in positions(5, 10, 15):
+        store.save(payload(float(at.epoch)), at, best)
+    flip_a_bit(tmp_path / "best-e00002.pt")
+    resumed = CheckpointStore(tmp_path, keep=3)
+    assert resumed.latest() is None
+    message = capsys.readouterr().err
+    assert message.count("best-e00002.pt: damaged") == 1
+    assert message.count("useless without the weights of epoch 2") == 3
+    assert "no usable checkpoint is left" in message
+    assert (tmp_path / "best-e00002.pt.damaged").exists()
+
+    for at in positions(5, 10):
+        resumed.save(payload(float(at.epoch)), at, best)
+    newest, found = CheckpointStore(tmp_path, keep=3).latest()
+    assert newest["model"]["w"][0] == 10
+    assert torch.equal(found["w"], best["w"])
+    assert capsys.readouterr().err == ""
+
+
+def test_a_best_file_that_nothing_vouches_for_is_written_anew(tmp_path):
+    """It may be damaged as well as the checkpoint that named it."""
+    store = CheckpointStore(tmp_path, keep=3)
+    store.save(payload(1.0), Position(epoch=1, step=1, best_epoch=1), None)
+    store.save(payload(3.0), Position(epoch=3, step=3, best_epoch=2), {"w": torch.ones(3)})
+    for path in (store.checkpoints()[-1], tmp_path / "best-e00002.pt"):
+        flip_a_bit(path)
+    resumed = CheckpointStore(tmp_path, keep=3)
+    assert resumed.latest()[0]["model"]["w"][0] == 1
+    resumed.save(payload(3.0), Position(epoch=3, step=3, best_epoch=2), {"w": torch.ones(3)})
+    newest, best = CheckpointStore(tmp_path, keep=3).latest()
+    assert (newest["model"]["w"][0], best["w"][0]) == (3, 1)
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[600] ^= 1
+    path.write_bytes(content)
 
 
 def test_leftovers_of_a_killed_writer_are_removed(tmp_path):

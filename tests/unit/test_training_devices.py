@@ -10,8 +10,9 @@ import torch
 
 from lib.config.training import Runtime
 from lib.errors import ConfigError
-from lib.training.devices import Device, available_cores, rng_state, seed_everything, set_rng_state
+from lib.training.devices import Device, rng_state, seed_everything, set_rng_state
 from lib.training.health import worries
+from lib.training.threads import available_cores
 
 
 @pytest.fixture(autouse=True)

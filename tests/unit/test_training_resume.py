@@ -167,6 +167,36 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_still_ends_in_the
     assert (weights_hash(network), rows(result)) == uninterrupted
 
 
+def test_damaged_best_weights_cost_one_fallback_and_not_every_later_resume(tmp_path, capsys):
+    """At the default interval several checkpoints in a row need the same best weights."""
+    long = {
+        "runtime": {"checkpoint_every_epochs": 5},
+        "recipe": {"max_epochs": 17, "patience": 17, "learning_rate": 0.03},
+    }
+    whole, result = fit(tmp_path / "whole", **long)
+    with pytest.raises(TrainingStopped):  # after epoch 15, by then without a better one since long ago
+        fit(tmp_path, thermal=StopAt(3 * 15 + 1), **long)
+    state = tmp_path / "state"
+    (best,) = state.glob("best-*.pt")
+    needing = [path for path in state.glob("checkpoint-*.pt") if path.stem.endswith(best.stem[-5:])]
+    assert len(needing) == 3, "the case must show several checkpoints that need the same weights"
+    content = bytearray(best.read_bytes())
+    content[len(content) // 2] ^= 1
+    best.write_bytes(content)
+    capsys.readouterr()
+
+    with pytest.raises(TrainingStopped):
+        fit(tmp_path, thermal=StopAt(3 * 15 + 1), **long)
+    message = capsys.readouterr().err
+    assert f"{best}: damaged" in message
+    assert "Training starts from the beginning" in message
+    network, again = fit(tmp_path, **long)
+    message = capsys.readouterr().err
+    assert "WARNING" not in message
+    assert "Resuming after epoch 15, step 46" in message
+    assert (weights_hash(network), rows(again)) == (weights_hash(whole), rows(result))
+
+
 def test_with_all_checkpoints_damaged_training_starts_anew(tmp_path, uninterrupted):
     with pytest.raises(TrainingStopped):
         fit(tmp_path, thermal=StopAt(8))

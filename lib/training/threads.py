@@ -1,0 +1,48 @@
+"""How many CPU threads a training computes with: as many as it was begun with, wherever it goes on.
+
+Sums of floating-point numbers depend on how they are split, so another number of threads gives other bytes.
+PyTorch starts as many threads as it is told, also on fewer cores. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import os
+
+from lib.config.training import Runtime
+from lib.training.progress import say_once
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def first_threads(runtime: Runtime, job_threads: int | None) -> int:
+    """Threads of a training that begins now.
+
+    Args:
+        runtime: the configuration.
+        job_threads: threads this job may use with `threads: auto`; None when it runs alone, and then all
+            cores are used, whatever OMP_NUM_THREADS says.
+    """
+    return runtime.threads if runtime.threads != "auto" else job_threads or available_cores()
+
+
+def kept_threads(runtime: Runtime, threads: int, name: str) -> Runtime:
+    """The configuration with the threads a training was begun with; warns once if there are fewer cores now.
+
+    Args:
+        runtime: the configuration.
+        threads: that number.
+        name: of the training, for the warning.
+    """
+    cores = available_cores()
+    if threads > cores:
+        say_once(
+            f"{name}: threads",
+            f"WARNING: {name}: begun with {threads} threads, and only {cores} of the cores here may be used. "
+            "It goes on with as many threads, slower, so that its result stays the same to the byte.",
+        )
+    return runtime.model_copy(update={"threads": threads})
