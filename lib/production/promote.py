@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from lib.config.base import is_binary
+from lib.config.base import is_binary, is_name
 from lib.config.runs import NO_BUDGET
 from lib.data.io import read_json, read_parquet, sha256_of, write_json_atomic
 from lib.data.manifest import CHECKSUMS, verify_checksums, write_checksums
@@ -56,8 +56,10 @@ def promote(run: Path, production: Path, name: str | None, now: datetime) -> Pro
     """
     params, metrics = check_run(run)
     name = name or default_name(params["run"])
-    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        raise ConfigError(f"NAME={name}: letters, digits, dots, dashes and underscores only.")
+    if not is_name(name):
+        raise ConfigError(
+            f"NAME={name}: letters, digits, dots, dashes and underscores only, a letter or digit first."
+        )
     home = production / name
     current = read_current(home)
     source = {file: sha256_of(run / file) for file in (*_COPIED, f"model/{CHECKSUMS}")}
