@@ -17,7 +17,7 @@ try:
     PLAN = plan_study(config, Path(workflow.basedir) / "config")
     for vintage in PLAN.vintages:
         check_vintage(Path("data/raw") / vintage, PLAN.data.source_settings(vintage))
-except StudyError as error:
+except (StudyError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
 VERSIONS = stage_versions()

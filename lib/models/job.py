@@ -106,7 +106,7 @@ def keep_machine_choice(resolved: ResolvedRun, state_dir: Path) -> ResolvedRun:
 
 
 def _read_choice(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    content = read_json(path)
+    content = read_json(path, dict)
     return {name: content[name] for name in names}
 
 
