@@ -23,6 +23,7 @@ from lib.training.context import Loss, TrainingContext, TrainingResult
 from lib.training.engine import Training
 from lib.training.forward import summed_loss
 from lib.training.layers import separate_streams
+from lib.training.memory import memory_told
 from lib.training.signals import StopSignals
 from lib.training.state import open_state
 
@@ -56,12 +57,13 @@ def train_together(members: Sequence[Member], loss: Loss, recipe: Recipe) -> lis
     Raises:
         TrainingStopped, TrainingDiverged, StudyError: as for one training. A member that diverges ends the
             pack; the others' latest checkpoints are kept.
-        ModelError: numbers of windows differ.
+        ModelError: numbers of windows differ; the memory does not suffice.
     """
     if len({len(member.train) for member in members}) > 1:
         raise ModelError("runs trained together must have equally many training windows.")
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
+        stack.enter_context(memory_told(members[0].context.micro_batch or recipe.effective_batch))
         joined: list[_Joined] = []
         for member in members:
             joined.append(_join(member, loss, recipe, stack, joined[0].training if joined else None))

@@ -54,6 +54,15 @@ def members(folder: Path, seeds=SEEDS, **changes) -> list[Member]:
     ]
 
 
+def test_a_pack_that_needs_too_much_memory_is_told_with_what_to_do(tmp_path):
+    def fault():
+        raise RuntimeError("MPS backend out of memory (MPS allocated: 18.13 GB)")
+
+    Network.fault = fault
+    with pytest.raises(ModelError, match="out of memory with 4 windows"):
+        train_together(members(tmp_path, micro_batch=4), "bce", recipe())
+
+
 def losses(result):
     return [(row["train_loss"], row["validation_loss"]) for row in result.history]
 
