@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -106,6 +107,24 @@ def test_what_a_killed_write_left_is_gone_after_the_next_one(tmp_path):
     os.utime(tmp_path / left[1], (long_ago, long_ago))
     write_json_atomic(tmp_path / "a.json", {})
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.json", *kept])
+
+
+def test_a_write_that_is_killed_leaves_nothing_after_the_next_one(tmp_path):
+    path = tmp_path / "best.json"
+    code = f"""
+import os, signal
+from pathlib import Path
+from lib.data.io import atomic_path
+with atomic_path(Path({str(path)!r})) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == -signal.SIGKILL
+    [left] = tmp_path.iterdir()
+    assert left.name.endswith(".tmp")
+    write_json_atomic(path, {"whole": True})
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_is_flushed_with_every_file_in_it(tmp_path, monkeypatch):

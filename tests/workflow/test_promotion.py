@@ -1,5 +1,6 @@
 """From a run to forecasts of the newest bars, and from many runs to a meta-module, with real Snakemake."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
-from lib.data.io import read_json
+from lib.data.io import read_json, write_json_atomic
 from tests.conftest import Project, make_project
 
 RUN = "results/runs/base/Aa20/daily/direction/h5/{model}/none/seed1"
@@ -157,7 +158,7 @@ def test_other_channels_altered_models_and_unknown_names_are_refused(promoted):
     copied = promoted.folder / "results/production/other"
     shutil.copytree(promoted.folder / f"results/production/{NAME}", copied)
     model = copied / "v1/model/model.json"
-    model.write_text(model.read_text().replace("rsi_14", "rsi_15"))
+    write_json_atomic(model, json.loads(json.dumps(read_json(model)).replace("rsi_14", "rsi_15")))
     done = promoted.snakemake("results/forecasts/other.parquet")
     assert done.returncode != 0
     assert "v1/model/model.json: its content differs from the record" in done.stdout
