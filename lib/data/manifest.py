@@ -20,7 +20,6 @@ from lib.errors import IntegrityError
 CHECKSUMS = "checksums.json"
 PROVENANCE = "provenance.json"
 PARAMS = "params.yaml"
-_TRAIN_AGAIN = "Delete the run's folder and give the same command again."
 
 
 @dataclass(frozen=True)
@@ -124,16 +123,20 @@ def read_params(run: Path) -> dict[str, Any]:
         IntegrityError: one of the two files is missing, torn or altered.
     """
     path = run / PARAMS
+    again = (
+        f"Delete the run's folder and make the run again: `snakemake --cores 1 {run / 'metrics.json'}` (and "
+        "your --configfile)."
+    )
     try:
         recorded = read_json(run / PROVENANCE, dict).get("files") or {}
         altered = PARAMS in recorded and sha256_of(path) != recorded[PARAMS]
         content = None if altered else yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise IntegrityError(f"{error.filename}: missing. {_TRAIN_AGAIN}") from None
+        raise IntegrityError(f"{error.filename}: missing. {again}") from None
     except (ValueError, yaml.YAMLError):
         content = None
     if not isinstance(content, dict):
-        raise IntegrityError(f"{path}: damaged, its content differs from the record. {_TRAIN_AGAIN}")
+        raise IntegrityError(f"{path}: damaged, its content differs from the record. {again}")
     return content
 
 
