@@ -1,5 +1,6 @@
 """Validates the study before anything runs, names every path pattern once, and expands runs into targets."""
 
+import re
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -16,7 +17,7 @@ try:
     PLAN = plan_study(config, Path(workflow.basedir) / "config")
     for vintage in PLAN.vintages:
         check_vintage(Path("data/raw") / vintage, PLAN.data.source_settings(vintage))
-except StudyError as error:
+except (StudyError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
 VERSIONS = stage_versions()
@@ -43,7 +44,7 @@ wildcard_constraints:
     day=r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
     meta=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     phase=r"phase[0-9]+",
-    id="|".join(PLAN.ids) or r"(?!)",
+    id="|".join(map(re.escape, PLAN.ids)) or r"(?!)",
 
 
 RUN = "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import polars as pl
 
 from lib.config.base import TIERS
 from lib.data.io import read_json, read_parquet
+from lib.errors import IntegrityError
 from lib.features.catalogue import catalogue
 from lib.features.schema import channel_names
 from lib.training.progress import say
@@ -37,6 +39,24 @@ def job_costs(folder: Path) -> pl.DataFrame:
         )
         .sort("seconds", descending=True)
     )
+
+
+def of_runs[T](runs: list[Path], name: str, read: Callable[[Path], T]) -> dict[str, T]:
+    """What stands in a file of each run, by the run's folder.
+
+    Raises:
+        IntegrityError: one is missing or damaged.
+    """
+    found = {}
+    for run in runs:
+        try:
+            found[run.as_posix()] = read(run / name)
+        except FileNotFoundError:
+            raise IntegrityError(
+                f"{run / name}: missing. Make it with `snakemake --cores 1 {run / name}` (and your "
+                "--configfile), then give the same command again."
+            ) from None
+    return found
 
 
 def searches(folders: list[str]) -> dict[str, tuple[dict[str, Any], pl.DataFrame]]:

@@ -11,7 +11,14 @@ import polars as pl
 import yaml
 
 from lib.config.resolve import ResolvedRun
-from lib.data.io import read_json, sha256_of, write_json_atomic, write_parquet_atomic, write_text_atomic
+from lib.data.io import (
+    read_json,
+    sha256_of,
+    sync_folder,
+    write_json_atomic,
+    write_parquet_atomic,
+    write_text_atomic,
+)
 from lib.data.manifest import CHECKSUMS
 from lib.models.job import FinishedRun
 from lib.training.context import TrainingContext
@@ -48,6 +55,7 @@ def write_run(
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     finished.model.save(temporary)
+    sync_folder(temporary)
     # Snakemake removed the old folder before the job; an orphan of a killed run may have made it again.
     shutil.rmtree(model, ignore_errors=True)
     temporary.replace(model)

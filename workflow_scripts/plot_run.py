@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import yaml
-
 from lib.data.io import read_parquet
+from lib.data.manifest import read_params
 from lib.reporting.run_plots import confusion_figure, importance_figure, save_svg
 from workflow_scripts.shell import job
 
 with job(snakemake):
-    run = yaml.safe_load(Path(snakemake.input.params).read_text(encoding="utf-8"))["run"]
+    run = read_params(Path(snakemake.input.params).parent)["run"]
     title = f"{run['model']}, {run['dataset']} {run['timescale']}, {run['task']} h{run['horizon']}"
     test = read_parquet(snakemake.input.test)
     save_svg(confusion_figure(test, run["task"], title), Path(snakemake.output.confusion))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 from rich.console import Console
 
 from lib.config.load import read_yaml
+from lib.data.io import read_json
 from lib.errors import StudyError
 from lib.planning.checks import uncontrolled_models
 from lib.planning.forecast import forecast
@@ -41,9 +41,9 @@ def job_table(configfile: Path, target: str) -> str:
     return "Jobs by rule\n" + text.split("Job stats:\n", 1)[1].split("\n\n", 1)[0]
 
 
-def read_json(path: Path) -> Any:
+def found_in(path: Path) -> Any:
     """Content of a JSON file, None if it is not there."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return read_json(path) if path.is_file() else None
 
 
 def counted(plan: Plan) -> Samples:
@@ -51,7 +51,7 @@ def counted(plan: Plan) -> Samples:
     return {
         (vintage, dataset, timescale): found
         for vintage, dataset, timescale in plan.datasets
-        if (found := read_json(Path(f"data/processed/{vintage}/{dataset}/{timescale}.samples.json")))
+        if (found := found_in(Path(f"data/processed/{vintage}/{dataset}/{timescale}.samples.json")))
     }
 
 
@@ -65,7 +65,7 @@ def measured(plan: Plan, samples: Samples) -> Known:
     speeds = {
         (run.dataset, run.timescale, run.model, run.budget): found["samples_per_second"]
         for run in plan.runs
-        if (found := read_json(Path(BATCH_SIZE.format(**run.fields()))))
+        if (found := found_in(Path(BATCH_SIZE.format(**run.fields()))))
     }
     return windows, speeds
 

@@ -4,16 +4,15 @@ import json
 from pathlib import Path
 
 import polars as pl
-import yaml
 
 from lib.data.io import read_json, read_parquet, write_text_atomic
-from lib.data.manifest import read_manifest
+from lib.data.manifest import read_manifest, read_params
 from lib.data.validation.findings import findings_frame, findings_from_json
 from lib.reporting.figures import figure_files
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.report import build_page, render_html, render_markdown
 from lib.training.provenance import git_commit, hardware, package_versions
-from workflow_scripts.gather import correlation, job_costs, searches
+from workflow_scripts.gather import correlation, job_costs, of_runs, searches
 from workflow_scripts.shell import job
 
 with job(snakemake):
@@ -27,17 +26,10 @@ with job(snakemake):
         note=snakemake.params.note,
         runs=runs,
         scaling=read_json(snakemake.input.scaling),
-        histories={path.as_posix(): read_parquet(path / "history.parquet") for path in done},
-        metrics={path.as_posix(): read_json(path / "metrics.json") for path in done},
-        daily={
-            path.as_posix(): read_parquet(path / "daily.parquet")
-            for path in done
-            if (path / "daily.parquet").exists()
-        },
-        params={
-            path.as_posix(): yaml.safe_load((path / "params.yaml").read_text(encoding="utf-8"))
-            for path in done
-        },
+        histories=of_runs(done, "history.parquet", read_parquet),
+        metrics=of_runs(done, "metrics.json", read_json),
+        daily=of_runs(done, "daily.parquet", read_parquet),
+        params={path.as_posix(): read_params(path) for path in done},
         findings=findings_frame(
             [f for path in snakemake.input.findings for f in findings_from_json(read_json(path))]
         ),

@@ -13,9 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import StudyError
+from lib.training.memory import is_out_of_memory
 
 _STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE}
 """Errors of the machine, not of the program."""
+_MEMORY = (
+    "MemoryError: this job needs more memory than there is. Nothing half-made is left; make memory free and "
+    "give the same command again."
+)
 
 
 @contextlib.contextmanager
@@ -31,14 +36,12 @@ def job(snakemake: Any) -> Iterator[None]:
         _end(snakemake, f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:
         _end(snakemake, "Interrupted.")
-    except MemoryError:
-        _end(snakemake, "MemoryError: this job needs more memory than there is; nothing half-made is left.")
     except OSError as error:
-        _end(
-            snakemake,
-            _storage_message(error) or f"This is a bug, please report it:\n{traceback.format_exc()}",
-        )
-    except Exception:
+        told = _MEMORY if is_out_of_memory(error) else _storage_message(error)
+        _end(snakemake, told or f"This is a bug, please report it:\n{traceback.format_exc()}")
+    except Exception as error:
+        if is_out_of_memory(error):
+            _end(snakemake, _MEMORY)
         _end(snakemake, f"This is a bug, please report it:\n{traceback.format_exc()}")
     else:
         _write_log(snakemake, "done\n")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 ROWS = ("A", "B", "C", "D", "E")
 COLUMNS = ("a", "b", "c", "d")
@@ -20,8 +22,24 @@ BUDGET_PARAMETERS: dict[str, int] = {"2M": 2_000_000, "20M": 20_000_000, "200M":
 
 Dataset = Annotated[str, StringConstraints(pattern=r"^[A-E][a-d](20|50|100|200|500|1000|2000)$")]
 """Row, column and tier, for example ``Aa20``."""
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Name = Annotated[str, StringConstraints(pattern=_NAME)]
 """A name that is safe as one path component."""
+
+
+def is_name(word: str) -> bool:
+    """Whether a word is safe as one path component, as a `Name` is."""
+    return re.fullmatch(_NAME, word) is not None
+
+
+def _below(path: Path) -> Path:
+    if path.is_absolute() or not path.parts or not all(map(is_name, path.parts)):
+        raise ValueError("not a path below the working directory whose parts are plain names")
+    return path
+
+
+InnerPath = Annotated[Path, AfterValidator(_below)]
+"""A relative path that leads out of nowhere."""
 
 
 class StrictModel(BaseModel):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from lib.config.base import Name, StrictModel
+from lib.config.confidential import Address
 
 
 class SplitConfig(StrictModel):
@@ -80,7 +81,7 @@ class ValidationConfig(StrictModel):
     """Largest difference between two sources of a series; a tenth of it for daily returns of prices."""
     severity: dict[str, Literal["error", "warning", "info", "off"]] = {}
     """Severity of single rules instead of their own, for example `jump: error`."""
-    calendar: str = "XNYS"
+    calendar: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]+$")] = "XNYS"
 
 
 class DownloadConfig(StrictModel):
@@ -123,8 +124,8 @@ class DataConfig(StrictModel):
     """For source `trends`: the folder with your Google Trends exports."""
     compare_with: list[Name] = []
     """Sources whose other files or names of the same symbol or series are compared with the chosen ones."""
-    addresses: dict[str, str] = {}
-    """Other addresses of servers, by source (a mirror, a proxy)."""
+    addresses: dict[str, Address] = {}
+    """Other addresses of servers, by source (a mirror, a proxy); without keys or passwords."""
     download: DownloadConfig = DownloadConfig()
     splits: SplitConfig
     walk_forward: WalkForwardConfig | None = None

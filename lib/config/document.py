@@ -65,7 +65,8 @@ HEAD = """# Configuration
 
 This page is made from the code by `make docs`; do not edit it. An unknown key is refused with the nearest
 valid one. `--configfile` replaces `config/config.yaml` wholly. `${NAME}` and `${NAME:-default}` in a value
-stand for environment variables.
+stand for environment variables; those whose names say that they hold a secret (`KEY`, `TOKEN`, `PASSWORD`, …)
+are refused, because reports and result files repeat what stands here.
 """
 
 
@@ -109,6 +110,7 @@ def _type(annotation: Any) -> str:
         text = str(annotation)
     text = re.sub(r"(lib\.config\.\w+|typing|datetime|pathlib|annotated_types)\.", "", text)
     text = re.sub(r"Annotated\[(\w+), .*?\)\]", r"\1", text)
+    text = re.sub(r"Optional\[(\w+)\]", r"\1 | None", text)
     return f"`{text}`".replace("|", "\\|")
 
 

@@ -57,7 +57,7 @@ class Experiment(StrictModel):
     """Train on each of these shares of the training dates, the latest ones; the variants are frac25, …"""
     context_lengths: list[Annotated[int, Field(ge=2)]] = []
     """Windows of each of these lengths instead of the study's; the variants are ctx60, …"""
-    ids: dict[str, dict[str, str | int]] = {}
+    ids: dict[Name, dict[str, str | int]] = {}
     """Names for parts of the grid, by words of the run (``P1-2M: {budget: 2M}``), for targets and tables."""
     from_selection: bool = False
     """Datasets, models and budgets are those of the study's `selection` file; those said here stand in for

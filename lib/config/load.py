@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from lib.config.confidential import SECRET, masked, refuse_secret_variable
 from lib.config.experiment import Experiment, PlannedExperiment
 from lib.config.folds import fold_variant, walk_forward
 from lib.config.hpo import SearchSpace
@@ -105,7 +106,7 @@ def expand_environment(content: Any, environment: Mapping[str, str]) -> Any:
     """`content` with `${NAME}` and `${NAME:-default}` in its strings replaced.
 
     Raises:
-        ConfigError: a variable without a default is not set.
+        ConfigError: a variable without a default is not set, or one is named as secrets are.
     """
     if isinstance(content, dict):
         return {key: expand_environment(value, environment) for key, value in content.items()}
@@ -116,6 +117,7 @@ def expand_environment(content: Any, environment: Mapping[str, str]) -> Any:
 
     def substitute(match: re.Match[str]) -> str:
         name, default = match["name"], match["default"]
+        refuse_secret_variable(name)
         if environment.get(name):
             return environment[name]
         if default is None:
@@ -156,8 +158,10 @@ def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
         return f"unknown key `{dotted}`. Valid here: {', '.join(sorted(valid))}."
     if detail["type"] == "missing":
         return f"`{dotted}` is required and missing."
-    given = _as_yaml(detail.get("input"))
     message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == SECRET:
+        return f"`{dotted}`: {message}."
+    given = _as_yaml(detail.get("input"))
     if detail["type"] == "literal_error":
         choices = [
             c.strip(" '")
@@ -196,7 +200,7 @@ def _section_in(annotation: Any, _part: str) -> Any:
 
 def _as_yaml(value: Any) -> str:
     text = yaml.safe_dump(value, default_flow_style=True, width=10_000) if _is_plain(value) else str(value)
-    return text.removesuffix("...\n").strip()
+    return masked(text.removesuffix("...\n").strip())
 
 
 def _is_plain(value: Any) -> bool:

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from lib.config.base import Name, StrictModel
+from lib.config.base import Name, StrictModel, is_name
 from lib.config.hpo import Parameter
+from lib.errors import ConfigError
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9^][A-Za-z0-9^.=_-]*$")]
 """What a source calls a symbol (``^GSPC``, ``BRK-B``, ``EURUSD=X``); it names a file and can lead nowhere."""
@@ -35,7 +36,17 @@ class ModelFile(StrictModel):
 
 
 def vary(name: str, file: ModelFile, settings: Mapping[str, Sequence[Any]]) -> dict[str, ModelFile]:
-    """A model once for every combination of settings, named after the values: ``NAME.VALUE.VALUE``."""
+    """A model once for every combination of settings, named after the values: ``NAME.VALUE.VALUE``.
+
+    Raises:
+        ConfigError: a value cannot be part of a name.
+    """
+    for setting, value in ((setting, value) for setting, values in settings.items() for value in values):
+        if not is_name(f"{name}.{value}"):
+            raise ConfigError(
+                f"vary: `{setting}: {value}` would be part of the name of a folder; values are numbers or "
+                "words of letters, digits, dots, dashes and underscores."
+            )
     return {
         ".".join([name, *map(str, values)]): file.model_copy(
             update={"settings": file.settings | dict(zip(settings, values, strict=True))}

@@ -6,14 +6,13 @@ decide only where and how comfortably, so changing them never re-trains anything
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from lib.config.base import StrictModel
-from lib.errors import ConfigError
+from lib.config.confidential import Address
 
 
 class Recipe(StrictModel):
@@ -96,19 +95,8 @@ class TrackingConfig(StrictModel):
     """Optional experiment trackers; all they get is also in plain files."""
 
     mlflow: bool = False
-    mlflow_uri: str | None = None
+    mlflow_uri: Address | None = None
     """Default: a SQLite store at `results/tracking/mlflow.db`."""
     wandb: Literal["off", "offline", "online"] = "off"
     project: str = "scaling-laws"
     folder: Path = Path("results/tracking")
-
-    @field_validator("mlflow_uri")
-    @classmethod
-    def _no_password(cls, given: str | None) -> str | None:
-        if given is not None and re.search(r"://[^/@]*:[^/@]*@", given):
-            # Pydantic would show the value: raised as our own error, it is not shown.
-            raise ConfigError(
-                "tracking.mlflow_uri: the address holds a password, which result files would repeat. Put it "
-                "into the environment: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
-            )
-        return given

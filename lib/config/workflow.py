@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from lib.config.base import Name, StrictModel, Task, Timescale
+from lib.config.base import InnerPath, Name, StrictModel, Task, Timescale
 from lib.config.data import DataConfig
 from lib.config.hpo import SearchConfig
 from lib.config.training import ThermalConfig, TrackingConfig, TrainingConfig
@@ -52,7 +52,7 @@ PhaseName = Annotated[str, StringConstraints(pattern=r"^phase[0-9]+$")]
 class Selection(StrictModel):
     """The configuration that phases found best by validation. The file is written once, then read."""
 
-    file: Path = Path("results/selection.yaml")
+    file: InnerPath = Path("results/selection.yaml")
     """Made by its own target; experiments that say `from_selection` wait for it."""
     phases: list[PhaseName] = Field(min_length=1)
     """Whose runs are compared."""

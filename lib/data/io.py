@@ -2,18 +2,21 @@
 
 A temporary file in the same folder, flushed to the disk, then renamed over the target: a reader, a kill or a
 full disk never meets half a file. What a disk or a copy damages afterwards is noticed when it is read: tables
-carry a checksum. Nothing here knows what a file means.
+and JSON carry a checksum. Nothing here knows what a file means.
 """
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import io
 import json
 import os
+import platform
+import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +26,11 @@ from lib.errors import IntegrityError
 
 _CHUNK = 1 << 20
 _SEAL = b"crc32:"
+JSON_SEAL = "content_sha256"
+"""Last key of a JSON file, or the only one of the last item of a list: SHA-256 of all the rest."""
+_HOST = platform.node() or "host"
+_FOREIGN_SECONDS = 24 * 3600
+"""After so long without a change, a temporary file of another host counts as left by a killed process."""
 _AGAIN = (
     "Delete it and give the same command again: it is made anew. `make verify` lists whatever else differs "
     "from its record."
@@ -31,9 +39,13 @@ _AGAIN = (
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that replaces it when the block ends well, and vanishes otherwise."""
+    """A temporary path beside `path` that replaces it when the block ends well, and vanishes otherwise.
+
+    What a killed process left of an earlier write of the same file is deleted first.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _delete_leftovers(path)
+    temporary = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.tmp")
     try:
         yield temporary
         with temporary.open("rb+") as handle:
@@ -45,6 +57,41 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _delete_leftovers(path: Path) -> None:
+    """Temporary files of this one whose writers are gone.
+
+    Of another host (a shared file system, an earlier container) that cannot be asked: there the age decides.
+    """
+    prefix = f".{path.name}."
+    for left in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
+        host, _, process = left.name.removeprefix(prefix).removesuffix(".tmp").rpartition(".")
+        if not process.isdigit() or (host == _HOST and _is_alive(int(process))):
+            continue
+        with suppress(OSError):  # another process may delete it at the same time
+            if host == _HOST or time.time() - left.stat().st_mtime > _FOREIGN_SECONDS:
+                left.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # another user's
+        return True
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder and all files below it to the disk: a power cut after a rename finds it whole."""
+    for path in (*folder.rglob("*"), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_parquet_atomic(frame: pl.DataFrame, path: Path) -> None:
@@ -131,16 +178,54 @@ def _checksum(handle: BinaryIO, at: int) -> bytes:
     return f"{value:08x}".encode()
 
 
-def read_json(path: Path | str) -> Any:
-    """Content of a JSON file.
+def read_json(path: Path | str, expected: type[dict[Any, Any]] | type[list[Any]] | None = None) -> Any:
+    """Content of a JSON file; one that `write_json_atomic` wrote is compared with its checksum.
+
+    Args:
+        path: of the file.
+        expected: `dict` or `list`, if it must be one.
 
     Raises:
-        IntegrityError: it is torn.
+        IntegrityError: it is torn or altered, or something else.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:  # UnicodeDecodeError is one
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         raise IntegrityError(f"{path}: damaged, not whole JSON ({_first_line(error)}). {_AGAIN}") from None
+    content, seal = _unsealed(content)
+    if seal is not None and seal != _json_seal(content):
+        raise IntegrityError(
+            f"{path}: damaged, its content differs from its checksum. {_AGAIN} If you have changed it "
+            f"yourself and mean it, take the entry `{JSON_SEAL}` at its end out as well."
+        )
+    if expected is not None and not isinstance(content, expected):
+        kind = "an object {…}" if expected is dict else "a list […]"
+        raise IntegrityError(f"{path}: damaged, not {kind}. {_AGAIN}")
+    return content
+
+
+def _unsealed(content: Any) -> tuple[Any, Any]:
+    """The content without its checksum, and that; None if there is none."""
+    holder = content[-1] if isinstance(content, list) and content else content
+    if not isinstance(holder, dict) or (isinstance(content, list) and len(holder) != 1):
+        return content, None
+    key = next((name for name in holder if _is_seal(name)), None)
+    if key is None:  # written by hand, by another program, or before there were checksums
+        return content, None
+    if isinstance(content, list):
+        return content[:-1], holder[key]
+    return {name: value for name, value in content.items() if name != key}, holder[key]
+
+
+def _is_seal(key: str) -> bool:
+    """Also with one letter damaged: the checksum must not go unnoticed by that."""
+    return len(key) == len(JSON_SEAL) and sum(a != b for a, b in zip(key, JSON_SEAL, strict=True)) <= 1
+
+
+def _json_seal(content: Any) -> str:
+    """SHA-256 of what the content means, whatever its layout."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _first_line(error: Exception) -> str:
@@ -164,9 +249,16 @@ def spreadsheet_safe(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def write_json_atomic(path: Path, content: Any) -> None:
-    """Write strict JSON: equal content gives equal bytes, NaN is refused."""
-    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    write_text_atomic(path, text + "\n")
+    """Write strict JSON with a checksum at its end: equal content gives equal bytes, NaN is refused.
+
+    Args:
+        path: of the file.
+        content: an object or a list.
+    """
+    plain = json.loads(json.dumps(content, sort_keys=True, allow_nan=False))  # as it will be read
+    seal = {JSON_SEAL: _json_seal(plain)}
+    sealed = [*plain, seal] if isinstance(plain, list) else plain | seal
+    write_text_atomic(path, json.dumps(sealed, indent=2, ensure_ascii=False) + "\n")
 
 
 def sha256_of(path: Path) -> str:

@@ -5,7 +5,6 @@ Paths in a manifest are relative to the working directory. Nothing is deleted or
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,11 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lib.data.io import md5_of, read_parquet, sha256_of, write_json_atomic
+import yaml
+
+from lib.data.io import md5_of, read_json, read_parquet, sha256_of, write_json_atomic
 from lib.errors import IntegrityError
 
 CHECKSUMS = "checksums.json"
 PROVENANCE = "provenance.json"
+PARAMS = "params.yaml"
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ def read_manifest(path: Path) -> list[ManifestEntry]:
         IntegrityError: the file is not a manifest.
     """
     try:
-        return [ManifestEntry(**item) for item in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError) as error:
+        return [ManifestEntry(**item) for item in read_json(path, list)]
+    except (OSError, TypeError) as error:
         raise IntegrityError(
             f"{path}: not a readable manifest ({error}). Delete it; it will be made again."
         ) from None
@@ -102,8 +104,8 @@ def write_checksums(folder: Path) -> None:
 def verify_checksums(folder: Path) -> list[Mismatch]:
     """Files below `folder` that differ from its `checksums.json`."""
     try:
-        recorded: dict[str, Any] = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        recorded: dict[str, Any] = read_json(folder / CHECKSUMS, dict)
+    except (OSError, IntegrityError):
         return [Mismatch((folder / CHECKSUMS).as_posix(), "missing or damaged")]
     return [m for name, digest in recorded.items() if (m := _compare(folder / name, str(digest)))]
 
@@ -112,6 +114,30 @@ def recorded_mismatches(run: Path, provenance: Mapping[str, Any]) -> list[Mismat
     """Files of a run that differ from the hashes in its provenance; those of the model have their own."""
     recorded = provenance.get("files") or {}
     return [m for name, digest in recorded.items() if (m := _compare(run / name, str(digest)))]
+
+
+def read_params(run: Path) -> dict[str, Any]:
+    """What a finished run was trained with (params.yaml), compared with the hash in its provenance.
+
+    Raises:
+        IntegrityError: one of the two files is missing, torn or altered.
+    """
+    path = run / PARAMS
+    again = (
+        f"Delete the run's folder and make the run again: `snakemake --cores 1 {run / 'metrics.json'}` (and "
+        "your --configfile)."
+    )
+    try:
+        recorded = read_json(run / PROVENANCE, dict).get("files") or {}
+        altered = PARAMS in recorded and sha256_of(path) != recorded[PARAMS]
+        content = None if altered else yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise IntegrityError(f"{error.filename}: missing. {again}") from None
+    except (ValueError, yaml.YAMLError):
+        content = None
+    if not isinstance(content, dict):
+        raise IntegrityError(f"{path}: damaged, its content differs from the record. {again}")
+    return content
 
 
 def verify(root: Path, records: Iterable[Path] | None = None) -> tuple[int, list[Mismatch]]:
@@ -166,17 +192,17 @@ def _records(root: Path) -> list[Path]:
 
 def _verify_run(record: Path) -> tuple[set[Path], list[Mismatch]]:
     try:
-        content = json.loads(record.read_text(encoding="utf-8"))
+        content = read_json(record, dict)
         files = {record.parent / name for name in content.get("files") or {}}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, IntegrityError):
         return set(), [Mismatch(record.as_posix(), "missing or damaged")]
     return files, recorded_mismatches(record.parent, content)
 
 
 def _names(record: Path) -> list[str]:
     try:
-        return list(json.loads(record.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+        return list(read_json(record, dict))
+    except (OSError, IntegrityError):
         return []
 
 

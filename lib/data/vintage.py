@@ -9,7 +9,7 @@ from typing import Any
 
 from lib.config.data import DataConfig
 from lib.config.load import validate
-from lib.data.io import read_json, write_text_atomic
+from lib.data.io import read_json, write_json_atomic
 from lib.errors import ConfigError
 
 RECORD = "source.json"
@@ -34,12 +34,12 @@ def check_vintage(folder: Path, identity: str) -> None:
 
     Raises:
         ConfigError: says what differs and what to do.
-        IntegrityError: its record is torn.
+        IntegrityError: its record is damaged.
     """
     path = folder / RECORD
     if not path.is_file():
         return
-    there, here = read_json(path), json.loads(identity)
+    there, here = read_json(path, dict), json.loads(identity)
     different = [key for key in sorted({*there, *here}) if there.get(key) != here.get(key)]
     if different:
         lines = [
@@ -57,4 +57,4 @@ def record_source(folder: Path, identity: str) -> None:
     path = folder / RECORD
     check_vintage(folder, identity)
     if not path.is_file():
-        write_text_atomic(path, identity + "\n")
+        write_json_atomic(path, json.loads(identity))

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import read_json, read_parquet, write_json_atomic, write_parquet_atomic
-from lib.data.manifest import recorded_mismatches
+from lib.data.manifest import read_params, recorded_mismatches
 from lib.errors import IntegrityError
 from lib.evaluation.evaluate import evaluate_run, fit_facts
 from lib.evaluation.plain import plain
@@ -65,7 +64,7 @@ def _attempt(folder: RunFolder, cfg: EvaluationConfig, version: int) -> str | No
         evaluate_folder(folder, cfg, version)
     except IntegrityError as error:
         return f"its files are damaged ({error})"
-    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError, yaml.YAMLError) as error:
+    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return f"its files cannot be evaluated ({type(error).__name__}: {reason})"
     return None
@@ -80,8 +79,8 @@ def evaluate_folder(folder: RunFolder, cfg: EvaluationConfig, version: int) -> b
     Raises:
         IntegrityError: a file differs from what training recorded in provenance.json.
     """
-    params = yaml.safe_load((folder.path / "params.yaml").read_text(encoding="utf-8"))
-    provenance = read_json(folder.path / "provenance.json")
+    params = read_params(folder.path)
+    provenance = read_json(folder.path / "provenance.json", dict)
     if altered := recorded_mismatches(folder.path, provenance):
         raise IntegrityError("; ".join(f"{file.path}: {file.problem}" for file in altered))
     path = folder.path / "history.parquet"
@@ -128,8 +127,8 @@ def _fingerprint(
 
 def _up_to_date(path: Path, fingerprint: str) -> bool:
     try:
-        content = json.loads((path / METRICS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(path / METRICS, dict)
+    except (OSError, IntegrityError):
         return False
     return content.get("fingerprint") == fingerprint and (path / DAILY).is_file()
 

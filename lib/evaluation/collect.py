@@ -6,7 +6,6 @@ whatever was found.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -14,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from lib.config.base import split_dataset
+from lib.data.io import read_json
+from lib.data.manifest import read_params
+from lib.errors import IntegrityError
 from lib.evaluation.measures import BINARY_INTERVALS, REGRESSION_INTERVALS
 
 RunFiles = Mapping[str, Mapping[str, Any]]
@@ -104,17 +105,10 @@ def read_run(folder: Path) -> RunFiles | None:
     out: dict[str, Mapping[str, Any]] = {}
     for name, path in paths.items():
         try:
-            text = path.read_text(encoding="utf-8")
-            content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-        except (ValueError, yaml.YAMLError) as error:
-            logging.getLogger(__name__).warning("%s is damaged, the run counts as missing: %s", path, error)
+            out[name.split(".")[0]] = read_json(path, dict) if path.suffix == ".json" else read_params(folder)
+        except IntegrityError as error:
+            logging.getLogger(__name__).warning("The run counts as missing: %s", error)
             return None
-        if not isinstance(content, dict):
-            logging.getLogger(__name__).warning(
-                "%s is not a table of values, the run counts as missing", path
-            )
-            return None
-        out[name.split(".")[0]] = content
     return out
 
 

@@ -122,7 +122,7 @@ def keep_machine_choice(resolved: ResolvedRun, state_dir: Path, threads: int) ->
 
 
 def _read_choice(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    content = read_json(path)
+    content = read_json(path, dict)
     if missing := [name for name in names if name not in content]:
         raise IntegrityError(
             f"{path}: {', '.join(missing)} is not said. Delete the folder: it is trained anew."

@@ -5,13 +5,12 @@ Shared by all families; what a family stores besides is its own matter.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from lib.config.model import Architecture
 from lib.config.training import Recipe
-from lib.data.io import write_json_atomic
+from lib.data.io import read_json, write_json_atomic
 from lib.data.manifest import verify_checksums, write_checksums
 from lib.errors import IntegrityError
 from lib.models.base import Model, Problem
@@ -43,7 +42,7 @@ def read_plain[M: Model](folder: Path, model_class: type[M]) -> tuple[M, dict[st
     if mismatches:
         lines = "; ".join(f"{mismatch.path}: {mismatch.problem}" for mismatch in mismatches)
         raise IntegrityError(f"model {folder}: {lines}. Train the run again (delete its folder).")
-    stored = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
+    stored = read_json(folder / MODEL_FILE, dict)
     identity = stored["identity"]
     model = model_class(
         model_class.Settings.model_validate(identity["settings"]),

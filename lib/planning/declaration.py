@@ -31,7 +31,7 @@ def record_declarations(plan: Plan, folder: Path, finished: Callable[[Run], bool
     """
     for name, experiment in plan.study.experiments.items():
         path = folder / f"{name}.json"
-        entries = read_json(path) if path.is_file() else []
+        entries = read_json(path, list) if path.is_file() else []
         own = _declared(plan, name)
         if entries and entries[-1]["hash"] == own["hash"]:
             continue

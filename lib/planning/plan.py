@@ -262,7 +262,7 @@ class Plan:
                 f"production model {name}: not there.{nearest(name, known)} Promoted so far: "
                 f"{', '.join(known) or 'none'}. Promote a run: make promote RUN=results/runs/…"
             )
-        run = read_json(record)["run"]
+        run = read_json(record, dict)["run"]
         words = {
             "vintage": self.config.data.vintage,
             "dataset": run["dataset"],

@@ -6,18 +6,17 @@ with the model, and intervals come from the calibration part that was promoted w
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-import yaml
 
 from lib.config.base import classes_of, is_binary
 from lib.config.workflow import EvaluationConfig
-from lib.data.manifest import verify_checksums
+from lib.data.io import read_json
+from lib.data.manifest import read_params, verify_checksums
 from lib.datasets.windows import newest_samples
 from lib.errors import DataError, IntegrityError
 from lib.evaluation.calibration_map import CalibrationMap, map_interval
@@ -25,7 +24,7 @@ from lib.evaluation.conformal import MINIMUM, class_sets, return_intervals
 from lib.evaluation.measures import scores_of, targets_of
 from lib.features.bars import bars_ahead
 from lib.models import registry
-from lib.production.promote import CALIBRATION, METRICS, PARAMS, calibration_part, read_current
+from lib.production.promote import CALIBRATION, METRICS, calibration_part, read_current
 
 
 def forecast(
@@ -59,7 +58,7 @@ def forecast(
     if mismatches:
         lines = "; ".join(f"{m.path}: {m.problem}" for m in mismatches)
         raise IntegrityError(f"{lines}. Promote the run again.")
-    params = yaml.safe_load((folder / PARAMS).read_text(encoding="utf-8"))
+    params = read_params(folder)
     run = params["run"]
     samples = newest_samples(dataset, run["task"], run["horizon"], params["context_length"], on)
     if params.get("plugin"):
@@ -94,12 +93,12 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 def _uncertainty(
     folder: Path, said: pl.DataFrame, task: str, horizon: int, cfg: EvaluationConfig
 ) -> list[pl.Series]:
-    metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    metrics = read_json(folder / METRICS, dict)
     known = calibration_part(folder, metrics.get("primary"))
     scores, past, happened = scores_of(said, task), scores_of(known, task), targets_of(known)
     columns: dict[str, Any] = {}
     if is_binary(task):
-        content = json.loads((folder / CALIBRATION).read_text(encoding="utf-8"))
+        content = read_json(folder / CALIBRATION, dict)
         fitted = CalibrationMap.from_json(content)
         columns["calibrated_probability"] = fitted(scores)
         low, high = map_interval(known, fitted, scores, horizon, cfg)

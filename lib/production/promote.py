@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
-from lib.config.base import is_binary
+from lib.config.base import is_binary, is_name
 from lib.config.runs import NO_BUDGET
-from lib.data.io import read_json, read_parquet, sha256_of, write_json_atomic
-from lib.data.manifest import CHECKSUMS, verify_checksums, write_checksums
+from lib.data.io import read_json, read_parquet, sha256_of, sync_folder, write_json_atomic
+from lib.data.manifest import CHECKSUMS, PARAMS, PROVENANCE, read_params, verify_checksums, write_checksums
 from lib.errors import ConfigError, IntegrityError
 from lib.evaluation.calibration_map import CalibrationMap, fit_map
 
 CURRENT, CALIBRATION, PROMOTION = "current.json", "calibration.json", "promotion.json"
-METRICS, PARAMS, PROVENANCE = "metrics.json", "params.yaml", "provenance.json"
+METRICS = "metrics.json"
 VALIDATION, TEST = "predictions/val.parquet", "predictions/test.parquet"
 _COPIED = (METRICS, PARAMS, PROVENANCE, VALIDATION, TEST)
 
@@ -56,8 +55,10 @@ def promote(run: Path, production: Path, name: str | None, now: datetime) -> Pro
     """
     params, metrics = check_run(run)
     name = name or default_name(params["run"])
-    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        raise ConfigError(f"NAME={name}: letters, digits, dots, dashes and underscores only.")
+    if not is_name(name):
+        raise ConfigError(
+            f"NAME={name}: letters, digits, dots, dashes and underscores only, a letter or digit first."
+        )
     home = production / name
     current = read_current(home)
     source = {file: sha256_of(run / file) for file in (*_COPIED, f"model/{CHECKSUMS}")}
@@ -84,6 +85,7 @@ def promote(run: Path, production: Path, name: str | None, now: datetime) -> Pro
     }
     write_json_atomic(temporary / PROMOTION, record | {"folder": run.as_posix()})
     write_checksums(temporary)
+    sync_folder(temporary)
     temporary.replace(folder)
     write_json_atomic(home / CURRENT, record)
     return Promoted(name, version, folder, True, warnings)
@@ -101,9 +103,7 @@ def check_run(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"{run}: not a whole run, it lacks {', '.join(missing)}. "
             f"Make it whole first: snakemake --cores 1 {run.as_posix().rstrip('/')}/{METRICS}"
         )
-    params = yaml.safe_load((run / PARAMS).read_text(encoding="utf-8"))
-    metrics = read_json(run / METRICS)
-    recorded = read_json(run / PROVENANCE).get("files")
+    recorded = read_json(run / PROVENANCE, dict).get("files")
     if not recorded:
         raise IntegrityError(f"{run}: {PROVENANCE} holds no hashes of its files; train the run again.")
     altered = [f"model/{Path(m.path).name}: {m.problem}" for m in verify_checksums(run / "model")]
@@ -112,12 +112,13 @@ def check_run(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             altered.append(f"{file}: missing")
         elif sha256_of(run / file) != digest:
             altered.append(f"{file}: its content differs from the record")
-    if metrics.get("run") != params["run"]:
-        altered.append(f"{METRICS}: measures another run")
     if altered:
         raise IntegrityError(
             f"{run}: {'; '.join(altered)}. Delete the folder and make the run again; it is not promoted."
         )
+    params, metrics = read_params(run), read_json(run / METRICS, dict)
+    if metrics.get("run") != params["run"]:
+        raise IntegrityError(f"{run / METRICS}: measures another run. Delete it and make it again.")
     if params.get("labels") != "true" or str(params.get("role", "question")).endswith("_control"):
         raise ConfigError(f"{run}: a control learned from shuffled or planted labels; it forecasts nothing.")
     if params.get("role") == "meta_module":
@@ -153,5 +154,5 @@ def read_current(home: Path) -> dict[str, Any] | None:
     path = home / CURRENT
     if not path.is_file():
         return None
-    content: dict[str, Any] = read_json(path)
+    content: dict[str, Any] = read_json(path, dict)
     return content

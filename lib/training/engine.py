@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from lib.config.training import Recipe
-from lib.errors import DataError, ModelError, StudyError, TrainingDiverged, TrainingStopped
+from lib.errors import DataError, StudyError, TrainingDiverged, TrainingStopped
 from lib.training.batches import Windows, epoch_order, epoch_size
 from lib.training.checkpoint import CheckpointStore, Position
 from lib.training.context import Loss, TrainingContext, TrainingResult
@@ -24,6 +24,7 @@ from lib.training.devices import Device, rng_state, seed_everything, set_rng_sta
 from lib.training.forward import evaluation_batch, forward, keeps_statistics, predict_logits, summed_loss
 from lib.training.health import Watch, likely_cause, worries
 from lib.training.keeper import Keeper
+from lib.training.memory import memory_told
 from lib.training.meter import Meter
 from lib.training.optim import build_optimizer, clip_gradients, learning_rate, set_learning_rate
 from lib.training.progress import say, say_once
@@ -72,6 +73,7 @@ def train(
     with (
         open_state(context.state_dir, context.fingerprint, context.runtime.lock_timeout_seconds) as state,
         StopSignals() as signals,
+        memory_told(context.micro_batch or recipe.effective_batch),
     ):
         store = CheckpointStore.of(network, state.folder, context.runtime.keep_checkpoints)
         training = Training(
@@ -86,11 +88,6 @@ def train(
         )
         try:
             return training.run()
-        except torch.OutOfMemoryError as error:
-            raise ModelError(
-                f"out of memory with {training.micro_batch} windows per forward pass. Discover the batch "
-                f"size on this machine, or use a smaller model. ({str(error).splitlines()[0]})"
-            ) from error
         finally:
             training.settle()
             context.progress.close()

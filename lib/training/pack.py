@@ -26,6 +26,7 @@ from lib.training.checkpoint import CheckpointStore
 from lib.training.context import Loss, TrainingContext, TrainingResult
 from lib.training.engine import Training
 from lib.training.layers import separate_streams
+from lib.training.memory import is_out_of_memory
 from lib.training.pack_state import go_back_to_common_place, record_pack
 from lib.training.progress import say
 from lib.training.retention import pack_keeps
@@ -75,10 +76,12 @@ def train_together(members: Sequence[Member], loss: Loss, recipe: Recipe) -> lis
         try:
             joined = _join_all(members, loss, recipe, stack)
             _run(joined, signals)
-        except torch.OutOfMemoryError as error:
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             raise ModelError(
                 f"out of memory with {len(members)} runs trained together. Lower training.pack. "
-                f"({str(error).splitlines()[0]})"
+                f"({(str(error) or type(error).__name__).splitlines()[0]})"
             ) from error
         finally:
             members[0].context.progress.close()

@@ -8,7 +8,6 @@ input data) must match, else it is set aside. What a checkpoint holds is the mat
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lib.data.io import write_json_atomic
-from lib.errors import TrainingStopped
+from lib.data.io import read_json, write_json_atomic
+from lib.errors import IntegrityError, TrainingStopped
 from lib.training.progress import say
 
 IDENTITY = "state.json"
@@ -95,9 +94,8 @@ def _bind(state: State) -> None:
 
 def _recorded_fingerprint(folder: Path) -> str | None:
     try:
-        content = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
-        return str(content["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(read_json(folder / IDENTITY, dict)["fingerprint"])
+    except (OSError, IntegrityError, KeyError):
         return None
 
 

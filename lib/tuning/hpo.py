@@ -24,10 +24,18 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lib.config.hpo import SearchSpace
 from lib.errors import ModelError, TrainingDiverged
+from lib.training.memory import is_out_of_memory
 from lib.training.progress import duration, say
 from lib.tuning.results import TrialOutcome, keep_outcome, kept_outcome
 from lib.tuning.space import inside, suggest, values_of
-from lib.tuning.study import SharedStudy, finished_trials, open_study, repeat_reports, seconds_of
+from lib.tuning.study import (
+    SharedStudy,
+    finished_trials,
+    open_study,
+    repeat_reports,
+    seconds_of,
+    storage_told,
+)
 from lib.tuning.trials import importances, trials_frame
 
 
@@ -141,25 +149,27 @@ def run_search(
     Raises:
         ConfigError: the study was begun with another search space; the database cannot be reached.
         ModelError: every trial failed.
+        StudyError: the study's database cannot be read or written, for example because the disk is full.
     """
-    study = open_study(space, folder, study_name, seed, address)
-    with SharedStudy(study, folder) as shared:
-        while True:
-            with shared.asking():
-                if initial is not None and not study.get_trials(deepcopy=False):
-                    study.enqueue_trial(inside(initial, space))
-                finished, running = shared.standing()
-                if _is_enough(finished, space, n_trials):
-                    break
-                trial = None
-                if len(finished) + len(running) < n_trials:
-                    trial, parameters = _ask(shared, space, seed, len(finished), len(running))
-            if trial is None:
-                time.sleep(poll_seconds)  # the last trials are other workers'
-            else:
-                _run_trial(shared, objective, trial, parameters, n_trials, poll_seconds, folder)
-                discard(parameters_key(parameters))
-    return _result(study, space)
+    with storage_told(folder, address):
+        study = open_study(space, folder, study_name, seed, address)
+        with SharedStudy(study, folder) as shared:
+            while True:
+                with shared.asking():
+                    if initial is not None and not study.get_trials(deepcopy=False):
+                        study.enqueue_trial(inside(initial, space))
+                    finished, running = shared.standing()
+                    if _is_enough(finished, space, n_trials):
+                        break
+                    trial = None
+                    if len(finished) + len(running) < n_trials:
+                        trial, parameters = _ask(shared, space, seed, len(finished), len(running))
+                if trial is None:
+                    time.sleep(poll_seconds)  # the last trials are other workers'
+                else:
+                    _run_trial(shared, objective, trial, parameters, n_trials, poll_seconds, folder)
+                    discard(parameters_key(parameters))
+        return _result(study, space)
 
 
 def parameters_key(parameters: Mapping[str, Any]) -> str:
@@ -239,11 +249,10 @@ def _train(
         value = float(objective(dict(parameters), report))
     except optuna.TrialPruned:
         return TrialState.PRUNED, None, None
-    except (TrainingDiverged, ModelError, MemoryError) as error:
+    except (TrainingDiverged, ModelError) as error:
         return TrialState.FAIL, None, str(error) or type(error).__name__
-    except RuntimeError as error:
-        # torch.OutOfMemoryError is a RuntimeError; named by its class because torch is not imported here.
-        if type(error).__name__ != "OutOfMemoryError":
+    except Exception as error:
+        if not is_out_of_memory(error):
             raise
         return TrialState.FAIL, None, "too little memory"
     if not math.isfinite(value):

@@ -21,10 +21,8 @@ from lib.datasets.windows import SplitSamples
 from lib.models import registry
 from lib.models.base import Model
 from lib.training.context import TrainingContext, TrainingResult
+from lib.training.memory import is_out_of_memory
 from lib.training.progress import say
-
-_SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
-"""What PyTorch's allocators say where they raise a plain RuntimeError (CPU, MPS)."""
 
 
 def spare_memory(
@@ -82,7 +80,7 @@ def fit_within_memory(
             attempt = replace(context, micro_batch=micro_batch)
             return model.fit(samples.train, samples.selection, attempt)
         except Exception as error:
-            if micro_batch == 1 or not model.metadata.network or not is_out_of_memory(error):
+            if micro_batch == 1 or not model.metadata.network or not for_lack_of_memory(error):
                 raise
         # Outside of the handler: until then the error's frames hold network and optimiser.
         micro_batch //= 2
@@ -95,12 +93,10 @@ def fit_within_memory(
         )
 
 
-def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or one that it was raised from, is for lack of memory."""
+def for_lack_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that it was raised from, says that memory ran out."""
     while error is not None:
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-            return True
-        if isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS):
+        if is_out_of_memory(error):
             return True
         error = error.__cause__
     return False

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.config.training import Recipe, Runtime
+from lib.training.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -232,13 +233,10 @@ def _guarded(action: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The answer, or why there is none."""
     try:
         return action()
-    except MemoryError:
-        return {"status": "out of memory"}
     except Exception as error:
-        text = f"{type(error).__name__}: {error}"
-        if any(sign in text.lower() for sign in ("out of memory", "outofmemory", "can't allocate memory")):
+        if is_out_of_memory(error):
             return {"status": "out of memory"}
-        return {"status": "error", "reason": text}
+        return {"status": "error", "reason": f"{type(error).__name__}: {error}"}
 
 
 def serve(file_descriptor: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import shutil
 import sqlite3
 import time
 import uuid
@@ -19,11 +20,12 @@ from typing import Self
 
 import optuna
 from filelock import FileLock, Timeout
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from lib.config.hpo import SearchSpace
-from lib.errors import ConfigError
+from lib.errors import ConfigError, StudyError
 from lib.training.progress import say
 from lib.tuning.trials import FINISHED
 
@@ -67,6 +69,8 @@ def open_study(
                 )
             study.set_user_attr("identity", identity)
     except (SQLAlchemyError, ImportError) as error:
+        if address is None:
+            raise
         kind = type(getattr(error, "orig", None) or error).__name__  # the message may hold the password
         raise ConfigError(
             f"{where} cannot be used ({kind}). Check the address (postgresql+psycopg://USER@HOST/NAME) and "
@@ -94,14 +98,53 @@ def _set_damaged_aside(path: Path) -> None:
 
 
 def _is_sound(path: Path) -> bool:
-    """SQLite's own check of a file; one that another process writes at this moment counts as sound."""
+    """SQLite's own check of a file; one that another process writes at this moment counts as sound.
+
+    Raises:
+        sqlite3.Error: it cannot be read, which says nothing about the file: no permission, a full or broken
+            disk.
+    """
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=60.0)) as connection:
             return bool(connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)])
-    except sqlite3.OperationalError as error:
-        return "locked" in str(error)
-    except sqlite3.DatabaseError:
-        return False
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what SQLite adds to it
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return False
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return True
+        raise
+
+
+@contextlib.contextmanager
+def storage_told(folder: Path, address: str | None) -> Iterator[None]:
+    """Within it an error of a study's database is one the user can act on. What stands in it is not lost.
+
+    Args:
+        folder: of the search.
+        address: of a database that is no file in it; it may hold a password and is not shown.
+
+    Raises:
+        StudyError: the database cannot be read or written.
+    """
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError, sqlite3.Error) as error:
+        cause: BaseException = error
+        while deeper := getattr(cause, "orig", None) or cause.__cause__:
+            cause = deeper
+        kind = type(cause).__name__
+        if address is not None:
+            raise StudyError(
+                f"the database of the searches failed ({kind}). Trials that were finished stand in it; see "
+                "that it answers, and give the same command again."
+            ) from None
+        free = shutil.disk_usage(folder).free / 1e9
+        raise StudyError(
+            f"{folder / STUDY_FILE}: the study cannot be read or written ({kind}: {cause}; {free:.2f} GB are "
+            "free there). Trials that were finished stand in it; mend the cause and give the same command "
+            "again."
+        ) from None
 
 
 def finished_trials(study: optuna.Study) -> list[FrozenTrial]:

@@ -19,6 +19,7 @@ from typing import Any
 import polars as pl
 import psutil
 
+from lib.data.io import read_json
 from lib.tuning.hardware import hardware_fingerprint
 from tests.conftest import Project, make_project
 
@@ -90,7 +91,7 @@ class Case:
         """Everything that must be equal: bytes, and tables without their timings."""
         search = project.folder / "results" / "hpo" / self.cell
         trials = pl.read_parquet(search / "trials.parquet").filter(pl.col("state") != "interrupted")
-        best = json.loads((search / "best.json").read_text())
+        best = read_json(search / "best.json")
         found: dict[str, Any] = {}
         for name in self.runs:
             run = project.folder / name
@@ -151,6 +152,7 @@ class Killer:
         found = self.case.results(self.project)
         differing = [name for name in expected if found[name] != expected[name]]
         assert not differing, f"{differing} differ after {self.moments}"
+        # What a kill left of a file is gone once the same file was written again, as all were by now.
         leftovers = [*(self.project.folder / "results").rglob("*.tmp")]
         assert not leftovers, leftovers
         for name in ("runs", "hpo", "state"):

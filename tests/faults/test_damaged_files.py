@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import shutil
 import subprocess
 from datetime import date, timedelta
@@ -11,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hurt import DAMAGES, LOGISTIC, tear
+from hurt import DAMAGES, LOGISTIC
 
 from lib.config.hpo import FloatRange, SearchSpace
 from lib.data.io import read_json, read_parquet, write_json_atomic, write_parquet_atomic
@@ -40,6 +42,8 @@ TEXTS = {
     "findings": ("data/raw/test-1/quality.json", ["results/report.html"]),
     "declarations": ("results/declarations/small.json", ["results/report.html"]),
     "the fits": ("results/scaling.json", ["results/report.html"]),
+    "measures of a run": (f"{LOGISTIC}/metrics.json", ["results/report.html"]),
+    "parameters of a run": (f"{LOGISTIC}/params.yaml", ["results/report.html"]),
 }
 
 
@@ -49,11 +53,23 @@ def remove(project: Project, names: list[str]) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def refused_by_name(project: Project, path: str) -> None:
-    done = project.snakemake("results/report.html")
+def refused_by_name(project: Project, path: str, target: str = "results/report.html") -> None:
+    done = project.snakemake(target)
     assert done.returncode != 0, done.stdout
     assert "Traceback" not in done.stdout, done.stdout
-    assert f"{path}: damaged" in done.stdout or f"{path}: not a readable manifest" in done.stdout, done.stdout
+    assert f"{path}: damaged" in done.stdout, done.stdout
+
+
+def made_again(project: Project, path: str) -> None:
+    """The report after the file was deleted; files of a run are no inputs of it, it says how to make them."""
+    done = project.snakemake("results/report.html")
+    if path.startswith(LOGISTIC):
+        [target] = set(re.findall(rf"{path}: missing\. .*`snakemake --cores 1 (\S+)`", done.stdout))
+        if "Delete the run's folder" in done.stdout:
+            shutil.rmtree(project.folder / LOGISTIC)
+        assert project.snakemake(target).returncode == 0
+        done = project.snakemake("results/report.html")
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.faults(
@@ -108,6 +124,27 @@ def test_json_is_whole_or_refused(tmp_path: Path, record_property) -> None:
     record_property("times", len(content))
 
 
+@pytest.mark.faults("A bit flipped anywhere in JSON", happens="noticed when it is read, by name", user=AGAIN)
+def test_no_flipped_bit_of_json_is_read_as_a_value(tmp_path: Path, record_property) -> None:
+    path, times = tmp_path / "best.json", 0
+    for content in (
+        {"parameters": {"learning_rate": 1e-4, "layers": [1, 2]}, "name": "é", "best": True, "worst": None},
+        [{"symbol": "SPY", "rows": 12, "sha256": "0" * 64}, {"symbol": "DIA", "rows": 0}],
+    ):
+        write_json_atomic(path, content)
+        whole = path.read_bytes()
+        for at, bit in itertools.product(range(len(whole)), range(8)):
+            changed = bytearray(whole)
+            changed[at] ^= 1 << bit
+            path.write_bytes(changed)
+            times += 1
+            try:
+                assert read_json(path) == content, (at, bit, bytes(changed))  # E for e in a number
+            except IntegrityError as error:
+                assert "best.json: damaged" in str(error)
+    record_property("times", times)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("kind", TABLES)
@@ -123,8 +160,7 @@ def test_a_damaged_table_is_refused_by_name_and_made_again(copied: Project, kind
     remove(copied, needing)
     refused_by_name(copied, name)
     (copied.folder / name).unlink(missing_ok=True)
-    done = copied.snakemake("results/report.html")
-    assert done.returncode == 0, done.stdout
+    made_again(copied, name)
     assert (copied.folder / f"{LOGISTIC}/metrics.json").read_bytes() == before
 
 
@@ -136,20 +172,45 @@ def test_a_flipped_bit_of_a_dataset_is_refused_by_name(copied: Project) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("kind", TEXTS)
 @pytest.mark.faults(
-    "A torn JSON file between two stages (record of the vintage, manifest, findings, declarations, fits)",
+    "A torn or altered text between two stages (record of the vintage, manifest, findings, declarations, "
+    "fits, measures and parameters of a run)",
     happens="refused by name; made again after it was deleted",
     user=AGAIN,
 )
-def test_a_torn_text_is_refused_by_name_and_made_again(copied: Project, kind: str) -> None:
+def test_a_damaged_text_is_refused_by_name_and_made_again(copied: Project, kind: str, damage: str) -> None:
     name, needing = TEXTS[kind]
-    tear(copied.folder / name)
+    before = (copied.folder / name).read_bytes()
+    DAMAGES[damage](copied.folder / name)
     remove(copied, needing)
     refused_by_name(copied, name)
-    (copied.folder / name).unlink(missing_ok=True)
-    done = copied.snakemake("results/report.html")
-    assert done.returncode == 0, done.stdout
+    (copied.folder / name).unlink()
+    made_again(copied, name)
+    if not kind.startswith(("a manifest", "declarations")):  # they hold a clock
+        assert (copied.folder / name).read_bytes() == before
+
+
+def test_damaged_parameters_of_a_run_are_not_drawn(copied: Project) -> None:
+    plot = f"{LOGISTIC}/plots/confusion_matrix.svg"
+    for damage in DAMAGES.values():
+        shutil.copy(copied.folder / LOGISTIC / "params.yaml", copied.folder / "aside")
+        damage(copied.folder / LOGISTIC / "params.yaml")
+        refused_by_name(copied, f"{LOGISTIC}/params.yaml", plot)
+        shutil.copy2(copied.folder / "aside", copied.folder / LOGISTIC / "params.yaml")
+
+
+@pytest.mark.faults(
+    "The record of a vintage is a list, a number, or no text",
+    happens="refused by name before any job",
+    user=AGAIN,
+)
+def test_a_record_of_a_vintage_that_cannot_be_one_is_a_message(copied: Project) -> None:
+    name, _ = TEXTS["the record of a vintage"]
+    for content in (b"[1, 2]", b"7", b"\xff\xfe"):
+        (copied.folder / name).write_bytes(content)
+        refused_by_name(copied, name)
 
 
 @pytest.mark.parametrize(

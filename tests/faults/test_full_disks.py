@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
+import yaml
 from hurt import LOGISTIC
 from random_kills import PATIENCE_SECONDS, know_batch_size, log_of, next_job, workflow
 
@@ -159,20 +162,85 @@ def test_a_read_only_folder_is_told(project: Project, name: str) -> None:
 
 
 @pytest.mark.faults(
-    "A training that needs more memory than there is (address space limited)",
-    happens="the job fails, nothing half-made is left; then trained",
+    "A disk that is full during a search (its study cannot be written)",
+    happens="one message with the file and the free space; the study is kept, and continued",
+    user=AGAIN,
+)
+def test_a_full_disk_during_a_search(project: Project) -> None:
+    best = "results/hpo/base/Aa20/daily/direction/h5/mlp/none/best.json"
+    project.experiment(models=["mlp"], tuning="quickstart", n_trials=2)
+    project.study(training={"max_epochs": 1}, thermal={"sensor": "off"})
+    state = project.folder / "results" / "state" / "hpo"
+    with tiny_disk(state, 20_000):
+        assert project.snakemake(best).returncode == 0
+        project.experiment(models=["mlp"], tuning="quickstart", n_trials=4)
+        _fill(state / "filler", leave=0)
+        done = project.snakemake(best)
+        assert done.returncode != 0, done.stdout
+        assert re.search(r"StudyError: \S+/study\.db: the study cannot be .*disk is full", done.stdout), (
+            done.stdout
+        )
+        assert "This is a bug" not in done.stdout, done.stdout
+        assert not list(state.rglob("*damaged*"))
+        (state / "filler").unlink()
+        done = project.snakemake("--rerun-incomplete", best)
+        assert done.returncode == 0, done.stdout
+        trials = pl.read_parquet((project.folder / best).with_name("trials.parquet"))
+        assert trials.filter(pl.col("state") == "complete").height == 4
+        assert trials.height <= 5  # the one that met the full disk may stand there as interrupted
+
+
+HUNGRY = '''
+"""A perceptron whose process, while there is a file `starve`, gets hardly more memory once it trains."""
+
+import resource
+from pathlib import Path
+
+from lib.models.neural.mlp import MLP
+from lib.models.registry import register
+
+
+def starve(*_):
+    if Path("starve").exists():
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + (16 << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+
+
+@register("own:hungry")
+class Hungry(MLP):
+    def factory(self):
+        build = super().factory()
+
+        def built():
+            network = build()
+            network.register_forward_pre_hook(starve)
+            return network
+
+        return built
+'''
+
+
+@pytest.mark.faults(
+    "A training that needs more memory than there is (address space of the job limited)",
+    happens="one message with what to do, nothing half-made is left; then trained",
     user="make memory free or lower `training.memory_share`, then the same command",
 )
-def test_too_little_memory_for_a_training(project: Project) -> None:
-    target = f"{LOGISTIC}/metrics.json"
-    assert project.snakemake("data/processed/test-1/Aa20/daily.samples.json").returncode == 0
-    limited = subprocess.run(
-        ["bash", "-c", 'ulimit -v 900000; exec "$@"', "limited", *project.command(target)],
-        cwd=project.folder, env=project.environment | {"OPENBLAS_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-    )  # fmt: skip
+def test_too_little_memory_for_a_training(project: Project, monkeypatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # each thread would take some of it
+    run = "results/runs/base/Aa20/daily/direction/h5/hungry/none/seed1"
+    (project.folder / "hungry.py").write_text(HUNGRY)
+    model = {"model": "own:hungry", "plugin": "hungry.py", "settings": {"hidden": [4000, 4000]}}
+    (project.folder / "config" / "models" / "hungry.yaml").write_text(yaml.safe_dump(model))
+    project.experiment(models=["hungry"])
+    project.study(training={"max_epochs": 1}, thermal={"sensor": "off"})
+    (project.folder / "starve").touch()
+    limited = project.snakemake(f"{run}/metrics.json")
     assert limited.returncode != 0, "the limit was too high to test anything"
-    assert not (project.folder / LOGISTIC / "predictions" / "test.parquet").exists()
+    assert "ModelError: out of memory with 16 windows per forward pass" in limited.stdout, limited.stdout
+    assert "This is a bug" not in limited.stdout, limited.stdout
+    assert not (project.folder / run / "predictions" / "test.parquet").exists()
     assert not list((project.folder / "results").rglob("*.tmp"))
-    done = project.snakemake("--rerun-incomplete", target)
+    (project.folder / "starve").unlink()
+    done = project.snakemake("--rerun-incomplete", f"{run}/metrics.json")
     assert done.returncode == 0, done.stdout

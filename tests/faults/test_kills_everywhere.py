@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import random
 import shutil
@@ -23,6 +22,7 @@ import pytest
 from hurt import LOGISTIC, with_hostile_words
 from random_kills import PATIENCE_SECONDS, log_of, next_job, workflow
 
+from lib.data.io import read_json
 from tests.conftest import Project, make_project
 
 TARGET = "results/report.html"
@@ -44,7 +44,7 @@ CLOCKS = {"timestamp", "finished", "seconds", "samples_per_second", "train_secon
 def content_of(path: Path) -> object:
     """A file's content without its timings."""
     if path.suffix == ".json":
-        return _without_clocks(json.loads(path.read_text()))
+        return _without_clocks(read_json(path))
     if path.suffix == ".parquet":
         frame = pl.read_parquet(path)
         return frame.drop([name for name in frame.columns if name in CLOCKS]).to_dicts()
@@ -139,6 +139,7 @@ def recover_and_compare(project: Project, expected: dict[str, object]) -> None:
     found = results(project)
     assert found.keys() == expected.keys()
     assert [name for name in expected if found[name] != expected[name]] == []
+    # What a kill left of a file is gone once the same file was written again, as all were by now.
     assert not [p for top in ("data", "results") for p in (project.folder / top).rglob("*.tmp")]
     assert "Nothing to be done" in project.snakemake("-n", TARGET).stdout
 

@@ -11,12 +11,14 @@ import pytest
 import yaml
 from hurt import FORMULA, HOSTILE, LOGISTIC
 
+from lib.config.experiment import Experiment
 from lib.config.load import read_yaml, validate
+from lib.config.model import ModelFile, vary
 from lib.config.training import TrackingConfig
 from lib.data.io import spreadsheet_safe
 from lib.errors import ConfigError
 from lib.planning.plan import plan_study
-from tests.conftest import ROOT, STUDY, Project
+from tests.conftest import ROOT, SMALL, STUDY, Project
 
 REFUSED = "correct the named line"
 SECRET = "planted-secret-7f3a"
@@ -81,6 +83,28 @@ def test_a_name_is_one_plain_word(tmp_path: Path, name: str) -> None:
         plan_study(content(data=data | {"source": name}), ROOT / "config")
     with pytest.raises(ConfigError):
         plan_study(content(meta=[name]), ROOT / "config")
+    with pytest.raises(ConfigError, match="calendar"):
+        plan_study(content(data=data | {"validation": {"calendar": name}}), ROOT / "config")
+    for change in ({"ids": {name: {"seed": 1}}}, {"variant": name}, {"models": [name]}, {"tuning": name}):
+        with pytest.raises(ConfigError, match=next(iter(change))):
+            validate(Experiment, SMALL | change, "small.yaml")
+
+
+@pytest.mark.parametrize("name", ["(", "x|y", "[a-z]", "{symbol}", "a\n"])
+def test_a_name_is_no_pattern_either(name: str) -> None:
+    with pytest.raises(ConfigError, match="ids"):
+        validate(Experiment, SMALL | {"ids": {name: {"seed": 1}}}, "small.yaml")
+    with pytest.raises(ConfigError, match="vary: `pooling"):
+        vary("patchtst-mixed", ModelFile(model="patchtst"), {"pooling": ["last", name]})
+
+
+@pytest.mark.parametrize(
+    "file", ["../../evil.yaml", "/tmp/evil.yaml", "results/../../evil.yaml", "results/{phase}.yaml", "", "."]
+)
+@pytest.mark.faults("A selection file outside of the project", happens="refused before any job", user=REFUSED)
+def test_a_selection_is_written_below_the_project(file: str) -> None:
+    with pytest.raises(ConfigError, match=r"selection\.file"):
+        plan_study(content(selection={"file": file, "phases": ["phase1"]}), ROOT / "config")
 
 
 @pytest.mark.parametrize("name", [n for n in OUT if "\x00" not in n])
@@ -113,11 +137,46 @@ def test_texts_that_a_spreadsheet_would_run_get_an_apostrophe() -> None:
     assert safe["n"].to_list() == list(range(len(words)))
 
 
-@pytest.mark.faults("A password in the address of a tracking server", happens="refused: it would stand in result files", user="put it into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")  # fmt: skip  # noqa: E501
-def test_a_password_in_an_address_is_refused() -> None:
-    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD") as caught:
-        validate(TrackingConfig, {"mlflow_uri": f"http://me:{SECRET}@host:5000"}, "tracking")
-    assert SECRET not in str(caught.value)
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"http://me:{SECRET}@host:5000",
+        f"https://{SECRET}@host",
+        f"postgresql://me:{SECRET}@host/mlflow",
+        f"https://host/x?api_key={SECRET}",
+        f"https://host/x?a=1&Access-Token={SECRET}",
+        f"https://host/x#token={SECRET}",
+    ],
+)
+@pytest.mark.faults("A password or a key in the address of a server (tracking, data)", happens="refused: it would stand in result files", user="put it into the environment (MLFLOW_TRACKING_PASSWORD, FRED_API_KEY)")  # fmt: skip  # noqa: E501
+def test_a_secret_in_an_address_is_refused_and_not_repeated(address: str) -> None:
+    for change, words in (
+        ({"tracking": {"mlflow_uri": address}}, "tracking.mlflow_uri.*MLFLOW_TRACKING_PASSWORD"),
+        ({"data": STUDY["data"] | {"addresses": {"fred": address}}}, "data.addresses.fred.*FRED_API_KEY"),
+        ({"data": STUDY["data"] | {"addresses": address}}, "data.addresses"),
+        ({"tracking": {"mlflow_url": address}}, "mlflow_uri"),
+    ):
+        with pytest.raises(ConfigError, match=words) as caught:
+            plan_study(content(**change), ROOT / "config")
+        assert SECRET not in str(caught.value)
+
+
+def test_addresses_without_secrets_are_taken() -> None:
+    for address in (
+        "http://host:5000/x?format=csv",
+        "sqlite:////tmp/a@b:c.db",
+        "postgresql://me@host/mlflow",
+    ):
+        assert validate(TrackingConfig, {"mlflow_uri": address}, "tracking").mlflow_uri == address
+
+
+@pytest.mark.parametrize("name", ["FRED_API_KEY", "MLFLOW_TRACKING_TOKEN", "DB_PASSWORD", "MY_SECRET"])
+@pytest.mark.faults("`${FRED_API_KEY}` in a note or a title", happens="refused: the report would show it", user="take it out; programs read keys from the environment themselves")  # fmt: skip  # noqa: E501
+def test_a_secret_of_the_environment_does_not_become_a_word_of_the_configuration(name: str) -> None:
+    for text in (f"key: ${{{name}}}", f"${{{name}:-none}}"):
+        with pytest.raises(ConfigError, match=name) as caught:
+            plan_study(content(note=text), ROOT / "config", {name: SECRET})
+        assert SECRET not in str(caught.value)
 
 
 @pytest.mark.slow

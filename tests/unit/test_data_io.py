@@ -2,12 +2,26 @@
 
 import json
 import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
 from lib.data import manifest
-from lib.data.io import write_json_atomic, write_parquet_atomic, write_text_atomic
+from lib.data.io import (
+    JSON_SEAL,
+    read_json,
+    sync_folder,
+    write_json_atomic,
+    write_parquet_atomic,
+    write_text_atomic,
+)
 from lib.errors import IntegrityError
 
 FRAME = pl.DataFrame({"date": ["2024-01-02", "2024-01-03"], "close": [1.0, 2.0]}).with_columns(
@@ -39,11 +53,95 @@ def test_json_is_strict_and_the_same_every_time(tmp_path):
     assert not (tmp_path / "c.json").exists()
 
 
+def test_the_checksum_of_json_comes_last_and_is_not_read(tmp_path):
+    for name, content in {
+        "object": {"z": [1, {"a": 1e-5}], "a": "é"},
+        "list": [{"b": 2}],
+        "empty": [],
+    }.items():
+        path = tmp_path / f"{name}.json"
+        write_json_atomic(path, content)
+        written = json.loads(path.read_text())
+        assert list(written[-1] if isinstance(written, list) else written)[-1] == JSON_SEAL
+        assert read_json(path) == content
+
+
+def test_json_changed_by_hand_is_refused_until_its_checksum_is_taken_out(tmp_path):
+    path = tmp_path / "best.json"
+    write_json_atomic(path, {"learning_rate": 0.001})
+    path.write_text(path.read_text().replace("0.001", "0.002"))
+    with pytest.raises(IntegrityError, match=rf"best\.json: damaged.*take the entry `{JSON_SEAL}`"):
+        read_json(path)
+    content = json.loads(path.read_text())
+    del content[JSON_SEAL]
+    path.write_text(json.dumps(content))
+    assert read_json(path) == {"learning_rate": 0.002}
+
+
+def test_json_of_another_kind_is_refused_by_name(tmp_path):
+    (tmp_path / "source.json").write_text("[1, 2]")
+    with pytest.raises(IntegrityError, match=r"source\.json: damaged, not an object"):
+        read_json(tmp_path / "source.json", dict)
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(IntegrityError, match=r"deep\.json"):
+        read_json(tmp_path / "deep.json")
+
+
+def a_process_that_is_gone() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_a_killed_write_left_is_gone_after_the_next_one(tmp_path):
+    gone, here = a_process_that_is_gone(), platform.node()
+    kept = [
+        f".a.json.{here}.{os.getppid()}.tmp",  # its writer lives
+        f".a.json.elsewhere.{gone}.tmp",  # perhaps, too
+        f".b.json.{here}.{gone}.tmp",  # another file's
+    ]
+    left = [f".a.json.{here}.{gone}.tmp", ".a.json.elsewhere.old.1.tmp"]
+    for name in (*kept, *left):
+        (tmp_path / name).write_text("{")
+    long_ago = time.time() - 2 * 24 * 3600
+    os.utime(tmp_path / left[1], (long_ago, long_ago))
+    write_json_atomic(tmp_path / "a.json", {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.json", *kept])
+
+
+def test_a_write_that_is_killed_leaves_nothing_after_the_next_one(tmp_path):
+    path = tmp_path / "best.json"
+    code = f"""
+import os, signal
+from pathlib import Path
+from lib.data.io import atomic_path
+with atomic_path(Path({str(path)!r})) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == -signal.SIGKILL
+    [left] = tmp_path.iterdir()
+    assert left.name.endswith(".tmp")
+    write_json_atomic(path, {"whole": True})
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_flushed_with_every_file_in_it(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_ino))
+    for name in ("weights.bin", "deep/model.json"):
+        (tmp_path / "model" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "model" / name).write_text("x")
+    sync_folder(tmp_path / "model")
+    everything = [tmp_path / "model", *(tmp_path / "model").rglob("*")]
+    assert sorted(flushed) == sorted(path.stat().st_ino for path in everything)
+    assert flushed[-1] == (tmp_path / "model").stat().st_ino
+
+
 @pytest.fixture
 def recorded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    from pathlib import Path
-
     path = Path("data/raw/v1/prices/SPY.parquet")
     write_parquet_atomic(FRAME, path)
     manifest.write_manifest(Path("data/raw/v1/manifest.json"), [manifest.entry_for(path, "v1")])
@@ -80,6 +178,25 @@ def test_a_model_folder_is_verified_too(tmp_path):
 
 def test_a_torn_manifest_is_named(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps([{"path": "x"}])[:-3])
-    with pytest.raises(IntegrityError, match="not a readable manifest"):
+    with pytest.raises(IntegrityError, match=r"manifest\.json: damaged"):
         manifest.read_manifest(tmp_path / "manifest.json")
     assert len(manifest.verify(tmp_path)[1]) == 1
+
+
+def test_a_model_is_on_the_disk_before_its_folder_gets_its_name(tmp_path, monkeypatch):
+    from workflow_scripts.outputs import write_run
+
+    class Renamed(Exception):
+        pass
+
+    def rename(path, _):
+        raise Renamed(path)
+
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_ino))
+    monkeypatch.setattr(Path, "replace", rename)
+    model = SimpleNamespace(save=lambda folder: (folder / "weights.bin").write_text("weights"))
+    job = SimpleNamespace(output=SimpleNamespace(model=str(tmp_path / "model")))
+    with pytest.raises(Renamed) as caught:
+        write_run(job, None, SimpleNamespace(model=model), None, "")
+    assert (caught.value.args[0] / "weights.bin").stat().st_ino in flushed

@@ -1,5 +1,6 @@
 """The real clients of Yahoo, FRED and the SF Fed on loopback servers: what they give and what they refuse."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -74,9 +75,10 @@ def test_missing_prices_are_kept_missing_for_validation_to_judge():
             "too many requests.*Tried 3",
         ),
         (Answer(b'{"chart":', status=200), "SPY"),
+        (replace(servers.chart(DAYS, CLOSE), cut=100), "SPY.*Tried 3 times"),
     ],
 )
-@pytest.mark.faults("Yahoo answers 404, 429 storm, 500, HTML, half JSON, truncated histories", happens="an error that says why, after patient attempts; nothing is written", user="the same command later; what is there is not fetched again")  # fmt: skip  # noqa: E501
+@pytest.mark.faults("Yahoo answers 404, 429 storm, 500, HTML, half JSON, half a body, truncated histories", happens="an error that says why, after patient attempts; nothing is written", user="the same command later; what is there is not fetched again")  # fmt: skip  # noqa: E501
 def test_what_yahoo_may_answer_instead_of_prices_is_an_error_that_says_why(answer, words):
     with pytest.raises(DataError, match=words):
         prices(lambda _: answer)
@@ -160,9 +162,13 @@ def test_of_a_revised_series_the_first_release_counts_with_its_day():
         (Answer(b"Too many requests", status=429), "Tried 3 times"),
         (Answer(b"<html>busy</body>", status=503), "Tried 3 times"),
         (Answer(b"{}"), "Tried 3 times"),
+        (
+            replace(servers.observations([("2024-01-02", "3.95", "x")] * 9), cut=100),
+            "broke off.*Tried 3 times",
+        ),
     ],
 )
-@pytest.mark.faults("FRED: wrong key, unknown series, 429, 503, HTML, nonsense", happens="an error that says why, without the key", user="the same command later; what is there is not fetched again")  # fmt: skip  # noqa: E501
+@pytest.mark.faults("FRED: wrong key, unknown series, 429, 503, HTML, nonsense, half a body", happens="an error that says why, without the key", user="the same command later; what is there is not fetched again")  # fmt: skip  # noqa: E501
 def test_what_fred_may_answer_instead_of_data_is_an_error_that_says_why(answer, words):
     with pytest.raises(DataError, match=words) as caught:
         fred(lambda path, query: answer)
@@ -198,7 +204,7 @@ def test_the_sentiment_workbook_is_read():
     [
         (Answer(b"<html>moved</html>"), "did not give an Excel file"),
         (Answer(b"PK half a workbook"), "not a readable workbook|cannot be read"),
-        (Answer(status=404), "answered 404"),
+        (Answer(status=404), r"answered 404 for http://127\.0\.0\.1:\d+/news\.xlsx\.$"),
         (Answer(status=503), "Tried 3 times"),
         (Answer(servers.workbook([(date(2024, 1, 1), 0.1)]), cut=100), "Tried 3 times"),
     ],
@@ -206,4 +212,4 @@ def test_the_sentiment_workbook_is_read():
 @pytest.mark.faults("SF Fed: HTML, half a workbook, 404, 503, half a body", happens="an error that says why, after patient attempts; nothing is written", user="the same command later; what is there is not fetched again")  # fmt: skip  # noqa: E501
 def test_what_is_no_workbook_is_refused(answer, words):
     with serving(lambda path, query: answer) as server, pytest.raises(DataError, match=words):
-        SentimentSource(server.address, QUICK).series("news_sentiment")
+        SentimentSource(f"{server.address}/news.xlsx?user=me", QUICK).series("news_sentiment")

@@ -1,6 +1,5 @@
 """The contract, kept by every registered model."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 from lib.config.base import StrictModel
 from lib.config.model import Architecture
 from lib.config.training import Recipe, Runtime
+from lib.data.io import read_json
 from lib.datasets.windows import Samples
 from lib.errors import ConfigError, IntegrityError, ModelError
 from lib.models import registry
@@ -308,7 +308,7 @@ def test_a_missing_weights_file_is_named(tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()
     model.save(folder)
-    recorded = json.loads((folder / "checksums.json").read_text())
+    recorded = read_json(folder / "checksums.json")
     assert list(recorded) == ["model.json"]
     shutil.move(folder / "model.json", tmp_path / "elsewhere.json")
     with pytest.raises(IntegrityError, match=r"model\.json: missing"):

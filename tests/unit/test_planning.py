@@ -28,8 +28,9 @@ EXPERIMENT = {
 
 
 @pytest.fixture
-def plan(tmp_path: Path):
+def plan(tmp_path: Path, monkeypatch):
     shutil.copytree(CONFIG, tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
 
     def made(
         data: dict | None = None, experiments: list[str] | None = None, experiment: dict | None = None,
@@ -255,7 +256,7 @@ def phased(tmp_path, **changes) -> Plan:
         (folder / f"experiments/{name}.yaml").write_text(yaml.safe_dump(content | changes.get(name, {})))
     content = yaml.safe_load((CONFIG / "config.yaml").read_text())
     content |= {"phases": PHASES, "experiments": ["control_null", "more"]}
-    content["selection"] = {"file": str(tmp_path / "selection.yaml"), "phases": ["phase1"]}
+    content["selection"] = {"file": "selection.yaml", "phases": ["phase1"]}
     return plan_study(content, folder, {})
 
 

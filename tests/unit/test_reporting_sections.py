@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from lib.config.workflow import EvaluationConfig
+from lib.data.io import read_json
 from lib.reporting.figures import figure_files, standalone
 from lib.reporting.report import ReportInputs, build_page, render_html, render_markdown
 from tests.unit.made_study import big_study, make_study, summarise
@@ -34,7 +35,7 @@ def inputs(tmp_path_factory) -> ReportInputs:
         title="A made study",
         runs=runs,
         scaling=json.loads(json.dumps(scaling)),
-        metrics=named("metrics.json", lambda path: json.loads(Path(path).read_text())),
+        metrics=named("metrics.json", read_json),
         daily=named("daily.parquet", pl.read_parquet),
         params=named("params.yaml", lambda path: yaml.load(Path(path).read_text(), yaml.CSafeLoader)),
         histories=named("history.parquet", pl.read_parquet),

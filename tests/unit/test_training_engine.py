@@ -62,6 +62,41 @@ def test_it_learns_and_the_best_epochs_weights_are_left_in_the_network(tmp_path)
     assert float(again) == pytest.approx(result.best_loss, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 18.13 GB)"),
+        RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+        ),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        MemoryError(),
+    ],
+    ids=["CUDA", "MPS", "CPU", "cuBLAS", "Python"],
+)
+def test_too_little_memory_is_told_with_what_to_do(tmp_path, error):
+    network = TinyNetwork()
+
+    def fault(_):
+        raise error
+
+    network.fault = fault
+    with pytest.raises(ModelError, match=r"out of memory with 16 windows.*Discover the batch size"):
+        fit(tmp_path, network, micro_batch=16)
+
+
+def test_another_error_of_the_device_is_not_taken_for_too_little_memory(tmp_path):
+    network = TinyNetwork()
+
+    def fault(_):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    network.fault = fault
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        fit(tmp_path, network)
+
+
 def test_it_stops_after_patience_epochs_without_a_better_loss(tmp_path):
     noise = np.random.default_rng(0).permutation(SELECTION.target)
     misleading = type(SELECTION)(**(vars(SELECTION) | {"target": 1 - noise}))

@@ -48,6 +48,15 @@ def test_each_member_becomes_what_it_becomes_alone(tmp_path, monkeypatch, own_dr
             torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-5)
 
 
+def test_a_pack_that_needs_too_much_memory_is_told_with_what_to_do(tmp_path):
+    def fault():
+        raise RuntimeError("MPS backend out of memory (MPS allocated: 18.13 GB)")
+
+    Network.fault = fault
+    with pytest.raises(ModelError, match=r"out of memory with 3 runs trained together. Lower training.pack"):
+        train_together(members(tmp_path), "bce", recipe())
+
+
 def test_a_member_of_a_pack_finds_its_finished_state_when_its_own_turn_comes(tmp_path):
     pack = members(tmp_path)
     together = train_together(pack, "bce", recipe())

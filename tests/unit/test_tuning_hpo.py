@@ -5,6 +5,7 @@ import math
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,8 +17,9 @@ import pytest
 
 from lib.config.hpo import Choice, FloatRange, IntRange, SearchSpace
 from lib.config.load import read_yaml, validate
-from lib.errors import ConfigError, ModelError, TrainingDiverged, TrainingStopped
+from lib.errors import ConfigError, ModelError, StudyError, TrainingDiverged, TrainingStopped
 from lib.tuning.hpo import SearchResult, TrialReport, run_search
+from lib.tuning.study import STUDY_FILE
 
 ROOT = Path(__file__).parents[2]
 SPACE = SearchSpace(
@@ -193,7 +195,15 @@ def test_a_hopeless_trial_is_pruned_only_after_the_warm_up_epochs(tmp_path: Path
 
 
 def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(tmp_path: Path) -> None:
-    outcomes: list[float | Exception] = [math.nan, TrainingDiverged("exploded"), ModelError("odd"), 0.5]
+    outcomes: list[float | Exception] = [
+        math.nan,
+        TrainingDiverged("exploded"),
+        ModelError("odd"),
+        0.5,
+        MemoryError(),
+        RuntimeError("MPS backend out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ]
 
     def objective(parameters: dict[str, Any], report: TrialReport) -> float:
         outcome = outcomes[report.number]
@@ -201,10 +211,33 @@ def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(t
             raise outcome
         return outcome
 
-    result = search(tmp_path, objective, n_trials=4)
-    assert result.trials["state"].to_list() == ["failed", "failed", "failed", "complete"]
-    assert result.trials["reason"].to_list() == ["the validation loss is nan", "exploded", "odd", None]
-    assert (result.best["n_failed"], result.best["best_value"]) == (3, 0.5)
+    result = search(tmp_path, objective, n_trials=7)
+    assert result.trials["state"].to_list() == ["failed"] * 3 + ["complete"] + ["failed"] * 3
+    assert result.trials["reason"].to_list()[4:] == ["too little memory"] * 3
+    assert result.trials["reason"].to_list()[:4] == ["the validation loss is nan", "exploded", "odd", None]
+    assert (result.best["n_failed"], result.best["best_value"]) == (6, 0.5)
+
+
+def test_a_study_that_cannot_be_opened_is_told_and_not_taken_for_damaged(tmp_path: Path, monkeypatch) -> None:
+    search(tmp_path, n_trials=2)
+    before = (tmp_path / STUDY_FILE).read_bytes()
+
+    def broken_disk(*_: Any, **__: Any) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr("lib.tuning.study.sqlite3.connect", broken_disk)
+        with pytest.raises(StudyError, match=rf"{STUDY_FILE}: the study cannot .*disk I/O error"):
+            search(tmp_path, n_trials=3)
+    assert not list(tmp_path.glob("*damaged*"))
+    assert (tmp_path / STUDY_FILE).read_bytes() == before
+    assert search(tmp_path, n_trials=3).trials.height == 3
+
+    (tmp_path / "other" / STUDY_FILE).mkdir(parents=True)
+    with pytest.raises(StudyError, match="unable to open database file"):
+        search(tmp_path / "other")
 
 
 def test_a_search_without_any_result_says_why(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from lib.models.transformer.grid import architecture_grid
 from lib.models.transformer.parameters import activations_per_sample
 from lib.models.transformer.patchtst import PatchTSTSettings
 from lib.tuning.hpo import run_search
-from lib.tuning.memory import fit_within_memory, is_out_of_memory, spare_memory
+from lib.tuning.memory import fit_within_memory, for_lack_of_memory, spare_memory
 
 BASE = Architecture(d_model=64, n_heads=4, n_layers=2, d_ff=64)
 
@@ -239,7 +239,7 @@ def test_other_errors_are_not_tried_again(tmp_path):
     with pytest.raises(ValueError, match="shapes"):
         fit_within_memory(one, samples(), context(tmp_path, micro_batch=8), 16)
     assert len(made) == 1
-    assert not is_out_of_memory(RuntimeError("shapes do not fit"))
+    assert not for_lack_of_memory(RuntimeError("shapes do not fit"))
 
 
 def test_a_search_in_which_large_trials_run_out_of_memory_loses_none_of_them(tmp_path):

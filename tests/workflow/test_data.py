@@ -1,6 +1,5 @@
 """Raw data in real Snakemake runs: parallel, partial, immutable, checked anew, and never without its key."""
 
-import json
 import subprocess
 import sys
 from datetime import date, timedelta
@@ -9,6 +8,7 @@ import polars as pl
 import pytest
 
 from lib.data.calendar import sessions_of
+from lib.data.io import read_json
 from lib.data.manifest import verify
 from tests import servers
 from tests.servers import Answer, serving
@@ -43,7 +43,7 @@ def run(project, *arguments: str, **environment: str):
 
 
 def raw_entries(project) -> list[str]:
-    manifest = json.loads((project.folder / "data/raw/manifest.json").read_text())
+    manifest = read_json(project.folder / "data/raw/manifest.json")
     return [entry["path"] for entry in manifest]
 
 
@@ -90,7 +90,7 @@ def test_a_rule_can_be_made_an_error(project):
     prices.with_columns(pl.when(late).then(pl.col("open", "high", "low", "close") * 1.7).otherwise(
         pl.col("open", "high", "low", "close"))).write_csv(project.csv())  # fmt: skip
     assert run(project, "vintage").returncode == 0
-    [finding] = json.loads((project.folder / "data/raw/test-1/quality.json").read_text())
+    [finding] = read_json(project.folder / "data/raw/test-1/quality.json")
     assert (finding["rule"], finding["severity"], finding["date"]) == ("jump", "warning", "2004-06-02")
     project.study(data={"validation": {"severity": {"jump": "error"}}})
     done = run(project, "results/report.html")

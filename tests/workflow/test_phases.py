@@ -1,10 +1,9 @@
 """Phases of a study: reports of their own, runs by name, declarations on record, a selection."""
 
-import json
-
 import pytest
 import yaml
 
+from lib.data.io import read_json
 from tests.conftest import Project, make_project
 
 SIZED = {"models": ["patchtst-mixed", "base_rate"], "budgets": ["2M"], "seeds": [1, 2]}
@@ -49,14 +48,14 @@ def test_a_phase_has_a_report_of_its_own_and_its_runs_have_names(studied):
 
 def test_what_is_tested_is_on_record_before_the_runs_and_a_change_of_mind_is_seen(studied):
     record = studied.folder / "results/declarations/small.json"
-    [first] = json.loads(record.read_text())
+    [first] = read_json(record)
     assert (first["runs"], first["finished_before"]) == (4, 0)
     assert first["tests"] == ["paired differences of all models from the one that is best on validation"]
 
     studied.experiment(**SIZED, ids={"P1-2M": {"budget": "2M"}}, margin=0.02)
     done = studied.snakemake("results/phase1/report.html")
     assert done.returncode == 0, done.stdout
-    entries = json.loads(record.read_text())
+    entries = read_json(record)
     assert entries[0] == first
     assert entries[1]["hash"] != first["hash"]
     assert entries[1]["finished_before"] == 4

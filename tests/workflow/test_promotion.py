@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
+from lib.data.io import read_json, write_json_atomic
 from tests.conftest import Project, make_project
 
 RUN = "results/runs/base/Aa20/daily/direction/h5/{model}/none/seed1"
@@ -115,7 +116,7 @@ def test_promoting_the_same_run_again_changes_nothing_and_another_is_a_new_versi
     assert "results/production/spare/v1: promoted" in other.stdout
     third = promote(promoted, RUN.format(model="logistic"), "--name", "spare")
     assert "results/production/spare/v2: promoted" in third.stdout
-    current = json.loads((promoted.folder / "results/production/spare/current.json").read_text())
+    current = read_json(promoted.folder / "results/production/spare/current.json")
     assert (current["version"], current["run"]["model"]) == (2, "logistic")
 
 
@@ -157,7 +158,7 @@ def test_other_channels_altered_models_and_unknown_names_are_refused(promoted):
     copied = promoted.folder / "results/production/other"
     shutil.copytree(promoted.folder / f"results/production/{NAME}", copied)
     model = copied / "v1/model/model.json"
-    model.write_text(model.read_text().replace("rsi_14", "rsi_15"))
+    write_json_atomic(model, json.loads(json.dumps(read_json(model)).replace("rsi_14", "rsi_15")))
     done = promoted.snakemake("results/forecasts/other.parquet")
     assert done.returncode != 0
     assert "v1/model/model.json: its content differs from the record" in done.stdout
@@ -212,7 +213,7 @@ def test_a_meta_module_goes_from_folds_to_its_comparison_and_signal(project: Pro
         "volatility_20",
     ]
     assert table["date"].min() >= date(2004, 1, 1)
-    result = json.loads((folder / "comparison.json").read_text())
+    result = read_json(folder / "comparison.json")
     assert result["rows"][0]["name"] == "logistic"
     assert {gain["opponent"] for gain in result["gains"]} == {"best_single", "average"}
     signal = pl.read_parquet(folder / "signal.parquet")

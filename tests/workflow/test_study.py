@@ -1,6 +1,5 @@
 """A small study from files to the report, and what a second look at it does."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ import polars as pl
 import pytest
 import yaml
 
+from lib.data.io import read_json
 from tests.conftest import ROOT, STUDY
 
 RUN = "results/runs/base/Aa20/daily/direction/h5/{model}/none/seed1"
@@ -38,7 +38,7 @@ def test_a_study_ends_in_a_report_and_a_second_look_at_it_does_nothing(finished)
     runs = pl.read_parquet(results / "runs.parquet")
     assert sorted(runs["model"]) == ["base_rate", "logistic"]
     assert set(runs["status"]) == {"done"}
-    assert json.loads((results / "scaling.json").read_text())["baselines"]
+    assert read_json(results / "scaling.json")["baselines"]
 
     params = yaml.safe_load((finished.folder / RUN.format(model="logistic") / "params.yaml").read_text())
     assert params["run"]["task"] == "direction"
@@ -54,8 +54,8 @@ def test_a_study_ends_in_a_report_and_a_second_look_at_it_does_nothing(finished)
     assert (results / "figures" / "README.md").is_file()
 
     # The way back from every file to what it was made of.
-    entry = json.loads((finished.folder / "data/processed/manifest.json").read_text())
-    raw = json.loads((finished.folder / "data/raw/manifest.json").read_text())
+    entry = read_json(finished.folder / "data/processed/manifest.json")
+    raw = read_json(finished.folder / "data/raw/manifest.json")
     listed = entry if isinstance(entry, list) else entry["entries"]
     raws = raw if isinstance(raw, list) else raw["entries"]
     assert listed[0]["source_raw_md5s"] == [raws[0]["md5"]]

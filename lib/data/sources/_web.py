@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 import tenacity
 
+from lib.config.confidential import shown_address
 from lib.config.data import DownloadConfig
 from lib.errors import DataError
 
@@ -108,7 +109,7 @@ def download(url: str, what: str, patience: DownloadConfig) -> bytes:
             wait = retry_after(answer.headers.get("Retry-After"))
             raise Retriable(f"the server answered {answer.status_code}", wait)
         if answer.status_code != 200:
-            raise DataError(f"{what}: the server answered {answer.status_code} for {url}.")
+            raise DataError(f"{what}: the server answered {answer.status_code} for {shown_address(url)}.")
         expected = answer.headers.get("Content-Length")
         if expected and answer.raw.tell() < int(expected):
             raise Retriable("the answer broke off")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from http.client import HTTPException
 from typing import Self
 from urllib.error import HTTPError, URLError
 from xml.etree import ElementTree
@@ -66,6 +67,8 @@ class FredSource(Source):
                 ) from None
             except HTTPError as error:
                 raise Retriable(f"the server answered {error.code}") from None
+            except HTTPException as error:  # the body broke off (IncompleteRead), or was none: no OSError
+                raise Retriable(f"the answer broke off ({type(error).__name__})") from None
             except (URLError, TimeoutError, OSError) as error:
                 raise Retriable(f"no answer ({type(error).__name__})") from None
             except ValueError as error:
