@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from lib.config.base import classes_of, is_binary, is_classification, is_ternary
@@ -16,27 +17,30 @@ from lib.config.workflow import EvaluationConfig
 from lib.evaluation.uncertainty import (
     Ints,
     auc_draws,
+    average_precision_draws,
     block_length,
     enough_blocks,
     index_dates,
     mean_draws,
     percentile_interval,
     r2_draws,
+    share_draws,
     stationary_weights,
     sum_by_date,
     widening,
 )
 from lib.metrics import ternary
 from lib.metrics.calibration import bin_of, calibration_error_by_chance, expected_calibration_error
-from lib.metrics.classification import Floats, classification_metrics, log_loss_per_sample
-from lib.metrics.regression import regression_metrics, squared_error_per_sample
+from lib.metrics.classification import THRESHOLD, Floats, classification_metrics, log_loss_per_sample
+from lib.metrics.regression import NEGLIGIBLE, regression_metrics, squared_error_per_sample
 
-BINARY_INTERVALS = ("auc", "log_loss", "brier", "ece")
-REGRESSION_INTERVALS = ("mse", "mae", "r2")
-TERNARY_INTERVALS = ("auc", "log_loss", "brier")
+BINARY_INTERVALS = ("auc", "pr_auc", "log_loss", "brier", "ece", "accuracy", "precision", "recall", "f1")
+REGRESSION_INTERVALS = ("mse", "mae", "r2", "directional_accuracy")
+TERNARY_INTERVALS = ("auc", "log_loss", "brier", "accuracy")
 _RANGES: dict[str, tuple[float | None, float | None]] = {
     "auc": (0.0, 1.0), "log_loss": (0.0, None), "brier": (0.0, 1.0), "ece": (0.0, 1.0),
     "mse": (0.0, None), "mae": (0.0, None), "r2": (None, 1.0),
+    **dict.fromkeys(("pr_auc", "accuracy", "precision", "recall", "f1", "directional_accuracy"), (0.0, 1.0)),
 }  # fmt: skip
 """What a stretched interval may not go beyond."""
 Reference = float | Sequence[float] | None
@@ -143,6 +147,9 @@ def _draws(target: Floats, score: Floats, task: str, index: Ints, weights: Float
     def of_mean(values: Floats) -> Floats:
         return mean_draws(sum_by_date(values, index, n_dates), counts, weights)
 
+    def of_share(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:
+        return share_draws(*(weights @ sum_by_date(values, index, n_dates) for values in (part, whole)))
+
     if is_ternary(task):
         against_rest = [
             auc_draws(target == label, score[:, i], index, weights)
@@ -153,18 +160,27 @@ def _draws(target: Floats, score: Floats, task: str, index: Ints, weights: Float
             "auc": np.mean(against_rest, axis=0) if against_rest else np.full(len(weights), np.nan),
             "log_loss": of_mean(loss),
             "brier": of_mean(ternary.brier_per_sample(target, score)),
+            "accuracy": of_mean(np.array(ternary.CLASSES)[score.argmax(axis=1)] == target),
         }
     if is_binary(task):
+        actual, claimed = target > 0.5, score >= THRESHOLD
         return {
             "auc": auc_draws(target, score, index, weights),
             "log_loss": of_mean(loss),
             "brier": of_mean((score - target) ** 2),
             "ece": _ece_draws(target, score, index, weights),
+            "pr_auc": average_precision_draws(target, score, index, weights),
+            "accuracy": of_mean(actual == claimed),
+            "precision": of_share(actual & claimed, claimed),
+            "recall": of_share(actual & claimed, actual),
+            "f1": of_share(2.0 * (actual & claimed), actual.astype(np.float64) + claimed),
         }
+    moved = np.abs(target) > NEGLIGIBLE
     return {
         "mse": of_mean(loss),
         "mae": of_mean(np.abs(score - target)),
         "r2": r2_draws(target, score, index, weights),
+        "directional_accuracy": of_share(moved & ((score > 0) == (target > 0)), moved),
     }
 
 

@@ -173,6 +173,11 @@ def mean_draws(sums: Floats, counts: Floats, weights: Floats) -> Floats:
     return (weights @ sums) / (weights @ counts)
 
 
+def share_draws(part: Floats, whole: Floats) -> Floats:
+    """Drawn counts of a part as shares of drawn counts of the whole; NaN where that is 0."""
+    return part / np.where(whole > 0, whole, np.nan)
+
+
 def r2_draws(target: Floats, prediction: Floats, index: Ints, weights: Floats) -> Floats:
     """Coefficient of determination in every draw; NaN where the drawn targets do not vary."""
     n_dates = weights.shape[1]
@@ -211,6 +216,31 @@ def auc_draws(target: npt.ArrayLike, score: npt.ArrayLike, index: Ints, weights:
         pairs = good.sum(axis=1) * bad.sum(axis=1)
         won = np.einsum("ij,ij->i", good, below)
         out[begin : begin + step] = np.where(pairs > 0, won / np.where(pairs > 0, pairs, 1.0), np.nan)
+    return out
+
+
+def average_precision_draws(
+    target: npt.ArrayLike, score: npt.ArrayLike, index: Ints, weights: Floats
+) -> Floats:
+    """Area under the precision–recall curve in every draw, ``sum (R_k - R_{k-1}) P_k``.
+
+    Equal scores form one step. NaN in draws of one class. Arguments as in `auc_draws`.
+    """
+    scores = np.asarray(score, dtype=np.float64)
+    order = np.argsort(-scores, kind="stable")
+    positive = np.asarray(target, dtype=np.float64)[order] > 0.5
+    last_of_group = np.append(np.flatnonzero(np.diff(scores[order])), scores.size - 1)
+    date = index[order]
+    out = np.empty(weights.shape[0])
+    step = max(1, _CHUNK_ELEMENTS // max(1, scores.size))
+    for begin in range(0, weights.shape[0], step):
+        drawn = weights[begin : begin + step].take(date, axis=1)
+        hits = np.cumsum(drawn * positive, axis=1)[:, last_of_group]
+        named = np.cumsum(drawn, axis=1)[:, last_of_group]
+        gained = np.diff(hits, axis=1, prepend=0.0)
+        area = np.einsum("ij,ij->i", gained, hits / np.maximum(named, 1.0))
+        both = (hits[:, -1] > 0) & (hits[:, -1] < named[:, -1])
+        out[begin : begin + step] = np.where(both, area / np.where(both, hits[:, -1], 1.0), np.nan)
     return out
 
 

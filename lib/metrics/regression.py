@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lib.metrics.classification import Floats, Metric
 
-_NEGLIGIBLE = 1e-12
+NEGLIGIBLE = 1e-12
 """Returns smaller than this count as zero: they have no direction and no percentage error."""
 _MEASURES = (
     "mse",
@@ -53,7 +53,7 @@ def regression_metrics(target: npt.ArrayLike, prediction: npt.ArrayLike) -> dict
     }
     if y.size == 0 or invalid:
         return out | dict.fromkeys(_MEASURES)
-    moved = np.abs(y) > _NEGLIGIBLE
+    moved = np.abs(y) > NEGLIGIBLE
     error = f - y
     spread = float(np.sum((y - y.mean()) ** 2))
     out["mse"] = float(np.mean(error**2))
@@ -63,5 +63,5 @@ def regression_metrics(target: npt.ArrayLike, prediction: npt.ArrayLike) -> dict
     out["directional_accuracy"] = float(np.mean((f > 0)[moved] == (y > 0)[moved])) if moved.any() else None
     out["prediction_min"] = float(f.min())
     out["prediction_max"] = float(f.max())
-    out["collapsed"] = bool(np.ptp(f) <= _NEGLIGIBLE)
+    out["collapsed"] = bool(np.ptp(f) <= NEGLIGIBLE)
     return out

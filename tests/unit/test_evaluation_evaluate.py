@@ -67,6 +67,8 @@ def test_each_split_is_measured_on_its_own_part() -> None:
         assert measured["auc_low"] < measured["auc"] < measured["auc_high"]
         assert measured["log_loss_low"] < measured["log_loss"] < measured["log_loss_high"]
         assert measured["brier_low"] < measured["brier"] < measured["brier_high"]
+        for extra in ("pr_auc", "accuracy", "precision", "recall", "f1"):
+            assert 0 <= measured[f"{extra}_low"] < measured[extra] < measured[f"{extra}_high"] <= 1, extra
         assert measured["effective_n"] == frame.height / 5
         assert measured["block_length"] >= 5
     assert result["splits"]["test"]["first"] == "2015-01-01"
@@ -120,7 +122,7 @@ def test_regression_gets_its_own_measures_and_intervals() -> None:
     ).metrics
     test = result["splits"]["test"]
     assert test["r2"] == pytest.approx(1 - 0.7**2, abs=0.01)
-    for name in ("mse", "mae", "r2"):
+    for name in ("mse", "mae", "r2", "directional_accuracy"):
         assert test[f"{name}_low"] <= test[name] <= test[f"{name}_high"]
     assert result["reliability"] == {"calibration": [], "test": []}
     assert result["parameters"] == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lib.evaluation.measures import _draws
 from lib.evaluation.uncertainty import (
     auc_draws,
     block_length,
@@ -20,7 +21,8 @@ from lib.evaluation.uncertainty import (
     sum_by_date,
     widening,
 )
-from lib.metrics.classification import roc_auc
+from lib.metrics.classification import classification_metrics, roc_auc
+from lib.metrics.regression import regression_metrics
 
 
 def autoregressive(rng: np.random.Generator, n: int, phi: float) -> np.ndarray:
@@ -173,3 +175,22 @@ def test_ignoring_dependence_would_not_cover() -> None:
 def test_a_test_set_of_less_than_two_blocks_is_not_resampled() -> None:
     assert enough_blocks(10, 5)
     assert not enough_blocks(9, 5)
+
+
+def test_draws_of_every_share_are_the_measure_of_the_drawn_samples() -> None:
+    rng = np.random.default_rng(8)
+    n = 60
+    target = (rng.random(n) < 0.4).astype(float)
+    score = np.round(np.clip(0.4 * target + 0.6 * rng.random(n), 0, 1), 1)  # with ties
+    index = np.arange(n)
+    weights = stationary_weights(n, 4, 25, 1)
+    drawn = _draws(target, score, "direction", index, weights)
+    for at, weight in enumerate(weights):
+        rows = np.repeat(index, weight.astype(int))
+        expected = classification_metrics(target[rows], score[rows])
+        for name in ("pr_auc", "accuracy", "precision", "recall", "f1"):
+            assert drawn[name][at] == pytest.approx(expected[name]), name
+    value, forecast = rng.normal(size=n), rng.normal(size=n)
+    found = _draws(value, forecast, "regression", index, weights)["directional_accuracy"]
+    rows = np.repeat(index, weights[3].astype(int))
+    assert found[3] == pytest.approx(regression_metrics(value[rows], forecast[rows])["directional_accuracy"])
