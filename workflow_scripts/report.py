@@ -13,7 +13,7 @@ from lib.reporting.figures import figure_files
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.report import build_page, render_html, render_markdown
 from lib.training.provenance import git_commit, hardware, package_versions
-from workflow_scripts.gather import correlation, job_costs, searches
+from workflow_scripts.gather import correlation, job_costs, readouts, searches
 from workflow_scripts.shell import job
 
 with job(snakemake):
@@ -21,7 +21,7 @@ with job(snakemake):
     done = [Path(path) for path in runs.filter(pl.col("status") == "done")["path"]]
     entries = read_manifest(Path(snakemake.input.manifest))
     sources = dict(item.split("=", 1) for item in snakemake.params.sources)
-    asked = set(runs["experiment"])
+    ranked, unranked = readouts(runs)
     inputs = ReportInputs(
         title=snakemake.params.title,
         note=snakemake.params.note,
@@ -38,6 +38,9 @@ with job(snakemake):
             path.as_posix(): yaml.safe_load((path / "params.yaml").read_text(encoding="utf-8"))
             for path in done
         },
+        run_provenance={path.as_posix(): read_json(path / "provenance.json") for path in done},
+        ablation=ranked,
+        ablation_problems=unranked,
         findings=findings_frame(
             [f for path in snakemake.input.findings for f in findings_from_json(read_json(path))]
         ),
