@@ -110,7 +110,7 @@ def _margin(cell: Mapping[str, Any], fallback: Any) -> float | None:
 
 def _decisive(verdict: str, cells: Sequence[Mapping[str, Any]], margin: Any) -> Mapping[str, Any] | None:
     """The cell on which the answer hangs: the smallest gain if all must scale, the interval that reaches
-    furthest if all must be flat, and the largest gain where nothing is decided."""
+    furthest if all must be flat, and the largest gain among the undecided cells where the answer is open."""
 
     def in_margins(cell: Mapping[str, Any]) -> tuple[float, float]:
         unit = _margin(cell, margin) or 1.0
@@ -122,13 +122,19 @@ def _decisive(verdict: str, cells: Sequence[Mapping[str, Any]], margin: Any) -> 
         return None
     if verdict == "scales":
         return min(measured, key=lambda cell: in_margins(cell)[0])
-    return max(measured, key=lambda cell: in_margins(cell)[1 if verdict == "flat" else 0])
+    if verdict == "flat":
+        return max(measured, key=lambda cell: in_margins(cell)[1])
+    undecided = [cell for cell in measured if cell.get("verdict") == "undecidable"]
+    return max(undecided or measured, key=lambda cell: in_margins(cell)[0])
+
+
+_WHICH = {"scales": "Smallest gain", "flat": "Gain that reaches furthest"}
 
 
 def _label(verdict: str, cell: Mapping[str, Any] | None, n: int, names: Names) -> str:
     if cell is None:
         return "No gain could be measured."
-    which = {"scales": "Smallest gain", "flat": "Gain that reaches furthest"}.get(verdict, "Largest gain")
+    which = _WHICH.get(verdict, "Largest undecided gain")
     metric = metric_words(str(cell.get("metric", "log_loss")))
     start = f"{which} in {metric}" if n > 1 else f"Gain in {metric}"
     return f"{names.problem(cell)}: {start[:1].lower()}{start[1:]} {ends_of(cell)}"

@@ -34,7 +34,8 @@ def after_panel(name: str, run: Run) -> Panel | None:
     model = model_words(row.get("model"), row.get("budget"))
     raw, corrected = (finite(methods[m].get("test_ece")) for m in ("none", chosen))
     method = _METHODS.get(chosen, chosen)
-    title = f"{name}: {method} takes {model} from {number(raw, 3)} off to {number(corrected, 3)}"
+    moved = f"from {number(raw, 3)} to {number(corrected, 3)}"
+    title = f"{name}: {method} moves the calibration error of {model} {moved}"
     losses = [finite(methods[m].get("test_log_loss")) for m in ("none", chosen)]
     reading = (
         "Mean distance of forecast and observed share on test (ECE), before and after; log loss "

@@ -194,7 +194,7 @@ def _form_row(cell: Row, form: Row, names: Names) -> list[Cell]:
 
 def _pooled(questions: Sequence[Row]) -> Table:
     columns = [
-        Column("Question", wide=True), Column("Along"), Column("Cells", numeric=True),
+        Column("Question", wide=True), Column("Cells", numeric=True),
         Column("Gain [interval]", numeric=True), Column("Slope per tenfold", numeric=True),
         Column("Cells differ by", numeric=True), Column("p", numeric=True),
     ]  # fmt: skip
@@ -204,8 +204,7 @@ def _pooled(questions: Sequence[Row]) -> Table:
         gain, slope = pooled.get("gain") or {}, pooled.get("slope") or {}
         rows.append(
             [
-                Cell(str(question.get("question") or "")),
-                Cell(str(question.get("axis_label") or question.get("axis") or "")),
+                Cell(f"{question.get('question') or ''} Along {question.get('axis_label')}".strip()),
                 Cell(count(pooled.get("cells"))),
                 Cell(_span(gain)),
                 Cell(_span(slope)),
