@@ -12,7 +12,7 @@ from lib.config.base import TIERS
 from lib.data.io import read_json, read_parquet
 from lib.errors import DataError
 from lib.evaluation.ablation import PROBLEM, rank_readouts
-from lib.evaluation.samples import read_predictions
+from lib.evaluation.samples import Reader, read_predictions
 from lib.features.catalogue import catalogue
 from lib.features.schema import channel_names
 from lib.training.progress import say
@@ -53,7 +53,7 @@ def searches(folders: list[str]) -> dict[str, tuple[dict[str, Any], pl.DataFrame
     }
 
 
-def readouts(runs: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+def readouts(runs: pl.DataFrame, read: Reader = read_predictions) -> tuple[pl.DataFrame, list[str]]:
     """Normalisation and readout ranked, and why some could not be.
 
     Of every experiment whose models differ in these two alone: as many models as combinations of them, in one
@@ -72,7 +72,7 @@ def readouts(runs: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     tables, problems = [], []
     for (name,), own in varied.group_by(["experiment"], maintain_order=True):
         try:
-            tables.append(rank_readouts(own, read_predictions))
+            tables.append(rank_readouts(own, read))
         except DataError as error:
             problems.append(f"{name}: {error}")
     return (pl.concat(tables) if tables else pl.DataFrame()), problems

@@ -70,6 +70,7 @@ _COLUMNS = [
 def _pair(row: Mapping[str, Any], names: Names) -> str:
     """The two axes and the problem they were measured in."""
     axes = " × ".join(map(str, row.get("axis_labels") or row.get("axes") or []))
+    axes = f"{axes[:1].upper()}{axes[1:]}"
     return f"{axes}: {names.problem(row['cell'])}" if row.get("cell") else axes
 
 

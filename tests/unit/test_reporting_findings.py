@@ -106,7 +106,7 @@ def test_seed_and_sampling_errors_stand_apart(study):
 def with_tests(**changes):
     table = baseline_table("threshold_1pct")
     for row in table["rows"]:
-        row |= {"dm_statistic": 2.1, "dm_p": 0.036, "p_holm": 0.18, "in_confidence_set": True} | changes
+        row.update({"dm_statistic": 2.1, "dm_p": 0.036, "p_holm": 0.18, "in_confidence_set": True} | changes)
     return table | {"text": "No model can be shown to beat the base rate (SPA, p = 0.400)."}
 
 
@@ -265,8 +265,10 @@ def test_losses_by_year_regime_and_symbol_are_means_over_seeds(study):
 def test_corrections_are_compared_and_the_chosen_one_is_drawn_before_and_after(study):
     row = run_row("direction", "patchtst-mixed", "2M")
     bins = study.metrics[row["path"]]["reliability"]["test"]
-    methods = [{"method": m, "crossfit_log_loss": loss, "test_log_loss": loss, "test_ece": e, "test_brier": 0.2}
-               for m, loss, e in (("none", 0.7, 0.08), ("platt", 0.68, 0.03))]  # fmt: skip
+    methods = [
+        {"method": m, "crossfit_log_loss": loss, "test_log_loss": loss, "test_ece": ece, "test_brier": 0.2}
+        for m, loss, ece in (("none", 0.7, 0.08), ("platt", 0.68, 0.03))
+    ]
     calibration = {"chosen": "platt", "fitted_on": 222, "methods": methods, "reliability": bins}
     metrics = {row["path"]: study.metrics[row["path"]] | {"calibration": calibration}}
     inputs = replace(study, runs=runs_frame([row]), metrics=metrics)
