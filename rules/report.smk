@@ -58,6 +58,7 @@ rule fit_scaling:
         experiments=lambda wildcards: scope_of(wildcards).experiments_json(),
         primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
         evaluation=PLAN.config.evaluation.model_dump_json(),
+        looks="results/test_looks.txt",
         version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/fit_scaling.py"

@@ -15,6 +15,7 @@ from typing import Any, cast
 import polars as pl
 import pytest
 import yaml
+from hypothesis import settings
 
 
 def pytest_configure() -> None:
@@ -26,6 +27,11 @@ def pytest_configure() -> None:
         # Numeric libraries start as many threads as there are cores; workers that do so hinder each other.
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+    # The same examples in each run, so that no change is blamed for what chance found; `make faults` draws
+    # new ones.
+    settings.register_profile("same", derandomize=True)
+    settings.register_profile("new", print_blob=True)
+    settings.load_profile("new" if RECORDS in os.environ else "same")
 
 
 ROOT = Path(__file__).parents[1]
@@ -70,7 +76,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """
     report = cast(Any, (yield)).get_result()
     marker, path = item.get_closest_marker("faults"), os.environ.get(RECORDS)
-    ended = report.when == "call" or (report.when == "setup" and not report.passed)
+    ended = report.when == "call" or not report.passed  # what fails in a fixture has failed, too
     if not (path and marker and marker.args and ended):
         return
     said = dict(report.user_properties)
@@ -85,6 +91,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     }
     with Path(path).open("a", encoding="utf-8") as records:
         records.write(json.dumps(row) + "\n")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Names of the tests that are to leave a record, so that a missing one is noticed."""
+    if path := os.environ.get(RECORDS):
+        marked = [(item.nodeid, item.get_closest_marker("faults")) for item in session.items]
+        expected = {node: mark.args[0] for node, mark in marked if mark and mark.args}
+        temporary = Path(f"{path}.{os.getpid()}")
+        temporary.write_text(json.dumps(expected), encoding="utf-8")
+        temporary.replace(f"{path}.expected")
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """The runs of the same shape that a job trains on the way when `training.pack` asks for it.
 
 Their own jobs find them finished and only predict. A run that is done, or that another job holds, is left
-alone.
+alone. A pack that was interrupted goes on with the members it had, and with no others: what a run computes
+depends in the last bit on the company it keeps.
 """
 
 from __future__ import annotations
@@ -30,34 +31,58 @@ def join_companions(
     held: ExitStack,
 ) -> list[tuple[ResolvedRun, TrainingContext]]:
     """At most `pack - 1` companions; their state directories are held until `held` is closed."""
-    if config.training.pack == 1 or resolved.architecture is None:
+    if resolved.architecture is None:
         return []
-    from lib.training.checkpoint import FINISHED  # brings torch, which jobs without a network never need
+    # These bring torch, which jobs without a network never need.
+    from lib.training.checkpoint import FINISHED
+    from lib.training.pack_state import partners
 
+    before, room = partners(context.state_dir, context.fingerprint), config.training.pack - 1
+    if room == 0 and len(before) < 2:
+        return []
     if (context.state_dir / FINISHED).exists():  # another job's pack has done the work
         return []
     plan = plan_study(snakemake.config, Path(snakemake.scriptdir).parent / "config")
     joined: list[tuple[ResolvedRun, TrainingContext]] = []
+    missing = 0
     for run in plan.companions(plan.run({k: str(v) for k, v in resolved.run.items()})):
         state, test = (
             Path(pattern.format(**run.fields()))
             for pattern in (snakemake.params.state_pattern, snakemake.params.test_pattern)
         )
-        if len(joined) == config.training.pack - 1:
+        if len(joined) == room and not before:
             break
         if test.exists() or (state / FINISHED).exists():
             continue
         other = resolve(plan.specification(run), *found)
         fingerprint = other.fingerprint(dataset_hash, str(snakemake.params.version))
-        try:
-            held.enter_context(open_state(state, fingerprint, timeout=0))
-        except TrainingStopped:
+        theirs = partners(state, fingerprint)
+        again = fingerprint in before and context.fingerprint in theirs
+        if (before or theirs) and not again:
+            continue
+        if len(joined) == room or not _hold(state, fingerprint, held):
+            missing += again
             continue
         joined.append((keep_machine_choice(other, state), _context(context, other, state, fingerprint)))
+    if missing:
+        say(
+            f"WARNING: {missing} of the runs that this one was begun with are not trained with it any more "
+            "(another job holds them, or training.pack is smaller now). Its results equal those of an "
+            "uninterrupted pack up to rounding, not in every byte."
+        )
     if joined:
         names = ", ".join(f"{other.run['task']} seed {other.run['seed']}" for other, _ in joined)
         say(f"Trained together with {names}.")
     return joined
+
+
+def _hold(state: Path, fingerprint: str, held: ExitStack) -> bool:
+    """Whether no other job holds it."""
+    try:
+        held.enter_context(open_state(state, fingerprint, timeout=0))
+    except TrainingStopped:
+        return False
+    return True
 
 
 def _context(leader: TrainingContext, other: ResolvedRun, state: Path, fingerprint: str) -> TrainingContext:

@@ -12,6 +12,7 @@ from lib.config.workflow import WorkflowConfig
 from lib.models import registry
 from lib.training.context import TrainingContext
 from lib.training.progress import Progress
+from lib.training.temperatures import TemperatureRecord
 from lib.training.thermal import ThermalGuard
 from lib.training.tracking import Group, open_tracker
 from workflow_scripts.cores import cores_of_all_jobs
@@ -54,7 +55,9 @@ def context_for(
         precision=resolved.precision,
         compile=resolved.compiled,
         job_threads=job_threads(snakemake, config),
-        thermal=ThermalGuard.from_config(config.thermal if long_job else ThermalConfig(sensor="off")),
+        thermal=ThermalGuard.from_config(
+            config.thermal if long_job else ThermalConfig(sensor="off"), record=TemperatureRecord(state_dir)
+        ),
         tracker=open_tracker(
             config.tracking,
             config.tracking.folder,

@@ -8,6 +8,7 @@ from lib.config.load import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import read_json, read_parquet, write_json_atomic
 from lib.data.sources.synthetic import best_auc
+from lib.evaluation.looks import add_looks, read_looks
 from lib.evaluation.samples import read_predictions
 from lib.evaluation.summary import scaling_summary
 from workflow_scripts.shell import job
@@ -22,6 +23,9 @@ with job(snakemake):
         for task in experiment.tasks
         for horizon in experiment.horizons
     }
+    record = Path(snakemake.params.looks)
+    before = read_looks(record)
+    seen = set(before)
     settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")
     summary = scaling_summary(
         experiments,
@@ -31,5 +35,7 @@ with job(snakemake):
         planted_auc=lambda name, _timescale, task, horizon: planted.get((name, task, horizon)),
         primary=snakemake.params.primary,
         search_trials=sum(read_json(path)["n_trials"] for path in snakemake.input.searches),
+        seen=seen,
     )
+    add_looks(record, seen - before)
     write_json_atomic(Path(snakemake.output[0]), summary)

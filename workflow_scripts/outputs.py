@@ -63,6 +63,7 @@ def write_run(
         "windows": finished.windows,
         "training_base_rate": finished.training_base_rate,
         "training_class_shares": finished.training_class_shares,
+        "training_shares_by_symbol": finished.training_shares_by_symbol,
     }
     write_text_atomic(Path(output.params), yaml.safe_dump(params, sort_keys=False))
     write_json_atomic(
@@ -84,6 +85,7 @@ def _provenance(
         "seconds": {name: round(value, 3) for name, value in finished.seconds.items()},
         "peak_memory_mb": round(result.peak_memory_bytes / 1e6, 1),
         "temperature_max": context.thermal.maximum,
+        "temperatures": context.thermal.record.published(),
         "fit": {name: getattr(result, name) for name in (*fit, "device", "micro_batch", "resumed")},
         "parameters": finished.model.parameter_counts(),
         "files": _hashes(snakemake.output),
@@ -101,9 +103,9 @@ def _hashes(output: Any) -> dict[str, str]:
 def track_run(snakemake: Any, finished: FinishedRun, tracker: Tracker) -> None:
     """Hand over what a finished run has to show: losses by round, its size and time, its small files.
 
-    Networks have told their epochs while they were trained; saying them again changes nothing.
+    Networks have told their epochs while they were trained, other models have told nothing yet.
     """
-    for row in finished.result.history:
+    for row in [] if finished.model.metadata.network else finished.result.history:
         tracker.log({k: v for k, v in row.items() if k != "step"}, int(row["step"]))
     summary = {f"seconds_{name}": value for name, value in finished.seconds.items()}
     counts = finished.model.parameter_counts() or {}

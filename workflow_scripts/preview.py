@@ -18,6 +18,7 @@ from rich.console import Console
 
 from lib.config.load import read_yaml
 from lib.errors import StudyError
+from lib.planning.checks import uncontrolled_models
 from lib.planning.forecast import forecast
 from lib.planning.plan import Plan, plan_study
 from lib.planning.preview import Known, cost_table, gigabytes, phase_table, reach_table, weak_cells
@@ -95,6 +96,9 @@ def main() -> None:
     for table in (phases, cost_table(costs) if costs else None, reach_table(plan, samples)):
         if table is not None:
             console.print("", table, sep="\n")
+    if lacking := uncontrolled_models(plan.study):
+        lines = [f"{model}: {', '.join(missing)}" for model, missing in lacking.items()]
+        console.print("\nVerdicts will be weaker for lack of a control:", *lines, sep="\n  ")
     if weak := weak_cells(samples):
         console.print("\nToo few samples of a class to say much:", *weak, sep="\n  ")
     if not costs:

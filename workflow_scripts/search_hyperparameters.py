@@ -15,6 +15,7 @@ from lib.models.job import model_for, samples_for
 from lib.training.tracking import Group
 from lib.tuning.hardware import require_hardware
 from lib.tuning.hpo import run_search
+from lib.tuning.memory import fit_within_memory, spare_memory
 from workflow_scripts.context import context_for
 from workflow_scripts.outputs import read_found
 from workflow_scripts.shell import job
@@ -36,19 +37,23 @@ with job(snakemake):
     def objective(parameters, report):
         """Best validation loss of one trial."""
         trial = validate(RunSpecification, apply_parameters(declared, parameters), "trial")
-        resolved = resolve(trial, batch_size)
+        found = resolve(trial, batch_size)
+        resolved = spare_memory(found, resolve(declared, batch_size), batch_size)
         fingerprint = resolved.fingerprint(*identity)
         state_dir = folder / "trials" / report.key
         label = f"trial {report.number + 1} of {search['n_trials']}, {group.name}"
         context = context_for(snakemake, config, resolved, state_dir, fingerprint, group, label)
         samples = samples_for(resolved, frame)
-        model = model_for(resolved, samples)
-        counts = model.parameter_counts() or {}
+        counts = model_for(resolved, samples).parameter_counts() or {}
         architecture = resolved.architecture.model_dump() if resolved.architecture else None
         report.describe(architecture, counts.get("total"))
+        context = replace(context, report=report)
         with context.tracker:
-            result = model.fit(samples.train, samples.selection, replace(context, report=report))
-        report.describe(epochs=result.epochs)
+            result = fit_within_memory(
+                lambda: model_for(resolved, samples), samples, context, resolved.recipe.effective_batch
+            )
+        smaller = found.micro_batch is not None and 0 < result.micro_batch < found.micro_batch
+        report.describe(epochs=result.epochs, micro_batch=result.micro_batch if smaller else None)
         return result.best_loss
 
     space = validate(SearchSpace, search["space"], "search space")

@@ -26,7 +26,7 @@ def main() -> None:
         beat = status.beat
         table.add_row(
             beat.label,
-            "running" if status.running else "stopped",
+            beat.doing if status.running else "stopped",
             f"{beat.epoch}/{beat.total_epochs}",
             f"{beat.step}/{beat.steps_per_epoch}",
             "" if beat.loss is None else f"{beat.loss:.4f}",

@@ -147,7 +147,10 @@ def resolve(
     """
     content = apply_parameters(specification, best["parameters"] if best else {})
     if batch_size:
-        content["micro_batch"] = min(int(batch_size["micro_batch"]), content["recipe"]["effective_batch"])
+        sizes = [int(batch_size["micro_batch"]), content["recipe"]["effective_batch"]]
+        if best and best.get("micro_batch"):  # the shape that was found needs more memory than the declared
+            sizes.append(int(best["micro_batch"]))
+        content["micro_batch"] = min(sizes)
         content["precision"] = batch_size["precision"]
         content["compiled"] = batch_size.get("compile", False)
     if best:

@@ -15,7 +15,7 @@ from lib.config.base import is_binary, is_ternary
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.axes import Row
 from lib.evaluation.cells import estimate_auc, estimate_loss
-from lib.evaluation.comparisons import DateLosses, Estimate, compare_losses, holm
+from lib.evaluation.comparisons import DateLosses, Estimate, compare_losses, holm, holm_confidences
 from lib.evaluation.forecast_tests import (
     confidence_set,
     delong,
@@ -60,7 +60,8 @@ def _table(problem: Problem, rows: Sequence[Row], aligned: Aligned, cfg: Evaluat
     losses = {group: aligned.losses(positions) for group, positions in groups.items()}
     reference = min(groups, key=lambda group: _selection_loss([rows[i] for i in groups[group]], metric))
     naive = _naive_losses(rows, aligned)
-    described = []
+    described: list[dict[str, Any]] = []
+    compared: dict[str, list[Estimate | None]] = {"difference": [], "over_base_rate": []}
     for group, positions in groups.items():
         own = [rows[i] for i in positions]
         loss = estimate_loss(losses[group], horizon)
@@ -70,15 +71,19 @@ def _table(problem: Problem, rows: Sequence[Row], aligned: Aligned, cfg: Evaluat
         line: dict[str, Any] = {"model": group[0], "budget": group[1], "label": labels[group],
                                 "seeds": len(positions)}  # fmt: skip
         line |= _bounds("auc", auc, cfg) | _bounds(metric, loss, cfg)
-        line |= _bounds("difference", gap, cfg) | _bounds("over_base_rate", over, cfg)
+        for name, estimate in (("difference", gap), ("over_base_rate", over)):
+            line |= _bounds(name, estimate, cfg)
+            compared[name].append(estimate)
         line["detectable_difference"] = gap.detectable(cfg.confidence, cfg.power) if gap else None
-        line["beats_base_rate"] = _beats(over, cfg)
         line |= {name: _average(own, f"test_{name}") for name in _AVERAGED}
         line["calibrated_log_loss"] = _average(own, "test_calibrated_log_loss")
         line["collapsed"] = all(bool(row["test_collapsed"]) for row in own)
         line |= _tests(aligned, positions, groups[reference], losses[group], losses[reference], horizon)
         described.append(line)
-    _adjust(described)
+    for name, estimates in compared.items():
+        _adjust(described, name, estimates, cfg)
+    for line in described:
+        line["beats_base_rate"] = _beats(line)
     return {
         **dict(zip(PROBLEM, problem, strict=True)),
         "split": "test",
@@ -107,9 +112,9 @@ def _naive_losses(rows: Sequence[Row], aligned: Aligned) -> DateLosses | None:
     return Aligned(aligned.dates, aligned.index, aligned.target, constant[None, :], aligned.task).losses([0])
 
 
-def _beats(over: Estimate | None, cfg: EvaluationConfig) -> bool | None:
-    """True or False where the interval of the difference to the base rate excludes 0, else None."""
-    low, high = over.interval(cfg.confidence) if over else (None, None)
+def _beats(line: dict[str, Any]) -> bool | None:
+    """True or False where Holm's interval of the difference to the base rate excludes 0, else None."""
+    low, high = line["over_base_rate_low_holm"], line["over_base_rate_high_holm"]
     if low is None or high is None:
         return None
     return True if high < 0 else False if low > 0 else None
@@ -133,13 +138,23 @@ def _tests(
     return out
 
 
-def _adjust(lines: list[dict[str, Any]]) -> None:
-    """Holm over the comparisons of one table with its reference."""
-    tested = [line for line in lines if line["dm_p"] is not None]
+def _adjust(
+    lines: list[dict[str, Any]], name: str, estimates: Sequence[Estimate | None], cfg: EvaluationConfig
+) -> None:
+    """Holm over the comparisons of one table with one opponent.
+
+    Puts `<name>_p, <name>_p_holm, <name>_low_holm, <name>_high_holm` into the lines. The p-values are those
+    of the paired differences, with the noise of dates and of seeds; Diebold–Mariano's know nothing of seeds.
+    """
+    tested = [(line, e) for line, e in zip(lines, estimates, strict=True) if e is not None]
+    p_values = [estimate.p_value() for _, estimate in tested]
     for line in lines:
-        line["p_holm"] = None
-    for line, p_value in zip(tested, holm([line["dm_p"] for line in tested]), strict=True):
-        line["p_holm"] = p_value
+        line.update(dict.fromkeys(f"{name}_{key}" for key in ("p", "p_holm", "low_holm", "high_holm")))
+    adjusted = zip(tested, p_values, holm(p_values), holm_confidences(p_values, cfg.confidence), strict=True)
+    for (line, estimate), p_value, p_holm, level in adjusted:
+        low, high = estimate.interval(level)
+        line.update({f"{name}_p": p_value, f"{name}_p_holm": p_holm})
+        line.update({f"{name}_low_holm": low, f"{name}_high_holm": high})
 
 
 def _many(

@@ -111,7 +111,7 @@ def _fingerprint(
     """Identity of everything that decides the result; no clocks, so a repeated run has the same."""
     content = {
         "run": params["run"],
-        "rate": params.get("training_class_shares") or params.get("training_base_rate"),
+        "rates": [params.get(f"training_{name}") for name in ("class_shares", "shares_by_symbol")],
         "splits": params.get("splits"),
         "parameters": provenance.get("parameters"),
         "fit": fit_facts(provenance, history),

@@ -22,29 +22,56 @@ from lib.evaluation.levels import Level
 from lib.evaluation.material import Material
 from lib.evaluation.samples import Aligned, align
 from lib.evaluation.uncertainty import sum_by_date
-from lib.metrics.classification import roc_auc
+from lib.metrics.classification import Floats, roc_auc
+from lib.metrics.ternary import CLASSES
 
 
 def estimate_auc(aligned: Aligned, rows: Sequence[int], horizon: int) -> Estimate | None:
     """Test AUC averaged over runs, with the noise of dates (of its linear form) and of seeds.
 
-    None with one class.
+    Of three classes the mean over those that occur of one against the rest. None with one class.
     """
-    influences = [auc_influence(aligned.outcome, aligned.scores[row]) for row in rows]
-    known = [influence for influence in influences if influence is not None]
-    if not known:
+    rankings = [pair for row in rows for pair in _rankings(aligned, row)]
+    if not rankings:
         return None
-    values = np.array([roc_auc(aligned.outcome, aligned.scores[row]) for row in rows], dtype=np.float64)
-    sums = sum_by_date(np.mean(known, axis=0), aligned.index, aligned.dates.size)
+    influences = [auc_influence(*pair) for pair in rankings]
+    areas = np.array([roc_auc(*pair) for pair in rankings], dtype=np.float64)
+    values = areas.reshape(len(rows), -1).mean(axis=1)
+    sums = sum_by_date(np.mean(influences, axis=0), aligned.index, aligned.dates.size)  # type: ignore[arg-type]
     noise = seed_noise_of_mean(values)
     found = estimate_mean(sums, aligned.counts, horizon, [noise] if noise else [])
     return Estimate(float(values.mean()), found.se_dates, found.date_degrees, found.seed_noise, found.block)
+
+
+def _rankings(aligned: Aligned, row: int) -> list[tuple[Floats, Floats]]:
+    """What a run's scores rank: outcomes of both kinds and scores, once, or once per class of three."""
+    score = aligned.scores[row]
+    if score.ndim == 1:
+        pairs = [(aligned.outcome, score)]
+    else:
+        pairs = [((aligned.target == k).astype(np.float64), score[:, i]) for i, k in enumerate(CLASSES)]
+    return [(outcome, own) for outcome, own in pairs if 0 < outcome.sum() < outcome.size]
 
 
 def estimate_loss(losses: DateLosses, horizon: int) -> Estimate:
     """Mean loss of the runs (seeds) of one model, with the noise of dates and of seeds."""
     noise = seed_noise_of_mean(losses.means)
     return estimate_mean(losses.sums.mean(axis=0), losses.counts, horizon, [noise] if noise else [])
+
+
+def zero_loss_of(aligned: Aligned) -> float | None:
+    """Squared error of always predicting a return of 0; None for classification."""
+    return None if is_classification(aligned.task) else float(np.mean(aligned.target**2))
+
+
+def margin_of(declared: float, zero_loss: float | None) -> float:
+    """A margin declared in nats, in the unit of the loss.
+
+    For regression: the fall in squared error that is worth as many nats of Gaussian log-likelihood,
+    ``mse_0 (1 - exp(-2 margin))`` with the error of predicting 0 as mse_0 (`zero_loss`, None for
+    classification, whose loss is in nats already).
+    """
+    return declared if zero_loss is None else zero_loss * -math.expm1(-2.0 * declared)
 
 
 @dataclass
@@ -93,16 +120,6 @@ class Cell:
         return [label for label, seeds in self.seeds.items() if seeds == 0]
 
     @property
-    def single_seed(self) -> list[str]:
-        """Levels whose noise between seeds is unknown."""
-        return [label for label, seeds in self.seeds.items() if seeds == 1]
-
-    @property
-    def incomplete(self) -> list[str]:
-        """Levels that lack some, but not all, of their declared seeds."""
-        return [label for label, seeds in self.seeds.items() if 0 < seeds < self.declared[label]]
-
-    @property
     def nats_per_loss(self) -> float:
         """What one unit of the loss is worth in nats; for squared error by Gaussian log-likelihood."""
         if is_classification(self.task) or not self.zero_loss:
@@ -110,14 +127,8 @@ class Cell:
         return 1.0 / (2.0 * self.zero_loss)
 
     def margin(self, declared: float) -> float:
-        """The declared margin (in nats) in the unit of this cell's loss.
-
-        For regression: the fall in squared error that is worth as many nats of Gaussian log-likelihood,
-        ``mse_0 (1 - exp(-2 margin))`` with the error of predicting 0 as mse_0.
-        """
-        if is_classification(self.task) or self.zero_loss is None:
-            return declared
-        return self.zero_loss * -math.expm1(-2.0 * declared)
+        """The declared margin (in nats) in the unit of this cell's loss."""
+        return margin_of(declared, self.zero_loss)
 
 
 def measure_cell(axis: Axis, rows: Sequence[Row], material: Material) -> Cell:
@@ -148,7 +159,7 @@ def measure_cell(axis: Axis, rows: Sequence[Row], material: Material) -> Cell:
         return cell
     cell.dates = aligned.dates
     cell.dates_lost = max(samples.keys.size for _, samples in runs) - aligned.target.size
-    cell.zero_loss = None if is_classification(cell.task) else float(np.mean(aligned.target**2))
+    cell.zero_loss = zero_loss_of(aligned)
     begin = 0
     for label in labels:
         positions = range(begin, begin + len(found[label]))

@@ -55,9 +55,9 @@ _DERIVED: dict[str, type[pl.DataType]] = {
     "test_conformal_width": pl.Float64, "test_conformal_singletons": pl.Float64,
 }  # fmt: skip
 _TRADING = (
-    "n", "sharpe", "sharpe_low", "sharpe_high", "bar_sharpe", "skewness", "kurtosis", "annual_return",
-    "annual_volatility", "total_return", "max_drawdown", "exposure", "turnover", "probabilistic_sharpe",
-    "excess_sharpe",
+    "n", "bars_per_year", "sharpe", "sharpe_low", "sharpe_high", "bar_sharpe", "skewness", "kurtosis",
+    "annual_return", "annual_volatility", "total_return", "max_drawdown", "exposure", "turnover",
+    "probabilistic_sharpe", "excess_sharpe",
 )  # fmt: skip
 _HOLD = ("sharpe", "total_return", "max_drawdown")
 _FIT: dict[str, type[pl.DataType]] = {
@@ -158,6 +158,7 @@ def _row(run: Mapping[str, Any], files: RunFiles | None, problem: str | None) ->
     for split, name in _SPLITS.items():
         measures = splits.get(name) or {}
         row |= {f"{split}_{measure}": measures.get(measure) for measure in _MEASURES}
+    row["train_base_rate"] = (metrics.get("training_shares") or [None])[-1]
     return row | _derived(metrics) | _cost(params, provenance, splits)
 
 
@@ -207,7 +208,6 @@ def _cost(
     out |= {name: recipe.get(name) for name in ("effective_batch", "learning_rate", "weight_decay")}
     return out | {
         "hpo_trials": int((params.get("hpo") or {}).get("n_trials") or 0),
-        "train_base_rate": params.get("training_base_rate"),
         "effective_n_test": (splits.get("test") or {}).get("effective_n"),
         "train_seconds": seconds.get("fit"),
         "total_seconds": seconds.get("total"),

@@ -14,6 +14,7 @@ from lib.evaluation.comparisons import Estimate
 from lib.evaluation.controls import NULL_LEVEL, ControlResult, null_control, positive_control
 from lib.evaluation.material import PROBLEM, Material, Problem, problems_of
 from lib.evaluation.samples import align
+from lib.evaluation.standing import LEAST_SEEDS
 
 PlantedAuc = Callable[[str, str, str, int], float | None]
 """Given experiment, timescale, task and horizon, the best AUC its synthetic market allows, if known."""
@@ -31,13 +32,15 @@ def control_entries(
         if experiment.role == "positive_control" and planted_auc is not None:
             planted = planted_auc(name, problem[2], problem[3], problem[4])
         for model in experiment.models:
-            false_gain = _false_gain(problem, model, experiment, material)
+            sizes = _sizes(problem, model, experiment, material)
+            false_gain = _false_gain(sizes, experiment, material)
             groups = list(_groups(problem, model, experiment, material))
             for number, (budget, rows) in enumerate(groups, start=1):
                 last = number == len(groups)
                 result = _judge(rows, problem, experiment, material, planted, false_gain if last else None)
                 entry: dict[str, Any] = {"experiment": name, "role": experiment.role}
                 entry |= dict(zip(PROBLEM, problem, strict=True))
+                entry["compares_sizes"] = bool(sizes)
                 entries.append(entry | _described(model, budget, planted, result))
     return entries
 
@@ -52,6 +55,19 @@ def failed_controls(entries: Sequence[Mapping[str, Any]], model: str) -> list[st
         for entry in entries
         if not entry["passed"] and (entry["role"] == "null_control" or entry["model"] == model)
     ]
+
+
+def undeclared_controls(entries: Sequence[Mapping[str, Any]], model: str, sizes: bool = False) -> list[str]:
+    """The controls that a study lacks for answers about a model (with `sizes`, about its size), in words."""
+    nulls = [entry for entry in entries if entry["role"] == "null_control"]
+    lacking = []
+    if not nulls:
+        lacking.append("no null control")
+    elif sizes and not any(entry["compares_sizes"] and entry["model"] == model for entry in nulls):
+        lacking.append(f"no null control of {model} in several sizes and {LEAST_SEEDS} seeds")
+    if not any(entry["role"] == "positive_control" and entry["model"] == model for entry in entries):
+        lacking.append(f"no positive control of {model}")
+    return lacking
 
 
 def _groups(
@@ -108,18 +124,23 @@ def _auc(rows: list[Row], problem: Problem, material: Material) -> Estimate | No
     return replace(auc, seed_noise=()) if auc else None
 
 
-def _false_gain(
-    problem: Problem, model: str, experiment: Experiment, material: Material
-) -> tuple[float, float] | None:
-    """A gain from size beyond the margin and beyond chance, where there is nothing to gain."""
-    if experiment.role != "null_control":
-        return None
+def _sizes(problem: Problem, model: str, experiment: Experiment, material: Material) -> list[Row]:
+    """Declared runs of a null control that say whether size alone helps; empty with one size or few seeds."""
+    if experiment.role != "null_control" or len(set(experiment.seeds)) < LEAST_SEEDS:
+        return []
     rows = [
         row
         for budget in experiment.budgets
         for row in material.index.find(problem, model, budget, experiment.seeds)
     ]
-    if len({row["budget"] for row in rows}) < 2:
+    return rows if len({row["budget"] for row in rows}) > 1 else []
+
+
+def _false_gain(
+    rows: Sequence[Row], experiment: Experiment, material: Material
+) -> tuple[float, float] | None:
+    """A gain from size beyond the margin and beyond chance, where there is nothing to gain."""
+    if not rows:
         return None
     cell = measure_cell(AXES["parameters"], rows, material)
     if cell.gain is None or cell.absent:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lib.evaluation.comparisons import Estimate
-from lib.evaluation.scaling_law import Form, Interval, Law, Saturation
+from lib.evaluation.rival_forms import Form
+from lib.evaluation.scaling_law import Interval, Law, Saturation
 
 ESTIMATE_KEYS = (
     "estimate", "low", "high", "low_holm", "high_holm", "se_dates", "se_seeds", "p_value", "block_length",

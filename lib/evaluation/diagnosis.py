@@ -6,6 +6,7 @@ Puts the grid of sizes and shares into one table, fits the joint law and reads i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -13,81 +14,127 @@ import numpy as np
 
 from lib.evaluation import describe
 from lib.evaluation.axes import AXES, WORDS, Row
+from lib.evaluation.cells import margin_of, zero_loss_of
 from lib.evaluation.comparisons import Estimate
+from lib.evaluation.control_runs import failed_controls, undeclared_controls
 from lib.evaluation.interactions import interactions_of
 from lib.evaluation.joint_law import NAMES, fit_joint_law
 from lib.evaluation.levels import Level, contrast
 from lib.evaluation.material import Material
-from lib.evaluation.questions import Asked
+from lib.evaluation.questions import Asked, Entries
 from lib.evaluation.samples import align
+from lib.evaluation.standing import Standing
+
+Corner = tuple[str, str]
+"""Size and share of dates of a combination."""
 
 
-def diagnose(asked: Asked, material: Material) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+@dataclass
+class Grid:
+    """Runs of every combination of size and share of dates, on the test samples that all of them hold."""
+
+    words: dict[str, Any]
+    declared: dict[Corner, int]
+    """Declared runs (seeds) of each combination, in order of size, then share."""
+    levels: dict[Corner, Level]
+    """Of the combinations that have a usable run."""
+    owners: dict[Corner, list[Row]]
+    """Their rows."""
+    zero_loss: float | None
+    """Regression: squared error of always predicting 0."""
+    dates_lost: int
+
+    @property
+    def deciding(self) -> list[Corner]:
+        """The largest size on the largest real share of the dates and on all of them; empty without both."""
+        largest = list(self.declared)[-1][0]
+        shares = [corner for corner in self.declared if corner[0] == largest]
+        return shares[-2:] if len(shares) > 1 and float(shares[-1][1]) == 1.0 else []
+
+
+def diagnose(
+    asked: Asked, material: Material, controls: Entries
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Diagnoses and joint laws of the grids of sizes and shares of dates of one question."""
     diagnoses: list[dict[str, Any]] = []
     laws: list[dict[str, Any]] = []
     if AXES["data"] not in asked.axes:
         return diagnoses, laws
     for _, _, rows in interactions_of([AXES["parameters"], AXES["data"]], asked.rows):
-        found = _grid(rows, material)
-        if found is None:
-            continue
-        words, levels, owners = found
-        diagnoses.append(_diagnosis(words, levels, owners, asked.margin, material))
-        laws.append(_joint(words, levels, owners, material))
+        if (grid := _grid(rows, material)) is not None:
+            diagnoses.append(_diagnosis(grid, margin_of(asked.margin, grid.zero_loss), material, controls))
+            laws.append(_joint(grid, material))
     return diagnoses, laws
 
 
-def _grid(
-    rows: Sequence[Row], material: Material
-) -> tuple[dict[str, Any], list[Level], list[list[Row]]] | None:
-    """Levels of every combination of size and share that has a usable run, with their rows."""
-    by_corner: dict[tuple[str, str], list[Row]] = {}
+def _grid(rows: Sequence[Row], material: Material) -> Grid | None:
+    """None without any usable run, or where runs share no sample."""
+    by_corner: dict[Corner, list[Row]] = {}
     for row in rows:
         key = (AXES["parameters"].level(row), AXES["data"].level(row))
         by_corner.setdefault(key, []).append(row)
     order = sorted(by_corner, key=lambda k: (AXES["parameters"].order(k[0]), AXES["data"].order(k[1])))
-    found = [(key, material.usable(by_corner[key])) for key in order]
-    found = [(key, runs) for key, runs in found if runs]
+    found = {corner: runs for corner in order if (runs := material.usable(by_corner[corner]))}
     if not found:
         return None
     words = dict(zip(WORDS, AXES["data"].rest(rows[0]), strict=True)) | {"budget": "*"}
     where = "/".join(map(str, words.values()))
-    aligned, _ = align([samples for _, runs in found for _, samples in runs], str(words["task"]), where)
+    every = [samples for runs in found.values() for _, samples in runs]
+    aligned, noticed = align(every, str(words["task"]), where)
+    for kind, text in noticed:
+        material.notice(kind, where, text)
     if aligned is None:
         return None
-    levels, owners, begin = [], [], 0
-    for key, runs in found:
+    levels, begin = {}, 0
+    for corner, runs in found.items():
         positions = range(begin, begin + len(runs))
         begin = positions.stop
-        levels.append(Level(" ".join(key), None, aligned.losses(positions)))
-        owners.append([row for row, _ in runs])
-    return words, levels, owners
+        levels[corner] = Level(" ".join(corner), None, aligned.losses(positions))
+    return Grid(
+        words,
+        {corner: len(by_corner[corner]) for corner in order},
+        levels,
+        {corner: [row for row, _ in runs] for corner, runs in found.items()},
+        zero_loss_of(aligned),
+        max(samples.keys.size for samples in every) - aligned.target.size,
+    )
 
 
-def _diagnosis(
-    words: dict[str, Any], levels: Sequence[Level], owners: Sequence[Sequence[Row]], margin: float,
-    material: Material,
-) -> dict[str, Any]:  # fmt: skip
-    lines = [_line(level, own) for level, own in zip(levels, owners, strict=True)]
-    horizon, confidence = int(words["horizon"]), material.cfg.confidence
-    largest = lines[-1]["budget"]
-    at = [i for i, line in enumerate(lines) if line["budget"] == largest]
+def _diagnosis(grid: Grid, margin: float, material: Material, controls: Entries) -> dict[str, Any]:
+    lines = [_line(grid.levels[corner], own) for corner, own in grid.owners.items()]
+    horizon, confidence = int(grid.words["horizon"]), material.cfg.confidence
     gain: Estimate | None = None
-    if len(at) > 1 and lines[at[-1]]["fraction"] == 1.0:
+    if grid.deciding and all(corner in grid.levels for corner in grid.deciding):
         # From the largest real subset to all dates: what more data have brought last.
-        gain = contrast([levels[at[-2]], levels[at[-1]]], np.array([1.0, -1.0]), horizon)
+        pair = [grid.levels[corner] for corner in grid.deciding]
+        gain = contrast(pair, np.array([1.0, -1.0]), horizon)
     rises = _gap_rises(lines)
-    reading, reason = _read(gain, rises, margin, lines, at, confidence)
+    reading, reason = _read(grid, gain, rises, margin, _standing(grid, controls), confidence)
     return {
-        "cell": words,
-        "label": describe.label_of(words),
+        "cell": grid.words,
+        "label": describe.label_of(grid.words),
         "rows": lines,
         "data_gain_at_largest": None if gain is None else describe.described(gain, confidence),
+        "margin": margin,
         "gap_rises_with_size": rises,
         "reading": reading,
         "reason": reason,
     }
+
+
+def _standing(grid: Grid, controls: Entries) -> Standing:
+    """Of the two combinations that decide."""
+    model = str(grid.words["model"])
+    name = {corner: f"{corner[0]} on {float(corner[1]):.1%} of the dates" for corner in grid.deciding}
+    own = {corner: grid.owners.get(corner, []) for corner in grid.deciding}
+    return Standing.of(
+        {name[corner]: grid.declared[corner] for corner in grid.deciding},
+        {name[corner]: len(rows) for corner, rows in own.items()},
+        [name[corner] for corner, rows in own.items() if rows and all(row["test_collapsed"] for row in rows)],
+        grid.dates_lost,
+        failed_controls(controls, model),
+        undeclared_controls(controls, model),
+    )
 
 
 def _line(level: Level, rows: Sequence[Row]) -> dict[str, Any]:
@@ -120,34 +167,41 @@ def _gap_rises(lines: Sequence[dict[str, Any]]) -> bool | None:
 
 
 def _read(
-    gain: Estimate | None, rises: bool | None, margin: float, lines: Sequence[dict[str, Any]],
-    at: Sequence[int], confidence: float,
+    grid: Grid, gain: Estimate | None, rises: bool | None, margin: float, standing: Standing,
+    confidence: float,
 ) -> tuple[str, str]:  # fmt: skip
-    if gain is None:
+    if not grid.deciding:
         return "undecidable", "The largest size was not trained on all dates and on a part of them."
+    if gain is None:
+        return "undecidable", f"No usable run of {', '.join(standing.absent)}."
     low, high = gain.interval(confidence)
-    before, after = lines[at[-2]], lines[at[-1]]
+    (size, share), _ = grid.deciding
     if low is None or high is None:
         return "undecidable", "The test set is too short to be resampled."
     measured = (
-        f"at {after['budget']} the step from {before['fraction']:.1%} to all training dates gains "
-        f"{gain.value:.4f} [{low:.4f}, {high:.4f}]"
+        f"at {size} the step from {float(share):.1%} to all training dates gains "
+        f"{gain.value:.2g} [{low:.2g}, {high:.2g}]"
     )
     gap = {
         True: "; the gap between training and validation grows with size",
         False: "; the gap between training and validation does not grow with size",
         None: "",
     }[rises]
+    if standing.obstacle:
+        return "undecidable", f"{standing.obstacle}; {measured}{gap}."
+    weaker = standing.weaknesses
     if low > 0 and gain.value >= margin:
-        return "data-limited", f"More data still help: {measured}{gap}."
+        return "data-limited", f"More data still help: {measured}{gap}.{weaker}"
     if -margin <= low and high <= margin:
-        return "not data-limited", f"More data no longer matter: {measured}, within ±{margin:g}{gap}."
-    return "undecidable", f"{measured[:1].upper()}{measured[1:]}{gap}."
+        return (
+            "not data-limited",
+            f"More data no longer matter: {measured}, within ±{margin:.2g}{gap}.{weaker}",
+        )
+    return "undecidable", f"{measured[:1].upper()}{measured[1:]}{gap}.{weaker}"
 
 
-def _joint(
-    words: dict[str, Any], levels: Sequence[Level], owners: Sequence[Sequence[Row]], material: Material
-) -> dict[str, Any]:
+def _joint(grid: Grid, material: Material) -> dict[str, Any]:
+    words, levels, owners = grid.words, list(grid.levels.values()), list(grid.owners.values())
     sizes = np.array([AXES["parameters"].size(rows) for rows in owners], dtype=np.float64)
     samples = np.array([AXES["data"].size(rows) for rows in owners], dtype=np.float64)
     law = fit_joint_law(levels, sizes, samples, int(words["horizon"]), material.cfg)

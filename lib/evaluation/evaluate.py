@@ -70,8 +70,8 @@ def evaluate_run(
     Args:
         validation: predictions of validation, `part` being `selection` or `calibration`.
         test: predictions of the test set.
-        params: its resolved parameters (`run`, `training_base_rate` or `training_class_shares`, `splits` are
-            used).
+        params: its resolved parameters (`run`, `training_class_shares`, `training_shares_by_symbol`, `splits`
+            are used).
         provenance: its provenance (`parameters`, `fit` are used).
         cfg: draws, confidence and seed of the intervals, level of conformal prediction, costs of trading.
         primary: label of the symbol whose windows give the measures; the others are in `by_symbol`. None, or
@@ -92,7 +92,8 @@ def evaluate_run(
         name: (frame if chosen is None else frame.filter(pl.col("symbol") == chosen)).sort("date", "symbol")
         for name, frame in parts.items()
     }
-    rate = params.get("training_class_shares" if is_ternary(task) else "training_base_rate")
+    shares = training_shares(params, chosen)
+    rate = None if shares is None else shares if is_ternary(task) else shares[-1]
     splits = {name: split_metrics(frame, task, horizon, cfg, rate) for name, frame in main.items()}
     minimum = int((params.get("splits") or {}).get("minimum_class_count", 20))
     intervals, covered = conformal(main["calibration"], main["test"], task, horizon, cfg)
@@ -103,6 +104,7 @@ def evaluate_run(
             "run": run,
             "parameters": provenance.get("parameters") or {},
             "primary": chosen,
+            "training_shares": shares,
             "splits": splits,
             "by_symbol": measures_by_symbol(parts, task),
             "by_year": measures_by_year(main["test"], task),
@@ -119,6 +121,17 @@ def evaluate_run(
         }
     )
     return RunEvaluation(metrics, _daily(main["test"], task, covered, traded))
+
+
+def training_shares(params: Mapping[str, Any], symbol: str | None) -> list[float] | None:
+    """Share of each class in training, of the measured symbol if training held it; None for regression.
+
+    What happens to other symbols is no base rate of this one: against it, any model that knows which symbol
+    it looks at would seem to have learned something.
+    """
+    by_symbol = params.get("training_shares_by_symbol") or {}
+    shares: list[float] | None = by_symbol.get(symbol) or params.get("training_class_shares")
+    return shares
 
 
 def fit_facts(provenance: Mapping[str, Any], history: pl.DataFrame | None) -> dict[str, Any]:

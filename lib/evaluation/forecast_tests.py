@@ -18,6 +18,7 @@ from lib.metrics.classification import Floats
 
 MINIMUM_DATES = 20
 """Fewer dates than this are tested for nothing."""
+_NO_VARIANCE = 1e-30
 
 
 @dataclass(frozen=True)
@@ -30,17 +31,42 @@ class TestResult:
     p_value: float
 
 
-def diebold_mariano(difference: npt.ArrayLike, horizon: int) -> TestResult | None:
+def newey_west_lag(series: npt.ArrayLike) -> int:
+    """Lags that the dependence in a series asks of Bartlett's weights: Newey & West (1994), one series.
+
+    ``floor(1.1447 ((s1/s0)^2 n)^(1/3))`` with ``s0 = R(0) + 2 sum R(j)`` and ``s1 = 2 sum j R(j)`` over the
+    first ``floor(4 (n/100)^(2/9))`` autocovariances; 0 for a constant series, at most a quarter of n.
+
+    Args:
+        series: (n,) in order of time.
+    """
+    x = np.asarray(series, dtype=np.float64)
+    n = x.size
+    centred = x - x.mean()
+    first = min(int(4.0 * (n / 100.0) ** (2.0 / 9.0)), n - 1)
+    covariance = np.array([centred[lag:] @ centred[: n - lag] for lag in range(first + 1)]) / n
+    s0 = float(covariance[0] + 2.0 * covariance[1:].sum())
+    s1 = 2.0 * float(np.arange(first + 1) @ covariance)
+    if covariance[0] <= _NO_VARIANCE:
+        return 0
+    if s0 <= 0.0:
+        return first
+    return min(int(1.1447 * ((s1 / s0) ** 2 * n) ** (1.0 / 3.0)), n // 4)
+
+
+def diebold_mariano(difference: npt.ArrayLike, horizon: int, lag: int | None = None) -> TestResult | None:
     """Test of equal expected loss from the loss differences of two forecasts by date.
 
-    Diebold & Mariano (1995) with the long-run variance of the mean from autocovariances up to lag H - 1, and
-    the small-sample correction and t distribution with n - 1 degrees of freedom of Harvey, Leybourne &
-    Newbold (1997). Where the truncated sum is not positive, Bartlett's weights (Newey & West 1987) replace
-    it.
+    Diebold & Mariano (1995) with the long-run variance of the mean from autocovariances, and the small-sample
+    correction and t distribution with n - 1 degrees of freedom of Harvey, Leybourne & Newbold (1997). Lags up
+    to H - 1, over which labels overlap, count in full; dependence that reaches further (losses cluster as
+    volatility does, whatever the horizon) counts up to `lag` with weights that fall linearly, as Bartlett's.
+    Where the sum is not positive, Bartlett's weights replace it (Newey & West 1987).
 
     Args:
         difference: (n,) loss of the first minus loss of the second.
         horizon: bars ahead, H.
+        lag: last autocovariance that counts; None: `newey_west_lag`, at least H - 1.
 
     Returns:
         Negative where the first is better; None if there are too few dates or the differences do not vary.
@@ -49,14 +75,16 @@ def diebold_mariano(difference: npt.ArrayLike, horizon: int) -> TestResult | Non
     n = d.size
     if n < max(MINIMUM_DATES, 2 * horizon) or not np.all(np.isfinite(d)):
         return None
+    last = max(horizon - 1, newey_west_lag(d) if lag is None else lag)
     centred = d - d.mean()
-    covariance = np.array([centred[lag:] @ centred[: n - lag] for lag in range(horizon)]) / n
-    if covariance[0] <= 1e-30:
+    covariance = np.array([centred[at:] @ centred[: n - at] for at in range(last + 1)]) / n
+    if covariance[0] <= _NO_VARIANCE:
         return None
-    variance = float(covariance[0] + 2.0 * covariance[1:].sum()) / n
+    at = np.arange(1, last + 1)
+    weights = np.minimum(1.0, (last + 1 - at) / (last + 2 - horizon))
+    variance = float(covariance[0] + 2.0 * weights @ covariance[1:]) / n
     if variance <= 0.0:
-        weights = 1.0 - np.arange(1, horizon) / horizon
-        variance = float(covariance[0] + 2.0 * weights @ covariance[1:]) / n
+        variance = float(covariance[0] + 2.0 * (1.0 - at / (last + 1)) @ covariance[1:]) / n
     correction = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
     statistic = float(d.mean()) / math.sqrt(variance) * math.sqrt(correction)
     return TestResult(statistic, float(2.0 * stdtr(n - 1, -abs(statistic))))

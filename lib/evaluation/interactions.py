@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lib.evaluation.axes import WORDS, Axis, Row
-from lib.evaluation.cells import estimate_loss
+from lib.evaluation.cells import estimate_loss, zero_loss_of
 from lib.evaluation.comparisons import Estimate
 from lib.evaluation.levels import Level, contrast
 from lib.evaluation.material import Material
@@ -31,8 +31,15 @@ class Interaction:
     grid: list[dict[str, Any]] = field(default_factory=list)
     effect: Estimate | None = None
     simple_gains: list[tuple[str, Estimate]] = field(default_factory=list)
-    single_seed: bool = False
-    mean_square: float | None = None
+    declared: dict[str, int] = field(default_factory=dict)
+    """Declared runs (seeds) of each of the four corners that make the effect."""
+    seeds: dict[str, int] = field(default_factory=dict)
+    """Usable runs of each."""
+    collapsed: list[str] = field(default_factory=list)
+    """Those of the four all of whose runs say nearly the same for every sample."""
+    dates_lost: int = 0
+    """Test samples that not all runs hold, and that were left out."""
+    zero_loss: float | None = None
     """Regression: squared error of always predicting 0."""
 
 
@@ -71,10 +78,15 @@ def measure_interaction(first: Axis, second: Axis, rows: Sequence[Row], material
     words = dict(zip(WORDS, _rest(first, second, rows[0]), strict=True))
     out = Interaction((first, second), words, levels)
     corners = list(product(*levels))
-    found = {
-        corner: material.usable([r for r in rows if (first.level(r), second.level(r)) == corner])
-        for corner in corners
+    declared = {
+        corner: [r for r in rows if (first.level(r), second.level(r)) == corner] for corner in corners
     }
+    found = {corner: material.usable(own) for corner, own in declared.items()}
+    for corner in product((levels[0][0], levels[0][-1]), (levels[1][0], levels[1][-1])):
+        name, own = " ".join(corner), [row for row, _ in found[corner]]
+        out.declared[name], out.seeds[name] = len(declared[corner]), len(own)
+        if own and all(row["test_collapsed"] for row in own):
+            out.collapsed.append(name)
     runs = [pair for corner in corners for pair in found[corner]]
     if not runs:
         return out
@@ -85,7 +97,8 @@ def measure_interaction(first: Axis, second: Axis, rows: Sequence[Row], material
         material.notice(kind, where, text)
     if aligned is None:
         return out
-    out.mean_square = float(np.mean(aligned.target**2))
+    out.dates_lost = max(samples.keys.size for _, samples in runs) - aligned.target.size
+    out.zero_loss = zero_loss_of(aligned)
     at: dict[tuple[str, ...], Level] = {}
     begin = 0
     for corner in corners:
@@ -123,4 +136,3 @@ def _add_effects(out: Interaction, at: dict[tuple[str, ...], Level], horizon: in
     known = [level for level in corners if level is not None]
     if len(known) == 4:
         out.effect = contrast(known, np.array([-1.0, 1.0, 1.0, -1.0]), horizon)
-        out.single_seed = any(level.seeds == 1 for level in known)

@@ -82,13 +82,13 @@ def fit_joint_law(
     }
     exponents = draws[:, [2, 4]]
     at_edge = np.mean((exponents < EXPONENTS[0] * 1.05) | (exponents > EXPONENTS[1] / 1.05), axis=0)
-    clear = [low[i] * high[i] > 0 for i in (1, 3)]
-    identified = bool(np.all(at_edge <= _EDGE_SHARE) and all(clear))
+    falls = bool(low[1] > 0 and low[3] > 0)
+    identified = bool(np.all(at_edge <= _EDGE_SHARE) and falls and best[0] >= 0)
     note = (
         "Both exponents are identified."
         if identified
-        else "Not identified: of resampled data an exponent runs to the edge of the search or an amplitude "
-        "changes sign."
+        else "Not identified: of resampled data an exponent runs to the edge of the search, an amplitude is "
+        "not clearly above 0, or E lies below 0."
     )
     return JointLaw(identified, note, parameters, list(map(float, _law(best, log_n, log_d))))
 

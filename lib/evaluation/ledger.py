@@ -1,7 +1,7 @@
 """What was tried and what was looked at: the ledger that corrections for many tries count.
 
 Every trial of a search and every finished run is one try. Looks at the test set are counted by distinct
-content, so reporting twice counts once.
+content, so reporting twice counts once and training again counts anew (see `looks`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ def ledger(rows: Sequence[Row], looks: int, search_trials: int) -> dict[str, Any
     """How often the test set was looked at, and after how many tries."""
     runs = sum(row["status"] == "done" for row in rows)
     text = (
-        f"{looks} distinct test predictions of {runs} runs were looked at; {search_trials} search trials "
-        "looked at validation only."
+        f"{looks} distinct test predictions have been looked at so far, those of runs that were trained "
+        f"again or given up included. {runs} runs are judged here; {search_trials} search trials looked at "
+        "validation only."
     )
     return {"looks": looks, "runs": runs, "search_trials": search_trials, "text": text}
 
@@ -27,17 +28,17 @@ def ledger(rows: Sequence[Row], looks: int, search_trials: int) -> dict[str, Any
 def deflated_trading(rows: Sequence[Row], search_trials: int) -> dict[str, Any]:
     """Sharpe ratios of the runs that took positions, corrected for the number of tries.
 
-    The variance between tries is that of the runs' own ratios; a search's trials traded nothing, but each of
-    them could have become a run, so they count as tries.
+    The variance between tries is that of the runs' own ratios per year, so that weekly and daily bars can be
+    pooled; what luck reaches is brought back to each run's bars. A search's trials traded nothing, but each
+    of them could have become a run, so they count as tries.
     """
     trading = [row for row in rows if row["role"] == "question" and row["trading_bar_sharpe"] is not None]
     total = len(trading) + search_trials
-    ratios = [float(row["trading_bar_sharpe"]) for row in trading]
-    luck = expected_best_sharpe(ratios, total)
+    luck = expected_best_sharpe([float(row["trading_sharpe"]) for row in trading], total)
     lines = []
     for row in trading:
         bars, bar = int(row["trading_n"]), float(row["trading_bar_sharpe"])
-        yearly = float(row["trading_sharpe"]) / bar if bar else math.nan
+        per_bar = None if luck is None else luck / math.sqrt(float(row["trading_bars_per_year"]))
         lines.append(
             {
                 "path": row["path"],
@@ -48,12 +49,12 @@ def deflated_trading(rows: Sequence[Row], search_trials: int) -> dict[str, Any]:
                 "probabilistic_sharpe": row["trading_probabilistic_sharpe"],
                 "deflated_sharpe": (
                     None
-                    if luck is None
+                    if per_bar is None
                     else probabilistic_sharpe(
-                        bar, bars, row["trading_skewness"], row["trading_kurtosis"], luck
+                        bar, bars, row["trading_skewness"], row["trading_kurtosis"], per_bar
                     )
                 ),
-                "expected_best_by_luck": None if luck is None or not bar else luck * yearly,
+                "expected_best_by_luck": luck,
                 "hold_sharpe": row["trading_hold_sharpe"],
                 "total_return": row["trading_total_return"],
                 "hold_total_return": row["trading_hold_total_return"],

@@ -203,22 +203,27 @@ def measures_by_regime(test: pl.DataFrame, regimes: pl.DataFrame | None, task: s
     """Measures of the calm, middle and stormy days of the test set.
 
     `regimes` has `date, symbol, regime, volatility_low, volatility_high` (see `market.volatility_regimes`).
+    The limits are those of the measured symbol; None where several, each with its own, are measured together.
     """
     if regimes is None or test.height == 0:
         return []
     joined = test.join(regimes, on=["date", "symbol"], how="inner").with_columns(group=pl.col("regime"))
-    limits = {row["regime"]: row for row in regimes.unique("regime").to_dicts()}
     order = {"low": 0, "middle": 1, "high": 2}
     found = dict(_grouped(joined, task))
     return [
         {
             "regime": name,
-            "volatility_low": limits[name]["volatility_low"],
-            "volatility_high": limits[name]["volatility_high"],
+            **{end: _only(joined.filter(group=name)[end]) for end in ("volatility_low", "volatility_high")},
             **found[name],
         }
         for name in sorted(found, key=lambda name: order[name])
     ]
+
+
+def _only(values: pl.Series) -> float | None:
+    """The value that all share, None if they differ."""
+    distinct = values.unique()
+    return distinct[0] if distinct.len() == 1 else None
 
 
 def _grouped(frame: pl.DataFrame, task: str) -> list[tuple[Any, dict[str, Any]]]:

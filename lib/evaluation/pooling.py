@@ -1,7 +1,8 @@
-"""One slope and one gain for all cells of a question together.
+"""One slope and one gain for all cells of a question together, timescale by timescale.
 
 Cells that share test dates are resampled together, date by date, so their dependence is kept; regression is
-brought to nats first. Cells that differ are told by the spread between them.
+brought to nats first. Blocks are counted in bars, so bars of different length are not mixed: weekly labels of
+5 bars overlap for 25 daily ones. Cells that differ are told by the spread between them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lib.metrics.classification import Floats
 class Pooled:
     """The mean over cells, and how much the cells differ beyond their noise."""
 
+    timescale: str
     cells: int
     slope: Estimate | None
     gain: Estimate
@@ -31,17 +33,21 @@ class Pooled:
     """p-value of "all cells have the same gain" by Cochran's Q, cells taken as independent."""
 
 
-def pool(cells: Sequence[Cell]) -> Pooled | None:
-    """Pool the measurable cells of a question; None with fewer than two."""
-    usable = [cell for cell in cells if cell.gain is not None and not cell.absent and cell.dates is not None]
-    if len(usable) < 2:
-        return None
-    horizon = max(cell.horizon for cell in usable)
-    gains = _mean_contrast(usable, [gain_weights(cell.levels) for cell in usable], horizon)
-    slopes = _mean_contrast(usable, [slope_weights(cell.levels) for cell in usable], horizon)
-    if gains is None:
-        return None
-    return Pooled(len(usable), slopes, gains, *_heterogeneity(usable))
+def pool(cells: Sequence[Cell]) -> list[Pooled]:
+    """Pool the measurable cells of a question; one entry per timescale that has two of them or more."""
+    by_timescale: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if cell.gain is not None and not cell.absent and cell.dates is not None:
+            by_timescale.setdefault(str(cell.words["timescale"]), []).append(cell)
+    found = [_pooled(name, usable) for name, usable in by_timescale.items() if len(usable) > 1]
+    return [pooled for pooled in found if pooled is not None]
+
+
+def _pooled(timescale: str, cells: Sequence[Cell]) -> Pooled | None:
+    horizon = max(cell.horizon for cell in cells)
+    gains = _mean_contrast(cells, [gain_weights(cell.levels) for cell in cells], horizon)
+    slopes = _mean_contrast(cells, [slope_weights(cell.levels) for cell in cells], horizon)
+    return None if gains is None else Pooled(timescale, len(cells), slopes, gains, *_heterogeneity(cells))
 
 
 def _mean_contrast(cells: Sequence[Cell], weights: Sequence[Floats | None], horizon: int) -> Estimate | None:

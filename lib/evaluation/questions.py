@@ -11,17 +11,18 @@ from typing import Any
 
 from lib.config.base import is_binary
 from lib.config.experiment import Experiment
-from lib.evaluation import describe, scaling_law
+from lib.evaluation import describe, rival_forms, scaling_law
 from lib.evaluation.axes import AXES, Axis, Row, axes_of, grouped, without_fraction
-from lib.evaluation.cells import Cell, measure_cell
+from lib.evaluation.cells import Cell, margin_of, measure_cell
 from lib.evaluation.collect import fraction_of
-from lib.evaluation.comparisons import Estimate, holm_confidences
-from lib.evaluation.control_runs import failed_controls
+from lib.evaluation.comparisons import holm_confidences
+from lib.evaluation.control_runs import failed_controls, undeclared_controls
 from lib.evaluation.interactions import Interaction, interactions_of, measure_interaction
 from lib.evaluation.levels import level_draws
 from lib.evaluation.material import Material
 from lib.evaluation.measures import primary_metric
 from lib.evaluation.pooling import Pooled, pool
+from lib.evaluation.standing import Standing
 from lib.evaluation.verdicts import (
     Evidence,
     Verdict,
@@ -95,8 +96,7 @@ def _question(
     levels = holm_confidences([e.p_value() if e else 1.0 for e in deciding], cfg.confidence)
     described, judged, minds = [], [], []
     for cell, level in zip(cells, levels, strict=True):
-        failed = failed_controls(controls, str(cell.words["model"]))
-        evidence = _evidence(cell, asked.margin, level, material, failed)
+        evidence = _evidence(cell, asked.margin, level, material, controls)
         verdict, reason = cell_verdict(evidence)
         judged.append((verdict, reason))
         minds.append(change_of_mind(verdict, evidence))
@@ -104,7 +104,7 @@ def _question(
             _describe(cell, evidence, material)
             | {"verdict": verdict, "reason": reason, "change_mind": minds[-1]}
         )
-        _note(cell, material)
+        _note(cell, evidence, material)
     verdict, reason = question_verdict(judged, axis.label)
     deciding_word = "slopes" if axis.is_log else "gains"
     return {
@@ -123,7 +123,7 @@ def _question(
             "method": "Holm",
             "what": f"{deciding_word} of all cells of this question",
         },
-        "pooled": _pooled(pool(cells), axis, cfg.confidence),
+        "pooled": [_pooled(found, axis, cfg.confidence) for found in pool(cells)],
         "cells": described,
     }
 
@@ -136,11 +136,19 @@ def _first_of(verdict: Verdict, judged: Sequence[tuple[Verdict, str]], minds: Se
     return "Runs of this question."
 
 
-def _evidence(
-    cell: Cell, declared: float, level: float, material: Material, failed: Sequence[str]
-) -> Evidence:
-    labels, cfg = list(cell.seeds), material.cfg
+def _evidence(cell: Cell, declared: float, level: float, material: Material, controls: Entries) -> Evidence:
+    labels, cfg, model = list(cell.seeds), material.cfg, str(cell.words["model"])
+    undeclared = undeclared_controls(controls, model, sizes=cell.axis.name == "parameters")
+    standing = Standing.of(
+        cell.declared,
+        cell.seeds,
+        cell.collapsed,
+        cell.dates_lost,
+        failed_controls(controls, model),
+        undeclared,
+    )
     return Evidence(
+        **vars(standing),
         metric_name=primary_metric(cell.task).replace("_", " "),
         first=labels[0],
         last=labels[-1],
@@ -148,15 +156,10 @@ def _evidence(
         unit=cell.axis.unit,
         slope=cell.slope,
         gain=cell.gain,
+        pairs=scaling_law.pairs(cell.levels, cell.horizon),
         confidence=level,
         adjusted=level > cfg.confidence,
-        detectable_gain=cell.gain.detectable(cfg.confidence, cfg.power) if cell.gain else None,
-        absent=cell.absent,
-        single_seed=cell.single_seed,
-        incomplete=cell.incomplete,
-        collapsed=cell.collapsed,
-        shared_dates=cell.dates_lost or None,
-        failed_controls=failed,
+        detectable_gain=cell.gain.detectable(level, cfg.power) if cell.gain else None,
     )
 
 
@@ -189,18 +192,20 @@ def _describe(cell: Cell, evidence: Evidence, material: Material) -> dict[str, A
             {"from": before, "to": after, **describe.described(step, confidence)}
             for before, after, step in scaling_law.steps(cell.levels, cell.horizon)
         ],
-        "forms": describe.forms_table(scaling_law.rival_forms(cell.levels)) if on_scale else [],
+        "forms": describe.forms_table(rival_forms.rival_forms(cell.levels)) if on_scale else [],
         "law": describe.law(law),
         "band": scaling_law.straight_band(cell.levels, draws, confidence) if on_scale else [],
         "saturation": describe.saturation(found, evidence.margin),
     }
 
 
-def _note(cell: Cell, material: Material) -> None:
+def _note(cell: Cell, evidence: Evidence, material: Material) -> None:
     """Put on record what weakens a cell's verdict."""
-    if cell.single_seed:
-        text = f"{cell.where}: only one seed at {', '.join(cell.single_seed)}."
-        material.notice("single_seed", cell.where, text)
+    for label, n in evidence.few_seeds.items():
+        text = f"{cell.where}: only {'one seed' if n == 1 else f'{n} seeds'} at {label}."
+        material.notice("single_seed" if n == 1 else "few_seeds", cell.where, text)
+    for control in evidence.undeclared_controls:
+        material.notice("control", cell.where, f"{cell.where}: {control} is declared.")
     if len(cell.levels) == 1:
         text = f"{cell.where}: only {cell.levels[0].label} can be used; nothing is compared."
         material.notice("one_size", cell.where, text)
@@ -208,10 +213,9 @@ def _note(cell: Cell, material: Material) -> None:
         material.notice("one_class", cell.where, f"{cell.where}: the test set holds one class only; no AUC.")
 
 
-def _pooled(found: Pooled | None, axis: Axis, confidence: float) -> dict[str, Any] | None:
-    if found is None:
-        return None
+def _pooled(found: Pooled, axis: Axis, confidence: float) -> dict[str, Any]:
     return {
+        "timescale": found.timescale,
         "cells": found.cells,
         "unit": f"nats per tenfold {axis.unit}" if axis.unit else "nats",
         "slope": describe.described(found.slope, confidence),
@@ -238,16 +242,18 @@ def interactions_asked(asked: Asked, material: Material, controls: Entries) -> l
 def _interaction(
     asked: Asked, found: Interaction, level: float, size: int, material: Material, controls: Entries
 ) -> dict[str, Any]:
-    confidence = material.cfg.confidence
-    margin = asked.margin
-    if found.words["task"] == "regression" and found.mean_square:
-        margin = Cell(found.axes[0], found.words, {}, {}, zero_loss=found.mean_square).margin(asked.margin)
-    failed = failed_controls(controls, str(found.words["model"]))
-    blocked = f"A control did not pass ({'; '.join(failed)})" if failed else None
-    if not blocked and found.single_seed:
-        blocked = "A corner has one seed only, so the noise between seeds is unknown"
+    confidence, model = material.cfg.confidence, str(found.words["model"])
+    margin = margin_of(asked.margin, found.zero_loss)
+    standing = Standing.of(
+        found.declared,
+        found.seeds,
+        found.collapsed,
+        found.dates_lost,
+        failed_controls(controls, model),
+        undeclared_controls(controls, model, sizes="parameters" in (axis.name for axis in found.axes)),
+    )
     labels = (found.axes[0].label, found.axes[1].label)
-    verdict, reason = interaction_verdict(found.effect, level, margin, labels, blocked)
+    verdict, reason = interaction_verdict(found.effect, level, margin, labels, standing)
     return {
         "experiment": asked.name,
         "question": asked.question,
@@ -259,7 +265,7 @@ def _interaction(
         "levels": [list(own) for own in found.levels],
         "grid": found.grid,
         "effect": describe.described(found.effect, confidence, level),
-        "detectable": _detectable(found.effect, material),
+        "detectable": found.effect.detectable(level, material.cfg.power) if found.effect else None,
         "simple_gains": [
             {"at": at, **describe.described(gain, confidence)} for at, gain in found.simple_gains
         ],
@@ -268,7 +274,3 @@ def _interaction(
         "verdict": verdict,
         "reason": reason,
     }
-
-
-def _detectable(effect: Estimate | None, material: Material) -> float | None:
-    return effect.detectable(material.cfg.confidence, material.cfg.power) if effect else None

@@ -48,10 +48,11 @@ class Predictions:
 
     read: Reader
     primary: str | None = None
+    seen: set[str] = field(default_factory=set)
+    """Digests of the test predictions looked at so far; what is read is added."""
     troubles: list[tuple[str, str, str]] = field(default_factory=list)
     """Kind, path and sentence of every run that could not be used."""
     _known: dict[str, RunSamples | None] = field(default_factory=dict)
-    _digests: set[str] = field(default_factory=set)
     _symbols: dict[str, int] = field(default_factory=dict)
 
     def of(self, row: Mapping[str, Any]) -> RunSamples | None:
@@ -66,14 +67,9 @@ class Predictions:
                 self._known[path] = None
         return self._known[path]
 
-    @property
-    def looks(self) -> int:
-        """Number of distinct test predictions read so far; the same content counts once."""
-        return len(self._digests)
-
     def _load(self, path: str, task: str) -> RunSamples | None:
         frame = self.read(path, "test").sort("date", "symbol")
-        self._digests.add(_digest(frame, task))
+        self.seen.add(_digest(frame, task))
         if self.primary is not None and (frame["symbol"] == self.primary).any():
             frame = frame.filter(pl.col("symbol") == self.primary)
         target, score = frame["target"].cast(pl.Float64).to_numpy(), scores_of(frame, task)
@@ -103,6 +99,11 @@ class Predictions:
         )
         days = frame["date"].cast(pl.Date).to_physical().to_numpy().astype(np.int64)
         return days * _SYMBOLS_PER_DAY + codes
+
+
+def dates_of(keys: Ints) -> npt.NDArray[np.datetime64]:
+    """The distinct dates of samples named by `RunSamples.keys`; (dates,), rising."""
+    return np.unique(keys // _SYMBOLS_PER_DAY).astype("datetime64[D]")
 
 
 def _digest(frame: pl.DataFrame, task: str) -> str:

@@ -21,7 +21,7 @@ from lib.evaluation.material import PROBLEM, Material, Problem, RunIndex, proble
 from lib.evaluation.plain import plain
 from lib.evaluation.power import LOGIT_GAP, detectable
 from lib.evaluation.questions import asked_by, interactions_asked, questions_of
-from lib.evaluation.samples import Predictions, Reader
+from lib.evaluation.samples import Predictions, Reader, dates_of
 
 _LISTED = 10
 
@@ -34,6 +34,7 @@ def scaling_summary(
     planted_auc: PlantedAuc | None = None,
     primary: str | None = None,
     search_trials: int = 0,
+    seen: set[str] | None = None,
 ) -> dict[str, Any]:
     """Everything that the study answers, as strict JSON values.
 
@@ -45,13 +46,15 @@ def scaling_summary(
         planted_auc: for positive controls.
         primary: label of the symbol whose test windows decide; None or absent from a run: all symbols.
         search_trials: trials of all searches of the study.
+        seen: digests of test predictions looked at before (see `looks`); those read now are added to it.
 
     Returns:
         `confidence, questions, interactions, joint_law, diagnosis, power, baselines, trading, controls,
         controls_passed, controls_text, test_looks, ledger, problems, warnings`. `questions` holds, for the
         experiments of role question, one entry per axis along which their runs differ in nothing else.
     """
-    material = Material(RunIndex(runs), Predictions(predictions, primary), cfg)
+    seen = set() if seen is None else seen
+    material = Material(RunIndex(runs), Predictions(predictions, primary, seen), cfg)
     material.usable(material.index.rows)  # a look at test counts, whatever becomes of it
     _put_on_record(experiments, material)
     controls = [
@@ -63,7 +66,7 @@ def scaling_summary(
     asked = asked_by(experiments, material)
     measured = [pair for one in asked for pair in questions_of(one, material, controls)]
     interactions = [entry for one in asked for entry in interactions_asked(one, material, controls)]
-    diagnoses = [diagnose(one, material) for one in asked]
+    diagnoses = [diagnose(one, material, controls) for one in asked]
     declared = [e for e in experiments.values() if e.role == "question"]
     problems = list(dict.fromkeys(problem for e in declared for problem in problems_of(e)))
     margins = {p: min(e.margin for e in declared if p in set(problems_of(e))) for p in problems}
@@ -79,8 +82,8 @@ def scaling_summary(
         "baselines": (tables := baseline_tables(problems, material)),
         "power": _power(tables, material, margins),
         "trading": deflated_trading(rows, search_trials),
-        "test_looks": material.predictions.looks,
-        "ledger": ledger(rows, material.predictions.looks, search_trials),
+        "test_looks": len(seen),
+        "ledger": ledger(rows, len(seen), search_trials),
     }
     summary["problems"] = [vars(trouble) for trouble in material.troubles]
     summary["warnings"] = list(dict.fromkeys(trouble.text for trouble in material.troubles))
@@ -112,9 +115,10 @@ def _power(
     cfg = material.cfg
     for table in tables:
         problem: Problem = tuple(table[word] for word in PROBLEM)
-        row = next(row for row in material.index.of_problem(problem) if row["status"] == "done")
-        rate, n = row["test_base_rate"], int(row["n_test"] or 0)
-        planned = detectable(n, rate, problem[4], cfg.confidence, cfg.power)
+        row, samples = material.usable(material.index.of_problem(problem))[0]
+        # Windows of the primary symbol, which decides; symbols of one date are no independent labels.
+        rate, n = row["test_base_rate"], int(samples.keys.size)
+        planned = detectable(dates_of(samples.keys).size, rate, problem[4], cfg.confidence, cfg.power)
         reaches = [line["detectable_difference"] for line in table["rows"] if line["detectable_difference"]]
         measured = sorted(reaches)[len(reaches) // 2] if reaches else None
         margin = margins[problem]

@@ -3,7 +3,7 @@
 *scales*: the Holm-adjusted interval of the slope (of the gain, where levels have no sizes) excludes 0, loss
 falls, and the gain from the first to the last level is at least the margin. *flat*: the Holm-adjusted
 interval of the gain lies within ± margin. Everything else is *undecidable*, as is what rests on one seed,
-missing or collapsed levels or failed controls.
+missing or collapsed levels or failed controls. All that is compared passes the same gates (`Standing`).
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from lib.evaluation.comparisons import Estimate
+from lib.evaluation.standing import LEAST_SEEDS, Standing
 
 Verdict = Literal["scales", "flat", "undecidable"]
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evidence(Standing):
     """All that decides one cell. `margin` is in the unit of the loss, `confidence` Holm's for this cell."""
 
     metric_name: str
@@ -31,16 +32,12 @@ class Evidence:
     """What the slope is per tenfold of; empty where levels have no sizes and the gain alone decides."""
     slope: Estimate | None = None
     gain: Estimate | None = None
+    pairs: Sequence[tuple[str, str, Estimate]] = ()
+    """Gain from each level to each later one: all must lie within the margin for the cell to be flat."""
     confidence: float = 0.95
     adjusted: bool = False
     detectable_gain: float | None = None
-    absent: Sequence[str] = ()
-    single_seed: Sequence[str] = ()
-    incomplete: Sequence[str] = ()
-    collapsed: Sequence[str] = ()
-    shared_dates: int | None = None
-    """Test samples left out because not all runs hold them; None if all do."""
-    failed_controls: Sequence[str] = field(default=())
+    """Smallest gain that would be shown at `confidence`."""
 
     @property
     def deciding(self) -> Estimate | None:
@@ -64,26 +61,10 @@ def cell_verdict(evidence: Evidence) -> tuple[Verdict, str]:
         return "undecidable", text
     gain = f"{_number(e.gain.value)} [{_number(gain_low)}, {_number(gain_high)}]"
     measured = f"the gain in {e.metric_name} from {e.first} to {e.last} is {gain}"
-    if e.failed_controls:
-        text = (
-            f"A control did not pass ({'; '.join(e.failed_controls)}), so nothing is concluded: {measured}."
-        )
-        return "undecidable", text
-    if e.single_seed:
-        where = ", ".join(e.single_seed)
-        text = (
-            f"Only one seed at {where}: the noise between seeds is unknown, so neither scaling nor flatness "
-            f"can be claimed; counting the noise of dates alone, {measured}."
-        )
-        return "undecidable", text
-    if e.collapsed:
-        text = (
-            f"Every run at {', '.join(e.collapsed)} says nearly the same for every sample: nothing was "
-            f"learned there that could be compared; {measured}."
-        )
-        return "undecidable", text
+    if e.obstacle:
+        return "undecidable", f"{e.obstacle}; {measured}."
     verdict, text = _judged(e, measured, gain_low, gain_high)
-    return verdict, text + _weaknesses(e)
+    return verdict, text + e.weaknesses
 
 
 def _judged(e: Evidence, measured: str, gain_low: float, gain_high: float) -> tuple[Verdict, str]:
@@ -104,10 +85,14 @@ def _judged(e: Evidence, measured: str, gain_low: float, gain_high: float) -> tu
         name = f"{_sentence(e.metric_name)} falls from {e.first} to {e.last}"
         why = f"{slope.format('excludes')} and {measured}" if e.unit else f"{measured}{adjusted}"
         return "scales", f"{name}: {why}, at least the margin of {margin}."
-    if -e.margin <= gain_low and gain_high <= e.margin:
+    within = -e.margin <= gain_low and gain_high <= e.margin
+    bend = _bend(e)
+    if within and bend is None:
         return "flat", f"{_sentence(measured)}, wholly within the margin of ±{margin}."
     power = f"; this test set could have shown {_number(e.detectable_gain)}" if e.detectable_gain else ""
-    if better:
+    if within:
+        text = f"{_sentence(measured)}, within ±{margin}, but {bend}: the loss does not stay level between."
+    elif better:
         why = f"{_sentence(slope.format('excludes'))} but {measured}" if e.unit else _sentence(measured)
         text = f"{why}, less than the margin of {margin}{power}."
     elif worse:
@@ -122,14 +107,21 @@ def _judged(e: Evidence, measured: str, gain_low: float, gain_high: float) -> tu
     return "undecidable", text
 
 
-def _weaknesses(e: Evidence) -> str:
-    """What is missing though a verdict is possible."""
-    notes = []
-    if e.incomplete:
-        notes.append(f"some seeds are missing at {', '.join(e.incomplete)}")
-    if e.shared_dates:
-        notes.append(f"{e.shared_dates} test samples that not all runs hold are left out")
-    return f" Weakened: {'; '.join(notes)}." if notes else ""
+def _bend(e: Evidence) -> str | None:
+    """The pair of levels that lies furthest from staying within the margin, in words; None if all do.
+
+    Flatness asks every pair for the same thing, so each may be tested at the full level (intersection-union).
+    """
+    worst: tuple[float, str] | None = None
+    for before, after, gain in e.pairs:
+        low, high = gain.interval(e.confidence)
+        if low is None or high is None:
+            continue
+        span = f"from {before} to {after} it is {_number(gain.value)} [{_number(low)}, {_number(high)}]"
+        reach = max(-low, high)
+        if reach > e.margin and (worst is None or reach > worst[0]):
+            worst = reach, span
+    return None if worst is None else worst[1]
 
 
 def change_of_mind(verdict: Verdict, evidence: Evidence) -> str:
@@ -140,8 +132,10 @@ def change_of_mind(verdict: Verdict, evidence: Evidence) -> str:
         return "The controls must pass before anything here can be read."
     if e.absent:
         return f"Runs at {', '.join(e.absent)}."
-    if e.single_seed:
-        return f"At least two more seeds at {', '.join(e.single_seed)}."
+    if e.few_seeds:
+        wanted = max(LEAST_SEEDS - n for n in e.few_seeds.values())
+        more = "one more seed" if wanted == 1 else "two more seeds"
+        return f"At least {more} at {', '.join(e.few_seeds)}."
     if e.collapsed:
         return f"Runs at {', '.join(e.collapsed)} that learn something: other training, not a longer test."
     if verdict == "scales":
@@ -164,7 +158,7 @@ def change_of_mind(verdict: Verdict, evidence: Evidence) -> str:
 
 
 def interaction_verdict(
-    effect: Estimate | None, confidence: float, margin: float, words: tuple[str, str], blocked: str | None
+    effect: Estimate | None, confidence: float, margin: float, words: tuple[str, str], standing: Standing
 ) -> tuple[Verdict, str]:
     """Verdict of a difference in differences.
 
@@ -175,8 +169,11 @@ def interaction_verdict(
         confidence: Holm's for this interaction.
         margin: in the unit of the loss.
         words: labels of the two axes.
-        blocked: why nothing may be concluded, if so.
+        standing: of the four corners.
     """
+    if standing.absent:
+        text = f"No usable run at {', '.join(standing.absent)}: the interaction cannot be measured."
+        return "undecidable", text
     if effect is None:
         return "undecidable", "Corners of the interaction are missing."
     low, high = effect.interval(confidence)
@@ -187,15 +184,19 @@ def interaction_verdict(
         f"the gain from more {first} changes by {_number(effect.value)} [{_number(low)}, {_number(high)}] "
         f"from the first to the last level of {second}"
     )
-    if blocked:
-        return "undecidable", f"{blocked}, so nothing is concluded: {measured}."
+    if standing.obstacle:
+        return "undecidable", f"{standing.obstacle}; {measured}."
+    verdict: Verdict = "undecidable"
     if low > 0 and effect.value >= margin:
-        return "scales", f"They help each other: {measured}, at least the margin of {_number(margin)}."
-    if -margin <= low and high <= margin:
-        return "flat", f"{_sentence(measured)}, wholly within the margin of ±{_number(margin)}."
-    if high < 0:
-        return "undecidable", f"They get in each other's way: {measured}."
-    return "undecidable", f"{_sentence(measured)}, not within the margin of ±{_number(margin)}."
+        verdict = "scales"
+        text = f"They help each other: {measured}, at least the margin of {_number(margin)}."
+    elif -margin <= low and high <= margin:
+        verdict, text = "flat", f"{_sentence(measured)}, wholly within the margin of ±{_number(margin)}."
+    elif high < 0:
+        text = f"They get in each other's way: {measured}."
+    else:
+        text = f"{_sentence(measured)}, not within the margin of ±{_number(margin)}."
+    return verdict, text + standing.weaknesses
 
 
 def question_verdict(cells: Sequence[tuple[Verdict, str]], along: str = "size") -> tuple[Verdict, str]:

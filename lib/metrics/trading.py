@@ -62,13 +62,13 @@ def probabilistic_sharpe(
 
 
 def expected_best_sharpe(trial_sharpes: Sequence[float], trials: int) -> float | None:
-    """Expected highest Sharpe ratio of `trials` strategies without any skill (per bar).
+    """Expected highest Sharpe ratio of `trials` strategies without any skill.
 
     Bailey & López de Prado (2014), *The deflated Sharpe ratio*: the standard deviation of the trials' ratios
     times ``(1-g) Phi^-1(1 - 1/N) + g Phi^-1(1 - 1/(N e))`` with the Euler–Mascheroni constant g.
 
     Args:
-        trial_sharpes: known ratios per bar, whose variance stands for that of all trials.
+        trial_sharpes: known ratios, all per the same span of time; their variance stands for that of all.
         trials: number of trials, those without a known ratio included.
 
     Returns:

@@ -199,13 +199,16 @@ class Model(ABC):
         models: Sequence[Self],
         parts: Sequence[tuple[Samples, Samples]],
         contexts: Sequence[TrainingContext],
-    ) -> list[TrainingResult]:
+    ) -> Sequence[TrainingResult | None]:
         """`fit` for several models of the same shape; families that can do it at once say `packs`.
 
         Args:
             models: each with settings, architecture and recipe of the others.
             parts: training and selection windows of each.
             contexts: of each.
+
+        Returns:
+            One result per model; None for one other than the first that had to be left out.
         """
         return [
             model.fit(*part, context) for model, part, context in zip(models, parts, contexts, strict=True)
@@ -331,6 +334,19 @@ class Model(ABC):
             ModelError: the family has none.
         """
         raise ModelError(f"{cls.__name__} has no architectures to search; use `tuning: default`.")
+
+    @classmethod
+    def activations(
+        cls,
+        settings: Mapping[str, Any],
+        architecture: Architecture,
+        n_channels: int,
+        context_length: int,
+    ) -> int | None:
+        """Numbers that a training step keeps for its backward pass, per window: what the memory of
+        architectures of one size differs by. None: not known, and a search then only learns it the hard way.
+        """
+        return None
 
 
 def untrained_result(best_loss: float, seconds: float, history: list[dict[str, Any]]) -> TrainingResult:

@@ -16,10 +16,11 @@ from typing import Any
 
 import polars as pl
 
-from lib.config.base import classes_of, is_ternary
+from lib.config.base import is_classification, is_ternary
 from lib.config.load import validate
 from lib.config.resolve import ResolvedRun
 from lib.data.io import read_json, write_json_atomic
+from lib.datasets.rates import means_by_symbol, pooled_means
 from lib.datasets.windows import Samples, SplitSamples, load_samples
 from lib.errors import ModelError
 from lib.models import registry
@@ -44,7 +45,10 @@ class FinishedRun:
     """Share of class 1 among the training targets; None for regression."""
     training_class_shares: list[float] | None
     """Share of each class among the training targets; None for regression."""
+    training_shares_by_symbol: dict[str, list[float]] | None
+    """The same for each symbol, see `means_by_symbol`; None for regression."""
     seconds: dict[str, float]
+    """`load`, `fit`, `predict` and their sum `total`; `fit` over all invocations that led here."""
 
 
 def samples_for(resolved: ResolvedRun, frame: pl.DataFrame) -> SplitSamples:
@@ -136,9 +140,9 @@ def train_run(
         part: _predict(model, getattr(samples, part), part) for part in ("selection", "calibration", "test")
     }
     clock.append(time.monotonic())
-    target = samples.train.target
-    shares = [float((target == label).mean()) for label in classes_of(samples.train.task)]
-    load, fit, predict = (after - before for before, after in pairwise(clock))
+    shares = pooled_means(samples.train) if is_classification(samples.train.task) else None
+    load, _, predict = (after - before for before, after in pairwise(clock))
+    fit = result.seconds  # this process may have found all but the last epoch done
     return FinishedRun(
         model=model,
         result=result,
@@ -146,8 +150,9 @@ def train_run(
         test=parts["test"],
         windows={part: len(getattr(samples, part)) for part in ("train", "selection", "calibration", "test")},
         training_base_rate=shares[-1] if shares else None,
-        training_class_shares=shares or None,
-        seconds={"load": load, "fit": fit, "predict": predict, "total": clock[-1] - clock[0]},
+        training_class_shares=shares,
+        training_shares_by_symbol=means_by_symbol(samples.train) if shares else None,
+        seconds={"load": load, "fit": fit, "predict": predict, "total": load + fit + predict},
     )
 
 
@@ -165,7 +170,9 @@ def _fit(
             models.append(model_for(resolved, others))
             parts.append((others.train, others.selection))
             contexts.append(own)
-    return type(model).fit_together(models, parts, contexts)[0]
+    result = type(model).fit_together(models, parts, contexts)[0]
+    assert result is not None, "only a companion is ever left out"
+    return result
 
 
 def _predict(model: Model, samples: Samples, part: str) -> pl.DataFrame:

@@ -49,7 +49,9 @@ class NetworkModel(Model):
         otherwise be a hundredth of the output that a new network begins with. Losses of a regression are
         therefore in units of the training targets' variance.
         """
-        return self.fit_together([self], [(train, selection)], [context])[0]
+        (result,) = self.fit_together([self], [(train, selection)], [context])
+        assert result is not None, "only a companion is ever left out"
+        return result
 
     @classmethod
     def fit_together(
@@ -57,7 +59,7 @@ class NetworkModel(Model):
         models: Sequence[Self],
         parts: Sequence[tuple[Samples, Samples]],
         contexts: Sequence[TrainingContext],
-    ) -> list[TrainingResult]:
+    ) -> list[TrainingResult | None]:
         """Train with the engine: one network, or several of the same shape at once."""
         from lib.training.engine import train
         from lib.training.pack import Member, train_together
@@ -66,6 +68,7 @@ class NetworkModel(Model):
             Member(*model._prepared(*part), context)
             for model, part, context in zip(models, parts, contexts, strict=True)
         ]
+        results: list[TrainingResult | None]
         loss: Literal["bce", "mse"] = "bce" if models[0].problem.binary else "mse"
         recipe = models[0].recipe
         if len(members) == 1:
@@ -74,7 +77,8 @@ class NetworkModel(Model):
         else:
             results = train_together(members, loss, recipe)
         for model, context, result in zip(models, contexts, results, strict=True):
-            model.context = replace(context, precision=result.precision, micro_batch=result.micro_batch)
+            if result is not None:
+                model.context = replace(context, precision=result.precision, micro_batch=result.micro_batch)
         return results
 
     def _prepared(self, train: Samples, selection: Samples) -> tuple[nn.Module, Samples, Samples]:

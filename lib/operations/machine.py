@@ -138,18 +138,18 @@ class _Card:
 
 
 def _cards() -> list[_Card]:
-    """NVIDIA cards of this machine, the first of which PyTorch takes."""
+    """NVIDIA cards that this process may use, the first of which PyTorch takes."""
     try:
         import pynvml
 
-        pynvml.nvmlInit()
-        return [_card(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())]
+        from lib.training.nvidia import visible_cards
+
+        return [_card(pynvml, card) for card in visible_cards()]
     except Exception:  # no library, driver or permission: no card that could be used
         return []
 
 
-def _card(nvml: Any, index: int) -> _Card:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+def _card(nvml: Any, handle: Any) -> _Card:
     name, room = nvml.nvmlDeviceGetName(handle), nvml.nvmlDeviceGetMemoryInfo(handle)
     able = tuple(nvml.nvmlDeviceGetCudaComputeCapability(handle)) >= BF16_CAPABILITY
     return _Card(name if isinstance(name, str) else name.decode(), able, int(room.free), int(room.total))
@@ -164,12 +164,12 @@ def sensor(config: ThermalConfig) -> Check:
         sensors = find_sensors(config)
     except StudyError as error:
         return Check(name, "fail", config.sensor, str(error))
-    readings = {found.name: found.read() for found in sensors}
-    values = [value for value in readings.values() if value is not None]
+    readings = [(found, value) for found in sensors if (value := found.read()) is not None]
+    values = [value for _, value in readings]
     if not values:
         advice = "Training is NOT protected against overheating. Watch it, or name a file with a reading: "
         return Check(name, "warn", "no sensor gives a reading", advice + "thermal.sensor: file:PATH.")
-    found = ", ".join(f"{name} {value:.0f} °C" for name, value in readings.items() if value is not None)
+    found = ", ".join(f"{s.name} {value:.0f} °C" if s.degrees else s.name for s, value in readings)
     if max(values) >= config.warn:
         return Check(name, "warn", found, "Hot before anything runs: training would begin with pauses.")
     return Check(name, "pass", found)

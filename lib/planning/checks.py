@@ -6,14 +6,17 @@ Every refusal is a `ConfigError` that names the file or experiment and the way o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from lib.config.base import is_ternary
+from lib.config.experiment import Experiment
 from lib.config.load import Study, validate
 from lib.config.model import Architecture
 from lib.config.resolve import RunSpecification
 from lib.config.runs import NO_BUDGET, Run
 from lib.config.training import Recipe
 from lib.errors import ConfigError, nearest
+from lib.evaluation.standing import LEAST_SEEDS
 from lib.models import registry
 
 
@@ -49,8 +52,8 @@ def check_tasks(study: Study) -> None:
 
 
 def check_controls(study: Study) -> None:
-    """Planted signals of a task for which the best reachable measure is not known."""
-    from lib.data.sources.synthetic import PLANTED_TASK
+    """Planted signals of a task or timescale for which the best reachable measure is not known."""
+    from lib.data.sources.synthetic import PLANTED_TASK, PLANTED_TIMESCALES
 
     for name, experiment in study.experiments.items():
         if experiment.data and set(experiment.tasks) != {PLANTED_TASK}:
@@ -58,6 +61,41 @@ def check_controls(study: Study) -> None:
                 f"experiment {name}: the best reachable AUC of the planted signal is known for task "
                 f"{PLANTED_TASK} only. The corrected line:\ntasks: [{PLANTED_TASK}]"
             )
+        slow = [timescale for timescale in experiment.timescales if timescale not in PLANTED_TIMESCALES]
+        if experiment.data and slow:
+            raise ConfigError(
+                f"experiment {name}: the planted signal is in the returns of the next day, so its best "
+                f"reachable AUC is known for daily bars only, not for {', '.join(slow)}. The corrected "
+                f"line:\ntimescales: [{PLANTED_TIMESCALES[0]}]"
+            )
+
+
+def uncontrolled_models(study: Study) -> dict[str, list[str]]:
+    """Models that answer a question without a control of their own, and the controls each lacks, in words.
+
+    A planted signal that another model found says nothing about this one; whether size alone helps, only a
+    null control in several sizes and seeds can tell.
+    """
+    controls = [e for e in study.experiments.values() if e.role.endswith("_control")]
+    nulls = [e for e in controls if e.role == "null_control"]
+    lacking: dict[str, list[str]] = {}
+    for experiment in study.experiments.values():
+        if experiment.role != "question":
+            continue
+        for model in experiment.models:
+            if not registry.get(study.models[model].model).metadata.has_budget:
+                continue
+            missing = [] if nulls else ["no null control"]
+            if nulls and len(experiment.budgets) > 1 and not any(map(partial(_compares_sizes, model), nulls)):
+                missing.append(f"no null control in several sizes and {LEAST_SEEDS} seeds")
+            if not any(e.role == "positive_control" and model in e.models for e in controls):
+                missing.append("no positive control")
+            lacking[model] = list(dict.fromkeys([*lacking.get(model, []), *missing]))
+    return {model: missing for model, missing in lacking.items() if missing}
+
+
+def _compares_sizes(model: str, null: Experiment) -> bool:
+    return model in null.models and len(null.budgets) > 1 and len(set(null.seeds)) >= LEAST_SEEDS
 
 
 def check_searches(study: Study) -> None:

@@ -28,7 +28,7 @@ from lib.reporting.words import (
     parameters,
     plural,
     prose,
-    triple,
+    triple_holm,
     unit_of,
 )
 
@@ -162,7 +162,7 @@ def _reading(
 def _against_base(cell: Mapping[str, Any], points: Rows, metric: str, base: float, compared: Compared) -> str:
     """Which levels are better or worse than no model, by the paired difference on the same dates."""
     found = {level_of(p): compared.against_base_rate(cell, level_of(p)) for p in points}
-    spans = {level: triple(row, "over_base_rate") for level, row in found.items() if row is not None}
+    spans = {level: triple_holm(row, "over_base_rate") for level, row in found.items() if row is not None}
     known = {
         level: (low, high) for level, (_, low, high) in spans.items() if low is not None and high is not None
     }

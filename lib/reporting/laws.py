@@ -199,12 +199,12 @@ def _pooled(questions: Sequence[Row]) -> Table:
         Column("Cells differ by", numeric=True), Column("p", numeric=True),
     ]  # fmt: skip
     rows = []
-    for question in questions:
-        pooled = question["pooled"]
+    for question, pooled in ((q, found) for q in questions for found in q["pooled"]):
+        where = f", {pooled.get('timescale')}" if len(question["pooled"]) > 1 else ""
         gain, slope = pooled.get("gain") or {}, pooled.get("slope") or {}
         rows.append(
             [
-                Cell(f"{question.get('question') or ''} Along {question.get('axis_label')}".strip()),
+                Cell(f"{question.get('question') or ''} Along {question.get('axis_label')}{where}".strip()),
                 Cell(count(pooled.get("cells"))),
                 Cell(_span(gain)),
                 Cell(_span(slope)),

@@ -1,6 +1,6 @@
-"""Sections of how the models were trained: loss curves, and the search for hyperparameters.
+"""Section of how the models were trained: loss curves.
 
-Only shows what histories and trials record; judges no run by it.
+Only shows what histories record; judges no run by it.
 """
 
 from __future__ import annotations
@@ -13,23 +13,18 @@ from markupsafe import Markup
 
 from lib.reporting.curves import limited
 from lib.reporting.inputs import ReportInputs
-from lib.reporting.page import Cell, Column, Panel, Section, Table
+from lib.reporting.page import Panel, Section
 from lib.reporting.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
 from lib.reporting.words import (
     Names,
     budget_order,
     count,
-    duration,
     finite,
     listed,
     metric_of,
     metric_words,
     model_words,
     number,
-    parameters,
-    percent,
-    plural,
-    prose,
 )
 
 _POINTS = 80
@@ -133,92 +128,3 @@ def _curves_figure(lines: Sequence[tuple[Mapping[str, Any], _Points, _Points]], 
         tip = f"{model_words(row.get('model'), row.get('budget'))}: lowest {number(y)} at step {x:.0f}"
         chart.mark(x, min(y, chart.y.high), kind, tip)
     return chart.render(meaning)
-
-
-def search_section(inputs: ReportInputs) -> Section:
-    """The best value found by each search as trials went on."""
-    built = [
-        (_search_panel(path, *found, inputs.importances.get(path)), path)
-        for path, found in inputs.hpo.items()
-    ]
-    panels, notes = limited([panel for panel, _ in built if panel])
-    notes += [f"{path}: no trial gave a value." for panel, path in built if not panel]
-    lead = "No hyperparameter search in this study: every run used the declared recipe."
-    if inputs.hpo:
-        trials = sum(frame.height for _, frame in inputs.hpo.values())
-        searches = plural(len(inputs.hpo), "search", "searches")
-        lead = f"{plural(trials, 'trial')} in {searches}, chosen by validation loss. All are on the record."
-    entries = [*BUDGET_LEGEND, ("line series ink", "best so far")]
-    return Section(
-        "search", "Search for hyperparameters", lead, notes, legend(entries) if panels else None, panels
-    )
-
-
-def _search_panel(
-    path: str, best: Mapping[str, Any], trials: pl.DataFrame, importances: Mapping[str, Any] | None
-) -> Panel | None:
-    if not {"number", "value"} <= set(trials.columns):
-        return None
-    rows = trials.sort("number").to_dicts()
-    valued = [(float(r["number"]), v) for r in rows if (v := finite(r["value"])) is not None]
-    if not valued:
-        return None
-    budget = next((part for part in reversed(path.split("/")) if budget_order(part)), None)
-    lowest = min(valued, key=lambda point: point[1])
-    worst = max(v for _, v in valued)
-    others = len(rows) - len(valued)
-    words = [part for part in path.rstrip("/").split("/") if part]
-    name = " · ".join(words[-4:])
-    title = f"{name}: best of {plural(len(rows), 'trial')} is {number(lowest[1])}"
-    reading = f"Trial {lowest[0]:.0f} was best; the worst that finished reached {number(worst)}."
-    if others:
-        reading += f" {plural(others, 'trial')} pruned, failed or interrupted (short marks at the foot)."
-    figure = _search_figure(rows, valued, kind_of(budget), f"{title}. {reading}")
-    shares = (importances or {}).get("shares") or {}
-    if shares:
-        told = ", ".join(f"{name} {percent(share, 0)}" for name, share in list(shares.items())[:5])
-        reading += f" Of the variance of the losses, {told} (fANOVA)."
-    elif (importances or {}).get("reason"):
-        reading += f" Importances: {prose((importances or {})['reason'])}."
-    return Panel(title, figure, reading, _found_table(path, best))
-
-
-def _search_figure(rows: Sequence[Mapping[str, Any]], valued: _Points, kind: str, meaning: str) -> Markup:
-    numbers = [float(r["number"]) for r in rows if r["number"] is not None]
-    chart = Chart((min(numbers) - 0.5, max(numbers) + 0.5), padded([v for _, v in valued], 0.12))
-    step = max(1, -(-len(numbers) // 8))
-    chart.axes("trial", "validation loss, lower is better", [(n, f"{n:.0f}") for n in numbers[::step]])
-    best: _Points = []
-    for x, y in valued:
-        best.append((x, min(y, best[-1][1]) if best else y))
-    chart.step(best, "series ink")
-    for r in rows:
-        value = finite(r["value"])
-        if value is None:
-            x, foot = chart.x(float(r["number"])), chart.y.start
-            chart.parts.append(
-                f'<line class="tally {kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{foot}" y2="{foot - 8}"/>'
-            )
-        else:
-            chart.mark(float(r["number"]), value, kind, f"trial {r['number']}: {number(value)}")
-    return chart.render(meaning)
-
-
-def _found_table(path: str, best: Mapping[str, Any]) -> Table:
-    facts: dict[str, Any] = dict(best.get("parameters") or {})
-    facts |= best.get("architecture") or {}
-    if best.get("param_count"):
-        facts["param_count"] = parameters(best["param_count"])
-    if best.get("seconds") is not None:
-        facts["time"] = duration(best["seconds"])
-    for name in ("median_value", "worst_value"):
-        if best.get(name) is not None:
-            facts[name] = number(best[name])
-    rows = [
-        [
-            Cell(str(key), code=True),
-            Cell(count(v) if isinstance(v, int) else f"{v:.4g}" if isinstance(v, float) else str(v)),
-        ]
-        for key, v in facts.items()
-    ]
-    return Table(path, [Column("Parameter"), Column("Found", numeric=True)], rows, "What was found")

@@ -6,7 +6,7 @@ said.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lib.reporting.compared import barred_words, blocked, null_failed
@@ -28,12 +28,14 @@ from lib.reporting.words import (
     plural,
     prose,
     triple,
+    triple_holm,
 )
 
 _FOLD_BEYOND = 6
 _TOLD = 8
 """Sentences about problems beside the verdicts; the section holds the others."""
 Row = Mapping[str, Any]
+Ends = Callable[[Row, str], tuple[float | None, float | None, float | None]]
 
 
 def opponent_sentences(inputs: ReportInputs, names: Names) -> list[str]:
@@ -54,9 +56,8 @@ def _sentence(table: Row, inputs: ReportInputs, names: Names) -> str:
     others = [row for row in table["rows"] if finite(row.get("difference")) is not None]
     silent = [row for row in others if blocked(inputs, row.get("model"))]
     judged = [row for row in others if row not in silent]
-    alpha = 1.0 - (finite(inputs.scaling.get("confidence")) or 0.95)
-    worse = [row for row in judged if _clear(row, alpha) > 0]
-    better = [row for row in judged if _clear(row, alpha) < 0]
+    worse = [row for row in judged if _clear(row) > 0]
+    better = [row for row in judged if _clear(row) < 0]
     unclear = [row for row in judged if row not in worse and row not in better]
     parts = []
     if worse and len(worse) == len(others) > 1:
@@ -73,12 +74,11 @@ def _sentence(table: Row, inputs: ReportInputs, names: Names) -> str:
     return f"{start}; {said}."
 
 
-def _clear(row: Row, alpha: float) -> int:
-    """1 if a model is clearly worse than the reference, -1 if clearly better, else 0: its interval excludes
-    0, and so it stays when all comparisons of the table are counted (Holm)."""
-    _, low, high = triple(row, "difference")
-    adjusted = finite(row.get("p_holm"))
-    if low is None or high is None or (adjusted is not None and adjusted >= alpha):
+def _clear(row: Row) -> int:
+    """1 if a model is clearly worse than the reference, -1 if clearly better, else 0: whether its interval
+    excludes 0 when all comparisons of the table are counted (Holm)."""
+    _, low, high = triple_holm(row, "difference")
+    if low is None or high is None:
         return 0
     return 1 if low > 0 else -1 if high < 0 else 0
 
@@ -95,8 +95,9 @@ def opponents_section(inputs: ReportInputs, names: Names) -> Section:
         return Section("opponents", "Against simple opponents", "No models to compare in this study.")
     lead = (
         "Each model against the one that was best on validation, on the same test dates. "
-        "A difference whose interval includes 0 is no difference that this test set can show; p is "
-        "Diebold–Mariano's, adjusted by Holm for all comparisons of its table."
+        "A difference whose interval includes 0 is no difference that this test set can show. Intervals "
+        "and p-values of differences count the noise of dates and of seeds, and are adjusted by Holm for all "
+        "comparisons of their table."
     )
     notes = [f"Controls failed, {said}." for said in [barred_words(inputs)] if said]
     marks = legend([*BUDGET_LEGEND, ("base", "opponent")])
@@ -116,12 +117,12 @@ def _ordered(table: Row) -> tuple[str, list[Row]]:
 def _table(table: Row, names: Names, fold: bool) -> Table:
     metric, rows = _ordered(table)
     loss = metric_words(metric)
-    far = max([1e-9, *(abs(v) for v in _values(rows, "difference"))]) * 1.05
+    far = max([1e-9, *(abs(v) for v in _values(rows, "difference", triple_holm))]) * 1.05
     differences = Strip(-far, far, (0.0,))
     columns = [
         Column("Model"),
         Column(f"{loss.capitalize()}: better ← 0 → worse", axis=differences.axis(differences.ticks(True))),
-        Column("Difference", numeric=True),
+        Column("Difference [Holm]", numeric=True),
         Column("p (Holm)", numeric=True),
         Column("Could be best"),
     ]
@@ -142,13 +143,13 @@ def _table(table: Row, names: Names, fold: bool) -> Table:
 
 def _row(row: Row, differences: Strip, aucs: Strip | None) -> list[Cell]:
     kind = kind_of(row.get("budget"))
-    gap, low, high = triple(row, "difference")
+    gap, low, high = triple_holm(row, "difference")
     text = "reference" if gap is None else interval(gap, low, high)
     cells = [
         Cell(model_words(row.get("model"), row.get("budget"))),
         Cell("", drawing=differences.draw(gap or 0.0, low, high, kind)),
         Cell(text, sort=gap or 0.0),
-        Cell(p_value(row.get("p_holm")), sort=finite(row.get("p_holm"))),
+        Cell(p_value(row.get("difference_p_holm")), sort=finite(row.get("difference_p_holm"))),
         Cell(_could_be_best(row)),
     ]
     if aucs:
@@ -169,17 +170,17 @@ def _tests(table: Row, names: Names) -> Table:
     metric, rows = _ordered(table)
     loss = metric_words(metric)
     heads = (
-        loss.capitalize(), "Over the base rate", "DM statistic", "DM p", "p (Holm)", "DeLong p", "Detectable",
-        "Brier", "ECE", f"Calibrated {loss}",
+        loss.capitalize(), "Over the base rate [Holm]", "p (Holm)", "DM statistic", "DM p", "DeLong p",
+        "Detectable", "Brier", "ECE", f"Calibrated {loss}",
     )  # fmt: skip
     body = [
         [
             Cell(model_words(row.get("model"), row.get("budget"))),
             Cell(of(row, metric), sort=finite(row.get(metric))),
-            Cell(of(row, "over_base_rate"), sort=finite(row.get("over_base_rate"))),
+            Cell(interval(*triple_holm(row, "over_base_rate")), sort=finite(row.get("over_base_rate"))),
+            Cell(p_value(row.get("over_base_rate_p_holm"))),
             Cell(number(row.get("dm_statistic"), 2)),
             Cell(p_value(row.get("dm_p"))),
-            Cell(p_value(row.get("p_holm"))),
             Cell(p_value(row.get("delong_p"))),
             Cell(number(row.get("detectable_difference"))),
             Cell(number(row.get("brier"))),
@@ -193,14 +194,15 @@ def _tests(table: Row, names: Names) -> Table:
     fold = f"{names.problem(table)}: all tests"
     caption = (
         f"{prose(table.get('text'))} Over the base rate: paired difference on the same dates, below 0 is "
-        "better. DM: Diebold–Mariano against the reference; DeLong only where labels do not overlap. "
+        "better. DM: Diebold–Mariano against the reference, the noise of seeds ignored; DeLong only where "
+        "labels do not overlap. "
         "Detectable: the smallest difference from the reference that this test set could have shown."
     ).strip()
     return Table(caption, [columns[i] for i in kept], [[cells[i] for i in kept] for cells in body], fold)
 
 
-def _values(rows: Sequence[Row], name: str) -> list[float]:
-    return [value for row in rows for value in triple(row, name) if value is not None]
+def _values(rows: Sequence[Row], name: str, ends: Ends = triple) -> list[float]:
+    return [value for row in rows for value in ends(row, name) if value is not None]
 
 
 def controls_section(inputs: ReportInputs, names: Names) -> Section:

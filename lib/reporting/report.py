@@ -27,6 +27,7 @@ from lib.reporting import (
     readouts,
     reliability,
     runs_table,
+    search,
     trading,
     unanswered,
 )
@@ -99,7 +100,7 @@ def _sections(inputs: ReportInputs, names: Names) -> list[Section]:
         coverage.coverage_section(inputs, names),
         trading.trading_section(inputs, names),
         learning.curves_section(inputs, names),
-        learning.search_section(inputs),
+        search.search_section(inputs),
         material.data_section(inputs, names),
     ]
     return [section for section in found if section is not None]

@@ -26,7 +26,7 @@ from lib.reporting.words import (
     model_words,
     of,
     plural,
-    triple,
+    triple_holm,
 )
 
 _FOLD = re.compile(r"(?:^|-)wf(\d+)$")
@@ -96,8 +96,8 @@ def folds_section(inputs: ReportInputs, names: Names) -> Section | None:
     lead = (
         "Each fold is trained on the years before it and tested on its own. Of "
         f"{plural(len(every), 'result')} of a model in a fold, {beats} are clearly better than the base rate "
-        f"and {worse} clearly worse. Intervals are each fold's own; folds share training years, so they are "
-        "not independent."
+        f"and {worse} clearly worse. Intervals are each fold's own, adjusted for its models (Holm); folds "
+        "share training years, so they are not independent."
     )
     tables = [_folds(name, sorted(rows, key=lambda r: r[0]), spans) for name, rows in groups.items()]
     return Section("folds", "Fold by fold", lead, tables=tables)
@@ -115,7 +115,7 @@ def _spans(inputs: ReportInputs) -> dict[str, str]:
 def _folds(name: str, rows: Sequence[tuple[int, Row, Row]], spans: Mapping[str, str]) -> Table:
     metric = str(rows[0][1].get("metric") or "log_loss")
     loss = metric_words(metric)
-    ends = [v for _, _, line in rows for v in triple(line, "over_base_rate") if v is not None]
+    ends = [v for _, _, line in rows for v in triple_holm(line, "over_base_rate") if v is not None]
     strip = Strip(*padded([*ends, 0.0], 0.06), (0.0,))
     columns = [
         Column("Fold"),
@@ -125,7 +125,7 @@ def _folds(name: str, rows: Sequence[tuple[int, Row, Row]], spans: Mapping[str, 
     ]  # fmt: skip
     body = []
     for fold, table, line in rows:
-        value, low, high = triple(line, "over_base_rate")
+        value, low, high = triple_holm(line, "over_base_rate")
         body.append(
             [
                 Cell(str(fold), sort=fold),

@@ -60,6 +60,11 @@ def triple(row: Mapping[str, Any], name: str) -> tuple[float | None, float | Non
     return finite(row.get(name)), finite(row.get(f"{name}_low")), finite(row.get(f"{name}_high"))
 
 
+def triple_holm(row: Mapping[str, Any], name: str) -> tuple[float | None, float | None, float | None]:
+    """A measure of a mapping and its interval adjusted for all comparisons, `x, x_low_holm, x_high_holm`."""
+    return finite(row.get(name)), finite(row.get(f"{name}_low_holm")), finite(row.get(f"{name}_high_holm"))
+
+
 def percent(value: Any, decimals: int = 1) -> str:
     """A fraction in per cent."""
     x = finite(value)

@@ -49,6 +49,9 @@ class TrainingContext:
     report: Report | None = None
     """For pruning in a hyperparameter search. After a resume it hears the earlier epochs again."""
 
+    def __post_init__(self) -> None:
+        self.thermal.alive = self.progress.alive  # a cool-down pause of minutes is no death
+
 
 @dataclass(frozen=True)
 class TrainingResult:

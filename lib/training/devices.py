@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-# Both are read when PyTorch or cuBLAS start, so they must stand before the import. The first lets operators
-# that MPS lacks run on the CPU instead of failing; the second makes cuBLAS repeatable.
+# These are read when PyTorch, cuBLAS or CUDA start, so they must stand before the import. The first lets
+# operators that MPS lacks run on the CPU instead of failing; the second makes cuBLAS repeatable; the third
+# numbers cards as the driver's tools do, which name the card that a batch size was found on.
 os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 import numpy as np
 import psutil

@@ -7,6 +7,7 @@ model by name, chooses no hyperparameter and writes nothing but its state direct
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
@@ -170,6 +171,9 @@ class Training:
         context = self.context
         context.progress.total_epochs = self.recipe.max_epochs
         context.progress.steps_per_epoch = self.steps_per_epoch
+        if not self.finished and self._is_over():  # a pack was killed before the result was written
+            self.finished = True
+            self.save_result()
         for row in self.at.history:
             if context.report:
                 context.report(row["epoch"], row["validation_loss"])
@@ -179,7 +183,7 @@ class Training:
     def _train_epoch(self) -> None:
         """The steps of this epoch that are left."""
         for batch in self.begin_epoch():
-            self.finish_step(batch, self._accumulate(batch))
+            self.finish_step(batch, self.accumulate(batch))
             self.look_after_machine()
         self.end_steps()
 
@@ -217,7 +221,7 @@ class Training:
         self.at.train_seconds += self.meter.stop()
         self._refuse_divergence()
 
-    def _accumulate(self, batch: torch.Tensor) -> torch.Tensor:
+    def accumulate(self, batch: torch.Tensor) -> torch.Tensor:
         """Gradients of the mean loss over one effective batch, in micro-batches; returns that mean.
 
         Each micro-batch counts by its number of windows, so the gradients are those of one big batch, also
@@ -247,6 +251,7 @@ class Training:
         with torch.inference_mode(), self.device.autocast():
             for inputs, target in self.selection.in_order(evaluation_batch(self.micro_batch)):
                 total += self._loss(inputs, target)
+                self.context.progress.alive("validating")
                 self.honour_signal()
         return float(total) / len(self.selection)
 
@@ -254,7 +259,16 @@ class Training:
         return summed_loss(forward(self.step_network, inputs, target), target, self.loss)
 
     def end_epoch(self, validation_loss: float) -> None:
-        """Book the epoch, keep the best weights, decide whether to go on; save; report."""
+        """Close the epoch; save; report."""
+        self.close_epoch(validation_loss)
+        if self.finished:  # saved as well, so that a crash while predicting costs no training
+            self.save_result()
+        elif self.save_is_due():
+            self.save_epoch()
+        self.report()
+
+    def close_epoch(self, validation_loss: float) -> None:
+        """Book the epoch, keep the best weights, decide whether to go on, and tell; nothing is saved."""
         at, context = self.at, self.context
         if not np.isfinite(validation_loss):
             self._diverged(f"the validation loss became {validation_loss}")
@@ -264,7 +278,7 @@ class Training:
             at.best_epoch, at.best_loss = at.epoch, validation_loss
             self.keeper.keep_best()
         at.stopped_early = at.epoch - at.best_epoch >= self.recipe.patience
-        self.finished = at.stopped_early or at.epoch >= self.recipe.max_epochs
+        self.finished = self._is_over()
 
         for worry in worries(at.history, self.device):
             say_once(
@@ -274,17 +288,34 @@ class Training:
         self._track(row)
         context.progress.epoch(at.epoch, row["train_loss"], validation_loss, improved)
         self.device.release()
+
+    def report(self) -> None:
+        """Tell whoever may end training how the last epoch went."""
+        if self.context.report:
+            self.context.report(self.at.epoch, self.at.history[-1]["validation_loss"])
+
+    def _is_over(self) -> bool:
+        return self.at.stopped_early or self.at.epoch >= self.recipe.max_epochs
+
+    def save_is_due(self) -> bool:
+        """Whether the epoch that has just ended is one to save."""
+        return self.at.epoch % self.context.runtime.checkpoint_every_epochs == 0
+
+    def save_epoch(self) -> None:
+        """Write a checkpoint. A failure is told; training goes on."""
+        self._try(self._save)
+
+    def save_result(self) -> None:
+        """Write the best weights as the result. A failure is told; the checkpoints are kept then."""
+        self._try(lambda: self.keeper.finish(self.at))
+
+    def _try(self, save: Callable[[], None]) -> None:
         try:
-            if self.finished:  # saved as well, so that a crash while predicting costs no training
-                self.keeper.finish(at)
-            elif at.epoch % context.runtime.checkpoint_every_epochs == 0:
-                self._save()
+            save()
         except TrainingDiverged:
             raise
         except StudyError as error:
             say(f"WARNING: {error} Training goes on without; earlier checkpoints are kept.")
-        if context.report:
-            context.report(at.epoch, validation_loss)
 
     def _track(self, row: dict[str, Any]) -> None:
         numbers = {name: value for name, value in row.items() if name != "step"}

@@ -36,6 +36,8 @@ class Beat:
     seconds_left: float | None
     moment: float
     """Seconds since 1970."""
+    doing: str = "running"
+    """In words, where it is not training at full speed."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ processor's vector units idle. On accelerators PyTorch's own kernels are used. N
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +20,10 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import register_flop_formula
 
+from lib.training.streams import as_global
+
+Draw = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+"""From one network's inputs and its generator to its dropout mask, of the same shape."""
 _LEVELS = 256
 """Values of a random byte."""
 
@@ -57,10 +61,15 @@ class ByteDropout(nn.Module):
         """Any shape to the same shape."""
         if not self.training or self.threshold == 0:
             return inputs
-        if inputs.device.type != "cpu":
-            return functional.dropout(inputs, self.probability, training=True)
+        if not _draws_bytes(inputs.device):
+            if not _streams:
+                return functional.dropout(inputs, self.probability, training=True)
+            kept = cast(torch.Tensor, _MaskPerNetwork.apply(inputs, partial(_torch_mask, self.probability)))
+            return inputs * kept * (1.0 / (1.0 - self.probability))
         if _streams:
-            return inputs * cast(torch.Tensor, _MaskPerNetwork.apply(inputs, self.threshold))
+            return inputs * cast(
+                torch.Tensor, _MaskPerNetwork.apply(inputs, partial(_byte_mask, self.threshold))
+            )
         return inputs * _scaled_mask(inputs.shape, inputs.dtype, self.threshold, None)
 
     def extra_repr(self) -> str:
@@ -75,7 +84,11 @@ _streams: list[torch.Generator] = []
 def separate_streams(generators: list[torch.Generator]) -> Iterator[None]:
     """Within `torch.func.vmap` over several networks each draws its dropout from a generator of its own.
 
-    On CPU a network then sees the same random numbers as when it is trained alone.
+    A network then sees the same random numbers as when it is trained alone (on an accelerator: alone without
+    `torch.compile`, which draws numbers of its own).
+
+    Args:
+        generators: one per network, on the device that computes.
     """
     _streams[:] = generators
     try:
@@ -92,6 +105,11 @@ def use_fast_layers(network: nn.Module) -> None:
                 setattr(module, name, ByteDropout(child.p))
             elif type(child) is nn.Linear:
                 child.__class__ = Linear
+
+
+def _draws_bytes(device: torch.device) -> bool:
+    """Whether dropout is drawn as bytes here; PyTorch's own kernel does it elsewhere."""
+    return device.type == "cpu"
 
 
 class _OneDnnLinear(torch.autograd.Function):
@@ -118,13 +136,13 @@ class _OneDnnLinear(torch.autograd.Function):
 
 
 class _MaskPerNetwork(torch.autograd.Function):
-    """The dropout masks of networks that are computed together."""
+    """The dropout masks of networks that are computed together, each drawn by `draw` with its generator."""
 
     generate_vmap_rule = False
 
     @staticmethod
-    def forward(inputs: torch.Tensor, threshold: int) -> torch.Tensor:
-        return _scaled_mask(inputs.shape, inputs.dtype, threshold, None)
+    def forward(inputs: torch.Tensor, draw: Draw) -> torch.Tensor:
+        raise NotImplementedError("networks that are computed one by one draw their masks themselves")
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -136,11 +154,25 @@ class _MaskPerNetwork(torch.autograd.Function):
 
     @staticmethod
     def vmap(
-        info: Any, in_dims: tuple[Any, ...], inputs: torch.Tensor, threshold: int
+        info: Any, in_dims: tuple[Any, ...], inputs: torch.Tensor, draw: Draw
     ) -> tuple[torch.Tensor, int]:
-        shape = inputs.movedim(in_dims[0], 0).shape[1:]
-        masks = [_scaled_mask(shape, inputs.dtype, threshold, generator) for generator in _streams]
-        return torch.stack(masks), 0
+        one = inputs.select(in_dims[0], 0)
+        return torch.stack([draw(one, generator) for generator in _streams]), 0
+
+
+def _byte_mask(threshold: int, one: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """The scaled mask of one network with inputs like `one`."""
+    return _scaled_mask(one.shape, one.dtype, threshold, generator)
+
+
+def _torch_mask(probability: float, one: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """True where PyTorch's own dropout keeps an element of one network.
+
+    Its numbers depend on shape and type, and it knows the global stream only.
+    """
+    with as_global(generator):
+        ones = torch.ones(one.shape, dtype=one.dtype, device=one.device)
+        return functional.dropout(ones, probability, training=True) != 0
 
 
 def _scaled_mask(

@@ -3,28 +3,36 @@
 For models that leave a device idle. Each member is a `Training` of its own, with its own windows, random
 numbers, clipping, early stopping, checkpoints and result; only the gradients are computed together (stacked
 weights under `torch.func.vmap`). A member ends in what it would have become alone, up to rounding.
+
+An interrupted pack ends in the same bytes as an uninterrupted one (on CPU), because the same members are
+computed together at every step: whoever leaves does so at the end of an epoch, once those that stay have
+saved, and a killed pack goes on from a place that all its members have saved (`lib.training.pack_state`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.func import functional_call, vmap
 
 from lib.config.training import Recipe
-from lib.errors import ModelError, TrainingStopped
+from lib.errors import ModelError, StudyError, TrainingDiverged, TrainingStopped
 from lib.training.checkpoint import CheckpointStore
 from lib.training.context import Loss, TrainingContext, TrainingResult
 from lib.training.engine import Training
-from lib.training.forward import summed_loss
 from lib.training.layers import separate_streams
+from lib.training.pack_state import go_back_to_common_place, record_pack
+from lib.training.progress import say
+from lib.training.retention import pack_keeps
 from lib.training.signals import StopSignals
+from lib.training.stack import Stack
 from lib.training.state import open_state
+from lib.training.streams import as_global, copies_of_global
 
 if TYPE_CHECKING:
     from lib.datasets.windows import Samples
@@ -40,10 +48,12 @@ class Member:
     context: TrainingContext
 
 
-def train_together(members: Sequence[Member], loss: Loss, recipe: Recipe) -> list[TrainingResult]:
+def train_together(members: Sequence[Member], loss: Loss, recipe: Recipe) -> list[TrainingResult | None]:
     """Fit networks of the same shape, or continue where an earlier invocation stopped.
 
-    Heat and stop signals are the first member's matter; all members are saved then.
+    The first member leads: heat, stop signals and progress are its matter, and all are saved on a stop. A
+    companion that cannot be trained here (it diverges, its saved state does not fit) is left out with a
+    warning, and the others go on; its own job meets the same trouble and reports it.
 
     Args:
         members: with equally many training windows each; the states of all are held meanwhile.
@@ -51,50 +61,104 @@ def train_together(members: Sequence[Member], loss: Loss, recipe: Recipe) -> lis
         recipe: the same for all.
 
     Returns:
-        One result per member, in their order.
+        One result per member, in their order; None for a companion that was left out.
 
     Raises:
-        TrainingStopped, TrainingDiverged, StudyError: as for one training. A member that diverges ends the
-            pack; the others' latest checkpoints are kept.
-        ModelError: numbers of windows differ.
+        TrainingStopped, StudyError: as for one training.
+        TrainingDiverged: the first member diverged; the others are saved at the end of that epoch.
+        ModelError: numbers of windows differ, or the memory does not suffice.
     """
     if len({len(member.train) for member in members}) > 1:
         raise ModelError("runs trained together must have equally many training windows.")
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
-        joined: list[_Joined] = []
-        for member in members:
-            joined.append(_join(member, loss, recipe, stack, joined[0].training if joined else None))
         try:
+            joined = _join_all(members, loss, recipe, stack)
             _run(joined, signals)
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                f"out of memory with {len(members)} runs trained together. Lower training.pack. "
+                f"({str(error).splitlines()[0]})"
+            ) from error
         finally:
             members[0].context.progress.close()
-        return [one.training.result() for one in joined]
+        done = {one.number: one.training.result() for one in joined if one.training.finished}
+        return [done.get(number) for number in range(len(members))]
 
 
 @dataclass
 class _Joined:
-    """A training with its random stream, which is PyTorch's global one whenever its turn has come."""
+    """A training with its random streams, which are PyTorch's global ones whenever its turn has come."""
 
+    number: int
+    """Among the members; 0 leads."""
     training: Training
-    stream: torch.Generator
+    streams: list[torch.Generator]
+    """The CPU's; then that of the device, if it is another."""
+    error: TrainingDiverged | None = None
+    """What is wrong with it; it leaves at the end of the epoch."""
+
+    @property
+    def context(self) -> TrainingContext:
+        return self.training.context
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.training.at.epoch, self.training.at.step_in_epoch
 
     @contextmanager
     def turn(self) -> Iterator[Training]:
-        """Within it the global random stream is this member's."""
-        torch.set_rng_state(self.stream.get_state())
-        try:
+        """Within it the global random streams are this member's."""
+        with ExitStack() as stack:
+            for stream in self.streams:
+                stack.enter_context(as_global(stream))
             yield self.training
-        finally:
-            self.stream.set_state(torch.get_rng_state())
+
+    def close_epoch(self) -> None:
+        """Validate and book the epoch."""
+        with self.turn() as training:
+            training.close_epoch(training.validate())
+
+    def attempt(self, work: Callable[..., None], *arguments: torch.Tensor) -> None:
+        """Do what may find out that the member has diverged; the first such error is kept."""
+        try:
+            work(*arguments)
+        except TrainingDiverged as error:
+            self.error = self.error or error
 
 
-def _join(member: Member, loss: Loss, recipe: Recipe, stack: ExitStack, first: Training | None) -> _Joined:
-    context = replace(member.context, compile=False)
-    runtime = context.runtime
-    state = stack.enter_context(
-        open_state(context.state_dir, context.fingerprint, runtime.lock_timeout_seconds)
-    )
+def _join_all(members: Sequence[Member], loss: Loss, recipe: Recipe, stack: ExitStack) -> list[_Joined]:
+    stores = []
+    for member in members:
+        context = member.context
+        state = stack.enter_context(
+            open_state(context.state_dir, context.fingerprint, context.runtime.lock_timeout_seconds)
+        )
+        n_parameters = sum(parameter.numel() for parameter in member.network.parameters())
+        stores.append(
+            CheckpointStore(state.folder, pack_keeps(n_parameters, context.runtime.keep_checkpoints))
+        )
+    go_back_to_common_place(stores)
+    joined: list[_Joined] = []
+    for number, (member, store) in enumerate(zip(members, stores, strict=True)):
+        try:
+            joined.append(_join(number, member, store, loss, recipe, joined[0].training if joined else None))
+        except StudyError as error:
+            if number == 0:
+                raise
+            _tell_left_out(member.context, error)
+    _require_space(joined)
+    record_pack([one.context for one in joined])
+    for one in joined:
+        if not one.training.resumed:  # the place to go back to, should a kill spare only some first saves
+            with one.turn() as training:
+                training.save_epoch()
+    return joined
+
+
+def _join(
+    number: int, member: Member, store: CheckpointStore, loss: Loss, recipe: Recipe, first: Training | None
+) -> _Joined:
     same_matrix = first is not None and first.samples.matrix is member.train.matrix
     training = Training(
         network=member.network,
@@ -102,54 +166,138 @@ def _join(member: Member, loss: Loss, recipe: Recipe, stack: ExitStack, first: T
         selection=member.selection,
         loss=loss,
         recipe=recipe,
-        context=context,
-        store=CheckpointStore.of(member.network, state.folder, runtime.keep_checkpoints),
+        context=replace(member.context, compile=False),
+        store=store,
         signals=StopSignals(),  # never set: the pack stops as a whole, between two steps
         matrix=first.windows.matrix if first is not None and same_matrix else None,
     )
-    stream = torch.Generator()
-    stream.set_state(torch.get_rng_state())  # as the training has just seeded or restored it
-    return _Joined(training, stream)
+    # As the training has just seeded or restored them.
+    return _Joined(number, training, copies_of_global(training.device.handle))
+
+
+def _require_space(joined: Sequence[_Joined]) -> None:
+    """Check that the disk can hold what all members together have yet to write.
+
+    Raises:
+        StudyError: it cannot.
+    """
+    need = 0
+    for one in joined:
+        if not one.training.finished:
+            folder = one.training.store.folder
+            there = sum(path.stat().st_size for path in folder.iterdir())
+            need += max(0, one.training.store.most_bytes(one.training.network) - there)
+    folder = joined[0].training.store.folder
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise StudyError(
+            f"{folder}: the checkpoints of the {len(joined)} runs that are trained together need up to "
+            f"{need / 1e9:.2f} GB more, free are {free / 1e9:.2f} GB. Make space, keep fewer "
+            "(training.keep_checkpoints) or train fewer at once (training.pack)."
+        )
 
 
 def _run(joined: list[_Joined], signals: StopSignals) -> None:
-    context = joined[0].training.context
+    context = joined[0].context
     context.thermal.should_stop = signals.requested
     for one in joined:
         one.training.prepare()
-    while left := [one for one in joined if not one.training.finished]:
-        # A kill between two members' checkpoints leaves some of them behind: those catch up first.
-        place = min(_place(one) for one in left)
-        group = [one for one in left if _place(one) == place]
+    while left := _unfinished(joined):
+        # Members that have no saved place in common with the others catch up first.
+        place = min(one.place for one in left)
+        group = [one for one in left if one.place == place]
+        # Whoever leads, they are stacked in the same order.
+        group.sort(key=lambda one: str(one.context.state_dir))
         try:
             _train_epoch(group, context, signals)
-            for one in group:
-                with one.turn() as training:
-                    training.end_epoch(training.validate())
+            _end_epoch(group, joined)
             _honour(signals)
         except TrainingStopped as stop:
-            raise _saved([one for one in left if not one.training.finished], stop) from None
+            raise _saved(_unfinished(joined), stop) from None
     _honour(signals)  # one that came with the last step must not be forgotten
 
 
-def _place(one: _Joined) -> tuple[int, int]:
-    return one.training.at.epoch, one.training.at.step_in_epoch
+def _unfinished(joined: list[_Joined]) -> list[_Joined]:
+    return [one for one in joined if not one.training.finished and not one.error]
 
 
 def _train_epoch(group: list[_Joined], context: TrainingContext, signals: StopSignals) -> None:
-    """The steps of this epoch that are left, for members that have come equally far."""
+    """The steps of this epoch that are left, for members that have come equally far.
+
+    One that diverges is computed to the end of the epoch all the same: when that is noticed depends on the
+    clock, and the others must be computed in the same company whenever they are.
+    """
     trainings = [one.training for one in group]
-    stack = _Stack([training.network for training in trainings])
-    streams = [one.stream for one in group]
+    gradients = _gradients(group)
     for batches in zip(*[training.begin_epoch() for training in trainings], strict=True):
-        with separate_streams(streams):
-            losses = stack.accumulate(trainings, batches)
-        for training, batch, loss in zip(trainings, batches, losses, strict=True):
-            training.finish_step(batch, loss)
+        losses = gradients(batches)
+        for one, batch, loss in zip(group, batches, losses, strict=True):
+            one.attempt(one.training.finish_step, batch, loss)
         context.thermal.check(trainings[0].at.step)
         _honour(signals)
-    for training in trainings:
-        training.end_steps()
+        if all(one.error for one in group):
+            break
+    for one in group:
+        one.attempt(one.training.end_steps)
+
+
+def _gradients(group: list[_Joined]) -> Callable[[tuple[torch.Tensor, ...]], list[torch.Tensor]]:
+    """From a batch of each member to its mean loss; gradients lie where each optimiser finds them."""
+    if len(group) == 1:  # as when it is trained alone, in every byte
+        one = group[0]
+
+        def alone(batches: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+            with one.turn() as training:
+                return [training.accumulate(batches[0])]
+
+        return alone
+    trainings = [one.training for one in group]
+    stack = Stack([training.network for training in trainings])
+    streams = [one.streams[-1] for one in group]
+
+    def together(batches: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+        with separate_streams(streams):
+            return stack.accumulate(trainings, batches)
+
+    return together
+
+
+def _end_epoch(group: list[_Joined], joined: list[_Joined]) -> None:
+    """Validate and save. Whoever leaves, finished or diverged, does so after all the others have saved."""
+    for one in group:
+        if not one.error:
+            one.attempt(one.close_epoch)
+    sound = [one for one in group if not one.error]
+    over = [one for one in sound if one.training.finished]
+    someone_leaves = len(group) > 1 and (over or len(sound) < len(group))
+    for one in sound:
+        if someone_leaves or (one.training.save_is_due() and one not in over):
+            with one.turn() as training:
+                training.save_epoch()
+    if len(sound) < len(group):
+        _leave_out([one for one in group if one.error], joined)
+    for one in over:
+        one.training.save_result()
+    for one in sound:
+        one.training.report()
+    leader = joined[0]
+    if leader.error:
+        raise leader.error
+
+
+def _leave_out(diverged: list[_Joined], joined: list[_Joined]) -> None:
+    record_pack([one.context for one in joined if not one.error])
+    for one in diverged:
+        record_pack([one.context])
+        if one.number and one.error:
+            _tell_left_out(one.context, one.error)
+
+
+def _tell_left_out(context: TrainingContext, error: StudyError) -> None:
+    say(
+        f"WARNING: {context.state_dir}: left out; the runs trained together go on without it, and its own "
+        f"job trains it alone. {type(error).__name__}: {error}"
+    )
 
 
 def _honour(signals: StopSignals) -> None:
@@ -161,62 +309,11 @@ def _honour(signals: StopSignals) -> None:
 
 
 def _saved(left: list[_Joined], stop: TrainingStopped) -> TrainingStopped:
-    """The same stop, after saving every member."""
+    """The same stop, after saving every member; one that is found diverged keeps its last good checkpoint."""
     for one in left:
         with one.turn() as training:
-            stop = training.saved(stop)
+            try:
+                stop = training.saved(stop)
+            except TrainingDiverged as error:
+                say(f"WARNING: {one.context.state_dir}: not saved. {error}")
     return stop
-
-
-class _Stack:
-    """The weights of several networks in one tensor each; the networks' own are views of them."""
-
-    def __init__(self, networks: list[nn.Module]) -> None:
-        self.network = networks[0]
-        self.parameters: dict[str, torch.Tensor] = {}
-        self._owners: dict[str, list[nn.Parameter]] = {}
-        for name, parameter in networks[0].named_parameters():
-            owners = [network.get_parameter(name) for network in networks]
-            stacked = torch.stack([owner.detach() for owner in owners])
-            for owner, view in zip(owners, stacked, strict=True):
-                owner.data = view
-            self.parameters[name] = stacked.requires_grad_(parameter.requires_grad)
-            self._owners[name] = owners
-        self.buffers = {
-            name: torch.stack([network.get_buffer(name) for network in networks])
-            for name, _ in networks[0].named_buffers()
-        }
-        self._forward = vmap(self._one, randomness="different")
-
-    def _one(
-        self, parameters: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor], inputs: torch.Tensor
-    ) -> torch.Tensor:
-        output: torch.Tensor = functional_call(self.network, (parameters, buffers), (inputs,))
-        return output
-
-    def accumulate(self, trainings: list[Training], batches: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
-        """Put the gradients of each member's mean loss where its optimiser finds them; returns the means."""
-        first = trainings[0]
-        totals = [torch.zeros((), device=first.device.handle) for _ in trainings]
-        split = [batch.split(first.micro_batch) for batch in batches]
-        with first.device.autocast():
-            for parts in zip(*split, strict=True):
-                pairs = [
-                    training.windows.gather(part) for training, part in zip(trainings, parts, strict=True)
-                ]
-                outputs = self._forward(
-                    self.parameters, self.buffers, torch.stack([inputs for inputs, _ in pairs])
-                )
-                losses = [
-                    summed_loss(output, target, first.loss) / len(batches[0])
-                    for output, (_, target) in zip(outputs, pairs, strict=True)
-                ]
-                torch.stack(losses).sum().backward()
-                totals = [total + loss.detach() for total, loss in zip(totals, losses, strict=True)]
-        for name, owners in self._owners.items():
-            gradient = self.parameters[name].grad
-            self.parameters[name].grad = None
-            if gradient is not None:
-                for owner, own in zip(owners, gradient, strict=True):
-                    owner.grad = own
-        return totals

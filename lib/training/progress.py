@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -82,6 +83,7 @@ class Progress:
         self._written_at: float | None = None
         self._open_line = False
         self._heart = Heart(state_dir, now)
+        self._beat: Beat | None = None
 
     def update(
         self,
@@ -105,12 +107,11 @@ class Progress:
         if self._first is None:  # a resumed run starts in the middle: only its own steps tell its speed
             self._first = (moment, done)
         left = self._seconds_left(moment, done)
-        self._heart.beat(
-            Beat(
-                self.label, os.getpid(), epoch, self.total_epochs, step, self.steps_per_epoch, loss,
-                samples_per_second, temperature, left, time.time(),
-            )
+        self._beat = Beat(
+            self.label, os.getpid(), epoch, self.total_epochs, step, self.steps_per_epoch, loss,
+            samples_per_second, temperature, left, time.time(),
         )  # fmt: skip
+        self._heart.beat(self._beat)
         if self._written_at is not None and moment - self._written_at < self._interval():
             return
         self._written_at = moment
@@ -124,6 +125,18 @@ class Progress:
         if left is not None:
             parts.append(f"at most {duration(left)} left")
         self._write("  ".join(parts))
+
+    def alive(self, doing: str, temperature: float | None = None) -> None:
+        """A sign of life where no step is done: nothing is written to the terminal.
+
+        Args:
+            doing: in words, for example ``validating``.
+            temperature: latest, in degrees Celsius; None leaves the last one.
+        """
+        if self._beat is None:  # nothing is known yet that could be shown
+            return
+        warmth = self._beat.temperature if temperature is None else temperature
+        self._heart.beat(replace(self._beat, doing=doing, temperature=warmth, moment=time.time()))
 
     def epoch(self, epoch: int, train_loss: float, validation_loss: float, best: bool = False) -> None:
         """Tell the losses at the end of an epoch; not written more often than other lines."""

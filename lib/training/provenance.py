@@ -27,11 +27,7 @@ PACKAGES = (
 def git_commit(folder: Path) -> str | None:
     """Commit of the code in `folder`, with ``-dirty`` when it was changed; None outside a repository."""
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
+    return _answer(command)
 
 
 def package_versions() -> dict[str, str]:
@@ -56,9 +52,21 @@ def hardware() -> dict[str, Any]:
 
 
 def _cpu_name() -> str:
+    """Model of the processor, as far as the system tells it."""
+    if platform.system() == "Darwin":  # where `platform` only knows the instruction set: arm
+        return _answer(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def _answer(command: list[str]) -> str | None:
+    """What a command of the system answers; None if it fails or answers nothing."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None

@@ -19,3 +19,11 @@ def checkpoint_bytes(weights: int, trained: int, keep: int) -> int:
     """
     # One more of each than is kept: the new one is written before the oldest is deleted.
     return (keep + 1) * (weights + 2 * trained) + (keep + 1) * weights
+
+
+def pack_keeps(n_parameters: int, configured: int) -> int:
+    """How many checkpoints each of several runs that are trained together keeps.
+
+    Two at least: while some have written the next one, all of them still have the last in common.
+    """
+    return max(2, kept_checkpoints(n_parameters, configured))

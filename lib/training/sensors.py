@@ -1,23 +1,19 @@
-"""Where a temperature can be read: Linux sensors, NVIDIA cards, Apple Silicon, or a file for rehearsals.
+"""Where a temperature can be read: Linux sensors, NVIDIA cards, or a file for rehearsals.
 
-Each sensor only reads; `lib.training.thermal` decides what a temperature means. The Apple sensors follow
-their tools' documentation and could not be run on such hardware (unverified).
+Each sensor only reads; `lib.training.thermal` decides what a temperature means. Those of Apple Silicon are
+in `lib.training.apple_sensors`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import platform
-import re
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from lib.config.training import ThermalConfig
 from lib.errors import ConfigError
+from lib.training.apple_sensors import apple_sensor
 
 _CPU_CHIPS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "cpu-thermal", "soc_thermal", "x86_pkg_temp")
 _GPU_CHIPS = ("amdgpu", "nouveau", "radeon", "xe", "i915")
@@ -26,9 +22,13 @@ _GPU_CHIPS = ("amdgpu", "nouveau", "radeon", "xe", "i915")
 class Sensor(Protocol):
     """One source of readings."""
 
-    name: str
-    degrees: bool
-    """False where the reading only says which band the machine is in."""
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    @property
+    def degrees(self) -> bool:
+        """False where the last reading only says which band the machine is in."""
 
     def read(self) -> float | None:
         """Degrees Celsius now, or None if there is no reading."""
@@ -52,24 +52,37 @@ class FileSensor:
 
 
 class LinuxSensor:
-    """The hottest CPU or GPU chip among /sys/class/hwmon and the thermal zones (through psutil)."""
+    """The hottest CPU or GPU chip among hwmon's and the thermal zones.
+
+    Args:
+        root: where the kernel shows its devices.
+    """
 
     name = "Linux hardware monitor"
     degrees = True
 
+    def __init__(self, root: Path = Path("/sys")) -> None:
+        self._root = root
+
     def read(self) -> float | None:
         """Maximum over the chips that matter: a hot SSD or wireless card says nothing about training."""
-        import psutil
+        readings = self._readings()
+        chips = {name: values for name, values in readings.items() if name in (*_CPU_CHIPS, *_GPU_CHIPS)}
+        return max((value for values in (chips or readings).values() for value in values), default=None)
 
-        readings: dict[str, list[Any]] = getattr(psutil, "sensors_temperatures", dict)()
-        chips = {name: entries for name, entries in readings.items() if name in (*_CPU_CHIPS, *_GPU_CHIPS)}
-        values: list[float] = []
-        for entries in (chips or readings).values():
-            labels = {entry.label for entry in entries}
-            # AMD's Tctl may carry an offset for fan control; Tdie, where it exists, is the true value.
-            kept = [entry for entry in entries if not (entry.label == "Tctl" and "Tdie" in labels)]
-            values += [entry.current for entry in kept if entry.current is not None]
-        return max(values, default=None)
+    def _readings(self) -> dict[str, list[float]]:
+        """Degrees Celsius of each chip, by the driver's name for it."""
+        found: dict[str, list[float]] = {}
+        for folder in sorted((self._root / "class" / "hwmon").glob("hwmon*")):
+            inputs = sorted(folder.glob("temp*_input"))
+            labels = [_text(path.with_name(path.name.replace("_input", "_label"))) for path in inputs]
+            for path, label in zip(inputs, labels, strict=True):
+                # AMD's Tctl may carry an offset for fan control; Tdie, where it exists, is the true value.
+                if not (label == "Tctl" and "Tdie" in labels):
+                    found.setdefault(_text(folder / "name"), []).extend(_degrees(path))
+        for folder in sorted((self._root / "class" / "thermal").glob("thermal_zone*")):
+            found.setdefault(_text(folder / "type"), []).extend(_degrees(folder / "temp"))
+        return {name: values for name, values in found.items() if values}
 
 
 class NvidiaSensor:
@@ -79,82 +92,19 @@ class NvidiaSensor:
     degrees = True
 
     def __init__(self) -> None:
-        import pynvml
+        from lib.training.nvidia import visible_cards
 
-        pynvml.nvmlInit()
-        self._nvml: Any = pynvml
-        self._cards = self._visible()
-
-    def _visible(self) -> list[Any]:
-        named = os.environ.get("CUDA_VISIBLE_DEVICES", "").strip()
-        try:
-            words = [word.strip() for word in named.split(",") if word.strip()]
-            cards = [
-                self._nvml.nvmlDeviceGetHandleByIndex(int(word))
-                if word.isdigit()
-                else self._nvml.nvmlDeviceGetHandleByUUID(word)
-                for word in words
-            ]
-            if cards:
-                return cards
-        except self._nvml.NVMLError:
-            pass
-        return [
-            self._nvml.nvmlDeviceGetHandleByIndex(index) for index in range(self._nvml.nvmlDeviceGetCount())
-        ]
+        self._cards = visible_cards()
 
     def read(self) -> float | None:
         """Maximum over the cards."""
+        import pynvml
+
         values: list[float] = []
         for card in self._cards:
-            try:
-                kind = self._nvml.NVML_TEMPERATURE_GPU
-                values.append(float(self._nvml.nvmlDeviceGetTemperature(card, kind)))
-            except self._nvml.NVMLError:
-                continue
+            with contextlib.suppress(pynvml.NVMLError):
+                values.append(float(pynvml.nvmlDeviceGetTemperature(card, pynvml.NVML_TEMPERATURE_GPU)))
         return max(values, default=None)
-
-
-class MacmonSensor:
-    """Apple Silicon through `macmon` (no sudo): the warmer of CPU and GPU. Unverified."""
-
-    name = "macmon"
-    degrees = True
-
-    def read(self) -> float | None:
-        """One sample of `macmon pipe`."""
-        text = _output(["macmon", "pipe", "-s", "1", "-i", "200"])
-        try:
-            temperatures = json.loads(text.splitlines()[0])["temp"]
-            return max(float(temperatures["cpu_temp_avg"]), float(temperatures["gpu_temp_avg"]))
-        except (ValueError, KeyError, IndexError, TypeError):
-            return None
-
-
-class PressureSensor:
-    """macOS thermal pressure (no sudo): levels, put into the bands; they are not degrees. Unverified."""
-
-    name = "macOS thermal pressure"
-    degrees = False
-
-    def __init__(self, config: ThermalConfig) -> None:
-        self._levels = (config.monitor - 1, config.monitor, config.warn, config.stop + 1, config.stop + 1)
-
-    def read(self) -> float | None:
-        """A value inside the band of the present level: nominal, moderate, heavy, trapping, sleeping."""
-        match = re.search(
-            r"(\d+)\s*$", _output(["notifyutil", "-g", "com.apple.system.thermalpressurelevel"])
-        )
-        if match and int(match.group(1)) < len(self._levels):
-            return self._levels[int(match.group(1))]
-        return self._from_speed_limit(_output(["pmset", "-g", "therm"]))
-
-    def _from_speed_limit(self, text: str) -> float | None:
-        if not text:
-            return None
-        match = re.search(r"CPU_Speed_Limit\s*=\s*(\d+)", text)
-        # A limit below 100 % means that the system has begun to throttle.
-        return self._levels[2] if match and int(match.group(1)) < 100 else self._levels[0]
 
 
 def find_sensors(config: ThermalConfig) -> list[Sensor]:
@@ -172,21 +122,25 @@ def find_sensors(config: ThermalConfig) -> list[Sensor]:
             f"thermal.sensor: {config.sensor} is not known. Use `auto`, `off` or `file:PATH`, for example\n"
             "  sensor: auto"
         )
-    candidates: list[Sensor] = []
     if platform.system() == "Darwin":
-        if shutil.which("macmon"):
-            candidates.append(MacmonSensor())
-        candidates.append(PressureSensor(config))
-        return [sensor for sensor in candidates if sensor.read() is not None][:1]
-    candidates.append(LinuxSensor())
+        found = apple_sensor(config)
+        return [found] if found else []
+    candidates: list[Sensor] = [LinuxSensor()]
     with contextlib.suppress(Exception):  # no driver, library or permission: all mean "no such sensor"
         candidates.append(NvidiaSensor())
     return [sensor for sensor in candidates if sensor.read() is not None]
 
 
-def _output(command: list[str]) -> str:
+def _text(path: Path) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.SubprocessError):
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
         return ""
-    return done.stdout if done.returncode == 0 else ""
+
+
+def _degrees(path: Path) -> list[float]:
+    """The reading of one input, from thousandths of a degree; empty where it cannot be read now."""
+    try:
+        return [int(_text(path)) / 1000]
+    except ValueError:
+        return []

@@ -15,6 +15,7 @@ from lib.config.training import ThermalConfig
 from lib.errors import TrainingStopped
 from lib.training.progress import duration, say, say_once
 from lib.training.sensors import Sensor, find_sensors
+from lib.training.temperatures import TemperatureRecord
 
 PLAUSIBLE = (-30.0, 150.0)
 """Degrees Celsius; anything else is a sensor's error."""
@@ -29,13 +30,15 @@ class ThermalGuard:
         sensors: the hottest of them counts. Empty: the guard does nothing.
         clock: how to pause for a number of seconds.
         now: monotonic seconds.
+        record: where readings are kept; default: in memory.
 
     Attributes:
         last: latest temperature in degrees Celsius, or None.
-        maximum: highest so far, or None.
-        log: (step, temperature) of every reading.
+        record: readings of this and earlier invocations.
         should_stop: set by the engine; a long pause ends early when it becomes true, so that a signal that
             only sets a flag is honoured within a second.
+        alive: told each second of a pause what is done (words) and the latest temperature, for those who
+            watch.
     """
 
     def __init__(
@@ -44,13 +47,14 @@ class ThermalGuard:
         sensors: Sequence[Sensor],
         clock: Callable[[float], None] = time.sleep,
         now: Callable[[], float] = time.monotonic,
+        record: TemperatureRecord | None = None,
     ) -> None:
         self.config = config
         self.sensors = list(sensors)
         self.last: float | None = None
-        self.maximum: float | None = None
-        self.log: list[tuple[int, float]] = []
+        self.record = record or TemperatureRecord()
         self.should_stop: Callable[[], bool] = lambda: False
+        self.alive: Callable[[str, float | None], None] = lambda doing, celsius: None
         self._sleep = clock
         self._now = now
         self._steps_since_reading = 0
@@ -65,6 +69,7 @@ class ThermalGuard:
         config: ThermalConfig,
         clock: Callable[[float], None] = time.sleep,
         now: Callable[[], float] = time.monotonic,
+        record: TemperatureRecord | None = None,
     ) -> ThermalGuard:
         """A guard with the sensors of this machine. That there is none is said once, loudly.
 
@@ -79,12 +84,17 @@ class ThermalGuard:
                 "         Watch the machine yourself, or give a sensor with `thermal.sensor: file:PATH`;\n"
                 "         `thermal.sensor: off` silences this.",
             )
-        return cls(config, sensors, clock, now)
+        return cls(config, sensors, clock, now, record)
 
     @property
     def sensor_name(self) -> str | None:
         """What is read, or None."""
         return ", ".join(sensor.name for sensor in self.sensors) or None
+
+    @property
+    def maximum(self) -> float | None:
+        """Highest temperature of all invocations in degrees Celsius, or None."""
+        return self.record.maximum
 
     def check(self, step: int) -> None:
         """Look after the machine between two steps: may pause, for minutes if it is hot.
@@ -146,7 +156,7 @@ class ThermalGuard:
                 f"{duration(self.config.cooldown_seconds)}; training waits until below "
                 f"{self.config.monitor:g} °C."
             )
-            self._pause(self.config.cooldown_seconds)
+            self._pause(self.config.cooldown_seconds, "cooling down")
             if self.should_stop():
                 return
             value = self._read(step)
@@ -201,13 +211,20 @@ class ThermalGuard:
         value, in_degrees = hottest
         if in_degrees:  # a pressure level steers the guard but must not stand in a table as a temperature
             self.last = value
-            self.maximum = value if self.maximum is None else max(self.maximum, value)
-            self.log.append((step, value))
+        self.record.add(step, value if in_degrees else None, self._band(value))
         return value
 
-    def _pause(self, seconds: float) -> None:
+    def _band(self, value: float) -> str:
+        if value > self.config.stop:
+            return "stop"
+        if value >= self.config.warn:
+            return "warn"
+        return "monitor" if value >= self.config.monitor else "normal"
+
+    def _pause(self, seconds: float, doing: str = "slowed by heat") -> None:
         left = seconds
         while left > 0 and not self.should_stop():
+            self.alive(doing, self.last)
             self._sleep(min(left, _SLICE_SECONDS))
             left -= _SLICE_SECONDS
 

@@ -15,7 +15,8 @@ from filelock import FileLock
 
 from lib.config.training import TrackingConfig
 
-_MLFLOW_STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
+_MLFLOW_STATUS = {"finished": "FINISHED", "pruned": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
+"""MLflow has no word for a trial that was pruned, which is a whole result: a tag says it."""
 
 
 class Record(NamedTuple):
@@ -49,7 +50,7 @@ class Backend(Protocol):
         """Store a copy of a file."""
 
     def finish(self, status: str) -> None:
-        """End the run: `finished`, `failed` or `stopped`."""
+        """End the run: `finished`, `pruned`, `failed` or `stopped`."""
 
 
 class MlflowBackend:
@@ -71,6 +72,7 @@ class MlflowBackend:
         self._params, self._tags = flatten(params), dict(tags)
         self._client: Any = None
         self._run_id = ""
+        self._written: set[tuple[str, int]] = set()
 
     def open(self) -> None:
         """Begin a run, or continue the unfinished one with the same `fingerprint` tag."""
@@ -82,6 +84,7 @@ class MlflowBackend:
         self._run_id = self._unfinished(experiment) or ""
         if self._run_id:
             self._client.update_run(self._run_id, status="RUNNING")
+            self._written = self._points()
             return
         run = self._client.create_run(experiment, run_name=self._run_name, tags=self._tags)
         self._run_id = run.info.run_id
@@ -90,10 +93,18 @@ class MlflowBackend:
             self._client.log_batch(self._run_id, params=entries[first : first + 100])
 
     def log(self, records: Sequence[Record]) -> None:
-        """Write numbers."""
+        """Write numbers, but those of a step that an earlier invocation has written.
+
+        A resumed training repeats the epochs since its last checkpoint, and MLflow would keep both.
+        """
         from mlflow.entities import Metric
 
-        metrics = [Metric(k, v, r.milliseconds, r.step) for r in records for k, v in r.metrics.items()]
+        metrics = [
+            Metric(key, value, record.milliseconds, record.step)
+            for record in records
+            for key, value in record.metrics.items()
+            if (key, record.step) not in self._written
+        ]
         for first in range(0, len(metrics), 1000):  # MLflow's limit for one call
             self._client.log_batch(self._run_id, metrics=metrics[first : first + 1000])
 
@@ -103,7 +114,17 @@ class MlflowBackend:
 
     def finish(self, status: str) -> None:
         """End the run."""
+        if status == "pruned":
+            self._client.set_tag(self._run_id, "pruned", "true")
         self._client.set_terminated(self._run_id, _MLFLOW_STATUS.get(status, "FAILED"))
+
+    def _points(self) -> set[tuple[str, int]]:
+        """Name and step of every number that stands in the run."""
+        return {
+            (key, point.step)
+            for key in self._client.get_run(self._run_id).data.metrics
+            for point in self._client.get_metric_history(self._run_id, key)
+        }
 
     def _parent(self, experiment: str, group: Group) -> str:
         """The run that stands for the group; made by whoever comes first."""
@@ -181,7 +202,9 @@ class WandbBackend:
 
     def finish(self, status: str) -> None:
         """End the run."""
-        self._run.finish(exit_code=0 if status == "finished" else 1)
+        if status == "pruned":
+            self._run.tags = (*(self._run.tags or ()), "pruned")
+        self._run.finish(exit_code=0 if status in ("finished", "pruned") else 1)
 
 
 def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

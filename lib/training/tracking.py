@@ -16,9 +16,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 from lib.config.training import TrackingConfig
+from lib.errors import TrainingStopped
 from lib.training.progress import say_once
 from lib.training.tracker_backends import (
     Backend,
@@ -48,7 +50,8 @@ _PASSWORD = re.compile(r"(://)[^/@\s]*:[^/@\s]*@")
 class Tracker:
     """Numbers of one run, on their way to the trackers that are switched on.
 
-    As a context manager it ends the run by itself: `finished`, or `failed` after an exception.
+    As a context manager it ends the run by itself: `finished`, or after an exception what that means:
+    `stopped` (heat or a signal; to be continued), `pruned` (a trial not worth its time) or `failed`.
     """
 
     def __init__(self, backends: Sequence[Backend]) -> None:
@@ -76,7 +79,7 @@ class Tracker:
         """Write what is left (at most a minute) and end the run. Calling it again does nothing.
 
         Args:
-            status: `finished`, `failed` or `stopped` (to be continued).
+            status: `finished`, `pruned`, `failed` or `stopped` (to be continued).
         """
         if self._thread is None or self._finished:
             return
@@ -93,8 +96,10 @@ class Tracker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self.finish("finished" if kind is None else "failed")
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish("finished" if kind is None else _outcome(kind))
 
     def _put(self, item: Record | Path) -> None:
         if self._thread is None or self._finished:
@@ -203,6 +208,14 @@ def _be_quiet() -> None:
     """Must happen before the libraries are imported: they read it then. What the user set stays."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+
+
+def _outcome(kind: type[BaseException]) -> str:
+    """What it means for a run that this exception ended it."""
+    if issubclass(kind, TrainingStopped | KeyboardInterrupt):
+        return "stopped"
+    # By its name, because Optuna is not imported here: most runs are no trials.
+    return "pruned" if kind.__name__ == "TrialPruned" else "failed"
 
 
 def _tell_failure(name: str, error: Exception) -> None:

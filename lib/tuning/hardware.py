@@ -18,14 +18,14 @@ _MEMORY_TOLERANCE = 0.1
 
 
 def hardware_fingerprint() -> dict[str, Any]:
-    """Processor, cores, memory in GB (10⁹ bytes) and graphics cards of this machine."""
+    """Processor, cores, memory in GB (10⁹ bytes) and the graphics card that a job uses here."""
     facts = hardware()
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": facts["cpu"],
         "cores": facts["cores"],
         "memory_gb": facts["memory_gb"],
-        "gpu": _nvidia_cards(),
+        "gpu": _nvidia_card(),
     }
 
 
@@ -46,7 +46,7 @@ def matches_hardware(result: Mapping[str, Any]) -> bool:
 
 
 def require_hardware(result: Mapping[str, Any], path: Path) -> None:
-    """Refuse a batch size that was found on a machine with other cards or more memory; warn of other cores.
+    """Refuse a batch size that was found on a machine with another card or more memory; warn of other cores.
 
     Args:
         result: content of the batch-size file.
@@ -100,13 +100,11 @@ def _reclaimable(statistics: Path) -> int:
     return 0
 
 
-def _nvidia_cards() -> list[str]:
+def _nvidia_card() -> list[str]:
+    """Name of the card that a training takes here: the first that CUDA shows; empty without one."""
     try:
-        import pynvml
+        from lib.training.nvidia import card_name, visible_cards
 
-        pynvml.nvmlInit()
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        names = [pynvml.nvmlDeviceGetName(handle) for handle in handles]
-        return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+        return [card_name(card) for card in visible_cards()[:1]]
     except Exception:  # no library, no driver, no permission: no card that could be used
         return []

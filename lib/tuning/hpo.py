@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lib.config.hpo import SearchSpace
 from lib.errors import ModelError, TrainingDiverged
 from lib.training.progress import duration, say
+from lib.tuning.results import TrialOutcome, keep_outcome, kept_outcome
 from lib.tuning.space import inside, suggest, values_of
 from lib.tuning.study import SharedStudy, finished_trials, open_study, repeat_reports, seconds_of
 from lib.tuning.trials import importances, trials_frame
@@ -65,12 +66,17 @@ class TrialReport:
         architecture: Mapping[str, Any] | None = None,
         param_count: int | None = None,
         epochs: int | None = None,
+        micro_batch: int | None = None,
     ) -> None:
-        """Put facts on the record: any of them, at any time before the objective ends."""
+        """Put facts on the record: any of them, at any time before the objective ends.
+
+        `micro_batch` only where memory made it smaller than the discovered one: the final run keeps to it.
+        """
         facts = {
             "architecture": dict(architecture) if architecture is not None else None,
             "param_count": param_count,
             "epochs": epochs,
+            "micro_batch": micro_batch,
         }
         for name, value in facts.items():
             if value is not None:
@@ -120,7 +126,8 @@ def run_search(
     Args:
         space: the parameters.
         objective: called in this process, one trial at a time.
-        folder: the search's own, shared by all workers; for locks, and for the database without an address.
+        folder: the search's own, shared by all workers; for locks, for what each trial came to, and for the
+            database without an address.
         study_name: within the database.
         n_trials: total over all workers and invocations.
         seed: of the sampler; together with the number of finished trials.
@@ -128,7 +135,8 @@ def run_search(
         initial: parameters of the first trial, for example the defaults. Those the space does not name are
             ignored; missing ones, and those outside their range, are sampled.
         poll_seconds: how often to look whether other workers have finished.
-        discard: told the key of a trial that stands in the study, so that its state may go.
+        discard: told the key of a trial that stands in the study, so that its state may go. What it came to
+            is kept: a study that must begin anew does not train it again.
 
     Raises:
         ConfigError: the study was begun with another search space; the database cannot be reached.
@@ -149,7 +157,7 @@ def run_search(
             if trial is None:
                 time.sleep(poll_seconds)  # the last trials are other workers'
             else:
-                _run_trial(shared, objective, trial, parameters, n_trials, poll_seconds)
+                _run_trial(shared, objective, trial, parameters, n_trials, poll_seconds, folder)
                 discard(parameters_key(parameters))
     return _result(study, space)
 
@@ -188,18 +196,24 @@ def _run_trial(
     parameters: dict[str, Any],
     n_trials: int,
     poll_seconds: float,
+    folder: Path,
 ) -> None:
     study = shared.study
     twin = shared.twin(trial, poll_seconds)
     if twin is not None:
         trial.set_user_attr("duplicate_of", twin.number)
-        for name in ("architecture", "param_count", "epochs", "reason"):
+        for name in ("architecture", "param_count", "epochs", "micro_batch", "reason"):
             if name in twin.user_attrs:
                 trial.set_user_attr(name, twin.user_attrs[name])
         repeat_reports(trial, twin)
         study.tell(trial, twin.value if twin.state == TrialState.COMPLETE else None, state=twin.state)
         return
     report = TrialReport(trial, parameters)
+    outcome = kept_outcome(folder, report.key)
+    if outcome is not None:
+        say(f"search: trial {trial.number + 1} was trained for an earlier study; its result is taken over.")
+        outcome.tell(study, trial)
+        return
     before = shared.continued(trial)
     if before is not None:
         repeat_reports(trial, before)
@@ -212,6 +226,8 @@ def _run_trial(
         trial.set_user_attr("seconds", earlier + time.monotonic() - begin)
     if reason:
         trial.set_user_attr("reason", reason)
+    told = study.get_trials(deepcopy=False)[trial.number]
+    keep_outcome(folder, report.key, TrialOutcome.of(told, state, value))
     study.tell(trial, value, state=state)
     _tell_progress(finished_trials(study), n_trials, state, value, reason)
 
@@ -272,8 +288,10 @@ def _result(study: optuna.Study, space: SearchSpace) -> SearchResult:
     content = {
         "study": study.study_name,
         "parameters": values_of(best.params, space),
+        "space": space.model_dump(mode="json")["parameters"],
         "architecture": best.user_attrs.get("architecture"),
         "param_count": best.user_attrs.get("param_count"),
+        "micro_batch": best.user_attrs.get("micro_batch"),
         "best_value": best.value,
         "median_value": values[len(values) // 2],
         "worst_value": values[-1],

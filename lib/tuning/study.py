@@ -56,9 +56,14 @@ def open_study(
             content = space.model_dump(mode="json", include={"parameters"}) | {"seed": seed}
             identity = json.dumps(content, sort_keys=True)
             if study.user_attrs.get("identity", identity) != identity:
+                begin_anew = (
+                    "move that file away"
+                    if address is None
+                    else f"delete the study: optuna delete-study --study-name {name} --storage ADDRESS"
+                )
                 raise ConfigError(
-                    f"{where}: study {name} was begun with another search space or seed. Move the file away "
-                    "to begin anew, or restore the search space to continue it."
+                    f"{where}: study {name} was begun with another search space or seed. Restore the search "
+                    f"space to continue it. To begin anew, {begin_anew}"
                 )
             study.set_user_attr("identity", identity)
     except (SQLAlchemyError, ImportError) as error:
@@ -73,7 +78,7 @@ def open_study(
 def _set_damaged_aside(path: Path) -> None:
     """Rename a study file that SQLite finds damaged; the search then suggests the same trials again.
 
-    Those that were trained are found finished in their own state directories. Call with the lock held.
+    What those that were trained came to is kept apart (`lib.tuning.results`). Call with the lock held.
     """
     if not path.is_file() or _is_sound(path):
         return

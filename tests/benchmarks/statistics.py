@@ -31,6 +31,7 @@ from lib.evaluation.joint_law import fit_joint_law
 from lib.evaluation.levels import Level, contrast
 from lib.evaluation.measures import split_metrics
 from lib.evaluation.pooling import pool
+from lib.evaluation.standing import Standing
 from lib.evaluation.uncertainty import auc_draws, stationary_weights
 from lib.evaluation.verdicts import Evidence, cell_verdict, interaction_verdict
 from lib.metrics.classification import Floats
@@ -142,11 +143,12 @@ def pooled(market: Market, rng: np.random.Generator) -> Outcome:
     for _ in range(4):
         own = 0.7 * shared + 0.7 * market.moving(rng)
         levels = market.levels(THREE, [0.70, 0.69, 0.68], rng, common=own)
-        cell = Cell(AXES["parameters"], {"task": "direction", "horizon": market.horizon}, {}, {}, levels)
+        words = {"task": "direction", "timescale": "daily", "horizon": market.horizon}
+        cell = Cell(AXES["parameters"], words, {}, {}, levels)
         cell.gain = scaling_law.gain(levels, market.horizon)
         cell.dates = np.arange(market.days).astype("datetime64[D]")
         cells.append(cell)
-    found = pool(cells)
+    (found,) = pool(cells)
     return {
         "slope": inside(-0.01, *found.slope.interval(CONFIDENCE)),
         "gain": inside(0.02, *found.gain.interval(CONFIDENCE)),
@@ -194,19 +196,35 @@ def _single_run_truth(market: Market) -> dict[str, float]:
     return _TRUTH
 
 
+def judged(levels: Sequence[Level], market: Market, confidence: float, gated: bool = True) -> str:
+    """The verdict of a cell with these levels; not `gated`: whatever their number of seeds."""
+    declared = {level.label: level.seeds for level in levels} if gated else {}
+    evidence = Evidence(
+        **vars(Standing.of(declared, declared)),
+        metric_name="log loss",
+        first="2M",
+        last="200M",
+        margin=MARGIN,
+        slope=scaling_law.slope(levels, market.horizon),
+        gain=scaling_law.gain(levels, market.horizon),
+        pairs=scaling_law.pairs(levels, market.horizon),
+        confidence=confidence,
+    )
+    return cell_verdict(evidence)[0]
+
+
 def flat_study(market: Market, rng: np.random.Generator, cells: int = 6) -> Outcome:
-    """A study of six cells in which size does nothing: whether any cell, or the study, is called scaling."""
+    """A study of six cells in which size does nothing: whether any cell is called scaling.
+
+    `any_cell_scales_ungated`: whether one would be if the number of seeds were not asked for.
+    """
     measured = [market.levels(THREE, [0.69] * 3, rng) for _ in range(cells)]
     slopes = [scaling_law.slope(levels, market.horizon) for levels in measured]
     adjusted = holm_confidences([slope.p_value() for slope in slopes], CFG.confidence)
-    verdicts = []
-    for levels, slope, level in zip(measured, slopes, adjusted, strict=True):
-        gain = scaling_law.gain(levels, market.horizon)
-        verdict, _ = cell_verdict(
-            Evidence("log loss", "2M", "200M", MARGIN, slope=slope, gain=gain, confidence=level)
-        )
-        verdicts.append(verdict)
-    return {"any_cell_scales": "scales" in verdicts, "first_cell_scales": verdicts[0] == "scales",
+    own = list(zip(measured, adjusted, strict=True))
+    verdicts = [judged(levels, market, level) for levels, level in own]
+    ungated = [judged(levels, market, level, gated=False) for levels, level in own]
+    return {"any_cell_scales": "scales" in verdicts, "any_cell_scales_ungated": "scales" in ungated,
             "slope_rejected": slopes[0].p_value() < 1 - CFG.confidence}  # fmt: skip
 
 
@@ -214,16 +232,20 @@ def flat_interaction(market: Market, rng: np.random.Generator) -> Outcome:
     """No interaction: whether one is called."""
     levels = market.levels([None] * 4, [0.70, 0.69, 0.69, 0.68], rng)
     effect = contrast(levels, np.array([-1.0, 1.0, 1.0, -1.0]), market.horizon)
-    verdict, _ = interaction_verdict(effect, CFG.confidence, MARGIN, ("a", "b"), None)
+    verdict, _ = interaction_verdict(effect, CFG.confidence, MARGIN, ("a", "b"), Standing())
     return {"called": verdict == "scales"}
 
 
 def at_the_margin(market: Market, rng: np.random.Generator) -> Outcome:
     """The true gain is exactly the margin: whether it is called flat."""
     levels = market.levels(THREE, [0.69, 0.69 - MARGIN / 2, 0.69 - MARGIN], rng)
-    slope, gain = scaling_law.slope(levels, market.horizon), scaling_law.gain(levels, market.horizon)
-    verdict, _ = cell_verdict(Evidence("log loss", "2M", "200M", MARGIN, slope=slope, gain=gain))
-    return {"called_flat": verdict == "flat"}
+    return {"called_flat": judged(levels, market, CFG.confidence) == "flat"}
+
+
+def bent(market: Market, rng: np.random.Generator) -> Outcome:
+    """First and last size are alike, the middle one is better by the margin: whether it is called flat."""
+    levels = market.levels(THREE, [0.69, 0.69 - MARGIN, 0.69], rng)
+    return {"called_flat": judged(levels, market, CFG.confidence) == "flat"}
 
 
 def flat_law(market: Market, rng: np.random.Generator) -> Outcome:
@@ -250,9 +272,11 @@ COVERAGE: dict[str, tuple[Callable[[Market, np.random.Generator], Outcome], Mark
 ERRORS: dict[str, tuple[Callable[[Market, np.random.Generator], Outcome], Market]] = {
     "flat study, 5 seeds": (flat_study, Market()),
     "flat study, 3 seeds, loud seeds": (flat_study, Market(seeds=3, between_seeds=0.01)),
+    "flat study, 2 seeds, loud seeds": (flat_study, Market(seeds=2, between_seeds=0.02)),
     "flat study, 250 days": (flat_study, Market(days=250)),
     "no interaction": (flat_interaction, Market()),
     "gain at the margin": (at_the_margin, QUIET),
+    "middle size better by the margin": (bent, QUIET),
     "six flat sizes": (flat_law, Market()),
 }
 

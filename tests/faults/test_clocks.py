@@ -18,7 +18,7 @@ from tests.conftest import Project
 from tests.servers import serving
 
 ZONES = ("Pacific/Kiritimati", "America/New_York", "Asia/Kathmandu", "Pacific/Honolulu")
-QUICK = DownloadConfig(deadline_seconds=5, attempts=2, first_pause_seconds=0.01, timeout_seconds=2)
+QUICK = DownloadConfig(deadline_seconds=120, attempts=2, first_pause_seconds=0.01, timeout_seconds=20)
 SAME = "the same bytes"
 
 

@@ -16,7 +16,7 @@ from hurt import DAMAGES, LOGISTIC, tear
 from lib.config.hpo import FloatRange, SearchSpace
 from lib.data.io import read_json, read_parquet, write_json_atomic, write_parquet_atomic
 from lib.errors import IntegrityError
-from lib.tuning.hpo import run_search
+from lib.tuning.hpo import SearchResult, TrialReport, run_search
 from tests.conftest import Project
 
 AGAIN = "delete the named file and give the same command again (raw data: or restore them from a backup)"
@@ -186,16 +186,36 @@ def test_altered_predictions_are_verified_and_never_evaluated(copied: Project, f
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.faults(
     "A damaged study of a search",
-    happens="set aside with a warning; the search begins anew and ends with the same best trial",
+    happens="set aside with a warning; the search begins anew, trains no finished trial again, and ends with "
+    "the same trials",
     user="nothing",
 )
-def test_a_damaged_study_is_set_aside_and_searched_again(tmp_path: Path, capsys, damage: str) -> None:
-    space = SearchSpace(parameters={"learning_rate": FloatRange(low=0.1, high=1.0)})
+def test_a_damaged_study_is_set_aside_and_no_finished_trial_is_trained_again(
+    tmp_path: Path, capsys, damage: str
+) -> None:
+    space = SearchSpace(parameters={"learning_rate": FloatRange(low=0.1, high=1.0)}, pruner_warmup_epochs=1)
+    trained: list[str] = []
 
-    def search(trials: int) -> dict:
-        return run_search(space, lambda p, _: p["learning_rate"], tmp_path, "s", trials, seed=3).best
+    def objective(parameters: dict, report: TrialReport) -> float:
+        state = tmp_path / "trials" / report.key
+        if not state.exists():  # else the training would be found finished there
+            state.mkdir(parents=True)
+            trained.append(report.key)
+        report.describe({"d_model": 16}, param_count=1234)
+        for epoch in (1, 2, 3):
+            report(epoch, parameters["learning_rate"] + 1 / epoch)
+        report.describe(epochs=3)
+        return parameters["learning_rate"]
 
-    first = search(4)
+    def search(trials: int) -> SearchResult:
+        return run_search(
+            space, objective, tmp_path, "s", trials, seed=3,
+            discard=lambda key: shutil.rmtree(tmp_path / "trials" / key, ignore_errors=True),
+        )  # fmt: skip
+
+    first = search(8)
+    assert set(first.trials["state"]) == {"complete", "pruned"}
+    assert (len(trained), list((tmp_path / "trials").iterdir())) == (8, [])
     path = tmp_path / "study.db"
     content = bytearray(path.read_bytes())
     if damage == "torn":
@@ -203,10 +223,39 @@ def test_a_damaged_study_is_set_aside_and_searched_again(tmp_path: Path, capsys,
     else:  # in the header of a page: what a bit inside a value should be, SQLite cannot know
         content[4096] ^= 0x40
     path.write_bytes(content)
-    again = search(4)
+    again = search(8)
     assert "study.db: the study is damaged" in capsys.readouterr().err
     assert (tmp_path / "study.db.damaged-1").exists()
-    assert again["parameters"] == first["parameters"]
+    assert len(trained) == 8
+    assert again.trials.equals(first.trials)
+    assert again.best == first.best
+    assert search(9).trials.height == len(trained) == 9  # and it goes on
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.faults(
+    "A damaged study, and a damaged record of what one of its trials came to",
+    happens="that trial is trained again, with a warning; the others are not",
+    user="nothing",
+)
+def test_a_damaged_outcome_of_a_trial_is_not_believed(tmp_path: Path, capsys, damage: str) -> None:
+    space = SearchSpace(parameters={"learning_rate": FloatRange(low=0.1, high=1.0)})
+    trained: list[float] = []
+
+    def objective(parameters: dict, report: TrialReport) -> float:
+        trained.append(parameters["learning_rate"])
+        return parameters["learning_rate"]
+
+    first = run_search(space, objective, tmp_path, "s", 4, seed=3)
+    (tmp_path / "study.db").unlink()
+    [hurt, *_] = sorted((tmp_path / "trained").iterdir())
+    DAMAGES[damage](hurt)
+    again = run_search(space, objective, tmp_path, "s", 4, seed=3)
+    assert again.best["parameters"] == first.best["parameters"]
+    assert (len(trained), len(set(trained))) == (5, 4)
+    said = capsys.readouterr().err
+    assert hurt.name in said
+    assert said.count("The trial is trained again") == 1
 
 
 @pytest.mark.faults(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -20,6 +21,20 @@ RUN = "results/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
 STATE = "results/state/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
 RESULTS = ("metrics.json", "predictions/val.parquet", "predictions/test.parquet", "model/weights.safetensors")
 PATIENCE_SECONDS = 240
+TRAINING = {
+    "max_epochs": 12,
+    "patience": 12,
+    "checkpoint_every_epochs": 1,
+    "window_stride": 10,
+    "lock_timeout_seconds": PATIENCE_SECONDS,
+}
+THERMAL = {
+    "sensor": "file:temperature",
+    "check_every_steps": 1,
+    "step_pause_seconds": 0.1,
+    "cooldown_seconds": 1,
+    "max_cooldowns": 1000,
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +43,10 @@ def trained(tmp_path_factory, market) -> Project:
     project = make_project(tmp_path_factory.mktemp("faults"), market)
     project.experiment(models=["patchtst-mixed"], budgets=["2M"])
     know_batch_size(project, "patchtst-mixed")
-    (project.folder / "temperature").write_text("50")
+    show(project, 50)
     project.study(
-        training={"max_epochs": 12, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
-        thermal={"sensor": "file:temperature", "check_every_steps": 1},
+        training=TRAINING,
+        thermal=THERMAL,
     )
     done = project.snakemake(f"{RUN}/metrics.json")
     assert done.returncode == 0, done.stdout
@@ -44,36 +59,57 @@ def fresh(trained: Project) -> Iterator[Project]:
     """The project with its data and batch size, and nothing of the run."""
     for name in ("results/runs", "results/state"):
         shutil.rmtree(trained.folder / name, ignore_errors=True)
-    (trained.folder / "temperature").write_text("50")
+    show(trained, 50)
     yield trained
     assert not list((trained.folder / "results").rglob("*.tmp"))
 
 
+def show(project: Project, degrees: float) -> None:
+    """A temperature for the file sensor."""
+    temporary = project.folder / "temperature.new"
+    temporary.write_text(str(degrees))
+    temporary.replace(project.folder / "temperature")
+
+
+def begin(project: Project, *arguments: str, log: str = "interrupted.log") -> subprocess.Popen[str]:
+    """A workflow in a process group of its own."""
+    with (project.folder / log).open("w") as file:
+        return subprocess.Popen(
+            project.command(*arguments, f"{RUN}/metrics.json"),
+            cwd=project.folder,
+            env=project.environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+
 def start(project: Project) -> subprocess.Popen[str]:
-    """A workflow in a process group of its own, once its training has written a checkpoint."""
-    log = (project.folder / "interrupted.log").open("w")
-    process = subprocess.Popen(
-        project.command(f"{RUN}/metrics.json"),
-        cwd=project.folder,
-        env=project.environment,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    """A workflow whose training has written a checkpoint.
+
+    From then on it is hot, so that the training pauses and cannot be over before it is interrupted.
+    """
+    process = begin(project)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not list((project.folder / STATE).glob("**/*.sha256")):
         assert process.poll() is None, (project.folder / "interrupted.log").read_text()
         assert time.monotonic() < deadline, "no checkpoint appeared"
         time.sleep(0.02)
+    show(project, 88)
     return process
 
 
 def training_process(workflow: subprocess.Popen[str]) -> psutil.Process:
-    children = psutil.Process(workflow.pid).children(recursive=True)
-    return next(
-        c for c in children if any(".train.py" in word for word in c.cmdline()) and "bash" not in c.name()
-    )
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        for child in psutil.Process(workflow.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if any(".train.py" in word for word in child.cmdline()) and "bash" not in child.name():
+                    return child
+        assert workflow.poll() is None
+        assert time.monotonic() < deadline, "no training appeared"
+        time.sleep(0.05)
 
 
 def finish(project: Project, *arguments: str) -> None:
@@ -81,6 +117,7 @@ def finish(project: Project, *arguments: str) -> None:
     assert not (project.folder / RUN / "metrics.json").exists(), (
         "the interruption came too late to test anything"
     )
+    show(project, 50)
     done = project.snakemake("--rerun-incomplete", *arguments, f"{RUN}/metrics.json")
     assert done.returncode == 0, done.stdout
     provenance = (project.folder / RUN / "provenance.json").read_text()
@@ -127,13 +164,12 @@ def test_a_training_that_is_told_to_end_saves_first(fresh, number):
 @pytest.mark.faults("Heat above the limit", happens="checkpoint, stop with a message", user="the same command when it is cool")  # fmt: skip  # noqa: E501
 def test_a_thermal_stop(fresh):
     workflow = start(fresh)
-    (fresh.folder / "temperature").write_text("99")
+    show(fresh, 99)
     assert workflow.wait(timeout=PATIENCE_SECONDS) != 0
     log = (fresh.folder / "interrupted.log").read_text()
     assert "99" in log
     assert "--rerun-incomplete" in log
     assert "Traceback" not in log
-    (fresh.folder / "temperature").write_text("50")
     finish(fresh)
 
 
@@ -151,19 +187,47 @@ def test_sigkill_of_everything_needs_an_unlock(fresh):
 
 
 @pytest.mark.slow
+@pytest.mark.faults(
+    "Snakemake is killed and started again while its training lives on (an orphan)",
+    happens="the new job waits for the orphan's lock; one writer at a time, one whole result, equal bytes",
+    user="`snakemake --unlock`, then the same command",
+)
+def test_a_training_whose_snakemake_was_killed_is_waited_for(fresh):
+    first = start(fresh)
+    orphan = training_process(first)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    assert orphan.is_running(), "it pauses, because it is hot"
+    assert fresh.snakemake("--unlock").returncode == 0
+    second = begin(fresh, "--rerun-incomplete", log="second.log")
+    waiting = training_process(second)
+    time.sleep(10)  # importing PyTorch takes less; after that it waits for the lock
+    assert orphan.is_running()
+    assert waiting.is_running()
+    assert not (fresh.folder / RUN / "predictions" / "test.parquet").exists()
+    show(fresh, 50)
+    orphan.wait(timeout=PATIENCE_SECONDS)
+    assert second.wait(timeout=PATIENCE_SECONDS) == 0, (fresh.folder / "second.log").read_text()
+    for name in RESULTS:
+        ours, theirs = fresh.folder / RUN / name, fresh.folder / "undisturbed" / name
+        assert ours.read_bytes() == theirs.read_bytes(), name
+
+
+@pytest.mark.slow
 @pytest.mark.faults("A configuration changed between kill and restart", happens="the old state is set aside with a warning, never resumed", user="nothing")  # fmt: skip  # noqa: E501
 def test_a_state_of_other_parameters_is_set_aside_and_not_resumed(fresh):
     workflow = start(fresh)
     training_process(workflow).kill()
     workflow.wait(timeout=PATIENCE_SECONDS)
+    show(fresh, 50)
     fresh.study(
-        training={"max_epochs": 1, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
-        thermal={"sensor": "file:temperature", "check_every_steps": 1},
+        training=TRAINING | {"max_epochs": 1},
+        thermal=THERMAL,
     )
     done = fresh.snakemake(f"{RUN}/metrics.json")
     fresh.study(
-        training={"max_epochs": 12, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
-        thermal={"sensor": "file:temperature", "check_every_steps": 1},
+        training=TRAINING,
+        thermal=THERMAL,
     )
     assert done.returncode == 0, done.stdout
     assert "training starts anew" in done.stdout
@@ -201,9 +265,9 @@ CURVE = ("50", "75", "88", "91", "80", "60", "nan", "-40", "300", "", None, "55"
 )
 def test_heat_and_a_lying_sensor_change_no_number(fresh, record_property) -> None:
     path, study = fresh.folder / "temperature", (fresh.folder / "study.yaml").read_text()
-    thermal = {"sensor": "file:temperature", "check_every_steps": 1, "step_pause_seconds": 0.01}
+    thermal = THERMAL | {"step_pause_seconds": 0.01}
     fresh.study(
-        training={"max_epochs": 12, "patience": 12, "checkpoint_every_epochs": 1, "window_stride": 10},
+        training=TRAINING,
         thermal=thermal | {"cooldown_seconds": 0.05, "max_cooldowns": 1000},
     )
     workflow, shown = start(fresh), 0

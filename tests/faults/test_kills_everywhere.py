@@ -36,7 +36,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 VICTIMS = ("job", "snakemake", "group")
 SEED = 20261121
 CLOCKS = {"timestamp", "finished", "seconds", "samples_per_second", "train_seconds", "total_seconds",
-          "peak_memory_mb", "history.parquet", "packages", "hardware", "temperature_max", "path"}  # fmt: skip
+          "peak_memory_mb", "history.parquet", "packages", "hardware", "temperature_max", "temperatures",
+          "path"}  # fmt: skip
 """Names of what a clock or memory measures; of history.parquet, its hash in the provenance."""
 
 
@@ -92,7 +93,8 @@ def kill_once(
 ) -> tuple[str, str, str, float] | None:
     """One invocation that is hit by one signal; None if it came to its end before.
 
-    The victim is hit at a random moment after a job of the wanted rule has begun.
+    The victim is hit at a random moment after a job of the wanted rule has begun; a job that was over by then
+    is no hit.
 
     Returns:
         Signal, victim and script.
@@ -103,14 +105,20 @@ def kill_once(
         if job is None:
             assert process.returncode == 0, log_of(project)
             return None
-        time.sleep(stream.uniform(0.0, 0.6))
-        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        with contextlib.suppress(psutil.TimeoutExpired):
+            job[0].wait(timeout=stream.uniform(0.0, 0.6))
+            assert process.wait(timeout=PATIENCE_SECONDS) == 0, log_of(project)
+            return None
+        try:
             if victim == "job":
                 job[0].send_signal(number)
             elif victim == "snakemake":
                 os.kill(process.pid, number)
             else:
                 os.killpg(process.pid, number)
+        except psutil.NoSuchProcess:  # over between the two lines above
+            assert process.wait(timeout=PATIENCE_SECONDS) == 0, log_of(project)
+            return None
         process.wait(timeout=PATIENCE_SECONDS)
         log = log_of(project)
         assert "This is a bug" not in log, log
@@ -193,11 +201,11 @@ def test_kills_of_every_rule_change_no_file(empty, finished, record_property, pa
 
 @pytest.mark.slow
 @pytest.mark.faults(
-    "Snakemake is killed and started again while its job lives on (an orphan)",
-    happens="the new job waits for the orphan's lock; one writer at a time, one whole result",
-    user="`snakemake --unlock`, then the same command",
+    "A run whose state another process holds for longer than `training.lock_timeout_seconds`",
+    happens="refused with a message, nothing written; trained when the other one is gone",
+    user="wait for the other process, or end it; then the same command",
 )
-def test_a_second_writer_waits_for_an_orphan(empty: Project, finished: Project) -> None:
+def test_a_second_writer_is_refused_while_the_first_one_writes(empty: Project, finished: Project) -> None:
     from filelock import FileLock
 
     done = empty.snakemake("data/processed/test-1/Aa20/daily.samples.json")

@@ -2,7 +2,8 @@
 
     python tests/faults/write_table.py RECORDS PAGE
 
-Everything between the page's two marks is replaced; the text around them is written by people.
+Everything between the page's two marks is replaced; the text around them is written by people. A test that
+was to leave a record (RECORDS.expected) and did not stands in the table as not run, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -32,7 +33,21 @@ def rows_of(records: list[dict[str, Any]]) -> list[tuple[str, int, str, str]]:
     ]
 
 
+def missing(records: list[dict[str, Any]], expected: dict[str, str]) -> list[dict[str, Any]]:
+    """Records in place of those that tests (name to fault) left out."""
+    seen = {record["test"] for record in records}
+    user = {record["fault"]: record["user"] for record in records}
+    return [
+        {"fault": fault, "times": 0, "user": user.get(fault, ""), "outcome": "missing", "test": test}
+        for test, fault in expected.items()
+        if test not in seen
+    ]
+
+
 def _happened(tried: list[dict[str, Any]]) -> str:
+    absent = [record for record in tried if record["outcome"] == "missing"]
+    if absent:
+        return f"**NOT RUN** ({len(absent)} of {len(tried)}): {', '.join(r['test'] for r in absent)}"
     failed = [record for record in tried if record["outcome"] == "failed"]
     if failed:
         return f"**FAILED** ({len(failed)} of {len(tried)}): {', '.join(r['test'] for r in failed)}"
@@ -53,10 +68,14 @@ def table(records: list[dict[str, Any]]) -> str:
 def main() -> None:
     records_path, page = Path(sys.argv[1]), Path(sys.argv[2])
     records = [json.loads(line) for line in records_path.read_text(encoding="utf-8").splitlines()]
+    expected = json.loads(records_path.with_name(f"{records_path.name}.expected").read_text(encoding="utf-8"))
+    absent = missing(records, expected)
+    records += absent
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     page.write_text(f"{before}{BEGIN}\n{table(records)}\n{END}{after}", encoding="utf-8")
-    print(f"{page}: {len(rows_of(records))} faults, {len(records)} tests.")
+    print(f"{page}: {len(rows_of(records))} faults, {len(records)} tests, {len(absent)} of them not run.")
+    sys.exit(1 if absent else 0)
 
 
 if __name__ == "__main__":

@@ -285,7 +285,7 @@ def _write_records(
         "architecture": SHAPE if row["budget"] != "none" else None,
         "recipe": {"learning_rate": 3e-4, "weight_decay": 1e-5, "effective_batch": 256},
         "splits": {"train_end": "2012-12-31", "minimum_class_count": 20},
-        "training_base_rate": None if row["task"] == "regression" else rate,
+        "training_class_shares": None if row["task"] == "regression" else [1 - rate, rate],
         "windows": {"train": n_train},
         "hpo": None,
     }  # fmt: skip

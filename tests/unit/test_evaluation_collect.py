@@ -27,6 +27,7 @@ FILES = {
             "methods": [{"method": "none", "test_log_loss": 0.7}, {"method": "platt", "test_log_loss": 0.69}],
         },
         "conformal": {"level": 0.9, "coverage": 0.88, "mean_width": None, "mean_size": 1.7},
+        "training_shares": [0.47, 0.53],
         "trading": {"sharpe": 0.4, "hold": {"sharpe": 0.5}},
         "splits": {
             "validation": {"n": 140, "auc": 0.6},
@@ -46,7 +47,6 @@ FILES = {
         "settings": {"channel_mode": "mixed", "normalisation": "zscore", "pooling": "last"},
         "architecture": {"d_model": 192, "n_heads": 8, "n_layers": 6, "d_ff": 480},
         "recipe": {"learning_rate": 1e-4, "weight_decay": 1e-5, "effective_batch": 256},
-        "training_base_rate": 0.53,
         "micro_batch": 64,
         "windows": {"train": 3000, "selection": 140, "calibration": 60, "test": 200},
     },

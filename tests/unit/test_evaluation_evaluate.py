@@ -21,7 +21,11 @@ RUN = {
     "variant": "base", "dataset": "Aa20", "timescale": "daily", "task": "direction", "horizon": 5,
     "model": "patchtst-mixed", "budget": "2M", "seed": 42,
 }  # fmt: skip
-PARAMS: dict[str, Any] = {"run": RUN, "training_base_rate": 0.5, "splits": {"minimum_class_count": 20}}
+PARAMS: dict[str, Any] = {
+    "run": RUN,
+    "training_class_shares": [0.5, 0.5],
+    "splits": {"minimum_class_count": 20},
+}
 PROVENANCE = {"parameters": {"total": 2_000_000}, "started": "2020-01-01T00:00:00", "seconds": {"fit": 3.0}}
 
 
@@ -112,7 +116,7 @@ def test_regression_gets_its_own_measures_and_intervals() -> None:
 
     run = RUN | {"task": "regression"}
     result = evaluate_run(
-        returns(validation()), returns(predictions(200)), {"run": run, "training_base_rate": None}, {}, CFG
+        returns(validation()), returns(predictions(200)), {"run": run, "training_class_shares": None}, {}, CFG
     ).metrics
     test = result["splits"]["test"]
     assert test["r2"] == pytest.approx(1 - 0.7**2, abs=0.01)
@@ -120,6 +124,26 @@ def test_regression_gets_its_own_measures_and_intervals() -> None:
         assert test[f"{name}_low"] <= test[name] <= test[f"{name}_high"]
     assert result["reliability"] == {"calibration": [], "test": []}
     assert result["parameters"] == {}
+
+
+def test_the_base_rate_of_a_symbol_is_its_own_if_training_held_it() -> None:
+    other = predictions(200).with_columns(symbol=pl.lit("AAPL"))
+    test = pl.concat([predictions(200), other])
+    own = predictions(200)["symbol"][0]
+    params = PARAMS | {
+        "training_class_shares": [0.4, 0.6],
+        "training_shares_by_symbol": {own: [0.8, 0.2], "AAPL": [0.1, 0.9]},
+    }
+    alone = evaluate_run(validation(), test, params, {}, CFG, primary=own).metrics
+    assert alone["training_shares"] == [0.8, 0.2]
+    y = predictions(200)["target"].to_numpy()
+    expected = -np.mean(np.where(y == 1, np.log(0.2), np.log(0.8)))
+    assert alone["splits"]["test"]["base_rate_log_loss"] == pytest.approx(expected)
+    together = evaluate_run(validation(), test, params, {}, CFG).metrics
+    assert together["training_shares"] == [0.4, 0.6]
+    params["training_shares_by_symbol"] = {"AAPL": [0.1, 0.9]}
+    unseen = evaluate_run(validation(), test, params, {}, CFG, primary=own).metrics
+    assert unseen["training_shares"] == [0.4, 0.6]
 
 
 def test_the_primary_symbol_decides_and_the_others_stand_beside_it() -> None:

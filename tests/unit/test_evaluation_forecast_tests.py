@@ -12,6 +12,7 @@ from lib.evaluation.forecast_tests import (
     confidence_set,
     delong,
     diebold_mariano,
+    newey_west_lag,
     placements,
     superior_predictive_ability,
 )
@@ -76,7 +77,7 @@ def test_diebold_mariano_against_a_published_example(power: int, statistic: floa
     generator.seed(123)
     actual, first, second = (python_2_sample(generator, 100) for _ in range(3))
     loss = np.abs(actual - first) ** power - np.abs(actual - second) ** power
-    found = diebold_mariano(loss, 1)
+    found = diebold_mariano(loss, 1, lag=0)
     assert found is not None
     assert found.statistic == pytest.approx(statistic, rel=1e-12)
     assert found.p_value == pytest.approx(p_value, rel=1e-12)
@@ -93,14 +94,39 @@ def test_diebold_mariano_equals_statsmodels_hac_with_uniform_weights() -> None:
     )
     n, h = d.size, 5
     correction = ((n + 1 - 2 * h + h * (h - 1) / n) / n) ** 0.5
-    found = diebold_mariano(d, h)
+    found = diebold_mariano(d, h, lag=h - 1)
     assert found is not None
     assert found.statistic == pytest.approx(float(model.tvalues[0]) * correction)
 
 
+def test_diebold_mariano_at_one_bar_equals_statsmodels_hac_at_the_automatic_lag() -> None:
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(3)
+    d = 0.1 + np.convolve(rng.normal(size=302), np.ones(3) / 3, "valid")
+    lag = newey_west_lag(d)
+    model = sm.OLS(d, np.ones(d.size)).fit(cov_type="HAC", cov_kwds={"maxlags": lag})
+    found = diebold_mariano(d, 1)
+    assert found is not None
+    assert 2 <= lag <= 12
+    assert found.statistic == pytest.approx(float(model.tvalues[0]) * ((d.size - 1) / d.size) ** 0.5)
+
+
+def test_losses_that_cluster_are_not_called_different_at_one_bar_more_often_than_declared() -> None:
+    rng, wrong = np.random.default_rng(4), {"automatic": 0, "none": 0}
+    for _ in range(400):
+        d = np.convolve(rng.normal(size=504), np.ones(5) / 5, "valid")
+        for name, lag in (("automatic", None), ("none", 0)):
+            found = diebold_mariano(d, 1, lag)
+            assert found is not None
+            wrong[name] += found.p_value < 0.05
+    assert wrong["none"] > 400 * 0.25
+    assert wrong["automatic"] < 400 * 0.11
+
+
 def test_overlap_makes_the_same_difference_less_certain() -> None:
     d = 0.1 + np.convolve(np.random.default_rng(1).normal(size=504), np.ones(5) / 5, "valid")
-    naive, honest = diebold_mariano(d, 1), diebold_mariano(d, 5)
+    naive, honest = diebold_mariano(d, 1, lag=0), diebold_mariano(d, 5)
     assert naive is not None
     assert honest is not None
     assert honest.p_value > naive.p_value

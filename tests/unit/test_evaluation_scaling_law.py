@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 
 from lib.config.workflow import EvaluationConfig
+from lib.evaluation.axes import AXES
+from lib.evaluation.cells import Cell
 from lib.evaluation.comparisons import DateLosses
 from lib.evaluation.joint_law import fit_joint_law
 from lib.evaluation.levels import Level, level_draws
+from lib.evaluation.pooling import pool
 from lib.evaluation.power_law import fit_law, huber_width
+from lib.evaluation.rival_forms import rival_forms
 from lib.evaluation.scaling_law import (
     fit_law_with_floor,
     gain,
     log_log_slope,
-    rival_forms,
     saturation,
     slope,
     steps,
@@ -172,6 +175,35 @@ def test_the_law_with_a_floor_is_identified_where_it_is_strong_and_not_where_it_
     assert not flat.identified
     assert "slope" in flat.note
     assert fit_law_with_floor(world(THREE, lambda n: 0.0), 1, CFG) is None
+
+
+def test_an_exponent_of_a_loss_that_rises_or_falls_below_zero_is_not_claimed() -> None:
+    many = {f"s{i}": int(1e6 * 4**i) for i in range(6)}
+    rising = fit_law_with_floor(world(many, lambda n: -0.2 * (n / 1e6) ** -0.4, noise=0.0005), 1, CFG)
+    assert rising is not None
+    assert rising.amplitude.high < 0
+    assert not rising.identified
+    assert "rises with size" in rising.note
+    deep = fit_law_with_floor(world(many, lambda n: 1.2 * (n / 1e6) ** -0.1 - 0.95, noise=1e-5), 1, CFG)
+    assert deep is not None
+    assert deep.floor.estimate < 0 < deep.amplitude.low
+    assert not deep.identified
+    assert "a loss below 0" in deep.note
+
+
+def test_cells_of_different_timescales_are_not_pooled_with_each_other() -> None:
+    def cell(timescale: str, step: int, seed: int) -> Cell:
+        levels = world(THREE, lambda n: -0.02 * np.log10(n), dates=200, seed=seed)
+        words = {"task": "direction", "timescale": timescale, "horizon": 5}
+        made = Cell(AXES["parameters"], words, {}, {}, levels, gain=gain(levels, 5))
+        made.dates = np.datetime64("2015-01-02") + step * np.arange(200)
+        return made
+
+    daily, weekly = [cell("daily", 1, s) for s in (1, 2)], [cell("weekly", 7, s) for s in (3, 4)]
+    found = pool([*daily, *weekly, cell("monthly", 30, 5)])
+    assert [(pooled.timescale, pooled.cells) for pooled in found] == [("daily", 2), ("weekly", 2)]
+    assert found[1].gain == pool(weekly)[0].gain
+    assert found[1].gain.value == pytest.approx(np.mean([c.gain.value for c in weekly if c.gain]))
 
 
 def test_the_log_log_slope_is_minus_the_exponent_of_a_pure_power_law() -> None:

@@ -25,7 +25,7 @@ WORLD = World(parameters=0.35, features=0.35, data=0.6, per_column=0.15, seed_no
 
 
 def wanted(*names: str) -> dict[str, Any]:
-    study = big_study(seeds=(42, 43))
+    study = big_study(seeds=(42, 43, 44))
     kept = {name: study[name] for name in names}
     one = {"tasks": ["threshold_1pct"]}
     kept |= {name: e.model_copy(update=one) for name, e in kept.items() if name.startswith("data_")}
@@ -63,7 +63,7 @@ def test_each_axis_finds_its_planted_direction(
     grown: tuple[Study, pl.DataFrame, dict[str, Any]],
 ) -> None:
     for question in grown[2]["questions"]:
-        assert question["pooled"]["gain"]["estimate"] > 0, question["axis"]
+        assert question["pooled"][0]["gain"]["estimate"] > 0, question["axis"]
         for cell in question["cells"]:
             if question["scale"] == "log":
                 assert len(cell["band"]) == 50
@@ -97,9 +97,10 @@ def test_cells_are_pooled_in_nats(grown: tuple[Study, pl.DataFrame, dict[str, An
         zero = cell["points"][0]["base_rate_log_loss"]
         scale = 1.0 if cell["task"] != "regression" else 1 / (2 * zero)
         gains.append(cell["gain"]["estimate"] * scale)
-    assert mixed["pooled"]["cells"] == 2
-    assert mixed["pooled"]["gain"]["estimate"] == pytest.approx(sum(gains) / 2, rel=1e-6)
-    assert mixed["pooled"]["heterogeneity_p"] is not None
+    (pooled,) = mixed["pooled"]
+    assert (pooled["cells"], pooled["timescale"]) == (2, "daily")
+    assert pooled["gain"]["estimate"] == pytest.approx(sum(gains) / 2, rel=1e-6)
+    assert pooled["heterogeneity_p"] is not None
 
 
 def test_interactions_are_differences_in_differences(
@@ -126,7 +127,8 @@ def test_shares_of_the_data_give_a_diagnosis_and_a_joint_law(
     (diagnosis,) = grown[2]["diagnosis"]
     assert len(diagnosis["rows"]) == 12
     assert diagnosis["gap_rises_with_size"] is True
-    assert diagnosis["reading"] in ("data-limited", "undecidable")
+    assert diagnosis["reading"] == "undecidable"
+    assert diagnosis["data_gain_at_largest"]["low"] < 0.005
     assert diagnosis["data_gain_at_largest"]["estimate"] > 0
     assert all(row["gap"] is not None and row["best_epoch"] == 4 for row in diagnosis["rows"])
     (law,) = grown[2]["joint_law"]
@@ -134,6 +136,46 @@ def test_shares_of_the_data_give_a_diagnosis_and_a_joint_law(
     # The planted world is not additive, but the law still follows it.
     fitted, measured = ([point[name] for point in law["points"]] for name in ("fitted", "value"))
     assert np.corrcoef(fitted, measured)[0, 1] > 0.8
+
+
+def test_more_data_that_help_returns_are_told_in_the_unit_of_their_loss(tmp_path: Path) -> None:
+    study = big_study(budgets=("2M", "20M"), seeds=(42, 43, 44))
+    one = {"tasks": ["regression"]}
+    kept = {name: study[name].model_copy(update=one) for name in ("phase1", "data_frac50")}
+    kept["control_positive"] = study["control_positive"]
+    made = make_study(tmp_path, kept, World(parameters=0.0, data=1.0, base_error=3.0))
+    _, summary = summarise(made, CFG)
+    (diagnosis,) = summary["diagnosis"]
+    gain = diagnosis["data_gain_at_largest"]
+    # In squared error the whole gain is far below 0.005, the margin in nats.
+    assert diagnosis["margin"] < gain["low"] < gain["estimate"] < 0.005 / 10
+    assert diagnosis["reading"] == "data-limited"
+    assert "Weakened: no null control is declared" in diagnosis["reason"]
+
+
+def test_a_diagnosis_passes_the_gates_of_every_verdict(tmp_path: Path) -> None:
+    study = big_study(budgets=("2M", "20M"), seeds=(42, 43, 44))
+    names = ("phase1", "data_frac50", "control_positive")
+    one = {"tasks": ["threshold_1pct"]}
+    kept = {n: study[n].model_copy(update=one) if n != "control_positive" else study[n] for n in names}
+    made = make_study(tmp_path, kept, World(parameters=0.0, data=1.0, base_error=1.0))
+
+    def reading() -> tuple[str, str]:
+        (found,) = summarise(made, CFG)[1]["diagnosis"]
+        return found["reading"], found["reason"]
+
+    assert reading()[0] == "data-limited"
+    whole = [Path(r["path"]) for r in made.rows if r["experiment"] == "phase1" and r["budget"] == "20M"]
+    (positive,) = [Path(r["path"]) for r in made.rows if r["role"] == "positive_control"]
+    planted = pl.read_parquet(positive / "predictions" / "test.parquet")
+    change_test(positive, lambda f: f.with_columns(probability_1=pl.lit(0.5)))
+    assert (reading()[0], "A control did not pass" in reading()[1]) == ("undecidable", True)
+    planted.write_parquet(positive / "predictions" / "test.parquet")
+    shutil.rmtree(whole[0])
+    assert (reading()[0], "Only two seeds at 20M on 100.0%" in reading()[1]) == ("undecidable", True)
+    for path in whole[1:]:
+        shutil.rmtree(path)
+    assert (reading()[0], "No usable run of 20M on 100.0%" in reading()[1]) == ("undecidable", True)
 
 
 def test_every_test_set_says_what_it_can_show(grown: tuple[Study, pl.DataFrame, dict[str, Any]]) -> None:
@@ -156,7 +198,7 @@ def test_trading_is_deflated_by_all_tries(grown: tuple[Study, pl.DataFrame, dict
 
 
 def test_two_axes_of_the_dataset_make_one_grid(tmp_path: Path) -> None:
-    study = big_study(budgets=("2M",), seeds=(42, 43))
+    study = big_study(budgets=("2M",), seeds=(42, 43, 44))
     phase = study["phase5"].model_copy(update={"datasets": ["Aa20", "Aa50", "Ba20", "Ba50"]})
     made = make_study(tmp_path, {"phase5": phase}, WORLD)
     runs, summary = summarise(made, CFG)
@@ -236,8 +278,18 @@ def test_a_missing_run_is_listed_and_weakens_the_verdict(spoilt: Spoil) -> None:
     assert (runs["status"] == "missing").sum() == 1
     assert "missing" in kinds(summary)
     assert the_cell(summary)["points"][1]["seeds"] == 2
-    if the_cell(summary)["verdict"] != "undecidable":
-        assert "some seeds are missing at 20M" in the_cell(summary)["reason"]
+    assert the_cell(summary)["verdict"] == "undecidable"
+    assert "Only two seeds at 20M" in the_cell(summary)["reason"]
+
+
+def test_a_missing_run_beside_three_others_weakens_a_verdict_in_words(tmp_path: Path) -> None:
+    grid = {"seeds": [42, 43, 44, 45], "tasks": ["threshold_1pct"]}
+    phase = big_study()["phase1"].model_copy(update=grid)
+    made = make_study(tmp_path, {"phase1": phase}, WORLD)
+    shutil.rmtree(run_of(made))
+    _, summary = summarise(made, CFG)
+    assert the_cell(summary)["verdict"] == "scales"
+    assert "Weakened: some seeds are missing at 20M" in the_cell(summary)["reason"]
 
 
 def test_a_failed_run_is_listed_with_its_reason(spoilt: Spoil) -> None:
@@ -268,7 +320,8 @@ def test_a_spoilt_run_is_named_and_the_rest_is_measured(spoilt: Spoil, kind: str
         assert cell["verdict"] == "undecidable"
     elif kind == "other_dates":
         assert {point["seeds"] for point in cell["points"]} == {3}
-        assert cell["verdict"] == "undecidable" or "20 test samples" in cell["reason"]
+        assert cell["verdict"] == "scales"
+        assert "20 test samples that not all runs hold are left out" in cell["reason"]
     else:
         assert [point["seeds"] for point in cell["points"]] == [3, 2, 3]
 

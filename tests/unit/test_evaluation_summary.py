@@ -93,18 +93,26 @@ class World:
                 "probability_0": 1 - p,
                 "probability_1": p,
             }
+            if task == "triple_barrier":  # every fourth day touches nothing, which nobody foresees
+                touched = np.arange(self.days) % 4 > 0
+                columns["target"] = np.where(touched, 2 * target - 1, 0.0)
+                columns |= {
+                    "probability_-1": 0.75 * (1 - p),
+                    "probability_0": 0.25,
+                    "probability_1": 0.75 * p,
+                }
         return pl.DataFrame(columns)
 
     def summary(
         self, experiments: dict[str, Experiment], spoil: Callable[[dict[str, Any]], None] = lambda row: None,
-        planted_auc: float | None = 0.75,
+        planted_auc: float | None = 0.75, primary: str | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         rows = [row for name, exp in experiments.items() for row in self.add(name, exp)]
         for row in rows:
             spoil(row)
         runs = pl.DataFrame(rows, schema=RUNS_SCHEMA)
         result = scaling_summary(
-            experiments, runs, lambda path, split: self.frames[path], CFG, lambda *words: planted_auc
+            experiments, runs, lambda path, split: self.frames[path], CFG, lambda *words: planted_auc, primary
         )
         json.dumps(result, allow_nan=False)
         return result
@@ -139,7 +147,18 @@ def test_a_world_in_which_size_helps_scales(scales: dict[str, Any]) -> None:
     for point in cell["points"]:
         assert point["low"] < point["value"] < point["high"]
         assert point["auc_low"] < point["auc"] < point["auc_high"]
-    assert scales["warnings"] == []
+    lacking = "no null control of patchtst in several sizes and 3 seeds is declared."
+    assert cell["reason"].endswith(f"Weakened: {lacking}")
+    assert scales["warnings"] == [f"base/Aa20/daily/direction/1/patchtst/*: {lacking}"]
+
+
+def test_a_study_with_all_its_controls_has_nothing_to_say_against_itself() -> None:
+    null = NULL.model_copy(update={"budgets": list(BUDGETS)})
+    summary = World(scaling).summary(STUDY | {"null": null})
+    assert [c["passed"] for c in summary["controls"]] == [True, True, True, True]
+    assert summary["questions"][0]["verdict"] == "scales"
+    assert "Weakened" not in summary["questions"][0]["reason"]
+    assert summary["warnings"] == []
 
 
 def test_the_contract_of_the_file(scales: dict[str, Any]) -> None:
@@ -341,5 +360,70 @@ def test_runs_of_an_experiment_are_found_though_another_declared_them_first() ->
     runs = pl.DataFrame(rows, schema=RUNS_SCHEMA)
     both = {"phase1": experiment(), "again": experiment(seeds=[1, 2])}
     summary = scaling_summary(both, runs, lambda path, split: world.frames[path], CFG)
-    assert [q["verdict"] for q in summary["questions"]] == ["scales", "scales"]
+    assert [q["verdict"] for q in summary["questions"]] == ["scales", "undecidable"]
+    assert "Only two seeds at 2M, 20M, 200M" in summary["questions"][1]["reason"]
     assert summary["questions"][1]["cells"][0]["points"][0]["seeds"] == 2
+    assert "few_seeds" in {problem["kind"] for problem in summary["problems"]}
+
+
+def test_several_symbols_make_no_more_independent_labels_than_the_one_that_decides() -> None:
+    alone = World(scaling).summary(STUDY, primary="^GSPC")["power"][0]
+    world = World(scaling)
+
+    def with_another(row: dict[str, Any]) -> None:
+        frame = world.frames[row["path"]]
+        other = frame.with_columns(symbol=pl.lit("^IXIC"), target=1 - pl.col("target"))
+        world.frames[row["path"]] = pl.concat([frame, other])
+        row["n_test"] = 2 * DAYS
+
+    summary = world.summary(STUDY, with_another, primary="^GSPC")
+    assert summary["power"][0]["n"] == summary["power"][0]["effective_n"] == DAYS
+    assert summary["power"][0] == alone
+    assert summary["questions"][0]["verdict"] == "scales"
+
+
+def test_what_a_cell_could_have_shown_is_told_at_the_level_it_is_judged_at() -> None:
+    tasks = ["direction", "threshold_1pct", "threshold_2pct"]
+    one = World(flat).summary({"phase1": experiment()})["questions"][0]["cells"][0]
+    many = World(flat).summary({"phase1": experiment(tasks=tasks)})["questions"][0]["cells"]
+    assert many[0]["gain"]["low"] == pytest.approx(one["gain"]["low"])
+    assert all(cell["detectable_gain"] > 1.1 * one["detectable_gain"] for cell in many)
+
+
+def test_opponents_are_adjusted_for_their_number_with_the_noise_of_seeds() -> None:
+    # The seeds of 20M are so unlike that its mean says little, however clear it is on these dates.
+    loud = World(lambda budget, seed: {("20M", 1): 3.0}.get((budget, seed), 0.9))
+    (table,) = loud.summary({"phase1": experiment()})["baselines"]
+    rows = {row["budget"]: row for row in table["rows"]}
+    others = [rows[budget] for budget in BUDGETS]
+    assert rows["none"]["difference_p_holm"] is None
+    for row in others:
+        assert row["difference_p_holm"] >= row["difference_p"]
+        assert row["difference_low_holm"] <= row["difference_low"]
+        clear = row["difference_low_holm"] > 0 or row["difference_high_holm"] < 0
+        assert clear == (row["difference_p_holm"] < 0.05)
+    assert rows["20M"]["dm_p"] < 0.001 < 0.05 < rows["20M"]["difference_p_holm"]
+    smallest = min(others, key=lambda row: row["difference_p"])
+    assert smallest["difference_p_holm"] == pytest.approx(min(1.0, 3 * smallest["difference_p"]))
+    assert all(row["beats_base_rate"] == (row["over_base_rate_high_holm"] < 0 or None) for row in others)
+
+
+def test_a_null_control_of_three_classes_is_measured_one_against_the_rest() -> None:
+    null = NULL.model_copy(update={"tasks": ["triple_barrier"]})
+    world = World(scaling)
+    (passed,) = world.summary({"null": null})["controls"]
+    assert passed["passed"], passed["reason"]
+    assert passed["low"] < 0.5 < passed["high"]
+    world.shuffled = world.target
+    (failed,) = world.summary({"null": null})["controls"]
+    assert "information leaks" in failed["reason"]
+
+
+def test_predictions_seen_before_count_as_looks_and_the_same_ones_count_once() -> None:
+    world, seen = World(scaling), {"0" * 64}
+    runs = pl.DataFrame(list(world.add("phase1", experiment())), schema=RUNS_SCHEMA)
+    for _ in range(2):
+        found = scaling_summary(
+            {"phase1": experiment()}, runs, lambda path, split: world.frames[path], CFG, seen=seen
+        )
+        assert found["test_looks"] == found["ledger"]["looks"] == len(seen) == 1 + 9 + 3

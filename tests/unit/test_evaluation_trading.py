@@ -9,8 +9,12 @@ import polars as pl
 import pytest
 
 from lib.config.workflow import EvaluationConfig, TradingConfig
+from lib.evaluation.collect import RUNS_SCHEMA
+from lib.evaluation.ledger import deflated_trading
 from lib.evaluation.market import bars_per_year, next_open_returns, volatility_regimes
+from lib.evaluation.measures import measures_by_regime
 from lib.evaluation.trading import account, hold_for, performance, signal_of, trade
+from lib.metrics.trading import expected_best_sharpe, probabilistic_sharpe
 
 FREE = EvaluationConfig(bootstrap_draws=200, trading=TradingConfig(cost_basis_points=0))
 
@@ -89,6 +93,57 @@ def test_the_regime_of_a_day_uses_nothing_after_its_close() -> None:
     # Thirds of the training period.
     shares = before.filter(pl.col("date") <= days(300)[150])["regime"].value_counts()["count"]
     assert shares.max() - shares.min() <= 2
+
+
+def test_a_regime_shows_the_limits_of_the_symbol_that_is_measured() -> None:
+    calm = market(300)
+    wild = calm.with_columns(symbol=pl.lit("W"), close=100 * (pl.col("close") / 100) ** 4)
+    regimes = volatility_regimes(pl.concat([wild, calm]), None)
+    assert regimes is not None
+    both = pl.concat(
+        [forecasts(np.linspace(0.1, 0.9, 300)).with_columns(symbol=pl.lit(s), target=pl.int_range(300) % 2)
+         for s in ("S", "W")]
+    )  # fmt: skip
+    own = {row["regime"]: row for row in regimes.filter(symbol="S").unique("regime").to_dicts()}
+    other = {row["regime"]: row for row in regimes.filter(symbol="W").unique("regime").to_dicts()}
+    shown = measures_by_regime(both.filter(symbol="S"), regimes, "direction")
+    assert [line["regime"] for line in shown] == ["low", "middle", "high"]
+    for line in shown:
+        for end in ("volatility_low", "volatility_high"):
+            assert line[end] == own[line["regime"]][end]
+    assert shown[2]["volatility_low"] < 0.5 * other["high"]["volatility_low"]
+    together = measures_by_regime(both, regimes, "direction")
+    assert together[1]["volatility_low"] is None, "each symbol has limits of its own"
+
+
+def test_luck_is_the_same_per_year_on_bars_of_any_length() -> None:
+    def run(timescale: str, bars_per_year: float, yearly: float) -> dict[str, object]:
+        return dict.fromkeys(RUNS_SCHEMA) | {
+            "role": "question", "path": f"{timescale}/{yearly}", "trading_n": round(5 * bars_per_year),
+            "trading_bars_per_year": bars_per_year, "trading_sharpe": yearly, "trading_skewness": 0.0,
+            "trading_bar_sharpe": yearly / bars_per_year**0.5, "trading_kurtosis": 3.0,
+            "trading_probabilistic_sharpe": 0.5, "timescale": timescale,
+        }  # fmt: skip
+
+    daily = [run("daily", 252, yearly) for yearly in (-0.5, 0.0, 0.5)]
+    weekly = [run("weekly", 52, yearly) for yearly in (-0.5, 0.0, 0.5)]
+    mixed = deflated_trading([*daily, *weekly], search_trials=4)["rows"]
+    luck = expected_best_sharpe([-0.5, 0.0, 0.5] * 2, 10)
+    assert {line["expected_best_by_luck"] for line in mixed} == {luck}
+    assert {line["path"] for line in mixed if line["sharpe"] == 0.0} == {"daily/0.0", "weekly/0.0"}
+    for line in mixed:
+        years = 52 if line["timescale"] == "weekly" else 252
+        expected = probabilistic_sharpe(
+            line["sharpe"] / years**0.5,
+            5 * years,
+            0.0,
+            3.0,
+            luck / years**0.5,  # type: ignore[operator]
+        )
+        assert line["deflated_sharpe"] == pytest.approx(expected)
+    # Five years are five years: the same ratio is as deflated on weekly bars as on daily ones.
+    best = [line["deflated_sharpe"] for line in mixed if line["sharpe"] == 0.5]
+    assert best[0] == pytest.approx(best[1], abs=0.01)
 
 
 def test_forecasts_of_several_bars_are_held_that_long() -> None:

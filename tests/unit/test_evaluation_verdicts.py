@@ -8,6 +8,7 @@ import pytest
 
 from lib.evaluation.comparisons import Estimate, SeedNoise
 from lib.evaluation.controls import null_control, positive_control
+from lib.evaluation.standing import Standing
 from lib.evaluation.verdicts import (
     Evidence,
     Verdict,
@@ -73,9 +74,39 @@ def test_larger_and_worse_never_scales() -> None:
 
 @pytest.mark.parametrize("gain", [0.5, 0.0], ids=["a large gain", "no gain"])
 def test_one_seed_allows_neither_scales_nor_flat(gain: float) -> None:
-    verdict, reason = cell_verdict(evidence(gain, 0.0001, single_seed=["200M"]))
+    verdict, reason = cell_verdict(evidence(gain, 0.0001, few_seeds={"200M": 1}))
     assert verdict == "undecidable"
     assert "one seed at 200M" in reason
+
+
+@pytest.mark.parametrize("gain", [0.5, 0.0], ids=["a large gain", "no gain"])
+def test_two_seeds_allow_neither_scales_nor_flat(gain: float) -> None:
+    verdict, reason = cell_verdict(evidence(gain, 0.0001, few_seeds={"2M": 2}))
+    assert verdict == "undecidable"
+    assert "Only two seeds at 2M: the noise between seeds is known too badly" in reason
+
+
+def test_levels_that_bend_in_between_are_not_flat() -> None:
+    bent = [("2M", "20M", measured(0.03, 0.001)), ("20M", "200M", measured(-0.03, 0.001))]
+    ends = ("2M", "200M", measured(0.0, 0.001))
+    verdict, reason = cell_verdict(evidence(0.0, 0.001, pairs=[*bent, ends]))
+    assert verdict == "undecidable"
+    assert "from 2M to 20M it is 0.0300" in reason
+    level = [("2M", "20M", measured(0.001, 0.001)), ("20M", "200M", measured(-0.001, 0.001))]
+    assert cell_verdict(evidence(0.0, 0.001, pairs=[*level, ends]))[0] == "flat"
+
+
+def test_a_control_that_is_not_declared_weakens_a_verdict_in_words() -> None:
+    verdict, reason = cell_verdict(evidence(0.02, 0.002, undeclared_controls=["no null control"]))
+    assert verdict == "scales"
+    assert reason.endswith("Weakened: no null control is declared.")
+
+
+def test_what_stands_behind_levels_is_read_from_their_runs() -> None:
+    standing = Standing.of({"a": 5, "b": 5, "c": 3, "d": 2}, {"a": 5, "b": 4, "c": 0, "d": 2}, ["b"], 7)
+    assert (standing.absent, standing.incomplete, standing.collapsed) == (["c"], ["b"], ["b"])
+    assert standing.few_seeds == {"d": 2}
+    assert standing.shared_dates == 7
 
 
 def test_failed_controls_and_missing_sizes_forbid_an_answer() -> None:
@@ -116,7 +147,8 @@ def test_levels_without_sizes_are_judged_by_their_gain() -> None:
         (evidence(0.0, 0.001), "beyond ±0.0050"),
         (evidence(0.0, 0.02), "About 126 times as many independent test days"),
         (evidence(0.0, 0.001, absent=["200M"]), "Runs at 200M"),
-        (evidence(0.0, 0.001, single_seed=["2M"]), "two more seeds at 2M"),
+        (evidence(0.0, 0.001, few_seeds={"2M": 1}), "two more seeds at 2M"),
+        (evidence(0.0, 0.001, few_seeds={"2M": 2}), "one more seed at 2M"),
         (evidence(0.0, 0.001, failed_controls=["null"]), "controls must pass"),
     ],
 )
@@ -131,15 +163,27 @@ def test_more_seeds_are_asked_for_where_seeds_are_the_larger_noise() -> None:
 
 
 def test_interactions_are_judged_by_the_difference_in_differences() -> None:
-    def judged(value: float, error: float, blocked: str | None = None) -> tuple[Verdict, str]:
-        return interaction_verdict(measured(value, error), 0.95, 0.005, ("parameters", "channels"), blocked)
+    sound = Standing()
+
+    def judged(value: float, error: float, standing: Standing = sound) -> tuple[Verdict, str]:
+        return interaction_verdict(measured(value, error), 0.95, 0.005, ("parameters", "channels"), standing)
 
     assert judged(0.02, 0.002)[0] == "scales"
     assert judged(0.0, 0.002)[0] == "flat"
     assert judged(0.0, 0.02)[0] == "undecidable"
     assert "each other's way" in judged(-0.02, 0.002)[1]
-    assert judged(0.02, 0.002, "A control did not pass")[0] == "undecidable"
-    assert interaction_verdict(None, 0.95, 0.005, ("a", "b"), None)[0] == "undecidable"
+    assert interaction_verdict(None, 0.95, 0.005, ("a", "b"), Standing())[0] == "undecidable"
+    for blocked, why in (
+        (Standing(failed_controls=["null"]), "A control did not pass"),
+        (Standing(few_seeds={"2M 20": 2}), "two seeds at 2M 20"),
+        (Standing(collapsed=["200M 50"]), "nothing was learned"),
+        (Standing(absent=["200M 50"]), "No usable run at 200M 50"),
+    ):
+        verdict, reason = judged(0.02, 0.002, blocked)
+        assert (verdict, why in reason) == ("undecidable", True), reason
+    weaker = judged(0.02, 0.002, Standing(incomplete=["2M 20"], shared_dates=9))
+    assert weaker[0] == "scales"
+    assert "Weakened: some seeds are missing at 2M 20; 9 test samples" in weaker[1]
 
 
 def test_a_stricter_level_can_take_a_finding_back() -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from training_samples import TinyNetwork, context, make_samples, recipe
 
 from lib.config.training import ThermalConfig
 from lib.errors import TrainingStopped
+from lib.training.engine import train
 from lib.training.heartbeat import EVERY_SECONDS, FILE, Beat, Heart, read_statuses
 from lib.training.progress import Progress
 from lib.training.thermal import ThermalGuard
@@ -35,6 +37,39 @@ def test_progress_leaves_its_beat_in_the_state_directory(tmp_path):
     Progress(30, 29, "a training", state_dir=tmp_path).update(3, 7, 0.6, 900.0, None)
     [status] = read_statuses(tmp_path)
     assert (status.beat.label, status.beat.epoch, status.beat.step) == ("a training", 3, 7)
+
+
+def test_a_training_shows_life_while_it_validates_and_while_it_cools_down(tmp_path):
+    """A clock that stands still but for the pauses and validation, so that only those can make a beat due."""
+    clock, seen = [0.0], []
+    shown = Progress(4, 3, "a training", now=lambda: clock[0], state_dir=tmp_path / "state")
+    sensor = tmp_path / "temperature"
+    sensor.write_text("90")
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+        look()
+        if clock[0] > 200:
+            sensor.write_text("65")
+
+    def look() -> None:
+        seen.extend((status.beat.doing, status.beat.temperature) for status in read_statuses(tmp_path))
+
+    def slow_validation(network: TinyNetwork) -> None:
+        if not network.training:
+            look()
+            clock[0] += EVERY_SECONDS
+
+    config = ThermalConfig(sensor=f"file:{sensor}", check_every_steps=1)
+    guard = ThermalGuard.from_config(config, sleep, lambda: clock[0])
+    network = TinyNetwork()
+    network.fault = slow_validation
+    own = context(tmp_path, thermal=guard, progress=shown)
+    train(network, make_samples(), make_samples(400, 1), "bce", recipe(max_epochs=1), own)
+    look()
+    doings = [doing for doing, _ in seen]
+    assert doings.index("running") < doings.index("cooling down") < doings.index("validating")
+    assert ("cooling down", 90.0) in seen
 
 
 def test_a_job_runs_only_while_somebody_holds_its_lock(tmp_path):
@@ -72,6 +107,9 @@ def test_the_command_shows_running_and_stopped_jobs(tmp_path):
     assert "stopped" in shown()
     with FileLock(folder.with_name("seed42.lock")):
         text = shown()
+    Heart(folder).beat(replace(BEAT, doing="cooling down"))
+    with FileLock(folder.with_name("seed42.lock")):
+        assert "cooling down" in shown()
     for words in ("base/Aa20/2M/42", "running", "2/30", "5/29", "0.5000", "1,200", "71", "1m30s"):
         assert words in text
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lib.config.training import Recipe
+from lib.datasets.rates import means_by_symbol, pooled_means
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
 from lib.models import registry
@@ -50,6 +51,29 @@ def fitted(name: str, samples: Samples, **settings) -> Model:
     model = model_class(model_class.Settings(**settings), problem, None, Recipe(), 0)
     model.fit(part(samples, 0, 2500), part(samples, 2600, 3000), TrainingContext(seed=0, state_dir=Path()))
     return model
+
+
+def test_the_base_rate_is_that_of_each_symbol_and_pooled_for_one_it_has_not_seen(tmp_path):
+    samples = part(clustered(), 0, 300)
+    often, rare = np.arange(300) < 100, np.arange(300) >= 100
+    target = np.where(often, np.arange(300) % 2, np.arange(300) % 20 == 0).astype(np.float32)
+    symbols = np.where(often, "often", "rare").astype(object)
+    train = replace(samples, target=target, symbols=symbols)
+    model_class = registry.get("naive:base_rate")
+    problem = Problem(samples.task, samples.horizon, 3, CONTEXT, CHANNELS, np.zeros(3), np.ones(3))
+    model = model_class(model_class.Settings(), problem, None, Recipe(), 0)
+    model.fit(train, train, TrainingContext(seed=0, state_dir=Path()))
+    model.save(tmp_path)
+    probability = model_class.load(tmp_path).predict(train).probability[:, 1]
+    pooled = target.mean()
+    assert probability[often] == pytest.approx((50 + pooled) / 101)
+    assert probability[rare] == pytest.approx((10 + pooled) / 201)
+    unseen = replace(train, symbols=np.full(300, "new", dtype=object))
+    assert model.predict(unseen).probability[:, 1] == pytest.approx(pooled)
+    never = replace(train, target=np.where(rare, 0, target).astype(np.float32))
+    assert means_by_symbol(never)["rare"][1] > 0, "what has not happened yet is rare, not impossible"
+    alone = replace(train, symbols=np.full(300, "one", dtype=object))
+    assert means_by_symbol(alone)["one"] == pytest.approx(pooled_means(alone))
 
 
 @pytest.mark.parametrize("kind", ["har", "garch"])

@@ -23,6 +23,8 @@ from lib.training.layers import ByteDropout, use_fast_layers
 ARCHITECTURES = Path(__file__).parents[2] / "config" / "architectures"
 SMALL = Architecture(d_model=32, n_heads=4, n_layers=2, d_ff=48, dropout=0.5)
 CONTEXT = 80
+NORMALISATIONS = ("revin", "revin_stats", "zscore", "none")
+POOLINGS = ("last", "mean", "flatten", "attention")
 
 
 def settings(**changes) -> dict:
@@ -43,9 +45,7 @@ def trainable(net: nn.Module) -> int:
 @pytest.mark.parametrize("channels", [3, 20, 80])
 @pytest.mark.parametrize("mode", ["mixed", "independent", "cross"])
 def test_the_analytic_count_is_the_built_count(mode, channels):
-    for normalisation, pooling in itertools.product(
-        ["revin", "revin_stats", "zscore", "none"], ["last", "mean", "flatten", "attention"]
-    ):
+    for normalisation, pooling in itertools.product(NORMALISATIONS, POOLINGS):
         chosen = {"channel_mode": mode, "normalisation": normalisation, "pooling": pooling}
         net = network(channels, **chosen)
         counts = count_parameters(settings(**chosen), SMALL, channels, CONTEXT)
@@ -56,12 +56,14 @@ def test_the_analytic_count_is_the_built_count(mode, channels):
 def test_the_shipped_architectures_are_on_budget(budget, wanted):
     path = ARCHITECTURES / f"patchtst_{budget.lower()}.yaml"
     architecture = Architecture(**yaml.safe_load(path.read_text()))
-    for mode in ("mixed", "independent", "cross"):
-        total = count_parameters(settings(channel_mode=mode), architecture, 20, CONTEXT)["total"]
+    for mode, normalisation, pooling in itertools.product(
+        ("mixed", "independent", "cross"), NORMALISATIONS, POOLINGS
+    ):
+        chosen = {"channel_mode": mode, "normalisation": normalisation, "pooling": pooling}
+        total = count_parameters(settings(**chosen), architecture, 20, CONTEXT)["total"]
         assert abs(total / wanted - 1) < 0.05
-        check_budget(total, budget)
-    for channels in (200, 2000):
-        assert abs(count_parameters(settings(), architecture, channels, CONTEXT)["total"] / wanted - 1) < 0.25
+        for channels in (20, 50, 100, 200, 500, 1000, 2000, 2200):  # columns add channels to those of a tier
+            PatchTSTForecaster.check_budget(chosen, architecture, channels, CONTEXT, budget)
 
 
 def test_a_size_that_is_not_the_declared_one_is_refused():
@@ -169,6 +171,41 @@ def test_revin_hides_level_and_scale_and_the_others_see_them():
         assert (difference > 1e-3) is sees, normalisation
 
 
+def test_the_statistics_of_projected_channels_are_projected_like_them():
+    """A projected channel comes with its own mix of the channels' means and log deviations."""
+    net = network(80, normalisation="revin_stats").eval()
+    assert net.statistics.in_features == 2 * 64
+    with torch.no_grad():
+        net.projection.weight.zero_()
+        net.projection.bias.zero_()
+        net.projection.weight[3, 7] = 1.0  # projected channel 3 is channel 7
+    stats = torch.randn(5, 80, 2)
+    mixed = net._mixed_statistics(stats).view(5, 64, 2)
+    torch.testing.assert_close(mixed[:, 3], stats[:, 7])
+    assert mixed[:, 4:].abs().max() == 0
+    inputs = torch.randn(8, CONTEXT, 80)
+    wider = inputs.clone()
+    wider[:, :, 7] = 3 * inputs[:, :, 7] + 2  # its normalised shape is the same; only its statistics differ
+    with torch.no_grad():
+        assert not torch.allclose(net(inputs), net(wider), atol=1e-4)
+
+
+def test_patch_weights_shared_by_channels_are_a_flatten_of_rank_one():
+    """u[c] · v[t] in place of w[c, t]: the separate readout with these products gives the same logits."""
+    shared = network(3, channel_mode="independent", pooling="flatten", channel_projection=2).eval()
+    separate = network(3, channel_mode="independent", pooling="flatten").eval()
+    weights = shared.readout.patch_weights
+    torch.testing.assert_close(weights, torch.full_like(weights, 1 / len(weights)))  # begins as the mean
+    with torch.no_grad():
+        weights.copy_(torch.randn_like(weights))
+        per_channel = shared.readout.linear.weight.view(3, 1, SMALL.d_model)
+        state = {n: v for n, v in shared.state_dict().items() if n != "readout.patch_weights"}
+        state["readout.linear.weight"] = (per_channel * weights).reshape(1, -1)
+        separate.load_state_dict(state)
+        inputs = torch.randn(4, CONTEXT, 3)
+        torch.testing.assert_close(shared(inputs), separate(inputs), rtol=1e-4, atol=1e-5)
+
+
 def test_the_last_patch_sees_the_present():
     net = network(pooling="last").eval()
     inputs = torch.randn(4, CONTEXT, 4)
@@ -190,16 +227,17 @@ def test_the_seed_alone_decides_the_weights():
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.parametrize("channels", [4, 80, 500])
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 @pytest.mark.parametrize("mode", ["mixed", "independent", "cross"])
-def test_flops_are_those_of_the_matrix_products(mode, pooling):
+def test_flops_are_those_of_the_matrix_products(mode, pooling, channels):
     from torch.utils.flop_counter import FlopCounterMode
 
-    net = network(4, channel_mode=mode, pooling=pooling).train()
+    net = network(channels, channel_mode=mode, pooling=pooling).train()
     with FlopCounterMode(display=False) as counter:
-        net(torch.randn(2, CONTEXT, 4)).sum().backward()
+        net(torch.randn(2, CONTEXT, channels)).sum().backward()
     counted = counter.get_total_flops() / 2
-    stated = flops_per_sample(settings(channel_mode=mode, pooling=pooling), SMALL, 4, CONTEXT)
+    stated = flops_per_sample(settings(channel_mode=mode, pooling=pooling), SMALL, channels, CONTEXT)
     assert stated == pytest.approx(counted, rel=0.1)
 
 

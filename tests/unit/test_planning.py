@@ -10,6 +10,7 @@ import yaml
 from lib.config.load import validate
 from lib.config.resolve import RunSpecification, apply_parameters
 from lib.errors import ConfigError
+from lib.planning.checks import uncontrolled_models
 from lib.planning.plan import Plan, plan_study
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -30,13 +31,47 @@ EXPERIMENT = {
 def plan(tmp_path: Path):
     shutil.copytree(CONFIG, tmp_path / "config")
 
-    def made(data: dict | None = None, **changes) -> Plan:
-        (tmp_path / "config/experiments/own.yaml").write_text(yaml.safe_dump(EXPERIMENT | changes))
-        content = yaml.safe_load((CONFIG / "config.yaml").read_text()) | {"experiments": ["own"]}
+    def made(
+        data: dict | None = None, experiments: list[str] | None = None, experiment: dict | None = None,
+        **changes,
+    ) -> Plan:  # fmt: skip
+        declared = EXPERIMENT | (experiment or {}) | changes
+        (tmp_path / "config/experiments/own.yaml").write_text(yaml.safe_dump(declared))
+        content = yaml.safe_load((CONFIG / "config.yaml").read_text())
+        content |= {"experiments": experiments or ["own"]}
         content["data"] = content["data"] | (data or {})
         return plan_study(content, tmp_path / "config", {})
 
     return made
+
+
+def test_a_planted_signal_is_refused_where_its_best_auc_is_not_known(plan):
+    planted = {"role": "positive_control", "variant": "planted", "tuning": "none",
+               "data": {"source": "synthetic", "vintage": "planted-1"}}  # fmt: skip
+    assert plan(experiment=planted).runs
+    with pytest.raises(ConfigError, match=r"for daily bars only, not for weekly(.|\n)*timescales: \[daily\]"):
+        plan(experiment=planted | {"timescales": ["daily", "weekly"]})
+
+
+def test_models_without_a_control_of_their_own_are_named(plan):
+    assert uncontrolled_models(plan().study) == {"patchtst-mixed": ["no null control", "no positive control"]}
+    sizes = "no null control in several sizes and 3 seeds"
+    quickstart = ["own", "control_null", "control_positive"]
+    assert uncontrolled_models(plan(experiments=quickstart).study) == {"patchtst-mixed": [sizes]}
+    whole = ["own", "control_null_sizes", "control_positive"]
+    assert uncontrolled_models(plan(experiments=whole).study) == {}
+    other = plan(experiments=whole, experiment={"models": ["patchtst"]})
+    assert uncontrolled_models(other.study) == {"patchtst": [sizes, "no positive control"]}
+
+
+def test_the_study_asks_whether_size_alone_helps():
+    for name in ("study", "study-files"):
+        content = yaml.safe_load((CONFIG / f"{name}.yaml").read_text())
+        declared = [yaml.safe_load((CONFIG / f"experiments/{e}.yaml").read_text())
+                    for e in content["experiments"]]  # fmt: skip
+        [null] = [e for e in declared if e.get("role") == "null_control"]
+        assert null["budgets"] == ["2M", "20M", "200M"]
+        assert len(null["seeds"]) == 3
 
 
 def test_a_search_of_architectures_offers_those_of_the_budget_and_the_run_gets_its_size(plan):

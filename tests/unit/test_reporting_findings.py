@@ -81,13 +81,14 @@ def test_rival_forms_and_the_pooled_result_are_shown(study):
         {"form": "power", "aicc": -15.1, "delta_aicc": 3.1, "weight": 0.2, "parameters": {"alpha": 0.02}},
     ]
     pooled = {
+        "timescale": "daily",
         "cells": 2,
         "gain": {"estimate": 0.004, "low": 0.001, "high": 0.007},
         "slope": {"estimate": -0.002, "low": -0.003, "high": -0.001},
         "between_cells_sd": 0.0012,
         "heterogeneity_p": 0.03,
     }
-    result = asked(cells=[cell("direction", forms=forms)], pooled=pooled, axis_label="parameters")
+    result = asked(cells=[cell("direction", forms=forms)], pooled=[pooled], axis_label="parameters")
     tables = section(replace(study, scaling=result), "laws").tables
     assert column(tables[0], "Gain [interval]") == ["0.0040 [0.0010, 0.0070]"]
     assert column(tables[0], "p") == ["0.030"]
@@ -106,19 +107,25 @@ def test_seed_and_sampling_errors_stand_apart(study):
 def with_tests(**changes):
     table = baseline_table("threshold_1pct")
     for row in table["rows"]:
-        row.update({"dm_statistic": 2.1, "dm_p": 0.036, "p_holm": 0.18, "in_confidence_set": True} | changes)
+        row.update(
+            {"dm_statistic": 2.1, "dm_p": 0.036, "difference_p_holm": 0.18, "in_confidence_set": True}
+            | changes
+        )
     return table | {"text": "No model can be shown to beat the base rate (SPA, p = 0.400)."}
 
 
 def test_tests_of_models_are_shown_and_a_difference_is_clear_only_after_holm(study):
-    clear = {"difference_low": 0.01, "difference_high": 0.02, "difference": 0.015}
-    for p_holm, word in ((0.18, "cannot be told apart"), (0.004, "all 5 others are clearly worse")):
-        table = with_tests(**clear, p_holm=p_holm)
-        table["rows"][3] |= dict.fromkeys(clear)
+    gap = {"difference": 0.015, "difference_low": 0.01, "difference_high": 0.02}
+    for low, word in ((-0.001, "cannot be told apart"), (0.004, "all 5 others are clearly worse")):
+        holm = {"difference_low_holm": low, "difference_high_holm": 0.03, "difference_p_holm": 0.004}
+        table = with_tests(**gap, **holm)
+        best = next(row for row in table["rows"] if row["model"] == table["reference"])
+        best.update(dict.fromkeys(gap | holm))
         inputs = replace(study, scaling=scaling(baselines=[table]))
         assert word in build_page(inputs).opponents[0]
     shown = section(inputs, "opponents")
-    assert set(column(shown.tables[0], "p (Holm)")) == {"0.004"}
+    assert sorted(set(column(shown.tables[0], "p (Holm)"))) == ["0.004", "–"]
+    assert set(column(shown.tables[0], "Difference [Holm]")) == {"reference", "0.0150 [0.0040, 0.0300]"}
     assert set(column(shown.tables[0], "Could be best")) == {"yes"}
     assert "SPA, p = 0.400" in shown.tables[0].caption
     assert set(column(shown.tables[1], "DM p")) == {"0.036"}
@@ -130,7 +137,7 @@ def test_a_level_is_below_the_base_rate_only_by_the_paired_difference(study):
     spans = {"2M": (-0.02, -0.03, -0.01), "20M": (-0.01, -0.03, 0.01), "200M": (0.02, 0.01, 0.03)}
     for row in table["rows"]:
         value, low, high = spans.get(row["budget"], (None, None, None))
-        row |= {"over_base_rate": value, "over_base_rate_low": low, "over_base_rate_high": high}
+        row.update(over_base_rate=value, over_base_rate_low_holm=low, over_base_rate_high_holm=high)
     panel = section(replace(study, scaling=scaling(baselines=[table])), "scaling").panels[0]
     assert "Clearly below the base rate (0.6885), date by date: 2M." in panel.reading
     assert "Clearly above the base rate (0.6885), date by date: 200M." in panel.reading
@@ -178,8 +185,8 @@ def test_questions_without_an_axis_are_listed_and_folds_shown_one_by_one(study):
     for fold, better in ((1, True), (2, None)):
         table = baseline_table("direction") | {"variant": f"wf{fold:02d}"}
         low, high = (-0.03, -0.01) if better else (-0.03, 0.02)
-        line = table["rows"][0] | {"over_base_rate": -0.02, "over_base_rate_low": low,
-                                   "over_base_rate_high": high, "beats_base_rate": better}  # fmt: skip
+        line = table["rows"][0] | {"over_base_rate": -0.02, "over_base_rate_low_holm": low,
+                                   "over_base_rate_high_holm": high, "beats_base_rate": better}  # fmt: skip
         tables.append(table | {"rows": [line]})
     result = scaling(questions=[], baselines=tables)
     inputs = replace(study, runs=runs_frame(rows), scaling=result)

@@ -16,10 +16,11 @@ CFG = EvaluationConfig(bootstrap_draws=100)
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Study:
-    """A made study of one question with three seeds, one opponent and both controls, evaluated once."""
+    """A made study of one question with four seeds, one opponent and both controls, evaluated once."""
     declared = small_study()
+    seeds = [42, 43, 44, 45]
+    declared["phase1"] = declared["phase1"].model_copy(update={"seeds": seeds})
     declared["baselines"] = declared["baselines"].model_copy(update={"models": ["base_rate"]})
-    declared["control_null"] = declared["control_null"].model_copy(update={"budgets": ["2M"], "seeds": [42]})
     made = make_study(tmp_path_factory.mktemp("made"), declared)
     summarise(made, CFG)
     return made
@@ -94,7 +95,7 @@ def test_a_size_without_any_run_leaves_the_question_open(copy):
     [verdict] = page.verdicts
     assert verdict.verdict == "undecidable"
     assert "Runs at 200M." in verdict.change
-    assert any(said.startswith("Finish 3 missing runs: ") for said in verdict.change)
+    assert any(said.startswith("Finish 4 missing runs: ") for said in verdict.change)
 
 
 def test_a_damaged_run_is_listed_as_failed(copy):
@@ -131,7 +132,7 @@ def test_a_run_declared_twice_is_named_and_counts_once(copy):
     page, _ = report(Study(copy.experiments, [*copy.rows, dict(twice)], copy.folder))
     assert "declared twice" in warnings(page)
     points = page.sections[0].panels[0].table
-    assert [row[4].text for row in points.rows] == ["3", "3", "3"]
+    assert [row[4].text for row in points.rows] == ["4", "4", "4"]
 
 
 def test_a_test_set_of_one_class_has_no_auc_and_is_flagged(copy):
@@ -153,7 +154,7 @@ def test_one_seed_at_a_size_leaves_the_question_open(copy):
     assert verdict.verdict == "undecidable"
     assert "At least two more seeds at 200M." in verdict.change
     seeds = next(check for check in page.checks if check.label == "Seeds per size")
-    assert (seeds.value, seeds.tone) == ("1 to 3", "fail")
+    assert (seeds.value, seeds.tone) == ("1 to 4", "fail")
     assert "Fewer than two finished seeds at 1 of 3 sizes" in text
 
 
@@ -181,9 +182,9 @@ def test_forecasts_of_other_dates_are_compared_on_those_that_all_hold(copy):
 
 
 def test_a_failed_null_control_silences_every_title_and_sentence(copy):
-    null = next(Path(row["path"]) for row in copy.rows if row["role"] == "null_control")
     leaked = pl.col("target") * 0.6 + 0.2
-    change(null, leaked.alias("probability_1"), (1 - leaked).alias("probability_0"))
+    for path in [Path(row["path"]) for row in copy.rows if row["role"] == "null_control"]:
+        change(path, leaked.alias("probability_1"), (1 - leaked).alias("probability_0"))
     page, text = report(copy)
     [verdict] = page.verdicts
     assert verdict.verdict == "undecidable"

@@ -1,5 +1,6 @@
 """The thermal guard, rehearsed with a file in place of a hot machine."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from lib.config.training import ThermalConfig
 from lib.errors import ConfigError, TrainingStopped
 from lib.training import progress
-from lib.training.sensors import NvidiaSensor, PressureSensor
+from lib.training.apple_sensors import PressureSensor
+from lib.training.sensors import NvidiaSensor
+from lib.training.temperatures import TemperatureRecord
 from lib.training.thermal import ThermalGuard
 
 
@@ -32,7 +35,13 @@ class Machine:
     def guard(self, **changes: float) -> ThermalGuard:
         settings: dict = {"check_every_steps": 10} | changes
         config = ThermalConfig(sensor=f"file:{self.path}", **settings)
-        return ThermalGuard.from_config(config, clock=self.sleep, now=lambda: self.seconds)
+        every_reading = TemperatureRecord(every_seconds=0.0)
+        return ThermalGuard.from_config(config, self.sleep, lambda: self.seconds, every_reading)
+
+
+def seen(guard: ThermalGuard) -> list[tuple[int, float | None, str]]:
+    """Step, degrees and band of each reading."""
+    return [reading[1:] for reading in guard.record.readings]
 
 
 def steps(guard: ThermalGuard, numbers: range) -> None:
@@ -52,7 +61,7 @@ def test_a_cool_machine_is_left_alone(machine: Machine, capsys) -> None:
     steps(guard, range(1, 31))
     assert machine.pauses == []
     assert capsys.readouterr().err == ""
-    assert guard.log == [(1, 60.0), (11, 60.0), (21, 60.0)]
+    assert seen(guard) == [(step, 60.0, "normal") for step in (1, 11, 21)]
 
 
 def test_the_sensor_is_also_read_when_steps_are_slow(machine: Machine) -> None:
@@ -61,7 +70,7 @@ def test_the_sensor_is_also_read_when_steps_are_slow(machine: Machine) -> None:
     for step in range(1, 5):
         guard.check(step)
         machine.seconds += 20.0
-    assert [step for step, _ in guard.log] == [1, 3]
+    assert [step for step, _, _ in seen(guard)] == [1, 3]
 
 
 def test_a_warm_machine_is_noted_without_a_pause(machine: Machine, capsys) -> None:
@@ -89,6 +98,7 @@ def test_a_hot_machine_first_pauses_between_steps_then_cools_down(machine: Machi
     assert "Hot: 90 °C at step 1" in said
     assert said.count("Cool-down pause") == 3
     assert (guard.maximum, guard.last) == (90.0, 65.0)
+    assert [band for _, _, band in seen(guard)][:4] == ["warn", "warn", "warn", "monitor"]
 
 
 @pytest.mark.faults("Heat above the limit", happens="checkpoint, stop with a message", user="the same command when it is cool")  # fmt: skip  # noqa: E501
@@ -135,7 +145,7 @@ def test_an_implausible_reading_is_reported_once_and_ignored(machine: Machine, c
     guard = machine.guard()
     steps(guard, range(1, 50))
     assert capsys.readouterr().err.count("implausible temperature") == 1
-    assert (guard.last, guard.log, machine.pauses) == (None, [], [])
+    assert (guard.last, seen(guard), machine.pauses) == (None, [], [])
 
 
 @pytest.mark.faults("A sensor that vanishes", happens="told once; training goes on", user="look at the sensor")  # fmt: skip  # noqa: E501
@@ -171,15 +181,29 @@ def test_an_unknown_sensor_is_refused_with_the_valid_words() -> None:
         ThermalGuard.from_config(ThermalConfig(sensor="cpu0"))
 
 
+def test_those_who_watch_are_told_of_a_cool_down_while_it_lasts(machine: Machine) -> None:
+    machine.set(90)
+    guard = machine.guard(check_every_steps=1)
+    told: list[tuple[float, str, float | None]] = []
+    guard.alive = lambda doing, celsius: told.append((machine.seconds, doing, celsius))
+    guard.check(1)
+    machine.after_pause = {200.0: "60"}
+    guard.check(2)
+    moments, doings, temperatures = zip(*told, strict=True)
+    assert max(b - a for a, b in pairwise([*moments, machine.seconds])) <= 1.0
+    assert (doings[0], set(doings[1:])) == ("slowed by heat", {"cooling down"})
+    assert set(temperatures) == {90.0}
+
+
 def test_a_pressure_level_steers_the_guard_but_is_no_temperature(machine: Machine, monkeypatch) -> None:
     config = ThermalConfig()
     sensor = PressureSensor(config)
-    monkeypatch.setattr("lib.training.sensors._output", lambda command: "com.apple.system.level 2\n")
+    monkeypatch.setattr("lib.training.apple_sensors._output", lambda command: "com.apple.system.level 2\n")
     guard = ThermalGuard(config, [sensor], clock=machine.sleep, now=lambda: machine.seconds)
     guard.check(1)
     assert machine.pauses == [config.step_pause_seconds]
-    assert (guard.last, guard.log) == (None, [])
-    monkeypatch.setattr("lib.training.sensors._output", lambda command: "com.apple.system.level 4\n")
+    assert (guard.last, guard.maximum, seen(guard)) == (None, None, [(1, None, "warn")])
+    monkeypatch.setattr("lib.training.apple_sensors._output", lambda command: "com.apple.system.level 4\n")
     with pytest.raises(TrainingStopped):
         steps(guard, range(2, 200))
 

@@ -4,40 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from pack_samples import SEEDS, SELECTION, TRAIN, Network, losses, members, run_of
 from training_samples import CHANNELS, LENGTH, context, make_samples, recipe, weights_hash
 
 from lib.errors import ModelError, TrainingStopped
+from lib.training import layers
 from lib.training.engine import train
-from lib.training.layers import use_fast_layers
 from lib.training.pack import Member, train_together
-
-TRAIN, SELECTION = make_samples(), make_samples(40, 1)
-SEEDS = (3, 4, 5)
-
-
-class Network(nn.Module):
-    """Dropout and a norm, as the real ones have; `fault` is called in each forward pass of the first."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__()
-        torch.manual_seed(seed)
-        self.body = nn.Sequential(
-            nn.Flatten(), nn.Linear(LENGTH * CHANNELS, 16), nn.LayerNorm(16), nn.GELU(), nn.Dropout(0.3)
-        )
-        self.head = nn.Linear(16, 1)
-        use_fast_layers(self)
-
-    fault = None
-
-    def forward(self, windows: torch.Tensor) -> torch.Tensor:
-        if Network.fault:
-            Network.fault()
-        return self.head(self.body(windows)).squeeze(-1)
 
 
 @pytest.fixture(autouse=True)
@@ -47,26 +23,21 @@ def no_fault():
     Network.fault = None
 
 
-def members(folder: Path, seeds=SEEDS, **changes) -> list[Member]:
-    return [
-        Member(Network(seed), TRAIN, SELECTION, context(folder / str(seed), seed=seed, **changes))
-        for seed in seeds
-    ]
+@pytest.mark.parametrize("own_dropout", [True, False])
+def test_each_member_becomes_what_it_becomes_alone(tmp_path, monkeypatch, own_dropout):
+    """Other windows, other dropout, other weights for each seed; early stopping ends them one by one.
 
-
-def losses(result):
-    return [(row["train_loss"], row["validation_loss"]) for row in result.history]
-
-
-def test_each_member_becomes_what_it_becomes_alone(tmp_path):
-    """Other windows, other dropout, other weights for each seed; early stopping ends them one by one."""
+    Without the project's own dropout PyTorch's kernel is used, as on an accelerator.
+    """
+    if not own_dropout:
+        monkeypatch.setattr(layers, "_draws_bytes", lambda device: False)
     chosen = recipe(max_epochs=12, patience=2, learning_rate=5e-2)
     pack = members(tmp_path / "pack")
     together = train_together(pack, "bce", chosen)
     assert len({result.epochs for result in together}) > 1, "the case must show members that end apart"
     for seed, member, result in zip(SEEDS, pack, together, strict=True):
         network = Network(seed)
-        alone = train(network, TRAIN, SELECTION, "bce", chosen, context(tmp_path / f"alone{seed}", seed=seed))
+        alone = train(network, TRAIN, SELECTION, "bce", chosen, run_of(tmp_path / "alone", seed))
         assert (result.epochs, result.best_epoch, result.steps) == (
             alone.epochs,
             alone.best_epoch,
@@ -87,7 +58,7 @@ def test_a_member_of_a_pack_finds_its_finished_state_when_its_own_turn_comes(tmp
             raise AssertionError("it was trained again")
 
         Network.fault = no_training
-        again = train(network, TRAIN, SELECTION, "bce", recipe(), context(tmp_path / str(seed), seed=seed))
+        again = train(network, TRAIN, SELECTION, "bce", recipe(), run_of(tmp_path, seed))
         Network.fault = None
         assert losses(again) == losses(result)
         assert weights_hash(network) == weights_hash(member.network)
@@ -116,29 +87,6 @@ def test_a_signal_at_any_moment_resumes_to_the_same_bytes(tmp_path, uninterrupte
     pack = members(tmp_path)
     results = train_together(pack, "bce", recipe())
     assert ([weights_hash(m.network) for m in pack], [losses(r) for r in results]) == uninterrupted
-
-
-def test_members_that_a_kill_left_behind_catch_up(tmp_path, uninterrupted):
-    """The last member has lost its newest checkpoint, as after a kill between two members' saves."""
-    passes = iter(range(1, 1000))
-
-    def send():
-        if next(passes) == 44:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    Network.fault = send
-    with pytest.raises(TrainingStopped):
-        train_together(members(tmp_path), "bce", recipe())
-    Network.fault = None
-    kept = sorted((tmp_path / str(SEEDS[-1]) / "state").glob("checkpoint-*.pt"))
-    assert len(kept) > 1
-    kept[-1].unlink()
-    pack = members(tmp_path)
-    results = train_together(pack, "bce", recipe())
-    hashes, rows = uninterrupted
-    # Groups of another size round otherwise in the last bit, so here it is "equal", not "the same bytes".
-    torch.testing.assert_close([losses(r) for r in results], rows, rtol=1e-4, atol=1e-6)
-    assert len(hashes) == len(pack)
 
 
 def test_the_machine_is_watched_once_a_step_and_heat_saves_all(tmp_path, uninterrupted):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -92,9 +91,16 @@ def test_handlers_of_the_caller_are_back_after_training(tmp_path):
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-def slowly(folder: Path) -> None:
-    network = TinyNetwork()
-    network.fault = lambda _: time.sleep(0.005)
+def waiting(folder: Path) -> None:
+    """Trains, and waits in its 20th forward pass, within its second epoch, for what comes."""
+    network, passes = TinyNetwork(), iter(range(1, 1000))
+
+    def fault(_: object) -> None:
+        if next(passes) == 20:
+            (folder / "waits").touch()
+            wait_until(lambda: not (folder / "waits").exists())
+
+    network.fault = fault
     try:
         fit(folder, network)
     except TrainingStopped as stop:
@@ -102,18 +108,20 @@ def slowly(folder: Path) -> None:
 
 
 def test_a_process_killed_and_then_terminated_continues_to_the_same_bytes(tmp_path, uninterrupted):
-    checkpoints = CheckpointStore(tmp_path / "state", 3)
-    killed = in_child(lambda: slowly(tmp_path))
+    checkpoints, waits = CheckpointStore(tmp_path / "state", 3), tmp_path / "waits"
+    killed = in_child(lambda: waiting(tmp_path))
+    wait_until(waits.exists)
     wait_until(lambda: len(checkpoints.checkpoints()) == 1)
-    time.sleep(0.03)
     killed.kill()
     killed.join()
     assert killed.exitcode == -signal.SIGKILL
 
-    terminated = in_child(lambda: slowly(tmp_path))
+    waits.unlink()
+    terminated = in_child(lambda: waiting(tmp_path))
+    wait_until(waits.exists)
     wait_until(lambda: "s00000006" in checkpoints.checkpoints()[-1].name)
-    time.sleep(0.03)
     terminated.terminate()
+    waits.unlink()
     terminated.join()
     assert "stopped by SIGTERM" in (tmp_path / "reason.txt").read_text()
 

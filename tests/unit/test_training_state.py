@@ -43,7 +43,7 @@ def test_one_who_waits_gets_in_when_the_holder_leaves(tmp_path):
 
     holder = in_child(hold_for_a_moment)
     wait_until(ready.exists)
-    with open_state(tmp_path / "state", "a", timeout=10):
+    with open_state(tmp_path / "state", "a", timeout=60):
         pass
     holder.join()
     assert holder.exitcode == 0

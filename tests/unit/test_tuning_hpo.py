@@ -3,11 +3,13 @@
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -111,6 +113,7 @@ def test_an_interrupted_trial_is_continued_with_the_same_parameters(
 KILLED = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
 sys.path.insert(0, {root!r})
 from tests.unit.test_tuning_hpo import SPACE, bowl
 from lib.tuning.hpo import run_search
@@ -121,7 +124,7 @@ def objective(parameters, report):
     report(1, 0.5)
     if count == 3:
         Path({marker!r}).write_text(repr(parameters["learning_rate"]))
-        time.sleep(60)
+        time.sleep(300)
     return bowl(parameters, report)
 run_search(SPACE, objective, Path({folder!r}), "test", 4, seed=1)
 """
@@ -133,8 +136,10 @@ def test_a_search_whose_process_was_killed_goes_on_where_it_was(tmp_path: Path) 
     code = KILLED.format(root=str(ROOT), marker=str(marker), folder=str(tmp_path))
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 30
-        while not (marker.exists() and marker.read_text()) and time.monotonic() < deadline:
+        deadline = time.monotonic() + 120
+        while not (marker.exists() and marker.read_text()):
+            assert process.poll() is None
+            assert time.monotonic() < deadline, "the third trial did not begin"
             time.sleep(0.05)
     finally:
         os.kill(process.pid, signal.SIGKILL)
@@ -217,16 +222,93 @@ def test_the_first_trial_can_be_the_defaults(tmp_path: Path) -> None:
 def test_a_changed_search_space_never_continues_an_old_study(tmp_path: Path) -> None:
     search(tmp_path, n_trials=1)
     other = SearchSpace(parameters={"learning_rate": FloatRange(low=1e-5, high=1e-1, log=True)})
-    with pytest.raises(ConfigError, match="another search space"):
+    with pytest.raises(ConfigError, match=r"another search space.*move that file away") as refused:
         search(tmp_path, n_trials=2, space=other)
+    assert str(refused.value).startswith(str(tmp_path / "study.db"))
+    (tmp_path / "study.db").rename(tmp_path / "away.db")
+    assert search(tmp_path, n_trials=2, space=other).best["n_trials"] == 2
 
 
-def test_the_time_limit_counts_training_time_over_all_invocations(tmp_path: Path) -> None:
-    def slow(parameters: dict[str, Any], report: TrialReport) -> float:
-        time.sleep(0.06)
+def test_the_command_that_deletes_a_study_of_a_database_is_right(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'all.db'}"
+    search(tmp_path, n_trials=1, address=address)
+    other = SearchSpace(parameters={"learning_rate": FloatRange(low=1e-5, high=1e-1, log=True)})
+    with pytest.raises(ConfigError, match="another search space") as refused:
+        search(tmp_path, n_trials=2, space=other, address=address)
+    assert address not in str(refused.value)  # it may hold a password
+    [command] = re.findall(r"optuna delete-study .*", str(refused.value))
+    words = command.replace("ADDRESS", address).split()
+    done = subprocess.run(
+        [Path(sys.executable).with_name(words[0]), *words[1:]], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert search(tmp_path, n_trials=2, space=other, address=address).best["n_trials"] == 2
+
+
+def test_a_deleted_study_trains_none_of_its_finished_trials_again(tmp_path: Path) -> None:
+    """Complete, pruned and failed ones, whose states are discarded; the ledger's columns come back too."""
+    space = SPACE.model_copy(update={"pruner_warmup_epochs": 1})
+    trained: list[str] = []
+    discarded: list[str] = []
+
+    def objective(parameters: dict[str, Any], report: TrialReport) -> float:
+        trained.append(report.key)
+        report.describe({"d_model": 16, "n_layers": 2, "n_heads": 4, "d_ff": 32}, param_count=1234)
+        loss = bowl(parameters, report)
+        if report.number == 2:
+            raise TrainingDiverged("exploded")
+        for epoch in (1, 2, 3):
+            report(epoch, loss + 1 / epoch)
+        report.describe(epochs=3)
+        return loss
+
+    def run(n_trials: int) -> SearchResult:
+        return search(tmp_path, objective, n_trials, space, discard=discarded.append)
+
+    first = run(9)
+    assert set(first.trials["state"]) == {"complete", "pruned", "failed"}
+    assert sorted(trained) == sorted(discarded)
+    (tmp_path / "study.db").unlink()
+    again = run(9)
+    assert len(trained) == 9
+    assert again.trials.equals(first.trials)
+    assert again.best == first.best
+    assert run(10).trials.height == len(trained) == 10
+
+
+def test_a_kill_between_the_kept_outcome_and_the_study_trains_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+
+    def objective(parameters: dict[str, Any], report: TrialReport) -> float:
+        trained.append(report.key)
         return bowl(parameters, report)
 
-    space = SPACE.model_copy(update={"timeout_hours": 0.1 / 3600})
+    def killed(*_: object, **__: object) -> None:
+        raise SystemExit(1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("optuna.Study.tell", killed)
+        with pytest.raises(SystemExit):
+            search(tmp_path, objective, n_trials=1)
+    result = search(tmp_path, objective, n_trials=3)
+    assert len(trained) == 3
+    assert result.trials["state"].to_list() == ["interrupted", "complete", "complete", "complete"]
+    assert suggested(result) == suggested(search(tmp_path / "whole", n_trials=3))
+
+
+def test_the_time_limit_counts_training_time_over_all_invocations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("lib.tuning.hpo.time", SimpleNamespace(monotonic=lambda: clock[0], sleep=time.sleep))
+
+    def slow(parameters: dict[str, Any], report: TrialReport) -> float:
+        clock[0] += 60.0
+        return bowl(parameters, report)
+
+    space = SPACE.model_copy(update={"timeout_hours": 100 / 3600})
     assert search(tmp_path, slow, n_trials=50, space=space).best["n_trials"] == 2
     assert search(tmp_path, slow, n_trials=50, space=space).best["n_trials"] == 2
 

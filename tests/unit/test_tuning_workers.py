@@ -113,7 +113,7 @@ def test_a_trial_that_ends_while_the_study_is_read_is_counted_once(tmp_path: Pat
 
 @pytest.mark.faults("A worker of a search is killed", happens="another takes its trial over", user="nothing")  # fmt: skip  # noqa: E501
 def test_what_a_killed_worker_left_is_finished_by_the_other(tmp_path: Path) -> None:
-    victim = start(tmp_path, "victim", 8, seconds=30)
+    victim = start(tmp_path, "victim", 8, seconds=300)
     in_the_middle(victim, tmp_path, "victim")
     survivor = start(tmp_path, "survivor", 8)
     in_the_middle(survivor, tmp_path, "survivor")

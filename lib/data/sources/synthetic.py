@@ -19,6 +19,8 @@ from lib.errors import ConfigError, DataError
 LABEL = "PLANTED"
 PLANTED_TASK = "direction"
 """The task whose best reachable AUC is known."""
+PLANTED_TIMESCALES = ("daily", "multires")
+"""Those whose bars are days, as the signal is."""
 _SHADOW = 0.006
 """Both shadows of a day together, as a fraction of its close."""
 _DRAWS = 1_000_000
@@ -77,7 +79,7 @@ class SyntheticSource(Source):
 
 
 def best_auc(config: SyntheticConfig, task: str, horizon: int) -> float:
-    """The best AUC that any forecast can reach on this market.
+    """The best AUC that any forecast of daily bars can reach on this market.
 
     The signal s of day t (uniform, mean 0, variance 1) enters the return of day t+1 alone, as
     volatility · (signal · s + e), e standard normal. The sign of the return over `horizon` days then depends

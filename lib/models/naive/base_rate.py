@@ -1,4 +1,4 @@
-"""The opponent that looks at nothing: the training share of each class, or the mean training return."""
+"""The opponent that looks at nothing: a symbol's training share of each class, or its mean return."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from lib.config.base import StrictModel
+from lib.datasets.rates import means_by_symbol, pooled_means
 from lib.datasets.windows import Samples
 from lib.metrics.losses import mean_loss
 from lib.models.base import Model, ModelMetadata, history_row, untrained_result
@@ -23,23 +24,22 @@ class BaseRateSettings(StrictModel):
 
 @register("naive:base_rate")
 class BaseRate(Model):
-    """Forecasts the same number for every sample."""
+    """Forecasts the same number for every sample of a symbol."""
 
     metadata = ModelMetadata(
-        has_budget=False, input="last_bar", ternary=True, description="training base rate"
+        has_budget=False, input="last_bar", ternary=True, description="training base rate of the symbol"
     )
     Settings: ClassVar[type[StrictModel]] = BaseRateSettings
-    rate: float | list[float] | None = None
-    """Of class 1, or the mean return; of each class where there are three."""
+    rates: dict[str, list[float]]
+    """By symbol the share of each class (rising), or the mean return."""
+    pooled: list[float]
+    """Of all symbols together, for a symbol that training did not hold."""
 
     def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
-        """Take the mean of the training targets, or the share of each of three classes."""
+        """Take the means of the training targets."""
         begin = time.monotonic()
         self.check_training(train, selection)
-        if self.problem.ternary:
-            self.rate = [float((train.target == label).mean()) for label in self.problem.classes]
-        else:
-            self.rate = float(train.target.mean(dtype=np.float64))
+        self.rates, self.pooled = means_by_symbol(train), pooled_means(train)
         losses = [
             mean_loss(part.target, self.forecast(part), self.problem.binary) for part in (train, selection)
         ]
@@ -47,17 +47,18 @@ class BaseRate(Model):
         return untrained_result(losses[1], seconds, [history_row(1, losses[0], losses[1], seconds)])
 
     def forecast(self, samples: Samples) -> np.ndarray:
-        """The rate, n times."""
-        rate = np.array(self.rate, dtype=np.float64)
-        return np.broadcast_to(rate, (len(samples), *rate.shape)).copy()
+        """The rate of each sample's symbol."""
+        known = [self.rates.get(str(symbol), self.pooled) for symbol in samples.symbols]
+        rates = np.array(known, dtype=np.float64).reshape(len(samples), len(self.pooled))
+        return rates if self.problem.ternary else rates[:, -1].copy()
 
     def save(self, folder: Path) -> None:
-        """One number, or three, as JSON."""
-        write_plain(folder, self, {"rate": self.rate})
+        """A few numbers per symbol as JSON."""
+        write_plain(folder, self, {"rates": self.rates, "pooled": self.pooled})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """From its folder."""
         model, content = read_plain(folder, cls)
-        model.rate = content["rate"]
+        model.rates, model.pooled = content["rates"], content["pooled"]
         return model

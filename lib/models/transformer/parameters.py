@@ -38,6 +38,13 @@ def projected_channels(settings: Mapping[str, Any], n_channels: int) -> int:
     return limit if settings["channel_mode"] == "mixed" and n_channels > limit else n_channels
 
 
+def shares_patch_weights(settings: Mapping[str, Any], n_channels: int) -> bool:
+    """Whether `flatten` weighs the patches of all channels alike, because a weight for each patch of each of
+    so many channels would outgrow the budget (2000 channels: 3.5 million of a 2M model)."""
+    separate = settings["channel_mode"] != "mixed" and settings["pooling"] == "flatten"
+    return separate and n_channels > int(settings["channel_projection"])
+
+
 def count_parameters(
     settings: Mapping[str, Any], architecture: Architecture, n_channels: int, context_length: int
 ) -> dict[str, int]:
@@ -60,12 +67,15 @@ def count_parameters(
     norms = 3 if settings["channel_mode"] == "cross" else 2
     layer = 4 * (d * d + d) + (d * f + f + f * d + d) + norms * 2 * d
     readouts = 1 if mixed else n_channels
-    pooled = patches * d if settings["pooling"] == "flatten" else d
+    shared = shares_patch_weights(settings, n_channels)
+    pooled = patches * d if settings["pooling"] == "flatten" and not shared else d
     head = 2 * d + readouts * pooled + 1
+    if shared:
+        head += patches * d
     if settings["pooling"] == "attention":
         head += d
-    if settings["normalisation"] == "revin_stats":
-        head += (2 * n_channels if mixed else 2) * d + d
+    if settings["normalisation"] == "revin_stats":  # projected channels have projected statistics
+        head += (2 * entering if mixed else 2) * d + d
     backbone = architecture.n_layers * layer
     return {"total": embedding + backbone + head, "embedding": embedding, "backbone": backbone, "head": head}
 
@@ -93,7 +103,8 @@ def flops_per_sample(
 
     Two per multiply-add and weight of a matrix product, plus attention scores and values (2 · 2 · T² · d per
     layer); the backward pass costs twice the forward one (Kaplan et al. 2020, arXiv:2001.08361, section 2.1).
-    Where only the last patch is read out, the last layer computes queries and feed-forward for that one.
+    Where only the last patch is read out, the last layer computes queries and feed-forward for that one. The
+    channel projection works on bars, not patches, and needs no gradient of its inputs.
     """
     d, f, tokens = architecture.d_model, architecture.d_ff, n_patches(architecture, context_length)
     counts = count_parameters(settings, architecture, n_channels, context_length)
@@ -108,6 +119,33 @@ def flops_per_sample(
         return across_time + across_channels + 2 * queries * d * f
 
     last = layer(1 if settings["pooling"] == "last" else tokens)
-    per_sequence = tokens * counts["embedding"] + (architecture.n_layers - 1) * layer(tokens) + last
-    forward = 2 * (sequences * per_sequence + counts["head"])
-    return 3 * forward
+    entering = projected_channels(settings, n_channels)
+    projection = n_channels * entering if entering != n_channels else 0
+    per_sequence = tokens * (counts["embedding"] - projection) + (architecture.n_layers - 1) * layer(tokens)
+    forward = 2 * (sequences * (per_sequence + last) + counts["head"])
+    return 3 * forward + 2 * 2 * context_length * projection
+
+
+def activations_per_sample(
+    settings: Mapping[str, Any], architecture: Architecture, n_channels: int, context_length: int
+) -> int:
+    """Numbers that a training step keeps for the backward pass, per sample.
+
+    Ten per token and width around attention (of which keys, values and what they are made from for all
+    tokens, the rest only for those that go on), three per token and hidden feed-forward unit, three per pair
+    of tokens and head. Shapes are what they differ by; bf16 halves most of them alike.
+    """
+    d, f, heads = architecture.d_model, architecture.d_ff, architecture.n_heads
+    tokens = n_patches(architecture, context_length)
+    mixed, cross = settings["channel_mode"] == "mixed", settings["channel_mode"] == "cross"
+    sequences = 1 if mixed else n_channels
+    width = projected_channels(settings, n_channels) if mixed else 1
+
+    def layer(queries: int) -> int:
+        across_time = (4 * tokens + 6 * queries) * d + 3 * heads * queries * tokens
+        across_channels = queries * (8 * d + 3 * heads * n_channels) if cross else 0
+        return across_time + across_channels + 3 * queries * f
+
+    last = layer(1 if settings["pooling"] == "last" else tokens)
+    embedding = tokens * (architecture.patch_length * width + 2 * d)
+    return sequences * (embedding + (architecture.n_layers - 1) * layer(tokens) + last)

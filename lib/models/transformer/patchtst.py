@@ -33,7 +33,8 @@ class PatchTSTSettings(StrictModel):
     normalisation: Literal["revin", "revin_stats", "zscore", "none"] = "zscore"
     pooling: Literal["last", "mean", "flatten", "attention"] = "last"
     channel_projection: int = Field(64, ge=1)
-    """`mixed` with more channels than this projects them to so many first: the size stays on budget."""
+    """`mixed` with more channels than this projects them, and their RevIN statistics, to so many first; the
+    other modes with `flatten` then weigh the patches of all channels alike. The size stays on budget."""
 
 
 @register("transformer:patchtst")
@@ -100,3 +101,15 @@ class PatchTSTForecaster(NetworkModel):
         """The grid of the budget."""
         full = cls.Settings.model_validate(dict(settings)).model_dump()
         return architecture_grid(budget, full, n_channels, context_length, base)
+
+    @classmethod
+    def activations(
+        cls,
+        settings: Mapping[str, Any],
+        architecture: Architecture,
+        n_channels: int,
+        context_length: int,
+    ) -> int:
+        """Numbers that a training step keeps for its backward pass, per window."""
+        full = cls.Settings.model_validate(dict(settings)).model_dump()
+        return parameters.activations_per_sample(full, architecture, n_channels, context_length)

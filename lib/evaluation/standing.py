@@ -1,0 +1,78 @@
+"""The gates that everything compared must pass: runs, seeds, collapse, dates, controls. Judges no numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+LEAST_SEEDS = 3
+"""With fewer, nothing is concluded. Two leave one degree of freedom for the noise between seeds, which then
+is often taken for much smaller than it is: with loud seeds a flat study would be called scaling in 9 % of
+simulated worlds (`make bench-statistics`)."""
+_COUNTS = {1: "one seed", 2: "two seeds"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What the compared levels stand on: whether anything may be concluded from them, and what weakens it."""
+
+    absent: Sequence[str] = ()
+    """Declared levels without a usable run."""
+    few_seeds: Mapping[str, int] = field(default_factory=dict)
+    """Levels with fewer than `LEAST_SEEDS` usable runs, and how many they have."""
+    incomplete: Sequence[str] = ()
+    """Levels that lack some, but not all, of their declared seeds."""
+    collapsed: Sequence[str] = ()
+    """Levels all of whose runs say nearly the same for every sample."""
+    shared_dates: int | None = None
+    """Test samples left out because not all runs hold them; None if all do."""
+    failed_controls: Sequence[str] = ()
+    undeclared_controls: Sequence[str] = ()
+    """Controls that the study does not declare, in words."""
+
+    @classmethod
+    def of(
+        cls, declared: Mapping[str, int], usable: Mapping[str, int], collapsed: Sequence[str] = (),
+        dates_lost: int = 0, failed_controls: Sequence[str] = (), undeclared_controls: Sequence[str] = (),
+    ) -> Standing:  # fmt: skip
+        """From the declared and the usable runs (seeds) of each level that is compared."""
+        return cls(
+            absent=[label for label in declared if not usable.get(label)],
+            few_seeds={label: n for label in declared if 0 < (n := usable.get(label, 0)) < LEAST_SEEDS},
+            incomplete=[label for label in declared if 0 < usable.get(label, 0) < declared[label]],
+            collapsed=[label for label in declared if label in collapsed],
+            shared_dates=dates_lost or None,
+            failed_controls=failed_controls,
+            undeclared_controls=undeclared_controls,
+        )
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why nothing may be concluded from levels that could be measured, as a sentence without its stop."""
+        if self.failed_controls:
+            return f"A control did not pass ({'; '.join(self.failed_controls)}), so nothing is concluded"
+        if self.few_seeds:
+            fewest = min(self.few_seeds.values())
+            where = ", ".join(label for label, n in self.few_seeds.items() if n == fewest)
+            known = "unknown" if fewest == 1 else "known too badly (it takes three)"
+            return (
+                f"Only {_COUNTS[fewest]} at {where}: the noise between seeds is {known}, so neither a gain "
+                "nor its absence can be claimed"
+            )
+        if self.collapsed:
+            return (
+                f"Every run at {', '.join(self.collapsed)} says nearly the same for every sample: nothing "
+                "was learned there that could be compared"
+            )
+        return None
+
+    @property
+    def weaknesses(self) -> str:
+        """What is missing though a verdict is possible; empty, or a sentence that begins with a space."""
+        notes = []
+        if self.incomplete:
+            notes.append(f"some seeds are missing at {', '.join(self.incomplete)}")
+        if self.shared_dates:
+            notes.append(f"{self.shared_dates} test samples that not all runs hold are left out")
+        notes += [f"{control} is declared" for control in self.undeclared_controls]
+        return f" Weakened: {'; '.join(notes)}." if notes else ""
