@@ -11,7 +11,9 @@ import polars as pl
 
 from lib.config.base import TIERS
 from lib.data.io import read_json, read_parquet
-from lib.errors import IntegrityError
+from lib.errors import DataError, IntegrityError
+from lib.evaluation.ablation import PROBLEM, rank_readouts
+from lib.evaluation.samples import Reader, read_predictions
 from lib.features.catalogue import catalogue
 from lib.features.schema import channel_names
 from lib.training.progress import say
@@ -68,6 +70,31 @@ def searches(folders: list[str]) -> dict[str, tuple[dict[str, Any], pl.DataFrame
         )
         for folder in folders
     }
+
+
+def readouts(runs: pl.DataFrame, read: Reader = read_predictions) -> tuple[pl.DataFrame, list[str]]:
+    """Normalisation and readout ranked, and why some could not be.
+
+    Of every experiment whose models differ in these two alone: as many models as combinations of them, in one
+    channel mode.
+    """
+    where = ["experiment", *PROBLEM]
+    combination = pl.struct("normalisation", "pooling").n_unique().over(where)
+    varied = runs.filter(
+        pl.col("status") == "done", pl.col("role") == "question", pl.col("task") != "regression",
+        pl.col("normalisation").is_not_null(), pl.col("pooling").is_not_null(),
+    ).filter(
+        combination > 1,
+        combination == pl.col("model").n_unique().over(where),
+        pl.col("channel_mode").n_unique().over(where) == 1,
+    )  # fmt: skip
+    tables, problems = [], []
+    for (name,), own in varied.group_by(["experiment"], maintain_order=True):
+        try:
+            tables.append(rank_readouts(own, read))
+        except DataError as error:
+            problems.append(f"{name}: {error}")
+    return (pl.concat(tables) if tables else pl.DataFrame()), problems
 
 
 def correlation(paths: list[str]) -> dict[str, pl.DataFrame]:

@@ -12,7 +12,7 @@ from lib.reporting.figures import figure_files
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.report import build_page, render_html, render_markdown
 from lib.training.provenance import git_commit, hardware, package_versions
-from workflow_scripts.gather import correlation, job_costs, of_runs, searches
+from workflow_scripts.gather import correlation, job_costs, of_runs, readouts, searches
 from workflow_scripts.shell import job
 
 with job(snakemake):
@@ -20,7 +20,7 @@ with job(snakemake):
     done = [Path(path) for path in runs.filter(pl.col("status") == "done")["path"]]
     entries = read_manifest(Path(snakemake.input.manifest))
     sources = dict(item.split("=", 1) for item in snakemake.params.sources)
-    asked = set(runs["experiment"])
+    ranked, unranked = readouts(runs)
     inputs = ReportInputs(
         title=snakemake.params.title,
         note=snakemake.params.note,
@@ -30,6 +30,9 @@ with job(snakemake):
         metrics=of_runs(done, "metrics.json", read_json),
         daily=of_runs(done, "daily.parquet", read_parquet),
         params={path.as_posix(): read_params(path) for path in done},
+        run_provenance=of_runs(done, "provenance.json", read_json),
+        ablation=ranked,
+        ablation_problems=unranked,
         findings=findings_frame(
             [f for path in snakemake.input.findings for f in findings_from_json(read_json(path))]
         ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lib.reporting.compared import seeds_by_size
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Section, Table
 from lib.reporting.svg import Strip
@@ -31,7 +32,10 @@ def cost_section(inputs: ReportInputs) -> Section:
         tables.append(_rules(rules))
     if done:
         lead = lead or f"{duration(sum(float(r['total_seconds']) for r in done))} of work in finished runs."
-        tables.append(_by_size(done))
+        tables.append(_by_size(done, inputs))
+        hot = [t for r in done if (t := _hottest(r, inputs)) is not None]
+        if hot:
+            lead += f" The hottest reading while training was {max(hot):.0f} °C. Energy was not measured."
     return Section("cost", "Compute and cost", lead, tables=tables)
 
 
@@ -58,17 +62,23 @@ def _rules(rules: Sequence[Mapping[str, Any]]) -> Table:
     return Table("Rules by time, slowest first (benchmarks of the workflow).", columns, rows)
 
 
-def _by_size(done: Sequence[Mapping[str, Any]]) -> Table:
+def _hottest(row: Mapping[str, Any], inputs: ReportInputs) -> float | None:
+    """Highest temperature of a run in degrees Celsius; None where no sensor was read."""
+    return finite((inputs.run_provenance.get(str(row.get("path"))) or {}).get("temperature_max"))
+
+
+def _by_size(done: Sequence[Mapping[str, Any]], inputs: ReportInputs) -> Table:
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for r in done:
         groups.setdefault((str(r.get("model")), str(r.get("budget"))), []).append(r)
     columns = [Column("Model"), Column("Budget"), *(Column(h, numeric=True) for h in (
-        "Runs", "Time in all", "Steps per run", "Samples per second", "Peak memory"))]  # fmt: skip
+        "Runs", "Time in all", "Steps per run", "Samples per second", "Peak memory", "Hottest"))]  # fmt: skip
     rows = []
     for (model, budget), runs in groups.items():
         speeds = [v for r in runs if (v := finite(r.get("samples_per_second"))) is not None]
         peaks = [v for r in runs if (v := finite(r.get("peak_memory_mb"))) is not None]
         steps = [v for r in runs if (v := finite(r.get("steps"))) is not None]
+        hot = [v for r in runs if (v := _hottest(r, inputs)) is not None]
         rows.append(
             [
                 Cell(model),
@@ -78,6 +88,7 @@ def _by_size(done: Sequence[Mapping[str, Any]]) -> Table:
                 Cell(count(max(steps)) if steps else "–"),
                 Cell(count(sum(speeds) / len(speeds)) if speeds else "–"),
                 Cell(memory(max(peaks)) if peaks else "–"),
+                Cell(f"{max(hot):.0f} °C" if hot else "–"),
             ]
         )
     return Table("Finished runs by model and size.", columns, rows)
@@ -110,9 +121,13 @@ def limits_section(inputs: ReportInputs) -> Section:
     rows = [r for r in inputs.runs.to_dicts() if r.get("status") == "done"]
     sized = [r for r in rows if r.get("budget") not in (None, "none")]
     points = []
-    if sized and len({r.get("seed") for r in sized}) < 2:
+    seeds = seeds_by_size(inputs)
+    single = sum(n < 2 for n in seeds)
+    if single:
+        where = f"Fewer than two finished seeds at {single} of {plural(len(seeds), 'size')} of the problems"
+        where = "One seed per size" if single == len(seeds) else where
         points.append(
-            "One seed per size: the noise between seeds is unknown, and it is often as large as the "
+            f"{where}: the noise between seeds is unknown there, and it is often as large as the "
             "differences shown here."
         )
     steps = [v for r in sized if (v := finite(r.get("steps"))) is not None]

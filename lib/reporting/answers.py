@@ -4,21 +4,21 @@ it, and what would change it. Verdicts are taken from the evaluation as they are
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lib.reporting.compared import Compared, named_runs, seeds_by_size, seeds_words, unfinished
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Check, Column, Table, Verdict
 from lib.reporting.svg import Strip
 from lib.reporting.words import (
     Names,
+    cell_name,
     count,
     finite,
     interval,
     metric_words,
     model_words,
-    models_words,
     number,
     plural,
     prose,
@@ -47,11 +47,14 @@ def _answer(axis: str, verdict: str) -> tuple[str, str]:
 
 
 _FOLD_BEYOND = 12
+_STEPS = 3
+"""Steps that would change an answer, of the question and its cells, that are named."""
 
 
 def verdicts(inputs: ReportInputs, names: Names) -> list[Verdict]:
     """One verdict per question, in the order of the study."""
-    return [_verdict(question, inputs, names) for question in inputs.scaling.get("questions") or []]
+    compared, questions = Compared(inputs), list(inputs.scaling.get("questions") or [])
+    return [_verdict(question, compared, names, len(questions) > 1) for question in questions]
 
 
 def gain_of(cell: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
@@ -74,7 +77,7 @@ def level_of(point: Mapping[str, Any]) -> str:
     return str(point.get("budget") or point.get("level"))
 
 
-def _verdict(question: Mapping[str, Any], inputs: ReportInputs, names: Names) -> Verdict:
+def _verdict(question: Mapping[str, Any], compared: Compared, names: Names, one_of: bool) -> Verdict:
     verdict = str(question.get("verdict", "undecidable"))
     axis = str(question.get("axis") or "parameters")
     answer, sentence = _answer(axis, verdict)
@@ -94,8 +97,8 @@ def _verdict(question: Mapping[str, Any], inputs: ReportInputs, names: Names) ->
         label=_label(verdict, decisive, len(cells), names),
         number=interval(*gain_of(decisive)) if decisive else "",
         after="" if margin is None else f"a gain of {number(margin, 3)} would matter",
-        change=_change(verdict, question, cells, inputs),
-        table=_table(cells, question, names) if cells else None,
+        change=_change(question, cells, compared, names),
+        table=_table(cells, question, names, one_of) if cells else None,
         reason=prose(reason),
     )
 
@@ -107,7 +110,7 @@ def _margin(cell: Mapping[str, Any], fallback: Any) -> float | None:
 
 def _decisive(verdict: str, cells: Sequence[Mapping[str, Any]], margin: Any) -> Mapping[str, Any] | None:
     """The cell on which the answer hangs: the smallest gain if all must scale, the interval that reaches
-    furthest if all must be flat, and the largest gain where nothing is decided."""
+    furthest if all must be flat, and the largest gain among the undecided cells where the answer is open."""
 
     def in_margins(cell: Mapping[str, Any]) -> tuple[float, float]:
         unit = _margin(cell, margin) or 1.0
@@ -119,19 +122,27 @@ def _decisive(verdict: str, cells: Sequence[Mapping[str, Any]], margin: Any) -> 
         return None
     if verdict == "scales":
         return min(measured, key=lambda cell: in_margins(cell)[0])
-    return max(measured, key=lambda cell: in_margins(cell)[1 if verdict == "flat" else 0])
+    if verdict == "flat":
+        return max(measured, key=lambda cell: in_margins(cell)[1])
+    undecided = [cell for cell in measured if cell.get("verdict") == "undecidable"]
+    return max(undecided or measured, key=lambda cell: in_margins(cell)[0])
+
+
+_WHICH = {"scales": "Smallest gain", "flat": "Gain that reaches furthest"}
 
 
 def _label(verdict: str, cell: Mapping[str, Any] | None, n: int, names: Names) -> str:
     if cell is None:
         return "No gain could be measured."
-    which = {"scales": "Smallest gain", "flat": "Gain that reaches furthest"}.get(verdict, "Largest gain")
+    which = _WHICH.get(verdict, "Largest undecided gain")
     metric = metric_words(str(cell.get("metric", "log_loss")))
     start = f"{which} in {metric}" if n > 1 else f"Gain in {metric}"
     return f"{names.problem(cell)}: {start[:1].lower()}{start[1:]} {ends_of(cell)}"
 
 
-def _table(cells: Sequence[Mapping[str, Any]], question: Mapping[str, Any], names: Names) -> Table:
+def _table(
+    cells: Sequence[Mapping[str, Any]], question: Mapping[str, Any], names: Names, one_of: bool
+) -> Table:
     """Gains in units of their margin, so that cells of different measures share one axis."""
     margins = [_margin(cell, question.get("margin")) or 1.0 for cell in cells]
     scaled = [
@@ -167,7 +178,7 @@ def _table(cells: Sequence[Mapping[str, Any]], question: Mapping[str, Any], name
         Column("Seeds", numeric=True),
         Column("Verdict"),
     ]
-    folded = f"All {len(rows)} cells" if len(rows) > _FOLD_BEYOND else None
+    folded = f"Gains of {plural(len(rows), 'cell')}" if one_of or len(rows) > _FOLD_BEYOND else None
     return Table(_CAPTION, columns, rows, folded)
 
 
@@ -179,74 +190,29 @@ _CAPTION = (
 
 
 def _change(
-    verdict: str, question: Mapping[str, Any], cells: Sequence[Mapping[str, Any]], inputs: ReportInputs
+    question: Mapping[str, Any], cells: Sequence[Mapping[str, Any]], compared: Compared, names: Names
 ) -> list[str]:
-    margin = number(question.get("margin"), 3)
-    if verdict == "scales":
-        return [f"A control that fails, or more data with which a gain of less than {margin} becomes likely."]
-    if verdict == "flat":
-        return [f"More seeds or test data that move the interval of the gain out of ±{margin}."]
+    """What would change the answer: what the evaluation says of the question and its cells, and the runs that
+    are still to be finished."""
+    first = str(question.get("change_mind") or "")
+    whose: dict[str, list[str]] = {first: []} if first else {}
+    for cell in cells:
+        if cell.get("change_mind"):
+            whose.setdefault(str(cell["change_mind"]), []).append(cell_name(cell, names))
     steps = []
-    failed = [c for c in inputs.scaling.get("controls") or [] if not c.get("passed")]
-    if failed:
-        steps.append(f"Make {plural(len(failed), 'failed control')} pass; nothing counts until then.")
-    missing = [
-        row
-        for row in inputs.runs.to_dicts()
-        if row.get("experiment") == question.get("experiment") and row.get("status") != "done"
-    ]
-    if missing:
-        steps.append(f"Finish {plural(len(missing), 'missing run')}.")
-    if any(int(point.get("seeds") or 0) < 2 for cell in cells for point in cell.get("points") or []):
-        steps.append("Several seeds at every size: with one, the noise between seeds is unknown.")
-    blind = _blindest(cells, question)
-    if blind:
-        detectable, needed = blind
-        times = math.ceil((detectable / needed) ** 2)
-        steps.append(
-            f"A longer test set: this one could have shown a gain of {number(detectable)}; to show one of "
-            f"{number(needed, 3)} takes about {count(times)} times as many test bars."
-        )
-    return steps or ["More test data or more seeds, until the interval of the gain clears the margin or 0."]
+    for step, where in list(whose.items())[:_STEPS]:
+        some = 0 < len(where) < len(cells)
+        others = f" and {len(where) - 2} more" if len(where) > 2 else ""
+        steps.append(f"{'; '.join(where[:2])}{others}: {_lower(step)}" if some else step)
+    if len(whose) > _STEPS:
+        steps.append(f"Further steps for other cells stand in scaling.json ({len(whose) - _STEPS}).")
+    if lacking := unfinished(compared, cells):
+        steps.append(f"Finish {named_runs(lacking)}.")
+    return [prose(step) for step in steps] or ["Runs of this question."]
 
 
-def _blindest(cells: Sequence[Mapping[str, Any]], question: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Detectable gain and margin of the cell that is furthest from showing its margin, if any falls short.
-
-    The smallest detectable gain shrinks with the square root of the test set, hence the factor made of it.
-    """
-    pairs = [(finite(c.get("detectable_gain")), _margin(c, question.get("margin"))) for c in cells]
-    short = [(d, m) for d, m in pairs if d is not None and m and d > m]
-    return max(short, key=lambda pair: pair[0] / pair[1]) if short else None
-
-
-def opponents(inputs: ReportInputs, names: Names) -> list[str]:
-    """One sentence per problem: which model was best on validation, and whether others differ from it."""
-    return [_opponents(table, names) for table in inputs.scaling.get("baselines") or [] if table.get("rows")]
-
-
-def reference_of(table: Mapping[str, Any]) -> str:
-    """Name of the model that was best on validation."""
-    return model_words(table.get("reference"), table.get("reference_budget"))
-
-
-def _opponents(table: Mapping[str, Any], names: Names) -> str:
-    others = [row for row in table["rows"] if finite(row.get("difference")) is not None]
-    clear = [row for row in others if finite(row.get("difference_low")) is not None]
-    worse = [row for row in clear if row["difference_low"] > 0]
-    better = [row for row in clear if row["difference_high"] < 0]
-    unclear = [row for row in others if row not in worse and row not in better]
-    parts = []
-    if worse and len(worse) == len(others) > 1:
-        parts.append(f"all {len(others)} others are clearly worse on test")
-    elif worse:
-        parts.append(f"{models_words(worse)} {'is' if len(worse) == 1 else 'are'} clearly worse on test")
-    if better:
-        parts.append(f"{models_words(better)} {'is' if len(better) == 1 else 'are'} clearly better on test")
-    if unclear:
-        parts.append(f"{models_words(unclear)} cannot be told apart from it")
-    said = "; ".join(parts) if parts else "there is nothing to compare it with"
-    return f"{names.problem(table)}: {reference_of(table)} was best on validation; {said}."
+def _lower(text: str) -> str:
+    return f"{text[:1].lower()}{text[1:]}"
 
 
 def checks(inputs: ReportInputs) -> list[Check]:
@@ -255,7 +221,7 @@ def checks(inputs: ReportInputs) -> list[Check]:
     done = [row for row in rows if row.get("status") == "done"]
     controls = list(inputs.scaling.get("controls") or [])
     passed = sum(bool(c.get("passed")) for c in controls)
-    seeds = {row.get("seed") for row in rows if row.get("budget") not in (None, "none")}
+    seeds = seeds_by_size(inputs)
     errors = inputs.findings.to_dicts() if inputs.findings.height else []
     wrong = sum(row.get("severity") == "error" for row in errors)
     noticed = sum(row.get("severity") == "warning" for row in errors)
@@ -265,7 +231,7 @@ def checks(inputs: ReportInputs) -> list[Check]:
         Check("Runs done", f"{len(done)} of {len(rows)}", "pass" if whole else "fail"),
         Check("Controls passed", f"{passed} of {len(controls)}" if controls else "none declared",
               "pass" if controls and passed == len(controls) else "fail"),
-        Check("Seeds per size", str(len(seeds)) if seeds else "–", "" if len(seeds) > 1 else "fail"),
+        Check("Seeds per size", seeds_words(seeds), "" if seeds and seeds[0] > 1 else "fail"),
         Check("Data", f"{plural(wrong, 'error')}, {plural(noticed, 'warning')}", "fail" if wrong else ""),
         Check("Looks at the test set", count(looks)),
     ]  # fmt: skip

@@ -6,20 +6,23 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from lib.reporting.compared import Compared
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Section, Table
 from lib.reporting.words import Names, count, finite, listed, number, percent, plural, prose
 
 _EXPECTED = {
-    "parameters": ("architecture", "run.budget", "micro_batch", "precision", "compiled"),
-    "features": ("run.dataset",),
+    "parameters": ("architecture", "run.budget", "micro_batch"),
+    "features": ("run.dataset", "data.dataset_sha256"),
     "data": ("run.variant", "train_fraction", "windows", "training_base_rate"),
     "context": ("run.variant", "context_length", "windows", "training_base_rate"),
-    "quality": ("run.dataset",),
-    "assets": ("run.dataset", "windows", "training_base_rate"),
+    "quality": ("run.dataset", "data.dataset_sha256"),
+    "assets": ("run.dataset", "windows", "training_base_rate", "data.dataset_sha256"),
 }
 """What must differ along an axis, because it is the axis or follows from it."""
 _FOLD_BEYOND = 12
+_RECORDED = ("git_commit", "packages", "hardware", "data")
+"""What is compared of each run's provenance."""
 _NEVER = ("run.seed", "experiment", "question", "role", "hpo.best_value", "hpo.n_trials")
 
 
@@ -29,15 +32,16 @@ def power_section(inputs: ReportInputs, names: Names) -> Section:
     heading = "What this test set can show"
     if not rows:
         return Section("power", heading, "The smallest detectable effects were not computed in this study.")
-    enough = sum(row.get("enough") is True for row in rows)
+    known = [row for row in rows if row.get("enough") is not None]
+    enough = sum(row["enough"] is True for row in known)
     lead = (
-        f"The declared margin could have been seen in {enough} of {plural(len(rows), 'test set')}. What is "
+        f"The declared margin could have been seen in {enough} of {plural(len(known), 'test set')}. What is "
         "smaller than the detectable difference stays invisible, however good the model."
     )
     columns = [
         Column("Problem"),
         *(Column(h, numeric=True) for h in ("Samples", "independent", "Base rate", "AUC", "Loss difference",
-          "planned", "Margin")),
+          "planned", "planned, of squared error", "Margin")),
     ]  # fmt: skip
     body = [
         [
@@ -48,13 +52,15 @@ def power_section(inputs: ReportInputs, names: Names) -> Section:
             Cell(number(row.get("detectable_auc"), 3)),
             Cell(number(row.get("detectable_log_loss"))),
             Cell(number(row.get("planned_log_loss"))),
+            Cell(percent(row.get("planned_relative_mse"))),
             Cell(number(row.get("margin"), 3)),
         ]
         for row in rows
     ]
     caption = (
         "Smallest AUC that can be told from 0.5, and smallest difference in loss between two models, with "
-        "80 % power; planned: what the same function said before training."
+        "80 % power; planned: what the same function said before training, in nats, and for returns as a "
+        "share of the squared error."
     )
     folded = f"All {plural(len(body), 'test set')}" if len(body) > _FOLD_BEYOND else None
     notes = [prose(row.get("text")) for row in rows[:1] if row.get("text")]
@@ -63,42 +69,41 @@ def power_section(inputs: ReportInputs, names: Names) -> Section:
 
 def confounds_section(inputs: ReportInputs) -> Section:
     """What differed between compared runs besides what was meant to differ."""
-    rows, asked = [], 0
-    paths: dict[str, list[str]] = {}
-    for run in inputs.runs.to_dicts():
-        if run.get("status") == "done" and str(run.get("path")) in inputs.params:
-            paths.setdefault(str(run.get("experiment")), []).append(str(run["path"]))
-    for question in inputs.scaling.get("questions") or []:
-        axis = str(question.get("axis") or "parameters")
-        experiments = [name.strip() for name in str(question.get("experiment")).split(",")]
-        for cell in question.get("cells") or []:
-            asked += 1
-            compared = [
-                _flat(inputs.params[path])
-                for name in experiments
-                for path in paths.get(name, [])
-                if _belongs(inputs.params[path], cell, axis)
-            ]
-            for key, values in _differences(compared, axis).items():
-                rows.append(
-                    [Cell(str(question.get("question") or "")), Cell(key, code=True), Cell(listed(values))]
-                )
-    unique = {tuple(cell.text for cell in row): row for row in rows}
+    compared = Compared(inputs)
+    found: dict[tuple[str, str], list[Cell]] = {}
+    cells = [(q, c) for q in inputs.scaling.get("questions") or [] for c in q.get("cells") or []]
     heading = "What else differed?"
-    if not asked:
+    if not cells:
         return Section("confounds", heading, "Nothing was compared along an axis in this study.")
+    unrecorded = 0
+    for question, cell in cells:
+        paths = [str(r.get("path")) for r in compared.runs(cell) if r.get("status") == "done"]
+        unrecorded += any(path not in inputs.run_provenance for path in paths)
+        facts = [fact for path in paths if (fact := _facts(path, inputs))]
+        asked = str(question.get("question") or "")
+        for key, values in _differences(facts, str(cell.get("axis") or "parameters")).items():
+            found.setdefault((asked, key), [Cell(asked), Cell(key, code=True), Cell(listed(values))])
     lead = (
-        "Between the compared runs nothing differed but the axis, the seed, and what follows from them."
-        if not unique
-        else f"{plural(len(unique), 'setting')} differed besides the axis: each may explain it as well."
+        f"{plural(len(found), 'setting')} differed besides the axis: each may explain it as well."
+        if found
+        else "Between the compared runs nothing differed but the axis, the seed, and what follows from them: "
+        "not their settings, commit, packages, hardware, precision or data."
     )
+    notes = []
+    if unrecorded:
+        notes.append(
+            f"In {unrecorded} of {plural(len(cells), 'cell')} the provenance of some runs is not at hand, so "
+            "their commit, packages, hardware and data could not be compared."
+        )
     columns = [Column("Question", wide=True), Column("Setting"), Column("Values", wide=True)]
-    tables = (
-        [Table("Settings that differ between compared runs.", columns, list(unique.values()))]
-        if unique
-        else []
-    )
-    return Section("confounds", heading, lead, tables=tables)
+    table = Table("Settings that differ between compared runs.", columns, list(found.values()))
+    return Section("confounds", heading, lead, notes, tables=[table] if found else [])
+
+
+def _facts(path: str, inputs: ReportInputs) -> dict[str, str]:
+    """Parameters and provenance of a run, one value per dotted name."""
+    record = inputs.run_provenance.get(path) or {}
+    return _flat(inputs.params.get(path) or {}) | _flat({k: record[k] for k in _RECORDED if k in record})
 
 
 def declaration_section(inputs: ReportInputs) -> Section:
@@ -160,21 +165,6 @@ def ledger_section(inputs: ReportInputs) -> Section:
                   [[Cell(text)] for text in problems], plural(len(problems), "problem"))
         )  # fmt: skip
     return Section("ledger", "Ledger of the test set", lead, tables=tables)
-
-
-def _belongs(params: Mapping[str, Any], cell: Mapping[str, Any], axis: str) -> bool:
-    run = params.get("run") or {}
-    free = {"parameters": "budget", "data": "variant", "context": "variant"}.get(axis)
-    words = ["timescale", "task", "horizon", "model", "budget", "variant"]
-    fixed = [word for word in words if word != free and cell.get(word) is not None]
-    return all(str(run.get(word)) == str(cell[word]) for word in fixed) and _same_dataset(
-        str(run.get("dataset")), str(cell.get("dataset"))
-    )
-
-
-def _same_dataset(dataset: str, pattern: str) -> bool:
-    start, star, end = pattern.partition("*")
-    return dataset == pattern if not star else dataset.startswith(start) and dataset.endswith(end)
 
 
 def _differences(compared: list[dict[str, str]], axis: str) -> dict[str, list[str]]:

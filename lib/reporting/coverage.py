@@ -10,13 +10,15 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lib.reporting.calibrators import Run, after_panel, methods_table
 from lib.reporting.curves import limited
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Panel, Section, Table
-from lib.reporting.svg import Chart, kind_of, padded
-from lib.reporting.words import Names, finite, interval, model_words, number, of, percent
+from lib.reporting.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
+from lib.reporting.words import Names, finite, interval, model_words, number, of, percent, plural
 
-Run = tuple[Mapping[str, Any], Mapping[str, Any]]
+_DRAWN = 6
+"""Problems whose diagrams before and after a correction are drawn."""
 
 
 def coverage_section(inputs: ReportInputs, names: Names) -> Section:
@@ -35,13 +37,32 @@ def coverage_section(inputs: ReportInputs, names: Names) -> Section:
     panels, notes = limited(
         [_panel(name, run) for name, run in drawn if (run[1].get("conformal") or {}).get("by_period")]
     )
-    tables = [_table(name, runs) for name, runs in groups.items()]
+    corrected = [p for name, run in drawn if (p := after_panel(name, run))]
+    kept = sum((run[1].get("calibration") or {}).get("chosen") == "none" for _, run in drawn)
+    if kept:
+        notes.append(
+            f"In {kept} of {plural(len(drawn), 'problem')} the best model's probabilities were left as they "
+            "are: no correction was better on held-out stretches."
+        )
+    if len(corrected) > _DRAWN:
+        more = plural(len(corrected) - _DRAWN, "more diagram")
+        notes.append(f"{more} of corrected forecasts not drawn; the tables compare them.")
+    panels = [*corrected[:_DRAWN], *panels]
+    tables = [
+        table
+        for name, runs in groups.items()
+        for table in (_table(name, runs), methods_table(name, runs))
+        if table is not None
+    ]
+    marks = legend(
+        [*BUDGET_LEGEND, ("base", "before the correction"), ("line diagonal", "perfectly reliable")]
+    )
     lead = (
         "Corrections are fitted on a part of validation that nothing else has seen. A conformal set or "
         "interval promises how often the truth lies in it; markets change, so what was kept is "
         "measured, quarter by quarter."
     )
-    return Section("coverage", heading, lead, notes, panels=panels, tables=tables)
+    return Section("coverage", heading, lead, notes, marks if corrected else None, panels, tables)
 
 
 def questioned(inputs: ReportInputs) -> list[Mapping[str, Any]]:

@@ -11,11 +11,13 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.reporting.answers import ends_of, gain_of, level_of
+from lib.reporting.compared import Compared, blocked
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Panel, Section, Table
 from lib.reporting.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
 from lib.reporting.words import (
     Names,
+    cell_name,
     count,
     finite,
     interval,
@@ -26,6 +28,7 @@ from lib.reporting.words import (
     parameters,
     plural,
     prose,
+    triple_holm,
     unit_of,
 )
 
@@ -63,7 +66,8 @@ def curve_sections(inputs: ReportInputs, names: Names) -> list[Section]:
     if not by_axis:
         lead = "No question about size in this study: a scaling curve needs at least two budgets."
         return [Section("scaling", "Loss against size", lead)]
-    return [_section(axis, by_axis[axis], inputs, names) for axis in _HEADINGS if axis in by_axis]
+    compared = Compared(inputs)
+    return [_section(axis, by_axis[axis], inputs, names, compared) for axis in _HEADINGS if axis in by_axis]
 
 
 def axis_of(cell: Mapping[str, Any]) -> str:
@@ -71,28 +75,32 @@ def axis_of(cell: Mapping[str, Any]) -> str:
     return str(cell.get("axis") or "parameters")
 
 
-def _section(axis: str, cells: Sequence[Mapping[str, Any]], inputs: ReportInputs, names: Names) -> Section:
+def _section(
+    axis: str, cells: Sequence[Mapping[str, Any]], inputs: ReportInputs, names: Names, compared: Compared
+) -> Section:
     drawn = [cell for cell in cells if len(_valued(cell)) > 0]
-    panels, notes = limited([_panel(cell, names) for cell in drawn])
+    barred = {str(cell.get("model")): bool(blocked(inputs, cell.get("model"))) for cell in cells}
+    panels, notes = limited([_panel(c, names, compared, barred[str(c.get("model"))]) for c in drawn])
     notes += [
         f"{cell_name(c, names)}, {c.get('model')}: {prose(c.get('reason'))}" for c in cells if not _valued(c)
     ]
-    clear = sum((gain_of(cell)[1] or 0.0) > 0 for cell in drawn)
+    clear = sum((gain_of(c)[1] or 0.0) > 0 and not barred[str(c.get("model"))] for c in drawn)
     level = (finite(inputs.scaling.get("confidence")) or 0.95) * 100
+    said = f"The gain is clearly above 0 in {clear} of {plural(len(cells), 'cell')}."
+    if all(barred.values()):
+        said = "A control failed, so nothing is concluded from these curves."
+    elif any(barred.values()):
+        said += " Models whose control failed are drawn and not counted."
     lead = (
-        f"The gain is clearly above 0 in {clear} of {plural(len(cells), 'cell')}. Points are means over "
-        f"seeds on the test set; bars are {level:g} % intervals, each for itself; the band is the fit's."
+        f"{said} Points are means over seeds on the test set; bars are {level:g} % intervals, each for "
+        "itself; the band is the fit's." + ("" if axis in _ORDINAL else " Both axes are logarithmic.")
     )
     identity, heading, _ = _HEADINGS[axis]
     kinds = {kind_of(p.get("budget") or c.get("budget")) for c in drawn for p in _valued(c)}
     marks = [entry for entry in BUDGET_LEGEND if entry[0] in kinds]
+    if any((cell.get("law") or {}).get("identified") for cell in drawn):
+        marks.append(("line series dashed ink", "E + A·N^−α, where identified"))
     return Section(identity, heading, lead, notes, legend([*marks, _NO_MODEL]) if panels else None, panels)
-
-
-def cell_name(cell: Mapping[str, Any], names: Names) -> str:
-    """A cell by its problem and, where size is not what varies in it, by its size."""
-    budget = cell.get("budget")
-    return names.problem(cell) + (f", {budget}" if budget not in (None, "none") else "")
 
 
 def _valued(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -106,21 +114,23 @@ def _valued(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _panel(cell: Mapping[str, Any], names: Names) -> Panel:
+def _panel(cell: Mapping[str, Any], names: Names, compared: Compared, barred: bool) -> Panel:
     points = _valued(cell)
     metric = str(cell.get("metric", "log_loss"))
     base = next((b for p in points if (b := finite(p.get("base_rate_log_loss"))) is not None), None)
-    title = _title(cell, names)
-    reading = _reading(cell, points, metric, base)
+    title = _title(cell, names, barred)
+    reading = _reading(cell, points, metric, base, compared)
     figure = _figure(cell, points, metric, base, f"{title}. {reading}")
     return Panel(title, figure, reading, _table(cell, points, metric))
 
 
-def _title(cell: Mapping[str, Any], names: Names) -> str:
+def _title(cell: Mapping[str, Any], names: Names, barred: bool) -> str:
     name, metric = cell_name(cell, names), metric_words(str(cell.get("metric", "log_loss")))
     value, low, high = gain_of(cell)
     if value is None or low is None or high is None:
         return f"{name}: the gain could not be measured"
+    if barred:
+        return f"{name}: nothing is concluded {ends_of(cell)}, a control failed"
     seeds = min((int(p.get("seeds") or 0) for p in cell.get("points") or []), default=0)
     alone = ", with one seed each" if seeds < 2 else ""
     if low > 0:
@@ -130,27 +140,43 @@ def _title(cell: Mapping[str, Any], names: Names) -> str:
     return f"{name}: no clear change {ends_of(cell)}"
 
 
-def _reading(cell: Mapping[str, Any], points: Rows, metric: str, base: float | None) -> str:
-    slope = cell.get("slope") or {}
+def _reading(
+    cell: Mapping[str, Any], points: Rows, metric: str, base: float | None, compared: Compared
+) -> str:
+    slope, log = cell.get("slope") or {}, cell.get("log_log_slope") or {}
     parts = []
     if finite(slope.get("estimate")) is not None:
         span = interval(slope["estimate"], slope.get("low"), slope.get("high"))
         parts.append(f"Slope {span} {slope.get('unit', 'per tenfold parameters')}.")
+    if finite(log.get("estimate")) is not None:
+        parts.append(f"Log–log slope {interval(log['estimate'], log.get('low'), log.get('high'))}.")
     saturation = cell.get("saturation") or {}
     if saturation.get("note"):
         parts.append(prose(saturation["note"]))
     if base is not None:
-        below = [level_of(p) for p in points if (h := finite(p.get("high"))) is not None and h < base]
-        above = [level_of(p) for p in points if (lo := finite(p.get("low"))) is not None and lo > base]
-        what = f"{'base rate' if metric == 'log_loss' else 'zero forecast'} ({number(base)})"
-        if below:
-            parts.append(f"Clearly below the {what}: {listed(below)}.")
-        if above:
-            parts.append(f"Clearly above the {what}: {listed(above)}.")
-        if not below and not above:
-            parts.append(f"No point is clearly apart from the {what}.")
+        parts.append(_against_base(cell, points, metric, base, compared))
     parts.append(f"Verdict: {cell.get('verdict')}. {prose(cell.get('reason'))}")
-    return " ".join(parts).strip()
+    return " ".join(part for part in parts if part).strip()
+
+
+def _against_base(cell: Mapping[str, Any], points: Rows, metric: str, base: float, compared: Compared) -> str:
+    """Which levels are better or worse than no model, by the paired difference on the same dates."""
+    found = {level_of(p): compared.against_base_rate(cell, level_of(p)) for p in points}
+    spans = {level: triple_holm(row, "over_base_rate") for level, row in found.items() if row is not None}
+    known = {
+        level: (low, high) for level, (_, low, high) in spans.items() if low is not None and high is not None
+    }
+    what = f"base rate ({number(base)})" if metric == "log_loss" else f"zero forecast ({number(base, 6)})"
+    if not known:
+        return f"The paired difference from the {what} was not measured."
+    below = [level for level, (_, high) in known.items() if high < 0]
+    above = [level for level, (low, _) in known.items() if low > 0]
+    parts = [
+        f"Clearly {side} the {what}, date by date: {listed(levels)}."
+        for side, levels in (("below", below), ("above", above))
+        if levels
+    ]
+    return " ".join(parts) or f"No point is clearly apart from the {what}, date by date."
 
 
 def _figure(cell: Mapping[str, Any], points: Rows, metric: str, base: float | None, meaning: str) -> Markup:
@@ -161,12 +187,13 @@ def _figure(cell: Mapping[str, Any], points: Rows, metric: str, base: float | No
     if base is not None:
         ends.append(base)
     span = (min(places) - 0.5, max(places) + 0.5) if ordinal else (min(places) / 1.8, max(places) * 1.8)
-    chart = Chart(span, padded(ends, 0.1), log_x=not ordinal)
+    low, high = padded(ends, 0.1)
+    chart = Chart(span, (low, high), log_x=not ordinal, log_y=not ordinal and low > 0)
     label = _HEADINGS[axis_of(cell)][2]
-    named = axis_of(cell) != "parameters"
+    named, scale = axis_of(cell) != "parameters", ", log scale" if chart.y.log else ""
     chart.axes(
         label,
-        f"test {metric_words(metric)} ({unit_of(metric)}), lower is better",
+        f"test {metric_words(metric)} ({unit_of(metric)}{scale}), lower is better",
         [(p["x"], level_of(p) if named else parameters(p["x"])) for p in points],
     )
     if len(band) > 1:
@@ -174,6 +201,9 @@ def _figure(cell: Mapping[str, Any], points: Rows, metric: str, base: float | No
     if base is not None:
         chart.level(base)
     chart.line([(p["x"], p["value"]) for p in points], "join")
+    law = cell.get("law") or {}
+    if law.get("identified"):
+        chart.line([(float(row[0]), _inside(row[1], chart)) for row in law["curve"]], "series dashed ink")
     for p in points:
         kind = kind_of(p.get("budget") or cell.get("budget"))
         if finite(p.get("low")) is not None and finite(p.get("high")) is not None:
@@ -210,13 +240,4 @@ def _table(cell: Mapping[str, Any], points: Rows, metric: str) -> Table:
             count(p.get("effective_n")),
         ]
         rows.append([Cell(level_of(p)), *map(Cell, texts)])
-    caption = str(cell.get("model"))
-    fits = "; ".join(f"{form.get('form')} {_fit(form)}" for form in cell.get("forms") or [])
-    if fits:
-        caption += f". Rival forms by AICc (lower fits better): {fits}."
-    return Table(caption, columns, rows, "Numbers")
-
-
-def _fit(form: Mapping[str, Any]) -> str:
-    aicc = finite(form.get("aicc"))
-    return number(aicc, 1) if aicc is not None else f"({form.get('note') or 'cannot be fitted'})"
+    return Table(str(cell.get("model")), columns, rows, "Numbers")

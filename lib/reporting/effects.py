@@ -27,6 +27,7 @@ from lib.reporting.words import (
     prose,
 )
 
+_FOLD_BEYOND = 6
 _WORDS = {
     "scales": "they help each other",
     "flat": "no interaction beyond the margin",
@@ -51,9 +52,9 @@ def _interactions(inputs: ReportInputs, names: Names) -> Section | None:
         "the other, by at least the margin. Parallel lines mean that they do not."
     )
     marks = legend(BUDGET_LEGEND)
-    table = Table(
-        "Differences in differences, with simultaneous intervals.", _COLUMNS, [_row(r) for r in rows]
-    )
+    body = [_row(r, names) for r in rows]
+    fold = plural(len(rows), "pair") if len(rows) > _FOLD_BEYOND else None
+    table = Table("Differences in differences, with simultaneous intervals.", _COLUMNS, body, fold)
     return Section("interactions", "How the axes work together", lead, notes, marks, panels, [table])
 
 
@@ -66,11 +67,18 @@ _COLUMNS = [
 ]
 
 
-def _row(row: Mapping[str, Any]) -> list[Cell]:
+def _pair(row: Mapping[str, Any], names: Names) -> str:
+    """The two axes and the problem they were measured in."""
+    axes = " × ".join(map(str, row.get("axis_labels") or row.get("axes") or []))
+    axes = f"{axes[:1].upper()}{axes[1:]}"
+    return f"{axes}: {names.problem(row['cell'])}" if row.get("cell") else axes
+
+
+def _row(row: Mapping[str, Any], names: Names) -> list[Cell]:
     effect = row.get("effect") or {}
     low, high = effect.get("low_holm", effect.get("low")), effect.get("high_holm", effect.get("high"))
     return [
-        Cell(str(row.get("label") or " × ".join(map(str, row.get("axes") or [])))),
+        Cell(_pair(row, names)),
         Cell(interval(effect.get("estimate"), low, high), sort=finite(effect.get("estimate"))),
         Cell(number(row.get("margin"), 3)),
         Cell(_WORDS.get(str(row.get("verdict")), str(row.get("verdict")))),
@@ -80,7 +88,7 @@ def _row(row: Mapping[str, Any]) -> list[Cell]:
 
 def _panel(row: Mapping[str, Any], names: Names) -> Panel:
     effect = row.get("effect") or {}
-    name = str(row.get("label") or names.problem(row.get("cell") or {}))
+    name = _pair(row, names)
     said = _WORDS.get(str(row.get("verdict")), str(row.get("verdict")))
     title = f"{name}: {said}"
     span = interval(effect.get("estimate"), effect.get("low"), effect.get("high"))

@@ -1,14 +1,15 @@
 """Sections of comparison: all models of a problem against the best on validation, and the controls.
 
-Shows the intervals and outcomes that the evaluation has computed.
+Shows the intervals, tests and outcomes that the evaluation has computed; what a failed control forbids is not
+said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lib.reporting.answers import reference_of
+from lib.reporting.compared import barred_words, blocked, null_failed
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Section, Table
 from lib.reporting.svg import BUDGET_LEGEND, Strip, kind_of, legend, padded
@@ -20,40 +21,110 @@ from lib.reporting.words import (
     metric_of,
     metric_words,
     model_words,
+    models_words,
+    number,
     of,
+    p_value,
     plural,
     prose,
     triple,
+    triple_holm,
 )
 
 _FOLD_BEYOND = 6
+_TOLD = 8
+"""Sentences about problems beside the verdicts; the section holds the others."""
+Row = Mapping[str, Any]
+Ends = Callable[[Row, str], tuple[float | None, float | None, float | None]]
+
+
+def opponent_sentences(inputs: ReportInputs, names: Names) -> list[str]:
+    """One sentence per problem: which model was best on validation, and whether others differ from it."""
+    tables = [table for table in inputs.scaling.get("baselines") or [] if table.get("rows")]
+    told = [_sentence(table, inputs, names) for table in tables[:_TOLD]]
+    if len(tables) > _TOLD:
+        told.append(f"{plural(len(tables) - _TOLD, 'more problem')}: see “Against simple opponents”.")
+    return told
+
+
+def _sentence(table: Row, inputs: ReportInputs, names: Names) -> str:
+    start = f"{names.problem(table)}: {reference_of(table)} was best on validation"
+    if null_failed(inputs):
+        return f"{start}; a null control failed, so no difference on test is read as a finding."
+    if blocked(inputs, table.get("reference")):
+        return f"{start}; its positive control failed, so nothing is concluded about it."
+    others = [row for row in table["rows"] if finite(row.get("difference")) is not None]
+    silent = [row for row in others if blocked(inputs, row.get("model"))]
+    judged = [row for row in others if row not in silent]
+    worse = [row for row in judged if _clear(row) > 0]
+    better = [row for row in judged if _clear(row) < 0]
+    unclear = [row for row in judged if row not in worse and row not in better]
+    parts = []
+    if worse and len(worse) == len(others) > 1:
+        parts.append(f"all {len(others)} others are clearly worse on test")
+    elif worse:
+        parts.append(f"{models_words(worse)} {'is' if len(worse) == 1 else 'are'} clearly worse on test")
+    if better:
+        parts.append(f"{models_words(better)} {'is' if len(better) == 1 else 'are'} clearly better on test")
+    if unclear:
+        parts.append(f"{models_words(unclear)} cannot be told apart from it")
+    if silent:
+        parts.append(f"nothing is concluded about {models_words(silent)}, whose positive control failed")
+    said = "; ".join(parts) if parts else "there is nothing to compare it with"
+    return f"{start}; {said}."
+
+
+def _clear(row: Row) -> int:
+    """1 if a model is clearly worse than the reference, -1 if clearly better, else 0: whether its interval
+    excludes 0 when all comparisons of the table are counted (Holm)."""
+    _, low, high = triple_holm(row, "difference")
+    if low is None or high is None:
+        return 0
+    return 1 if low > 0 else -1 if high < 0 else 0
+
+
+def reference_of(table: Row) -> str:
+    """Name of the model that was best on validation."""
+    return model_words(table.get("reference"), table.get("reference_budget"))
 
 
 def opponents_section(inputs: ReportInputs, names: Names) -> Section:
-    """All models of a problem on the same test samples, with intervals."""
+    """All models of a problem on the same test samples, with intervals and tests."""
     tables = [t for t in inputs.scaling.get("baselines") or [] if t.get("rows")]
     if not tables:
         return Section("opponents", "Against simple opponents", "No models to compare in this study.")
     lead = (
         "Each model against the one that was best on validation, on the same test dates. "
-        "A difference whose interval includes 0 is no difference that this test set can show."
+        "A difference whose interval includes 0 is no difference that this test set can show. Intervals "
+        "and p-values of differences count the noise of dates and of seeds, and are adjusted by Holm for all "
+        "comparisons of their table."
     )
+    notes = [f"Controls failed, {said}." for said in [barred_words(inputs)] if said]
     marks = legend([*BUDGET_LEGEND, ("base", "opponent")])
-    drawn = [_table(table, names, position >= _FOLD_BEYOND) for position, table in enumerate(tables)]
-    return Section("opponents", "Against simple opponents", lead, (), marks, tables=drawn)
+    drawn = []
+    for position, table in enumerate(tables):
+        drawn += [_table(table, names, position >= _FOLD_BEYOND), _tests(table, names)]
+    return Section("opponents", "Against simple opponents", lead, notes, marks, tables=drawn)
 
 
-def _table(table: Mapping[str, Any], names: Names, fold: bool) -> Table:
+def _ordered(table: Row) -> tuple[str, list[Row]]:
     metric = str(table.get("metric") or metric_of(str(table.get("task"))))
-    rows = sorted(table["rows"], key=lambda r: (finite(r.get(metric)) is None, finite(r.get(metric)) or 0.0))
+    return metric, sorted(
+        table["rows"], key=lambda r: (finite(r.get(metric)) is None, finite(r.get(metric)) or 0.0)
+    )
+
+
+def _table(table: Row, names: Names, fold: bool) -> Table:
+    metric, rows = _ordered(table)
     loss = metric_words(metric)
-    far = max([1e-9, *(abs(v) for v in _values(rows, "difference"))]) * 1.05
+    far = max([1e-9, *(abs(v) for v in _values(rows, "difference", triple_holm))]) * 1.05
     differences = Strip(-far, far, (0.0,))
     columns = [
         Column("Model"),
         Column(f"{loss.capitalize()}: better ← 0 → worse", axis=differences.axis(differences.ticks(True))),
-        Column("Difference", numeric=True),
-        Column(loss.capitalize(), numeric=True),
+        Column("Difference [Holm]", numeric=True),
+        Column("p (Holm)", numeric=True),
+        Column("Could be best"),
     ]
     aucs = None
     if found := _values(rows, "auc"):
@@ -64,19 +135,22 @@ def _table(table: Mapping[str, Any], names: Names, fold: bool) -> Table:
         ]
     seeds = sorted({int(row.get("seeds") or 0) for row in rows})
     caption = f"{names.problem(table)}. Reference: {reference_of(table)}. Seeds: {listed(map(str, seeds))}."
-    body = [_row(row, metric, differences, aucs) for row in rows]
-    return Table(caption, columns, body, caption if fold else None)
+    body = [_row(row, differences, aucs) for row in rows]
+    if fold:
+        return Table(caption, columns, body, caption)
+    return Table(f"{caption} {prose(table.get('text'))}".strip(), columns, body)
 
 
-def _row(row: Mapping[str, Any], metric: str, differences: Strip, aucs: Strip | None) -> list[Cell]:
+def _row(row: Row, differences: Strip, aucs: Strip | None) -> list[Cell]:
     kind = kind_of(row.get("budget"))
-    gap, low, high = triple(row, "difference")
+    gap, low, high = triple_holm(row, "difference")
     text = "reference" if gap is None else interval(gap, low, high)
     cells = [
         Cell(model_words(row.get("model"), row.get("budget"))),
         Cell("", drawing=differences.draw(gap or 0.0, low, high, kind)),
         Cell(text, sort=gap or 0.0),
-        Cell(of(row, metric), sort=finite(row.get(metric))),
+        Cell(p_value(row.get("difference_p_holm")), sort=finite(row.get("difference_p_holm"))),
+        Cell(_could_be_best(row)),
     ]
     if aucs:
         auc, low, high = triple(row, "auc")
@@ -87,8 +161,48 @@ def _row(row: Mapping[str, Any], metric: str, differences: Strip, aucs: Strip | 
     return cells
 
 
-def _values(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
-    return [value for row in rows for value in triple(row, name) if value is not None]
+def _could_be_best(row: Row) -> str:
+    return {True: "yes", False: "no"}.get(row.get("in_confidence_set"), "–")  # type: ignore[arg-type]
+
+
+def _tests(table: Row, names: Names) -> Table:
+    """Every test of the table, for those who want to check them."""
+    metric, rows = _ordered(table)
+    loss = metric_words(metric)
+    heads = (
+        loss.capitalize(), "Over the base rate [Holm]", "p (Holm)", "DM statistic", "DM p", "DeLong p",
+        "Detectable", "Brier", "ECE", f"Calibrated {loss}",
+    )  # fmt: skip
+    body = [
+        [
+            Cell(model_words(row.get("model"), row.get("budget"))),
+            Cell(of(row, metric), sort=finite(row.get(metric))),
+            Cell(interval(*triple_holm(row, "over_base_rate")), sort=finite(row.get("over_base_rate"))),
+            Cell(p_value(row.get("over_base_rate_p_holm"))),
+            Cell(number(row.get("dm_statistic"), 2)),
+            Cell(p_value(row.get("dm_p"))),
+            Cell(p_value(row.get("delong_p"))),
+            Cell(number(row.get("detectable_difference"))),
+            Cell(number(row.get("brier"))),
+            Cell(number(row.get("ece"), 3)),
+            Cell(number(row.get("calibrated_log_loss"))),
+        ]
+        for row in rows
+    ]
+    kept = [i for i in range(len(heads) + 1) if i == 0 or any(cells[i].text != "–" for cells in body)]
+    columns = [Column("Model"), *(Column(head, numeric=True) for head in heads)]
+    fold = f"{names.problem(table)}: all tests"
+    caption = (
+        f"{prose(table.get('text'))} Over the base rate: paired difference on the same dates, below 0 is "
+        "better. DM: Diebold–Mariano against the reference, the noise of seeds ignored; DeLong only where "
+        "labels do not overlap. "
+        "Detectable: the smallest difference from the reference that this test set could have shown."
+    ).strip()
+    return Table(caption, [columns[i] for i in kept], [[cells[i] for i in kept] for cells in body], fold)
+
+
+def _values(rows: Sequence[Row], name: str, ends: Ends = triple) -> list[float]:
+    return [value for row in rows for value in ends(row, name) if value is not None]
 
 
 def controls_section(inputs: ReportInputs, names: Names) -> Section:
@@ -100,7 +214,7 @@ def controls_section(inputs: ReportInputs, names: Names) -> Section:
     failed = [control for control in controls if not control.get("passed")]
     lead = f"{len(controls)} of {plural(len(controls), 'control')} came out as they must."
     if failed:
-        lead = f"{len(failed)} of {plural(len(controls), 'control')} failed: no verdict of this study counts."
+        lead = f"{len(failed)} of {plural(len(controls), 'control')} failed, {barred_words(inputs)}."
     keys = ("auc", "low", "high", "planted_auc", "required_auc")
     values = [v for control in controls for key in keys if (v := finite(control.get(key))) is not None]
     strip = Strip(*padded([*values, 0.5], 0.06), (0.5,))
@@ -120,7 +234,7 @@ def controls_section(inputs: ReportInputs, names: Names) -> Section:
     return Section("controls", "Controls", lead, tables=[Table(caption, columns, rows)])
 
 
-def _control_row(control: Mapping[str, Any], names: Names, strip: Strip) -> list[Cell]:
+def _control_row(control: Row, names: Names, strip: Strip) -> list[Cell]:
     what = "Nothing to find (shuffled labels)" if control.get("role") == "null_control" else "Planted signal"
     auc, low, high = (finite(control.get(key)) for key in ("auc", "low", "high"))
     lines = [v for k in ("planted_auc", "required_auc") if (v := finite(control.get(k))) is not None]

@@ -120,6 +120,8 @@ class Page:
     opponents: Sequence[str]
     """One sentence per problem: how the models compare with simple ones."""
     checks: Sequence[Check]
+    unanswered: Sequence[str]
+    """Questions that were asked and have no verdict, each with the reason."""
     warnings: Sequence[str]
     sections: Sequence[Section]
     runs: Table

@@ -68,7 +68,19 @@ def _panel(name: str, diagrams: Sequence[Diagram]) -> Panel:
         f"{', '.join(f'{model} {value:.3f}' for model, value in means.items())}. "
         f"{count(n)} test samples each."
     )
-    return Panel(title, _figure(diagrams, f"{title}. {reading}"), reading, _table(diagrams))
+    drawn = _one_seed(diagrams)
+    if len(drawn) < len(diagrams):
+        reading += " Drawn: one seed of each (the lowest number); the numbers hold all."
+    return Panel(title, _figure(drawn, f"{title}. {reading}"), reading, _table(diagrams))
+
+
+def _one_seed(diagrams: Sequence[Diagram]) -> list[Diagram]:
+    """The lowest seed of every model and size: many seeds on one chart hide each other."""
+    first: dict[str, Diagram] = {}
+    for row, bins in sorted(diagrams, key=lambda diagram: finite(diagram[0].get("seed")) or 0.0):
+        first.setdefault(model_words(row["model"], row.get("budget")), (row, bins))
+    kept = list(first.values())
+    return [diagram for diagram in diagrams if any(diagram[0] is row for row, _ in kept)]
 
 
 def _gap(bins: Bins) -> float:

@@ -19,17 +19,21 @@ from lib.reporting import (
     coverage,
     curves,
     effects,
+    laws,
     learning,
     material,
     opponents,
+    parts,
+    readouts,
     reliability,
     runs_table,
     search,
     trading,
+    unanswered,
 )
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.markdown import page_markdown
-from lib.reporting.page import Page
+from lib.reporting.page import Page, Section
 from lib.reporting.words import Names, prose
 
 __all__ = ["ReportInputs", "build_page", "render_html", "render_markdown"]
@@ -59,21 +63,11 @@ def build_page(inputs: ReportInputs) -> Page:
         note=inputs.note,
         verdicts=answers.verdicts(inputs, names),
         no_verdict="No question about size in this study: a verdict on scaling needs at least two budgets.",
-        opponents=answers.opponents(inputs, names),
+        opponents=opponents.opponent_sentences(inputs, names),
+        unanswered=unanswered.unanswered(inputs),
         checks=answers.checks(inputs),
         warnings=[prose(text) for text in inputs.scaling.get("warnings") or []],
-        sections=[
-            *curves.curve_sections(inputs, names),
-            *effects.effects_sections(inputs, names),
-            opponents.opponents_section(inputs, names),
-            opponents.controls_section(inputs, names),
-            reliability.reliability_section(inputs, names),
-            coverage.coverage_section(inputs, names),
-            trading.trading_section(inputs, names),
-            learning.curves_section(inputs, names),
-            search.search_section(inputs),
-            material.data_section(inputs, names),
-        ],
+        sections=_sections(inputs, names),
         runs=runs_table.runs_table(inputs),
         runs_summary=runs_table.summary_line(inputs),
         missing=runs_table.missing_runs(inputs),
@@ -89,6 +83,27 @@ def build_page(inputs: ReportInputs) -> Page:
             account.limits_section(inputs),
         ],
     )
+
+
+def _sections(inputs: ReportInputs, names: Names) -> list[Section]:
+    """The sections before the table of runs; those that a study has nothing for are left out."""
+    found = [
+        *curves.curve_sections(inputs, names),
+        laws.laws_section(inputs, names),
+        *effects.effects_sections(inputs, names),
+        readouts.readouts_section(inputs, names),
+        unanswered.folds_section(inputs, names),
+        opponents.opponents_section(inputs, names),
+        opponents.controls_section(inputs, names),
+        parts.parts_section(inputs, names),
+        reliability.reliability_section(inputs, names),
+        coverage.coverage_section(inputs, names),
+        trading.trading_section(inputs, names),
+        learning.curves_section(inputs, names),
+        search.search_section(inputs),
+        material.data_section(inputs, names),
+    ]
+    return [section for section in found if section is not None]
 
 
 def _subtitle(inputs: ReportInputs) -> str:

@@ -41,6 +41,12 @@ def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     return found
 
 
+def log_marks(low: float, high: float) -> list[float]:
+    """1, 2, …, 9 times every power of ten within [low, high]: the unlabelled marks of logarithmic paper."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [m * 10.0**p for p in powers for m in range(1, 10) if low <= m * 10.0**p <= high]
+
+
 def tick_text(value: float, step: float) -> str:
     """A tick value with as many decimals as its step needs."""
     if value and abs(step) < 1e-6:
@@ -98,10 +104,11 @@ class Chart:
     """A chart with axes. Marks are drawn in the order they are added."""
 
     def __init__(self, x: tuple[float, float], y: tuple[float, float], *, log_x: bool = False,
-                 height: int = HEIGHT, bottom: float = 44, left: float = 58) -> None:  # fmt: skip
+                 log_y: bool = False, height: int = HEIGHT, bottom: float = 44,
+                 left: float = 58) -> None:  # fmt: skip
         self.height = height
         self.x = Scale(*x, left, WIDTH - 14, log_x)
-        self.y = Scale(*y, height - bottom, 26)
+        self.y = Scale(*y, height - bottom, 26, log_y)
         self.parts: list[str] = []
 
     def axes(self, x_label: str, y_label: str, x_ticks: Sequence[tuple[float, str]] | None = None) -> None:
@@ -118,6 +125,9 @@ class Chart:
             width = found[1] - found[0] if len(found) > 1 else 1
             x_ticks = [(value, tick_text(value, width)) for value in found]
         self.parts.append(f'<line class="axis" x1="{left}" x2="{right}" y1="{base}" y2="{base}"/>')
+        if self.x.log:
+            marks = "".join(f"M{self.x(v):.1f} {base}v-3" for v in log_marks(self.x.low, self.x.high))
+            self.parts.append(f'<path class="axis" d="{marks}"/>')
         for value, text in x_ticks:
             at = self.x(value)
             self.parts.append(f'<line class="axis" x1="{at:.1f}" x2="{at:.1f}" y1="{base}" y2="{base + 4}"/>')

@@ -14,8 +14,8 @@ from lib.reporting.coverage import Run, best_on_validation, questioned
 from lib.reporting.curves import limited
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Panel, Section, Table
-from lib.reporting.svg import Chart, kind_of, legend, padded
-from lib.reporting.words import Names, finite, model_words, number, of, percent, prose
+from lib.reporting.svg import Chart, Strip, kind_of, legend, padded
+from lib.reporting.words import Names, finite, model_words, number, of, percent, prose, triple
 
 _POINTS = 160
 """Points of an equity curve that a page this wide can show."""
@@ -84,14 +84,18 @@ def _figure(rows: Sequence[tuple[Any, ...]], meaning: str) -> Markup:
 
 
 def _table(name: str, runs: Sequence[Run], corrected: Mapping[str, Mapping[str, Any]]) -> Table:
-    heads = ("Sharpe", "Chance that it is above 0", "the same, deflated", "Return", "Deepest fall",
-             "Invested", "Turnover a year", "Buy and hold: Sharpe")  # fmt: skip
+    heads = ("Sharpe [interval]", "Chance that it is above 0", "the same, deflated", "Return", "Deepest fall",
+             "Invested", "Turnover a year", "Buy and hold: Sharpe", "Sharpe above it")  # fmt: skip
+    held = [v for _, found in runs if (v := finite((found.get("hold") or {}).get("sharpe"))) is not None]
+    ends = [v for _, found in runs for v in triple(found, "sharpe") if v is not None]
+    strip = Strip(*padded([*ends, *held, 0.0], 0.05), (0.0,))
     rows = []
     for row, found in runs:
         extra = corrected.get(str(row.get("path"))) or {}
         rows.append(
             [
                 Cell(f"{model_words(row.get('model'), row.get('budget'))}, seed {row.get('seed')}"),
+                Cell("", drawing=strip.draw(*triple(found, "sharpe"), kind_of(row.get("budget")), held[:1])),
                 Cell(of(found, "sharpe", 2), sort=finite(found.get("sharpe"))),
                 Cell(percent(found.get("probabilistic_sharpe"), 0)),
                 Cell(percent(extra.get("deflated_sharpe"), 0)),
@@ -100,10 +104,13 @@ def _table(name: str, runs: Sequence[Run], corrected: Mapping[str, Mapping[str, 
                 Cell(percent(found.get("exposure"), 0)),
                 Cell(number(found.get("turnover"), 1)),
                 Cell(number((found.get("hold") or {}).get("sharpe"), 2)),
+                Cell(number(found.get("excess_sharpe"), 2)),
             ]
         )
+    drawing = Column("Sharpe ratio, dashed: buy and hold", axis=strip.axis(strip.ticks()))
+    columns = [Column("Run"), drawing, *(Column(h, numeric=True) for h in heads)]
     caption = f"{name}: costs of {_costs(runs)} basis points. Deflated: against the best of all tries."
-    return Table(caption, [Column("Run"), *(Column(h, numeric=True) for h in heads)], rows, caption)
+    return Table(caption, columns, rows, caption)
 
 
 def _costs(runs: Sequence[Run]) -> str:

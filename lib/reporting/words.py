@@ -60,10 +60,21 @@ def triple(row: Mapping[str, Any], name: str) -> tuple[float | None, float | Non
     return finite(row.get(name)), finite(row.get(f"{name}_low")), finite(row.get(f"{name}_high"))
 
 
+def triple_holm(row: Mapping[str, Any], name: str) -> tuple[float | None, float | None, float | None]:
+    """A measure of a mapping and its interval adjusted for all comparisons, `x, x_low_holm, x_high_holm`."""
+    return finite(row.get(name)), finite(row.get(f"{name}_low_holm")), finite(row.get(f"{name}_high_holm"))
+
+
 def percent(value: Any, decimals: int = 1) -> str:
     """A fraction in per cent."""
     x = finite(value)
     return DASH if x is None else f"{x * 100:.{decimals}f} %".replace("-", MINUS)
+
+
+def p_value(value: Any) -> str:
+    """A p-value to three decimals, `< 0.001` below."""
+    x = finite(value)
+    return DASH if x is None else "< 0.001" if x < 0.001 else f"{x:.3f}"
 
 
 def count(value: Any) -> str:
@@ -74,7 +85,7 @@ def count(value: Any) -> str:
 
 def prose(text: Any) -> str:
     """A sentence from another stage, its negative numbers with a true minus sign."""
-    return re.sub(r"(?<![\w.\-])-(?=\d)", MINUS, "" if text is None else str(text))
+    return re.sub(r"(?:(?<![\w.\-])|(?<=\de))-(?=\d)", MINUS, "" if text is None else str(text))
 
 
 def parameters(value: Any) -> str:
@@ -171,6 +182,12 @@ class Names:
         if variant not in ("base", "None"):
             parts.append(f"variant {variant}")
         return ", ".join(parts)
+
+
+def cell_name(cell: Mapping[str, Any], names: Names) -> str:
+    """A cell by its problem and, where size is not what varies in it, by its size."""
+    budget = cell.get("budget")
+    return names.problem(cell) + (f", {budget}" if budget not in (None, NO_BUDGET) else "")
 
 
 def model_words(model: Any, budget: Any) -> str:

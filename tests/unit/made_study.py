@@ -3,7 +3,7 @@
 Every run's forecast is the true log-odds plus an error whose size follows a law of its parameters, channels,
 training samples, row and column, and has its own seed. For tests, and to look at a report of any size:
 
-    python tests/unit/made_study.py FOLDER          # writes results/ of 500 runs below FOLDER
+    python -m tests.unit.made_study FOLDER          # writes results/ of 500 runs below FOLDER
 """
 
 from __future__ import annotations

@@ -221,8 +221,15 @@ def cell(task: str, **changes: Any) -> dict[str, Any]:
             {"form": "log-linear", "aicc": -15.1, "note": ""},
             {"form": "power law with floor", "aicc": None, "note": "no degrees of freedom left"},
         ],
+        "log_log_slope": {
+            "estimate": -gain / 2 / 0.69 / 2.3026,
+            "low": -gain / 2 / 0.69 / 2.3026 - 0.0025,
+            "high": -gain / 2 / 0.69 / 2.3026 + 0.0025,
+        },
+        "law": None,
         "verdict": "undecidable",
         "reason": reason,
+        "change_mind": "At least two more seeds at 2M, 20M, 200M.",
         **changes,
     }
 
@@ -246,6 +253,8 @@ def baseline_table(task: str) -> dict[str, Any]:
                 "difference": gap,
                 "difference_low": None if gap is None else gap - 0.0075,
                 "difference_high": None if gap is None else gap + 0.0075,
+                "difference_low_holm": None if gap is None else gap - 0.009,
+                "difference_high_holm": None if gap is None else gap + 0.009,
             }
         )
     return {
@@ -311,6 +320,7 @@ def scaling(**changes: Any) -> dict[str, Any]:
         "margin": 0.005,
         "verdict": "undecidable",
         "reason": "All 2 cells are undecidable.",
+        "change_mind": "At least two more seeds at 2M, 20M, 200M.",
         "cells": [cell("direction"), cell("threshold_1pct")],
     }
     return {

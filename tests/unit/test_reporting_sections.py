@@ -63,7 +63,7 @@ def test_a_page_with_several_questions_begins_with_all_answers(page):
     listed = re.search(r'<ol class="answers">.*?</ol>', html, re.S)
     assert listed is not None
     assert listed[0].count("<li") == len(page.verdicts) > 1
-    assert html.index('<ol class="answers">') < html.index('<article class="verdict"')
+    assert html.index('<ol class="answers">') < html.index('<article class="verdict')
 
 
 def test_interactions_and_the_diagnosis_are_drawn_and_told(page, inputs):

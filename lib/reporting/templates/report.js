@@ -1,7 +1,8 @@
 "use strict";
 (() => {
-  // Folded tables belong on paper too; those below charts only repeat what the chart shows.
-  const folded = () => [...document.querySelectorAll("details:not([open]):not(figure *)")];
+  // Folded tables belong on paper too, but for those below charts, which repeat what the chart shows, and
+  // for the many further tables of a large study, which would make a book of it.
+  const folded = () => [...document.querySelectorAll("details:not([open]):not(figure *):not(.more, .more *)")];
   let opened = [];
   addEventListener("beforeprint", () => { opened = folded(); opened.forEach((d) => { d.open = true; }); });
   addEventListener("afterprint", () => { opened.forEach((d) => { d.open = false; }); opened = []; });

@@ -1,0 +1,120 @@
+"""Which runs stand behind a cell, and whether the controls allow anything to be read from them.
+
+The same axes and the same rule about failed controls as in the evaluation, so that titles and sentences
+cannot say more than its verdicts. Measures nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib.evaluation.axes import AXES, WORDS
+from lib.evaluation.control_runs import failed_controls
+from lib.reporting.inputs import ReportInputs
+from lib.reporting.words import NO_BUDGET, plural
+
+Row = Mapping[str, Any]
+_MODEL = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget")
+
+
+def blocked(inputs: ReportInputs, model: Any) -> list[str]:
+    """The failed controls that forbid a finding about a model: every null control, its own positive ones."""
+    return failed_controls(inputs.scaling.get("controls") or [], str(model))
+
+
+def null_failed(inputs: ReportInputs) -> bool:
+    """Whether something was found where there is nothing, which taints every model."""
+    controls = inputs.scaling.get("controls") or []
+    return any(c.get("role") == "null_control" and not c.get("passed") for c in controls)
+
+
+def barred_words(inputs: ReportInputs) -> str:
+    """What the failed controls forbid, in one clause; empty if none failed."""
+    failed = [c for c in inputs.scaling.get("controls") or [] if not c.get("passed")]
+    if not failed:
+        return ""
+    if null_failed(inputs):
+        return "a null control among them: no verdict of this study counts"
+    models = sorted({str(c.get("model")) for c in failed})
+    return f"all of planted signals: nothing is concluded about {', '.join(models)}"
+
+
+class Compared:
+    """The runs of a study by the cell and level that they belong to."""
+
+    def __init__(self, inputs: ReportInputs) -> None:
+        self._rows = [r for r in inputs.runs.to_dicts() if r.get("role") in (None, "question")]
+        self._groups: dict[str, dict[tuple[str, ...], list[Row]]] = {}
+        self._against: dict[tuple[str, ...], Row] = {}
+        for table in inputs.scaling.get("baselines") or []:
+            for line in table.get("rows") or []:
+                self._against[_words({**table, **line}, _MODEL)] = line
+
+    def runs(self, cell: Row) -> list[Row]:
+        """Declared runs of a cell, done or not."""
+        axis = str(cell.get("axis") or "parameters")
+        return self._along(axis).get(_words({**cell, "budget": cell.get("budget") or "*"}, WORDS), [])
+
+    def levels(self, cell: Row) -> dict[str, list[Row]]:
+        """Declared runs of a cell by the level they are at, in order of the axis."""
+        axis = AXES[str(cell.get("axis") or "parameters")]
+        found: dict[str, list[Row]] = {}
+        for row in self.runs(cell):
+            found.setdefault(axis.level(row), []).append(row)
+        return {level: found[level] for level in sorted(found, key=axis.order)}
+
+    def against_base_rate(self, cell: Row, level: str) -> Row | None:
+        """The row of the table of models that a level of a cell has, with `over_base_rate` and its interval:
+        the paired difference on the same dates."""
+        rows = self.levels(cell).get(level)
+        return self._against.get(_words(rows[0], _MODEL)) if rows else None
+
+    def _along(self, name: str) -> dict[tuple[str, ...], list[Row]]:
+        if name not in self._groups:
+            axis = AXES[name]
+            groups: dict[tuple[str, ...], list[Row]] = {}
+            for row in self._rows:
+                if axis.applies(row):
+                    groups.setdefault(tuple(map(str, axis.rest(row))), []).append(row)
+            self._groups[name] = groups
+        return self._groups[name]
+
+
+def _words(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(str(row.get(name)) for name in names)
+
+
+def experiments_of(question: Row) -> list[str]:
+    """Names of the experiments that a question draws on; several for shares of the training dates."""
+    return [name.strip() for name in str(question.get("experiment") or "").split(",") if name.strip()]
+
+
+def seeds_by_size(inputs: ReportInputs) -> list[int]:
+    """Finished seeds of every problem, model and size of the questions; 0 where none is finished."""
+    seeds: dict[tuple[str, ...], set[Any]] = {}
+    for row in inputs.runs.to_dicts():
+        if row.get("role") in (None, "question") and row.get("budget") not in (None, NO_BUDGET):
+            found = seeds.setdefault(_words(row, _MODEL), set())
+            if row.get("status") == "done":
+                found.add(row.get("seed"))
+    return sorted(len(found) for found in seeds.values())
+
+
+def seeds_words(counts: list[int]) -> str:
+    """`5`, or `3 to 5`; a dash without any size."""
+    if not counts:
+        return "–"
+    return str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
+
+
+def unfinished(compared: Compared, cells: Sequence[Row]) -> list[str]:
+    """Paths of the runs of some cells that are not done, each once."""
+    rows = [row for cell in cells for row in compared.runs(cell) if row.get("status") != "done"]
+    return list(dict.fromkeys(str(row.get("path")) for row in rows))
+
+
+def named_runs(paths: list[str]) -> str:
+    """`2 runs (a, b)`, at most three of them by name."""
+    shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+    return f"{plural(len(paths), 'missing run')}: {shown}"
