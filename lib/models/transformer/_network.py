@@ -22,13 +22,19 @@ if TYPE_CHECKING:
 
 
 class Readout(nn.Module):
-    """From the patches of all sequences to one number per sample."""
+    """From the patches of all sequences to one number per sample.
 
-    def __init__(self, pooling: str, d_model: int, patches: int, sequences: int, dropout: float) -> None:
+    `seed` decides the query of `attention` alone: it has a draw of its own, so that all other weights are
+    those of the other readouts.
+    """
+
+    def __init__(
+        self, pooling: str, d_model: int, patches: int, sequences: int, dropout: float, seed: int
+    ) -> None:
         super().__init__()
         self.pooling = pooling
         self.norm = nn.LayerNorm(d_model)
-        self.query = nn.Parameter(torch.zeros(d_model)) if pooling == "attention" else None
+        self.query = _query(d_model, seed) if pooling == "attention" else None
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(sequences * d_model * (patches if pooling == "flatten" else 1), 1)
 
@@ -39,13 +45,40 @@ class Readout(nn.Module):
         """
         hidden = self.norm(hidden)
         if self.query is not None:
-            weights = torch.softmax(hidden @ self.query / hidden.shape[-1] ** 0.5, dim=-1)
-            hidden = (weights.unsqueeze(-1) * hidden).sum(dim=2, keepdim=True)
+            hidden = (self.patch_weights(hidden).unsqueeze(-1) * hidden).sum(dim=2, keepdim=True)
         elif self.pooling == "mean":
             hidden = hidden.mean(dim=2, keepdim=True)
         if offset is not None:
             hidden = hidden + offset.unsqueeze(2)
         return self.linear(self.dropout(hidden.flatten(start_dim=1))).squeeze(-1)
+
+    def patch_weights(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Share of each patch under `attention`: from (..., patches, d), normalised, to (..., patches)."""
+        assert self.query is not None
+        return torch.softmax(hidden @ self.query / hidden.shape[-1] ** 0.5, dim=-1)
+
+
+def _query(d_model: int, seed: int) -> nn.Parameter:
+    """Standard normal: with normalised patches and the scale 1 / sqrt(d), logits of unit variance.
+
+    A query of zeros would begin as the mean over patches, and small learning rates would leave it there.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return nn.Parameter(torch.randn(d_model, generator=generator))
+
+    def patch_weights(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Share of each patch in the average of `attention`: (..., patches, d), normalised, to (..., patches)."""
+        assert self.query is not None
+        return torch.softmax(hidden @ self.query / hidden.shape[-1] ** 0.5, dim=-1)
+
+
+def _query(d_model: int, seed: int) -> nn.Parameter:
+    """Standard normal: with normalised patches and the scale 1 / sqrt(d), logits of unit variance.
+
+    A query of zeros would begin as the mean over patches, and small learning rates would leave it there.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return nn.Parameter(torch.randn(d_model, generator=generator))
 
 
 class PatchTST(nn.Module):
@@ -93,7 +126,9 @@ class PatchTST(nn.Module):
         stats_width = 2 * channels if self.mixed else 2
         has_stats = settings["normalisation"] == "revin_stats"
         self.statistics = nn.Linear(stats_width, architecture.d_model) if has_stats else None
-        self.readout = Readout(settings["pooling"], architecture.d_model, patches, sequences, dropout)
+        self.readout = Readout(
+            settings["pooling"], architecture.d_model, patches, sequences, dropout, factory.seed
+        )
         use_fast_layers(self)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
