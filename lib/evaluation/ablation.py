@@ -15,7 +15,7 @@ import polars as pl
 
 from lib.errors import DataError
 from lib.evaluation.comparisons import DateLosses, compare_losses
-from lib.evaluation.samples import Predictions, Reader, align
+from lib.evaluation.samples import Predictions, Reader, align, selection_reader
 
 PROBLEM = ["dataset", "timescale", "task", "horizon", "model", "budget"]
 """`model` without the values of what differs: ``patchtst-mixed``."""
@@ -86,7 +86,7 @@ def _rank(group: pl.DataFrame, read: Reader, confidence: float) -> list[dict[str
 
 def _losses_of_fold(members: list[dict[str, Any]], read: Reader) -> dict[tuple[Any, ...], DateLosses]:
     """Losses by date of every normalisation and readout, one row per seed, on the fold's selection part."""
-    predictions = Predictions(lambda path, _: read(path, "val").filter(pl.col("part") == "selection"))
+    predictions = Predictions(selection_reader(read))
     samples = [predictions.of(member) for member in members]
     usable = [found for found in samples if found is not None]
     aligned, notes = align(usable, str(members[0]["task"]), "the ablation") if usable else (None, [])

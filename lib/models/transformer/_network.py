@@ -66,20 +66,6 @@ def _query(d_model: int, seed: int) -> nn.Parameter:
     generator = torch.Generator().manual_seed(seed)
     return nn.Parameter(torch.randn(d_model, generator=generator))
 
-    def patch_weights(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Share of each patch in the average of `attention`: (..., patches, d), normalised, to (..., patches)."""
-        assert self.query is not None
-        return torch.softmax(hidden @ self.query / hidden.shape[-1] ** 0.5, dim=-1)
-
-
-def _query(d_model: int, seed: int) -> nn.Parameter:
-    """Standard normal: with normalised patches and the scale 1 / sqrt(d), logits of unit variance.
-
-    A query of zeros would begin as the mean over patches, and small learning rates would leave it there.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    return nn.Parameter(torch.randn(d_model, generator=generator))
-
 
 class PatchTST(nn.Module):
     """(batch, L, C) to (batch,) logits or values."""
