@@ -468,7 +468,7 @@ def full_study() -> ReportInputs:
             "test_start": "2016-01-01",
             "test_end": "2018-12-31",
             "selection_share": 0.7,
-            "embargo_bars": 0,
+            "embargo_days": 0,
         },
         hpo={"base/Aa20/daily/direction/h5/patchtst-mixed/2M": search()},
         cost=pl.DataFrame(

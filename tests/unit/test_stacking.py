@@ -71,7 +71,7 @@ def test_no_fold_learns_a_label_that_reaches_into_its_test_part(horizon, embargo
                           "high": close, "low": close, "close": close})  # fmt: skip
     labelled = add_targets(frame, "direction", horizon)
     seen_in_test: list[date] = []
-    for fold in walk_forward(config, SPLITS.model_copy(update={"embargo_bars": embargo})):
+    for fold in walk_forward(config, SPLITS.model_copy(update={"embargo_days": embargo})):
         part = assign(labelled, fold)
         learned = labelled.filter(part.is_in(["train", "selection", "calibration"]))
         assert learned["label_end"].max() < fold.test_start - timedelta(days=embargo)  # type: ignore[operator]
