@@ -259,7 +259,8 @@ class Model(ABC):
         asked, own = (samples.task, samples.horizon), (self.problem.task, self.problem.horizon)
         if asked != own:
             raise ModelError(
-                f"{name}: made for {own[0]} {own[1]} bars ahead, asked about {asked[0]} {asked[1]} bars ahead."
+                f"{name}: made for {own[0]} {own[1]} bars ahead, "
+                f"asked about {asked[0]} {asked[1]} bars ahead."
             )
         if samples.channel_names != self.problem.channel_names:
             raise ModelError(
