@@ -7,7 +7,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-features bench-training bench-statistics test test-slow test-slurm faults lint format promote meta compare-models baseline-comparison ablation-readout verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-features bench-training bench-statistics test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation-readout verify clean clean-results lock docs confirm-versions
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,8 +88,8 @@ bench-statistics: .venv/.ready  ## Coverage of the intervals and rate of false f
 compare-models: .venv/.ready  ## Every family of models on SPY from the folder MARKET_DATA_DIR, as a table and a page (replaces results/report.html)
 	@snakemake --cores all --rerun-incomplete results/model_comparison.csv results/report.html --configfile config/compare-models.yaml
 
-baseline-comparison: .venv/.ready  ## The same a week and a month ahead (replaces results/report.html)
-	@snakemake --cores all --rerun-incomplete results/model_comparison.csv results/report.html --configfile config/baseline-comparison.yaml
+compare-baselines: .venv/.ready  ## The same a week and a month ahead (replaces results/report.html)
+	@snakemake --cores all --rerun-incomplete results/model_comparison.csv results/report.html --configfile config/compare-baselines.yaml
 
 ablation-readout: .venv/.ready  ## Normalisation by readout of PatchTST at 2M on folds (replaces results/report.html)
 	@snakemake --cores all --rerun-incomplete results/ablation_readout.csv results/report.html --configfile config/ablation-readout.yaml
