@@ -7,7 +7,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-features bench-training bench-statistics test test-slow test-slurm faults lint format promote meta compare-models ablation-readout verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-features bench-training bench-statistics test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation-readout verify clean clean-results lock docs confirm-versions
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,10 +85,13 @@ meta: .venv/.ready  ## The meta-module of config/meta-files.yaml, from the folde
 bench-statistics: .venv/.ready  ## Coverage of the intervals and rate of false findings, by simulation
 	@python tests/benchmarks/statistics.py
 
-compare-models: .venv/.ready  ## Every family of models on SPY from the folder MARKET_DATA_DIR, as a table and a page
+compare-models: .venv/.ready  ## Every family of models on SPY from the folder MARKET_DATA_DIR, as a table and a page (replaces results/report.html)
 	@snakemake --cores all --rerun-incomplete results/model_comparison.csv results/report.html --configfile config/compare-models.yaml
 
-ablation-readout: .venv/.ready  ## Normalisation by readout of PatchTST at 2M, from the folder MARKET_DATA_DIR
+compare-baselines: .venv/.ready  ## The same a week and a month ahead (replaces results/report.html)
+	@snakemake --cores all --rerun-incomplete results/model_comparison.csv results/report.html --configfile config/compare-baselines.yaml
+
+ablation-readout: .venv/.ready  ## Normalisation by readout of PatchTST at 2M on folds (replaces results/report.html)
 	@snakemake --cores all --rerun-incomplete results/ablation_readout.csv results/report.html --configfile config/ablation-readout.yaml
 
 verify: .venv/.ready  ## Re-hash data, checkpoints and models against their records

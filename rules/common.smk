@@ -1,5 +1,6 @@
 """Validates the study before anything runs, names every path pattern once, and expands runs into targets."""
 
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from lib.config.versions import stage_versions
 from lib.data.vintage import check_vintage
 from lib.errors import StudyError
 from lib.planning.declaration import record_declarations
+from lib.planning.data import feature_identity
 from lib.planning.plan import plan_study
 from workflow_scripts.ancient import look_behind_ancient_inputs
 from workflow_scripts.cores import tell_jobs
@@ -239,3 +241,13 @@ def production_dataset(wildcards):
     return DATASET.format(
         **checked(PLAN.production_dataset, Path("results/production"), wildcards.name)
     )
+
+
+def production_data(wildcards):
+    """Source and identity of the features of that dataset, as canonical JSON."""
+    words = checked(
+        PLAN.production_dataset, Path("results/production"), wildcards.name
+    )
+    features = feature_identity(words["dataset"], words["timescale"])
+    content = {"source": PLAN.config.data.source, "features": features}
+    return json.dumps(content, sort_keys=True)

@@ -17,6 +17,7 @@ rule forecast:
         "../envs/workflow.yaml"
     params:
         evaluation=PLAN.config.evaluation.model_dump_json(),
+        offered=production_data,
         version=VERSIONS["production"],
     script:
         "../workflow_scripts/forecast.py"

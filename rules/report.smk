@@ -207,6 +207,9 @@ rule compare_models:
     input:
         runs="results/runs.parquet",
         scaling="results/scaling.json",
+        validation=lambda wildcards: [
+            f"{run}/predictions/val.parquet" for run in run_folders(wildcards)
+        ],
     output:
         "results/model_comparison.csv",
     log:
@@ -216,7 +219,9 @@ rule compare_models:
     conda:
         "../envs/workflow.yaml"
     params:
-        version=VERSIONS["reporting"],
+        primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
+        evaluation=PLAN.config.evaluation.model_dump_json(),
+        version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/compare_models.py"
 
@@ -236,6 +241,6 @@ rule ablation_readout:
     conda:
         "../envs/workflow.yaml"
     params:
-        version=VERSIONS["reporting"],
+        version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/ablation_readout.py"

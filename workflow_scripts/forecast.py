@@ -20,6 +20,7 @@ with job(snakemake):
         read_parquet(snakemake.input.dataset),
         read_sessions(Path(snakemake.input.calendar)),
         settings,
+        json.loads(snakemake.params.offered),
         date.fromisoformat(day) if day else None,
     )
     write_parquet_atomic(table, Path(snakemake.output[0]))

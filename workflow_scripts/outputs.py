@@ -21,6 +21,7 @@ from lib.data.io import (
 )
 from lib.data.manifest import CHECKSUMS
 from lib.models.job import FinishedRun
+from lib.planning.data import feature_identity
 from lib.training.context import TrainingContext
 from lib.training.provenance import git_commit, hardware, package_versions
 from lib.training.tracking import Tracker
@@ -88,7 +89,12 @@ def _provenance(
         "git_commit": git_commit(Path(snakemake.scriptdir)),
         "packages": package_versions(),
         "hardware": hardware() | {"device": result.device},
-        "data": {"dataset_sha256": dataset_hash, "source": resolved.source, "vintage": resolved.vintage},
+        "data": {
+            "dataset_sha256": dataset_hash,
+            "source": resolved.source,
+            "vintage": resolved.vintage,
+            "features": feature_identity(str(resolved.run["dataset"]), str(resolved.run["timescale"])),
+        },
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": {name: round(value, 3) for name, value in finished.seconds.items()},
         "peak_memory_mb": round(result.peak_memory_bytes / 1e6, 1),

@@ -22,8 +22,9 @@ class SplitConfig(StrictModel):
     validation_end: date
     test_start: date
     test_end: date | None = None
-    embargo_bars: int = Field(0, ge=0)
-    """Bars left out at the end of a split, in addition to the purge of the label's own horizon."""
+    embargo_days: int = Field(0, ge=0)
+    """Calendar days before the next part in which no label may end, in addition to the purge. Days, not bars:
+    a week is the same week on every timescale."""
     selection_share: float = Field(0.7, gt=0, lt=1)
     """First part of validation, for early stopping and every choice; the rest is for calibration."""
     minimum_train_windows: int = Field(200, ge=1)

@@ -7,7 +7,7 @@ looks at dates only, never at prices or channels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 
@@ -58,11 +58,10 @@ def assign(frame: pl.DataFrame, splits: SplitConfig) -> pl.Series:
 
     `frame` has `date` and `label_end` (null: no label, no part). A sample belongs to the part of its own
     date. It is purged if its label ends on or after the first date of the next part, and with an embargo of n
-    bars also if it ends among the last n bar dates before it. Bar dates are counted over all symbols
-    together, so that all symbols lose the same dates.
+    days also if it ends in the n days before it.
     """
     parts = parts_of(frame["date"], splits)
-    days = frame["date"].unique().sort()
+    embargo = timedelta(days=splits.embargo_days)
     when: pl.Expr = pl.lit(None, pl.String)
     for part in parts:
         inside = pl.col("label_end").is_not_null()
@@ -71,17 +70,9 @@ def assign(frame: pl.DataFrame, splits: SplitConfig) -> pl.Series:
         if part.last is not None:
             inside &= pl.col("date") <= part.last
         if part.until is not None:
-            inside &= pl.col("label_end") < _purge_from(days, part.until, splits.embargo_bars)
+            inside &= pl.col("label_end") < part.until - embargo
         when = pl.when(inside).then(pl.lit(part.name)).otherwise(when)
     return frame.select(part=when).to_series()
-
-
-def _purge_from(days: pl.Series, until: date, embargo_bars: int) -> date:
-    """First date on which a label may no longer end: `until`, or `embargo_bars` bar dates before it."""
-    if embargo_bars == 0:
-        return until
-    before = days.filter(days < until)
-    return before[max(0, len(before) - embargo_bars)] if len(before) else until
 
 
 def _span(dates: pl.Series) -> str:

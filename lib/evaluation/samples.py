@@ -120,6 +120,11 @@ def read_predictions(path: str, split: str) -> pl.DataFrame:
     return read_parquet(Path(path) / "predictions" / f"{split}.parquet")
 
 
+def selection_reader(read: Reader) -> Reader:
+    """A reader of the part on which models stop and choose, whatever split is asked for."""
+    return lambda path, _: read(path, "val").filter(pl.col("part") == "selection")
+
+
 @dataclass(frozen=True)
 class Aligned:
     """Runs on the same samples. `scores` has one row (n,) or (n, 3) per run, in the order asked for."""

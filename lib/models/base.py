@@ -253,8 +253,18 @@ class Model(ABC):
         return Predictions(*common, prediction=chosen, probability=probability, classes=classes)
 
     def check(self, samples: Samples) -> None:
-        """Refuse samples that this model cannot read."""
+        """Refuse samples that this model cannot read.
+
+        Raises:
+            ModelError: what differs from the problem the model was made for, or a window that is not whole.
+        """
         name = type(self).__name__
+        asked, own = (samples.task, samples.horizon), (self.problem.task, self.problem.horizon)
+        if asked != own:
+            raise ModelError(
+                f"{name}: made for {own[0]} {own[1]} bars ahead, "
+                f"asked about {asked[0]} {asked[1]} bars ahead."
+            )
         if samples.channel_names != self.problem.channel_names:
             raise ModelError(
                 f"{name}: fitted on {len(self.problem.channel_names)} channels "
@@ -266,8 +276,29 @@ class Model(ABC):
             raise ModelError(
                 f"{name}: windows of {samples.context_length} bars, expected {self.problem.context_length}."
             )
+        self._check_shapes(samples)
         if not np.isfinite(samples.matrix).all():
             raise ModelError(f"{name}: the channels hold NaN or infinite values. Build the dataset anew.")
+
+    def _check_shapes(self, samples: Samples) -> None:
+        """Refuse arrays that do not belong together, and windows that reach beyond the matrix."""
+        name, wanted = type(self).__name__, len(samples.channel_names)
+        if samples.matrix.ndim != 2 or samples.matrix.shape[1] != wanted:
+            raise ModelError(
+                f"{name}: a matrix of shape {samples.matrix.shape} for {wanted} channel names; "
+                "it needs one column per channel."
+            )
+        for word in ("target", "dates", "symbols"):
+            values = getattr(samples, word)
+            if values.shape != samples.ends.shape:
+                raise ModelError(f"{name}: {word} of shape {values.shape} for {len(samples)} windows.")
+        rows = len(samples.matrix)
+        outside = (samples.ends < samples.context_length - 1) | (samples.ends >= rows)
+        if outside.any():
+            raise ModelError(
+                f"{name}: {outside.sum()} of {len(samples)} windows of {samples.context_length} bars are not "
+                f"whole; the first ends with row {samples.ends[outside][0]} of rows 0 to {rows - 1}."
+            )
 
     def check_training(self, train: Samples, selection: Samples) -> None:
         """Refuse samples that this model cannot learn from.

@@ -97,32 +97,55 @@ def add_plugin(path: Path) -> None:
     _discover()
     if not path.is_file():
         raise ModelError(f"plugin {path}: no such file (looked in {Path.cwd()}).")
-    _import_plugin(path.resolve())
+    code = code_hash(path)
+    if code not in _plugins.values():  # its models are here already, from this file or from a copy of it
+        _import_plugin(path.resolve(), code)
 
 
-@cache
-def _import_plugin(path: Path) -> None:
+def code_hash(path: Path) -> str:
+    """Hash of what stands in a user's file; comments and layout do not count.
+
+    Raises:
+        ModelError: it is no Python.
+    """
+    try:
+        code = ast.dump(ast.parse(path.read_text(encoding="utf-8")))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise _not_importable(path, error) from error
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
+
+
+def _not_importable(path: Path, error: Exception) -> ModelError:
+    return ModelError(f"plugin {path}: it cannot be imported ({type(error).__name__}: {error}).")
+
+
+def _import_plugin(path: Path, code: str) -> None:
     title = f"plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(title, path)
     assert spec is not None and spec.loader is not None  # noqa: PT018
     module = importlib.util.module_from_spec(spec)
     sys.modules[title] = module
-    before = set(_models)
+    _forget(title)
     try:
         spec.loader.exec_module(module)
-    except ModelError:
-        raise
     except Exception as error:
-        raise ModelError(
-            f"plugin {path}: it cannot be imported ({type(error).__name__}: {error})."
-        ) from error
-    new = set(_models) - before
+        _forget(title)  # half a plugin is none
+        if isinstance(error, ModelError):
+            raise
+        raise _not_importable(path, error) from error
+    new = [name for name, model in _models.items() if model.__module__ == title]
     if not new:
         raise ModelError(
             f'plugin {path}: it registers no model. Decorate a class with @register("family:name").'
         )
-    code = ast.dump(ast.parse(path.read_text(encoding="utf-8")))
-    _plugins.update(dict.fromkeys(new, hashlib.sha256(code.encode()).hexdigest()[:16]))
+    _plugins.update(dict.fromkeys(new, code))
+
+
+def _forget(title: str) -> None:
+    """Take out the models that a module has registered, to import it anew."""
+    for name in [name for name, model in _models.items() if model.__module__ == title]:
+        del _models[name]
+        _plugins.pop(name, None)
 
 
 def plugin_hash(name: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cached_property
+from typing import Any
 
 from lib.config.base import split_dataset
 from lib.config.data import DataConfig
@@ -162,14 +163,8 @@ class DataPlan:
 
         Their list, and the versions of their families; one that adds nothing to the tier decides nothing.
         """
-        versions = stage_versions()
-        found = catalogue(split_dataset(dataset)[2], timescale)  # type: ignore[arg-type]
-        listed = "\n".join(f"{feature.name} {feature.formula} {feature.look_back}" for feature in found)
-        modules = {feature.compute.__module__.split(".")[-1] for feature in found if feature.compute}
-        content = {
-            "channels": hashlib.sha256(listed.encode()).hexdigest()[:16],
-            "families": {name: versions.get(f"features.{name}", 1) for name in sorted(modules)},
-        }
+        content = feature_identity(dataset, timescale)
+        del content["version"]  # a parameter of its own
         return json.dumps(content, sort_keys=True)
 
     def assemblies(self, vintage: str) -> list[str]:
@@ -185,3 +180,16 @@ class DataPlan:
         groups = [self.series_file.series[name].group for name in self.members(dataset).names]
         own = split_dataset(dataset)[2] + (len(slower_channels()) if timescale == "multires" else 0)
         return own + sum(len(group_features(group)) for group in groups)
+
+
+def feature_identity(dataset: str, timescale: str) -> dict[str, Any]:
+    """What decides the channels of given bars: their list, the versions of the stage and of its families."""
+    versions = stage_versions()
+    found = catalogue(split_dataset(dataset)[2], timescale)  # type: ignore[arg-type]
+    listed = "\n".join(f"{feature.name} {feature.formula} {feature.look_back}" for feature in found)
+    modules = {feature.compute.__module__.split(".")[-1] for feature in found if feature.compute}
+    return {
+        "version": versions["features"],
+        "channels": hashlib.sha256(listed.encode()).hexdigest()[:16],
+        "families": {name: versions.get(f"features.{name}", 1) for name in sorted(modules)},
+    }

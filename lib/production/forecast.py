@@ -6,6 +6,7 @@ with the model, and intervals come from the calibration part that was promoted w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,20 @@ from lib.evaluation.conformal import MINIMUM, class_sets, return_intervals
 from lib.evaluation.measures import scores_of, targets_of
 from lib.features.bars import bars_ahead
 from lib.models import registry
-from lib.production.promote import CALIBRATION, METRICS, calibration_part, read_current
+from lib.production.promote import (
+    CALIBRATION,
+    METRICS,
+    PLUGIN,
+    calibration_part,
+    check_plugin,
+    read_current,
+)
 
 
 def forecast(
-    home: Path, dataset: pl.DataFrame, sessions: pl.Series, cfg: EvaluationConfig, on: date | None = None
-) -> pl.DataFrame:
+    home: Path, dataset: pl.DataFrame, sessions: pl.Series, cfg: EvaluationConfig,
+    offered: Mapping[str, Any], on: date | None = None,
+) -> pl.DataFrame:  # fmt: skip
     """One row per symbol.
 
     Args:
@@ -37,6 +46,7 @@ def forecast(
         dataset: a dataset table of the same tier, column and timescale as the model was trained on.
         sessions: of the exchange, past and to come.
         cfg: level of conformal prediction; draws, confidence and seed of the intervals.
+        offered: `source` and `features` of the dataset (`lib.planning.data.feature_identity`).
         on: forecast as of this day, as if later bars were not there.
 
     Returns:
@@ -46,7 +56,8 @@ def forecast(
         `return_high`, and `conformal_level`. What does not apply to the task is null.
 
     Raises:
-        IntegrityError: the model's files are not what was promoted.
+        IntegrityError: the model's files are not what was promoted, or the dataset is of another source or of
+            other versions of the features than the model learned from.
         ModelError: the data have other channels than the model.
         DataError: no symbol has enough bars, or the calendar ends too early.
     """
@@ -58,11 +69,13 @@ def forecast(
     if mismatches:
         lines = "; ".join(f"{m.path}: {m.problem}" for m in mismatches)
         raise IntegrityError(f"{lines}. Promote the run again.")
+    _check_offered(record, offered)
     params = read_params(folder)
     run = params["run"]
     samples = newest_samples(dataset, run["task"], run["horizon"], params["context_length"], on)
     if params.get("plugin"):
-        registry.add_plugin(Path(params["plugin"]))
+        check_plugin(folder / PLUGIN, params["plugin_hash"], f"{folder} was promoted with")
+        registry.add_plugin(folder / PLUGIN)
     model = registry.get(params["model"]).load(folder / "model")
     said = model.predict(samples).to_frame("forecast").drop("part", "target", "uncertainty")
     closes = dataset.select("date", "symbol", "close")
@@ -79,6 +92,22 @@ def forecast(
     names = list(SCHEMA)
     at = names.index("prediction") + 1
     return filled.select(*names[:at], *own, *names[at:])
+
+
+def _check_offered(record: Mapping[str, Any], offered: Mapping[str, Any]) -> None:
+    learned = record.get("learned_from") or {}
+    name = f"{record['name']} v{record['version']}"
+    if learned.get("source") != offered["source"]:
+        raise IntegrityError(
+            f"{name} learned from source {learned.get('source')}, this configuration reads "
+            f"{offered['source']}; their prices and adjustments differ. Use its source, or train and promote "
+            "anew."
+        )
+    if learned.get("features") != offered["features"]:
+        raise IntegrityError(
+            f"{name} learned from features {learned.get('features')}, this code makes {offered['features']}: "
+            "channels of the same name may mean other numbers. Train and promote anew."
+        )
 
 
 SCHEMA: dict[str, type[pl.DataType]] = {

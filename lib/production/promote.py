@@ -20,10 +20,13 @@ from lib.data.io import read_json, read_parquet, sha256_of, sync_folder, write_j
 from lib.data.manifest import CHECKSUMS, PARAMS, PROVENANCE, read_params, verify_checksums, write_checksums
 from lib.errors import ConfigError, IntegrityError
 from lib.evaluation.calibration_map import CalibrationMap, fit_map
+from lib.models import registry
 
 CURRENT, CALIBRATION, PROMOTION = "current.json", "calibration.json", "promotion.json"
 METRICS = "metrics.json"
 VALIDATION, TEST = "predictions/val.parquet", "predictions/test.parquet"
+PLUGIN = "plugin.py"
+"""Copy of the user's file that a model came from."""
 _COPIED = (METRICS, PARAMS, PROVENANCE, VALIDATION, TEST)
 
 
@@ -61,6 +64,7 @@ def promote(run: Path, production: Path, name: str | None, now: datetime) -> Pro
         )
     home = production / name
     current = read_current(home)
+    learned = learned_from(run)
     source = {file: sha256_of(run / file) for file in (*_COPIED, f"model/{CHECKSUMS}")}
     warnings = list(metrics.get("warnings", []))
     if current and current["source"] == source:
@@ -74,12 +78,15 @@ def promote(run: Path, production: Path, name: str | None, now: datetime) -> Pro
     for file in _COPIED:
         (temporary / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(run / file, temporary / file)
+    if params.get("plugin"):
+        shutil.copyfile(params["plugin"], temporary / PLUGIN)
     write_json_atomic(temporary / CALIBRATION, calibration_of(temporary, params, metrics).to_json())
     record = {
         "name": name,
         "version": version,
         "run": params["run"],
         "model": params["model"],
+        "learned_from": learned,
         "promoted": now.isoformat(timespec="seconds"),
         "source": source,
     }
@@ -126,7 +133,35 @@ def check_run(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"{run}: a meta-module's channels are forecasts of its base models, which no data set offers. "
             "Promote a base model, or read the meta-module's own signal.parquet."
         )
+    if params.get("plugin"):
+        check_plugin(Path(params["plugin"]), params["plugin_hash"], f"{run} was trained with")
     return params, metrics
+
+
+def check_plugin(path: Path, wanted: str, by: str) -> None:
+    """Refuse a user's file that is gone or says something else than it did.
+
+    Raises:
+        IntegrityError: with `by`, whose file it should be.
+    """
+    if not path.is_file():
+        raise IntegrityError(f"plugin {path}: not there; {by} it.")
+    if registry.code_hash(path) != wanted:
+        raise IntegrityError(
+            f"plugin {path}: its code is not what {by}. Bring that file back, or train and promote again."
+        )
+
+
+def learned_from(run: Path) -> dict[str, Any]:
+    """Source of the data, and identity of the features, that a run was trained on.
+
+    Raises:
+        IntegrityError: its provenance does not say.
+    """
+    data = read_json(run / PROVENANCE).get("data", {})
+    if not data.get("features"):
+        raise IntegrityError(f"{run}: {PROVENANCE} does not say which features it saw; train the run again.")
+    return {"source": data["source"], "features": data["features"]}
 
 
 def default_name(run: dict[str, Any]) -> str:

@@ -85,7 +85,8 @@ def stack(
         forecast is older than its timescale makes it.
 
     Raises:
-        DataError: a feature that is no channel, folds that overlap, or no bar that all bases forecast.
+        DataError: a feature that is no channel, forecasts that are not of a test part, folds that overlap, or
+            no bar that all bases forecast.
     """
     known = channel_names(dataset)
     unknown = [name for name in features if name not in known]
@@ -111,6 +112,13 @@ def stack(
 
 
 def _forecasts(base: Base, folds: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    for fold in folds:
+        others = sorted(set(fold["part"].fill_null("none").unique()) - {"test"})
+        if others:
+            raise DataError(
+                f"{base.channel}: forecasts of the part {', '.join(others)} cannot be stacked; the model has "
+                "learned or chosen there. Only test parts are out of fold."
+            )
     parts = [
         fold.select("date", "symbol").with_columns(to_channel(fold, base.task).alias(base.channel))
         for fold in folds

@@ -491,7 +491,7 @@ def full_study() -> ReportInputs:
             "test_start": "2016-01-01",
             "test_end": "2018-12-31",
             "selection_share": 0.7,
-            "embargo_bars": 0,
+            "embargo_days": 0,
         },
         hpo={SEARCH: search()},
         importances={SEARCH: {"method": "fANOVA", "n_trials": 8, "shares": SHARES, "reason": None}},

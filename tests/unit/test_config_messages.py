@@ -29,6 +29,21 @@ def test_every_shipped_configuration_is_valid(monkeypatch):
         assert load_study(content, CONFIG).experiments
 
 
+def test_every_shipped_configuration_has_an_embargo():
+    files = sorted(CONFIG.glob("*.yaml"))
+    assert len(files) > 8
+    for path in files:
+        assert read_yaml(path)["data"]["splits"]["embargo_days"] >= 7, path.name
+
+
+def test_patchtst_is_compared_with_the_recipe_of_its_ablation():
+    recipes = [
+        read_yaml(CONFIG / "experiments" / f"{name}.yaml")["training"]
+        for name in ("ablation_readout", "compare_touch_patchtst", "compare_direction_patchtst")
+    ]
+    assert recipes[0] == recipes[1] == recipes[2]
+
+
 def test_an_unknown_key_is_refused_with_the_corrected_line():
     content = quickstart()
     content["training"]["max_epoch"] = 7

@@ -47,9 +47,9 @@ def test_purging_is_exact_at_every_border(horizon: int) -> None:
     assert dates_in("test", frame, SPLITS) == days(*range(150, 200 - horizon))
 
 
-def test_an_embargo_takes_that_many_more_bars_from_the_end_of_each_part_but_the_last() -> None:
+def test_an_embargo_takes_that_many_more_days_from_the_end_of_each_part_but_the_last() -> None:
     frame = labelled(2)
-    splits = SPLITS.model_copy(update={"embargo_bars": 3})
+    splits = SPLITS.model_copy(update={"embargo_days": 3})
     assert dates_in("train", frame, splits)[-1:] == days(100 - 2 - 3 - 1)
     assert dates_in("selection", frame, splits)[-1:] == days(135 - 2 - 3 - 1)
     assert dates_in("calibration", frame, splits)[-1:] == days(150 - 2 - 3 - 1)
@@ -69,7 +69,7 @@ def test_no_label_of_a_part_ends_in_a_later_one(
 ) -> None:
     splits = SPLITS.model_copy(
         update={
-            "embargo_bars": embargo,
+            "embargo_days": embargo,
             "selection_share": share,
             "train_end": SPLITS.train_end - timedelta(days=gap),
         }
@@ -77,15 +77,22 @@ def test_no_label_of_a_part_ends_in_a_later_one(
     frame = pl.concat([labelled(horizon), labelled(horizon, 190, "Y", step)])
     part = assign(frame, splits)
     bounds = parts_of(frame["date"], splits)
-    calendar = frame["date"].unique().sort().to_list()
     for here in bounds[:-1]:
         ends = frame.filter(part == here.name)["label_end"]
         assert here.until is not None
-        border = calendar.index(here.until)
-        assert all(calendar.index(end) + embargo < border for end in ends)
+        assert all(end + timedelta(days=embargo) < here.until for end in ends)
         later = list(PARTS[PARTS.index(here.name) + 1 :])
         starts = frame.filter(part.is_in(later))["date"]
         assert not len(ends) or not len(starts) or ends.max() < starts.min()  # type: ignore[operator]
+
+
+def test_an_embargo_of_days_is_as_long_for_slow_bars_as_for_fast_ones() -> None:
+    """In bars it would be months on a monthly timescale, and leave nothing for calibration."""
+    splits = SPLITS.model_copy(update={"embargo_days": 7})
+    frame = labelled(1, step=5)
+    # Training bars end on day 95, validation begins on day 100: that label reaches into the last week before.
+    assert dates_in("train", frame, splits)[-1:] == days(85)
+    assert dates_in("train", frame, SPLITS)[-1:] == days(90)
 
 
 def test_labels_may_end_in_a_gap_between_two_parts() -> None:

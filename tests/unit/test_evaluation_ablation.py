@@ -1,4 +1,4 @@
-"""The default normalisation and readout: decided on validation, the cheapest within one standard error."""
+"""The default normalisation and readout: decided on folds, the cheapest within one standard error."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -10,68 +10,113 @@ import pytest
 from lib.errors import DataError
 from lib.evaluation.ablation import rank_readouts
 
-DAYS = 400
-OUTCOME = (np.random.default_rng(7).random(DAYS) < 0.4).astype(float)
+DAYS = 250
+FOLDS = {"wf01": 2014, "wf02": 2016}
+OUTCOME = {
+    fold: (np.random.default_rng(year).random(DAYS) < 0.4).astype(float) for fold, year in FOLDS.items()
+}
+Skills = dict[tuple[str, str], float]
 
 
-def run(normalisation: str, pooling: str, seed: int, **changes: Any) -> dict[str, Any]:
+def run(fold: str, normalisation: str, pooling: str, seed: int) -> dict[str, Any]:
     return {
-        "path": f"{normalisation}.{pooling}.{seed}", "status": "done", "normalisation": normalisation,
-        "pooling": pooling, "seed": seed, "variant": "base", "dataset": "Aa20", "timescale": "daily",
-        "task": "threshold_1pct", "horizon": 1, "budget": "2M", "selection_log_loss": 0.6,
-        "calibration_log_loss": 0.6, "selection_auc": 0.6, "test_log_loss": 0.6, "test_auc": 0.6,
-        "train_seconds": 10.0,
-    } | changes  # fmt: skip
+        "path": f"{fold}/{normalisation}.{pooling}/{seed}", "status": "done", "normalisation": normalisation,
+        "pooling": pooling, "seed": seed, "variant": fold, "dataset": "Aa20", "timescale": "daily",
+        "task": "threshold_1pct", "horizon": 1, "model": f"patchtst-mixed.{normalisation}.{pooling}",
+        "budget": "2M", "selection_auc": 0.6, "train_seconds": 10.0,
+    }  # fmt: skip
 
 
-def predictions(skill: float, seed: int) -> pl.DataFrame:
+def predictions(fold: str, skill: float, seed: int, elsewhere: float) -> pl.DataFrame:
+    """Forecasts that know `skill` of the outcome on selection, and `elsewhere` of it on calibration."""
+    part = np.array(["selection"] * 175 + ["calibration"] * 75)
     noise = np.random.default_rng(seed).normal(0, 0.02, DAYS)
-    chance = np.clip(0.4 + skill * (OUTCOME - 0.4) + noise, 0.01, 0.99)
+    known = np.where(part == "selection", skill, elsewhere)
+    chance = np.clip(0.4 + known * (OUTCOME[fold] - 0.4) + noise, 0.01, 0.99)
     return pl.DataFrame(
         {
-            "date": [date(2020, 1, 1) + timedelta(days=day) for day in range(DAYS)],
-            "symbol": "SPY", "target": OUTCOME, "prediction": chance, "probability_0": 1 - chance,
-            "probability_1": chance, "part": ["selection"] * 280 + ["calibration"] * 120,
+            "date": [date(FOLDS[fold], 1, 1) + timedelta(days=day) for day in range(DAYS)],
+            "symbol": "SPY", "target": OUTCOME[fold], "prediction": chance, "probability_0": 1 - chance,
+            "probability_1": chance, "part": part,
         }
     )  # fmt: skip
 
 
-def rank(skills: dict[tuple[str, str], float], **changes: Any) -> list[dict[str, Any]]:
-    runs = pl.DataFrame([run(*name, seed, **changes) for name in skills for seed in (1, 2, 3)])
-    files = {
-        f"{normalisation}.{pooling}.{seed}": predictions(skill, seed)
-        for (normalisation, pooling), skill in skills.items()
-        for seed in (1, 2, 3)
-    }
-    return rank_readouts(runs, lambda path, split: files[path]).to_dicts()
+def read(skills: Skills, elsewhere: float = 0.0) -> Any:
+    def reader(path: str, split: str) -> pl.DataFrame:
+        assert split == "val", "test predictions are not read"
+        fold, name, seed = path.split("/")
+        normalisation, pooling = name.split(".")
+        return predictions(fold, skills[normalisation, pooling], int(seed), elsewhere)
+
+    return reader
+
+
+def table(skills: Skills) -> pl.DataFrame:
+    return pl.DataFrame([run(fold, *name, seed) for fold in FOLDS for name in skills for seed in (1, 2, 3)])
+
+
+def rank(skills: Skills, elsewhere: float = 0.0) -> list[dict[str, Any]]:
+    return rank_readouts(table(skills), read(skills, elsewhere)).to_dicts()
 
 
 def test_one_that_is_clearly_best_is_chosen_whatever_it_costs() -> None:
     rows = rank({("revin_stats", "attention"): 0.5, ("zscore", "last"): 0.1, ("revin", "mean"): 0.0})
     assert [row["chosen"] for row in rows] == [True, False, False]
-    assert (rows[0]["normalisation"], rows[0]["pooling"], rows[0]["seeds"]) == ("revin_stats", "attention", 3)
+    assert (rows[0]["normalisation"], rows[0]["pooling"]) == ("revin_stats", "attention")
+    assert (rows[0]["folds"], rows[0]["seeds"], rows[0]["dates"]) == (2, 3, 350)
+    assert rows[0]["model"] == "patchtst-mixed"
     assert rows[0]["difference"] == 0.0
     assert rows[1]["difference_low"] > 0.0
 
 
+def test_the_loss_is_the_mean_over_the_dates_of_all_folds() -> None:
+    skills = {("zscore", "last"): 0.2}
+    [row] = rank(skills)
+    by_hand = []
+    for fold in FOLDS:
+        for seed in (1, 2, 3):
+            part = predictions(fold, 0.2, seed, 0.0).filter(pl.col("part") == "selection")
+            chance, outcome = part["probability_1"].to_numpy(), part["target"].to_numpy()
+            by_hand.append(-np.log(np.where(outcome == 1, chance, 1 - chance)).mean())
+    assert row["log_loss"] == pytest.approx(np.mean(by_hand))
+    assert row["wf01"] == pytest.approx(np.mean(by_hand[:3]))
+
+
 def test_among_equals_the_cheapest_is_chosen() -> None:
     rows = rank({("revin_stats", "mean"): 0.301, ("revin", "last"): 0.3, ("zscore", "last"): 0.3})
+    assert rows[0]["normalisation"] == "revin_stats"
     assert next(row for row in rows if row["chosen"])["normalisation"] == "zscore"
 
 
-def test_test_figures_decide_nothing() -> None:
+def test_the_calibration_part_decides_nothing() -> None:
     skills = {("revin_stats", "mean"): 0.4, ("zscore", "last"): 0.1}
-    calm, loud = rank(skills), rank(skills, test_log_loss=9.0, test_auc=0.1)
-    decided = ("normalisation", "pooling", "validation_log_loss", "difference", "chosen")
-    assert [[row[name] for name in decided] for row in calm] == [
-        [row[name] for name in decided] for row in loud
-    ]
+    assert rank(skills) == rank(skills, elsewhere=0.9)
 
 
-def test_a_damaged_run_is_named_and_nothing_is_decided() -> None:
-    runs = pl.DataFrame([run("zscore", "last", 1), run("revin", "last", 1)])
-    broken = predictions(0.2, 1).with_columns(probability_1=pl.lit(float("nan")))
-    with pytest.raises(DataError, match=r"revin\.last\.1"):
-        rank_readouts(runs, lambda path, split: broken if path.startswith("revin") else predictions(0.2, 1))
+def test_a_damaged_or_missing_run_is_named_and_nothing_is_decided() -> None:
+    skills = {("zscore", "last"): 0.2, ("revin", "last"): 0.2}
+    whole = read(skills)
+
+    def damaged(path: str, split: str) -> pl.DataFrame:
+        frame: pl.DataFrame = whole(path, split)
+        return frame.with_columns(probability_1=pl.lit(float("nan"))) if "revin" in path else frame
+
+    with pytest.raises(DataError, match=r"wf01/revin\.last/1"):
+        rank_readouts(table(skills), damaged)
+    unfinished = table(skills).with_columns(
+        status=pl.when(pl.col("path") == "wf02/zscore.last/2").then(pl.lit("failed")).otherwise("status")
+    )
+    with pytest.raises(DataError, match=r"1 runs of the ablation are not finished: wf02/zscore\.last/2"):
+        rank_readouts(unfinished, whole)
     with pytest.raises(DataError, match="nothing to compare"):
-        rank_readouts(runs.with_columns(status=pl.lit("missing")), lambda path, split: broken)
+        rank_readouts(table(skills).with_columns(normalisation=pl.lit(None, pl.String)), whole)
+
+
+def test_folds_and_variants_without_the_same_seeds_are_refused() -> None:
+    skills = {("zscore", "last"): 0.2, ("revin", "last"): 0.2}
+    runs = table(skills)
+    with pytest.raises(DataError, match="wf02: the variants of an ablation have different seeds"):
+        rank_readouts(runs.filter(pl.col("path") != "wf02/zscore.last/2"), read(skills))
+    with pytest.raises(DataError, match="not the same seeds in every fold"):
+        rank_readouts(runs.filter((pl.col("variant") == "wf01") | (pl.col("seed") != 2)), read(skills))

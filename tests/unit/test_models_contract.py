@@ -120,14 +120,7 @@ def test_patchtst_learns_returns_as_small_as_a_hundredth(tmp_path):
 @pytest.mark.parametrize("name", registry.names())
 def test_fitting_never_learns_from_selection_targets_except_when_to_stop(name, tmp_path):
     """With one round there is nothing to choose, so other selection targets must change nothing."""
-    one_round = {
-        "linear:logistic": {"inverse_penalties": [0.1]},
-        "linear:ridge": {"inverse_penalties": [0.1]},
-        "boosting:xgboost": {"n_estimators": 1},
-        "boosting:lightgbm": {"n_estimators": 1},
-        "boosting:catboost": {"iterations": 1},
-    }
-    settings = one_round.get(name, {})
+    settings = ONE_ROUND.get(name, {})
     test = market(2, "direction")
     selection = market(1, "direction")
     answers = []
@@ -138,6 +131,77 @@ def test_fitting_never_learns_from_selection_targets_except_when_to_stop(name, t
         context = TrainingContext(seed=7, state_dir=tmp_path / str(number))
         model.fit(market(0, "direction"), replace(selection, target=target), context)
         answers.append(model.predict(test).probability)
+    np.testing.assert_array_equal(answers[0], answers[1])
+
+
+ONE_ROUND = {
+    "linear:logistic": {"inverse_penalties": [0.1]},
+    "linear:ridge": {"inverse_penalties": [0.1]},
+    "boosting:xgboost": {"n_estimators": 1},
+    "boosting:lightgbm": {"n_estimators": 1},
+    "boosting:catboost": {"iterations": 1},
+}
+"""Settings with which there is nothing to stop or choose."""
+
+
+def parts_of_one_market(task: str, last_train: int, changes_after: int | None) -> list[Samples]:
+    """Training and selection windows on one matrix that goes on after them, as in production.
+
+    Rows after `changes_after` hold other values, and the targets of their windows are others too.
+    """
+    whole = market(0, task)
+    matrix, target = whole.matrix.copy(), whole.target.copy()
+    if changes_after is not None:
+        other = market(9, task)
+        matrix[changes_after + 1 :] = 3 * other.matrix[changes_after + 1 :]
+        target[whole.ends + whole.horizon > changes_after] = other.target[
+            whole.ends + whole.horizon > changes_after
+        ]
+    bounds = [(0, last_train), (last_train + 2, 299)]
+    return [
+        replace(
+            whole,
+            matrix=matrix,
+            **{
+                word: values[(whole.ends >= first) & (whole.ends <= last)]
+                for word, values in {
+                    "ends": whole.ends, "target": target, "dates": whole.dates, "symbols": whole.symbols
+                }.items()
+            },
+        )
+        for first, last in bounds
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "task"), CASES)
+def test_nothing_after_the_last_training_label_reaches_a_forecast_of_earlier_windows(name, task, tmp_path):
+    """All parts share a matrix: with one round, its later rows and their targets must change no bit."""
+    last_train = 220
+    answers = []
+    for number, changes_after in enumerate((None, last_train + 1)):  # the last label needs one bar more
+        train, selection = parts_of_one_market(task, last_train, changes_after)
+        if changes_after is not None:
+            assert not np.array_equal(
+                train.matrix[last_train + 2 :], market(0, task).matrix[last_train + 2 :]
+            )
+        model = build(name, task)
+        model.settings = model.Settings(**ONE_ROUND.get(name, {}))
+        model.recipe = model.recipe.model_copy(update={"max_epochs": 1})
+        model.fit(train, selection, TrainingContext(seed=7, state_dir=tmp_path / str(number)))
+        said = model.predict(train)
+        answers.append(said.prediction if said.probability is None else said.probability)
+    np.testing.assert_array_equal(answers[0], answers[1])
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_the_test_part_changes_nothing_that_was_fitted(name, tmp_path):
+    """With all rounds: stopping and choosing read selection, but nothing after its labels."""
+    answers = []
+    for number, changes_after in enumerate((None, 300)):  # the last label of selection
+        train, selection = parts_of_one_market("direction", 220, changes_after)
+        model = build(name, "direction")
+        model.fit(train, selection, TrainingContext(seed=7, state_dir=tmp_path / str(number)))
+        answers.append(model.predict(selection).probability)
     np.testing.assert_array_equal(answers[0], answers[1])
 
 
@@ -176,6 +240,33 @@ def test_other_channels_and_nan_are_refused(name, tmp_path):
     broken[50, 1] = np.nan
     with pytest.raises(ModelError, match="NaN or infinite"):
         model.predict(replace(test, matrix=broken))
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_wrong_shapes_and_other_problems_are_refused_in_words(name, tmp_path):
+    model = fitted(name, "direction", tmp_path)
+    test = market(2, "direction")
+    early, late = test.ends.copy(), test.ends.copy()
+    early[:3] = CONTEXT - 2
+    late[-1] = len(test.matrix)
+    wrong = {
+        r"matrix of shape \(400, 2\) for 3 channel names": replace(test, matrix=test.matrix[:, :2]),
+        r"matrix of shape \(400, 4\) for 3 channel names": replace(
+            test, matrix=np.hstack([test.matrix, test.matrix[:, :1]])
+        ),
+        r"matrix of shape \(1200,\) for 3 channel names": replace(test, matrix=test.matrix.ravel()),
+        "made for direction 1 bars ahead, asked about direction 5": replace(test, horizon=5),
+        "asked about threshold_1pct 1 bars ahead": replace(test, task="threshold_1pct"),
+        r"3 of 377 windows of 24 bars are not whole; the first ends with row 22": replace(test, ends=early),
+        r"1 of 377 windows .* row 400 of rows 0 to 399": replace(test, ends=late),
+        r"target of shape \(376,\) for 377 windows": replace(test, target=test.target[1:]),
+        r"dates of shape \(376,\) for 377 windows": replace(test, dates=test.dates[1:]),
+    }
+    for message, samples in wrong.items():
+        with pytest.raises(ModelError, match=message):
+            model.predict(samples)
+        with pytest.raises(ModelError, match=message):
+            build(name, "direction").fit(samples, market(1, "direction"), TrainingContext(7, tmp_path / "s"))
 
 
 @pytest.mark.parametrize("name", registry.names())

@@ -46,10 +46,35 @@ def test_the_hash_follows_the_code_and_not_the_comments(tmp_path):
     ):
         folder = tmp_path / str(number)
         folder.mkdir()
-        registry._models.pop("own:second", None)
         registry.add_plugin(write(folder, text))
         hashes.append(registry.plugin_hash("own:second" if number < 2 else "own:third"))
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_changed_file_and_one_that_failed_before_are_imported_anew(tmp_path):
+    path = write(tmp_path, GOOD.format(name="fourth"))
+    registry.add_plugin(path)
+    first = registry.get("own:fourth")
+    path.write_text(GOOD.format(name="fourth") + "    extra = 1\n")
+    registry.add_plugin(path)
+    assert registry.get("own:fourth").extra == 1
+    path.write_text(GOOD.format(name="fourth") + "\nraise RuntimeError('half way')\n")
+    for _ in range(2):
+        with pytest.raises(ModelError, match="half way"):
+            registry.add_plugin(path)
+        assert "own:fourth" not in registry.names(), "half a plugin is none"
+    path.write_text(GOOD.format(name="fourth"))
+    registry.add_plugin(path)
+    assert registry.get("own:fourth") is not first
+
+
+def test_a_copy_of_a_plugin_is_the_same_plugin_and_another_file_takes_no_name_twice(tmp_path):
+    registry.add_plugin(write(tmp_path, GOOD.format(name="fifth")))
+    own = registry.get("own:fifth")
+    registry.add_plugin(write(tmp_path, "# a copy\n" + GOOD.format(name="fifth"), "copy"))
+    assert registry.get("own:fifth") is own
+    with pytest.raises(ModelError, match="already taken"):
+        registry.add_plugin(write(tmp_path, GOOD.format(name="fifth") + "    x = 1\n", "other"))
 
 
 @pytest.mark.parametrize(

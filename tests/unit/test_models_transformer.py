@@ -290,3 +290,41 @@ def test_reading_one_patch_gives_what_reading_all_would(mode):
     values, _ = net.normalisation(inputs)
     values = values.flatten(1).unsqueeze(1) if mode == "mixed" else values.transpose(1, 2)
     torch.testing.assert_close(short, net.readout(net.encoder(values)[:, :, -1:], None), rtol=1e-4, atol=1e-5)
+
+
+def test_the_attention_readout_has_weights_of_its_own_and_changes_no_other_draw():
+    nets = {pooling: network(pooling=pooling) for pooling in ("mean", "attention")}
+    shared = dict(nets["mean"].named_parameters())
+    for name, values in nets["attention"].named_parameters():
+        if name != "readout.query":
+            torch.testing.assert_close(values, shared[name], rtol=0, atol=0)
+    again = network(pooling="attention").readout.query
+    torch.testing.assert_close(nets["attention"].readout.query, again, rtol=0, atol=0)
+    hidden = torch.randn(5, 1, 9, SMALL.d_model, generator=torch.Generator().manual_seed(1))
+    weights = nets["attention"].readout.attention_shares(hidden)
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(5, 1))
+    assert weights.std(dim=-1).min() > 0.02, "a mean in disguise: all patches weigh the same"
+
+
+def test_the_attention_readout_learns_which_patch_to_read():
+    """Only one direction of the hidden space marks the patch that knows; its weight must grow in training."""
+    random = torch.Generator().manual_seed(3)
+    readout = network(pooling="attention", architecture=SMALL.model_copy(update={"dropout": 0.0})).readout
+    hidden = torch.randn(256, 1, 9, SMALL.d_model, generator=random)
+    hidden[..., 0] = -1.0
+    place = torch.randint(0, 9, (256,), generator=random)
+    hidden[torch.arange(256), 0, place, 0] = 4.0
+    target = (hidden[torch.arange(256), 0, place, 1] > 0).float()
+
+    def weight_of_the_marked() -> float:
+        weights = readout.attention_shares(readout.norm(hidden))[torch.arange(256), 0, place]
+        return weights.mean().item()
+
+    before = weight_of_the_marked()
+    optimizer = torch.optim.AdamW(readout.parameters(), lr=3e-2)
+    for _ in range(200):
+        optimizer.zero_grad()
+        functional.binary_cross_entropy_with_logits(readout(hidden, None), target).backward()
+        optimizer.step()
+    after = weight_of_the_marked()
+    assert after > 0.5 > before

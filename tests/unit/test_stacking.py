@@ -71,7 +71,7 @@ def test_no_fold_learns_a_label_that_reaches_into_its_test_part(horizon, embargo
                           "high": close, "low": close, "close": close})  # fmt: skip
     labelled = add_targets(frame, "direction", horizon)
     seen_in_test: list[date] = []
-    for fold in walk_forward(config, SPLITS.model_copy(update={"embargo_bars": embargo})):
+    for fold in walk_forward(config, SPLITS.model_copy(update={"embargo_days": embargo})):
         part = assign(labelled, fold)
         learned = labelled.filter(part.is_in(["train", "selection", "calibration"]))
         assert learned["label_end"].max() < fold.test_start - timedelta(days=embargo)  # type: ignore[operator]
@@ -99,7 +99,9 @@ def market(seed: int = 0) -> pl.DataFrame:
 
 
 def predictions(frame: pl.DataFrame, probability: np.ndarray) -> pl.DataFrame:
-    return frame.select("date", "symbol").with_columns(probability_1=pl.Series(probability))
+    return frame.select("date", "symbol").with_columns(
+        probability_1=pl.Series(probability), part=pl.lit("test")
+    )
 
 
 def test_a_bar_takes_the_forecast_of_its_own_bar_and_of_the_last_complete_slower_one():
@@ -136,6 +138,11 @@ def test_what_cannot_be_stacked_is_named():
         stack(daily, "daily", {OWN: [own[:20], own[15:]]})
     with pytest.raises(DataError, match="no bar is left"):
         stack(daily[:10], "daily", {OWN: [own[20:]]})
+    chosen = own.with_columns(
+        part=pl.when(pl.col("date") < daily["date"][9]).then(pl.lit("selection")).otherwise("part")
+    )
+    with pytest.raises(DataError, match=r"direction\.h1: forecasts of the part selection cannot be stacked"):
+        stack(daily, "daily", {OWN: [chosen]})
 
 
 Forecaster = Callable[[Samples], np.ndarray]
@@ -166,18 +173,20 @@ def fold_forecasts(make: Callable[[Samples], Forecaster], frame: pl.DataFrame) -
         split = load_samples(frame, "direction", 1, 1, fold)
         days = pl.DataFrame({"date": split.test.dates, "symbol": split.test.symbols.astype(str)})
         parts.append(
-            days.with_columns(pl.col("date").cast(pl.Date), probability_1=make(split.train)(split.test))
+            days.with_columns(
+                pl.col("date").cast(pl.Date), probability_1=make(split.train)(split.test), part=pl.lit("test")
+            )
         )
     return parts
 
 
 def in_sample_forecasts(make: Callable[[Samples], Forecaster], frame: pl.DataFrame) -> list[pl.DataFrame]:
-    """The mistake: forecasts of training bars by the model that was trained on them."""
+    """The mistake: forecasts of training bars by the model trained on them, passed off as a test's."""
     split = load_samples(frame, "direction", 1, 1, SPLITS)
     forecast = make(split.train)
     return [
         pl.DataFrame({"date": part.dates, "symbol": part.symbols.astype(str)}).with_columns(
-            pl.col("date").cast(pl.Date), probability_1=forecast(part)
+            pl.col("date").cast(pl.Date), probability_1=forecast(part), part=pl.lit("test")
         )
         for part in (split.train, split.selection, split.calibration, split.test)
     ]

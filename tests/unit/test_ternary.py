@@ -154,7 +154,7 @@ def test_a_symbol_never_sees_another():
 def test_no_label_reaches_into_the_next_part_and_the_embargo_widens_the_gap(barriers):
     """Purged by the end of the horizon, not by the touch: early touches must not be what survives."""
     for embargo in (0, 7):
-        split = load(barriers, splits=SPLITS.model_copy(update={"embargo_bars": embargo}))
+        split = load(barriers, splits=SPLITS.model_copy(update={"embargo_days": embargo}))
         borders = [
             np.datetime64(SPLITS.validation_start),
             split.calibration.dates[0],

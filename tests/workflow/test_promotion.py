@@ -5,12 +5,15 @@ import shutil
 import subprocess
 import sys
 from datetime import date
+from pathlib import Path
 
 import polars as pl
 import pytest
 import yaml
+from test_plugin import PLUGIN, add_plugin
 
-from lib.data.io import read_json, write_json_atomic
+from lib.data.io import read_json, sha256_of, write_json_atomic
+from lib.data.manifest import write_checksums
 from tests.conftest import Project, make_project
 
 RUN = "results/runs/base/Aa20/daily/direction/h5/{model}/none/seed1"
@@ -145,13 +148,32 @@ def test_a_run_that_is_not_whole_is_not_promoted(trained, tmp_path, damage, mess
     assert not (trained.folder / "results/production/damaged").exists()
 
 
-def test_a_control_is_not_promoted(trained, tmp_path):
-    run = tmp_path / "run"
-    shutil.copytree(trained.folder / RUN.format(model="logistic"), run)
-    params = yaml.safe_load((run / "params.yaml").read_text()) | {"labels": "shuffled"}
+def with_parameters(project: Project, run: Path, **changes: object) -> str:
+    """A whole copy of a run, hashes included, that says other things of itself."""
+    shutil.copytree(project.folder / RUN.format(model="logistic"), run)
+    params = yaml.safe_load((run / "params.yaml").read_text()) | changes
     (run / "params.yaml").write_text(yaml.safe_dump(params))
-    done = promote(trained, str(run))
-    assert done.returncode != 0
+    provenance = read_json(run / "provenance.json")
+    provenance["files"]["params.yaml"] = sha256_of(run / "params.yaml")
+    write_json_atomic(run / "provenance.json", provenance)
+    return str(run)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": "shuffled"}, "a control learned from shuffled or planted labels; it forecasts nothing"),
+        ({"role": "positive_control"}, "a control learned from shuffled or planted labels"),
+        ({"role": "meta_module"}, "a meta-module's channels are forecasts of its base models"),
+    ],
+)
+def test_what_must_not_forecast_is_not_promoted_though_it_is_whole(trained, tmp_path, changes, message):
+    whole = promote(trained, with_parameters(trained, tmp_path / "whole"), "--name", "whole")
+    assert whole.returncode == 0, whole.stderr
+    refused = promote(trained, with_parameters(trained, tmp_path / "run", **changes), "--name", "refused")
+    assert refused.returncode != 0
+    assert message in refused.stderr
+    assert not (trained.folder / "results/production/refused").exists()
 
 
 def test_other_channels_altered_models_and_unknown_names_are_refused(promoted):
@@ -163,8 +185,6 @@ def test_other_channels_altered_models_and_unknown_names_are_refused(promoted):
     assert done.returncode != 0
     assert "v1/model/model.json: its content differs from the record" in done.stdout
 
-    from lib.data.manifest import write_checksums
-
     for folder in (copied / "v1/model", copied / "v1"):
         write_checksums(folder)
     done = promoted.snakemake("results/forecasts/other.parquet")
@@ -173,6 +193,53 @@ def test_other_channels_altered_models_and_unknown_names_are_refused(promoted):
 
     done = promoted.snakemake("results/forecasts/logistic-Aa20-daily-direction-h6.parquet")
     assert f"not there. Did you mean {NAME}?" in done.stdout
+
+
+def test_other_sources_and_other_versions_of_features_are_refused(promoted):
+    home = promoted.folder / "results/production/aged"
+    shutil.copytree(promoted.folder / f"results/production/{NAME}", home)
+    whole = read_json(home / "current.json")
+    assert whole["learned_from"]["source"] == "files"
+    assert whole["learned_from"] == read_json(home / "v1/promotion.json")["learned_from"]
+
+    def refusal(**changes: object) -> str:
+        learned = whole["learned_from"] | changes
+        write_json_atomic(home / "current.json", whole | {"learned_from": learned})
+        done = promoted.snakemake("results/forecasts/aged.parquet")
+        assert done.returncode != 0
+        return done.stdout
+
+    older = whole["learned_from"]["features"] | {"version": 0}
+    assert "channels of the same name may mean other numbers" in refusal(features=older)
+    assert "learned from source yahoo, this configuration reads files" in refusal(source="yahoo")
+
+
+def test_a_model_of_ones_own_is_promoted_with_its_file(project):
+    run = RUN.format(model="momentum")
+    add_plugin(project)
+    project.experiment(models=["momentum"])
+    assert project.snakemake(f"{run}/metrics.json").returncode == 0
+    done = promote(project, run, "--name", "own")
+    assert done.returncode == 0, done.stderr
+    copy = project.folder / "results/production/own/v1/plugin.py"
+    assert copy.read_text() == PLUGIN
+
+    # The user goes on with the file: the promoted model forecasts as it did, and the old run stays behind.
+    (project.folder / "own/momentum.py").write_text(PLUGIN.replace("return 0.5 +", "return 0.4 +"))
+    row = pl.read_parquet(project.folder / run / "predictions/test.parquet").row(100, named=True)
+    target = f"results/forecasts/own/{row['date']}.parquet"
+    done = project.snakemake(target)
+    assert done.returncode == 0, done.stdout
+    assert pl.read_parquet(project.folder / target)["probability_1"].item() == row["probability_1"]
+    refused = promote(project, run, "--name", "again")
+    assert f"plugin own/momentum.py: its code is not what {run} was trained with" in refused.stderr
+
+    copy.write_text(PLUGIN.replace("return 0.5 +", "return 0.4 +"))
+    write_checksums(copy.parent)
+    (project.folder / target).unlink()
+    done = project.snakemake(target)
+    assert done.returncode != 0
+    assert "plugin.py: its code is not what results/production/own/v1 was promoted with" in done.stdout
 
 
 META = {
@@ -220,6 +287,9 @@ def test_a_meta_module_goes_from_folds_to_its_comparison_and_signal(project: Pro
     assert signal["calibrated_probability"].is_between(0, 1).all()
     learner = project.folder / "results/runs/meta-small/Aa20/daily/direction/h1/logistic/none/seed42"
     assert yaml.safe_load((learner / "params.yaml").read_text())["context_length"] == 1
-    refused = promote(project, str(learner))
+    relative = learner.relative_to(project.folder)
+    assert project.snakemake(f"{relative}/metrics.json").returncode == 0
+    refused = promote(project, str(relative))
     assert refused.returncode != 0
+    assert "a meta-module's channels are forecasts of its base models" in refused.stderr
     assert "Nothing to be done" in project.snakemake("-n", "results/meta/small/comparison.json").stdout

@@ -51,6 +51,9 @@ def test_a_study_ends_in_a_report_and_a_second_look_at_it_does_nothing(finished)
     compared = pl.read_csv(results / "model_comparison.csv")
     assert sorted(compared["model"]) == ["base_rate", "logistic"]
     assert compared["training_seconds"].null_count() == 0
+    assert compared.select("selection_log_loss_low", "selection_brier", "test_brier_high").null_count().row(
+        0
+    ) == (0, 0, 0)
     assert (results / "figures" / "README.md").is_file()
 
     # The way back from every file to what it was made of.

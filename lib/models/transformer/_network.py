@@ -25,16 +25,24 @@ class Readout(nn.Module):
     """From the patches of all sequences to one number per sample.
 
     With `shared`, ``flatten`` gives patch t of channel c the weights v[t] · u[c] (one factor per dimension)
-    in place of weights of its own; it begins as the mean over patches.
+    in place of weights of its own; it begins as the mean over patches. `seed` decides the query of
+    `attention` alone: it has a draw of its own, so that all other weights are those of the other readouts.
     """
 
     def __init__(
-        self, pooling: str, d_model: int, patches: int, sequences: int, dropout: float, shared: bool
+        self,
+        pooling: str,
+        d_model: int,
+        patches: int,
+        sequences: int,
+        dropout: float,
+        shared: bool,
+        seed: int,
     ) -> None:
         super().__init__()
         self.pooling = pooling
         self.norm = nn.LayerNorm(d_model)
-        self.query = nn.Parameter(torch.zeros(d_model)) if pooling == "attention" else None
+        self.query = _query(d_model, seed) if pooling == "attention" else None
         self.patch_weights = nn.Parameter(torch.full((patches, d_model), 1 / patches)) if shared else None
         self.dropout = nn.Dropout(dropout)
         tokens = patches if pooling == "flatten" and not shared else 1
@@ -47,8 +55,7 @@ class Readout(nn.Module):
         """
         hidden = self.norm(hidden)
         if self.query is not None:
-            weights = torch.softmax(hidden @ self.query / hidden.shape[-1] ** 0.5, dim=-1)
-            hidden = (weights.unsqueeze(-1) * hidden).sum(dim=2, keepdim=True)
+            hidden = (self.attention_shares(hidden).unsqueeze(-1) * hidden).sum(dim=2, keepdim=True)
         elif self.patch_weights is not None:
             hidden = (self.patch_weights * hidden).sum(dim=2, keepdim=True)
         elif self.pooling == "mean":
@@ -56,6 +63,20 @@ class Readout(nn.Module):
         if offset is not None:
             hidden = hidden + offset.unsqueeze(2)
         return self.linear(self.dropout(hidden.flatten(start_dim=1))).squeeze(-1)
+
+    def attention_shares(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Share of each patch under `attention`: from (..., patches, d), normalised, to (..., patches)."""
+        assert self.query is not None
+        return torch.softmax(hidden @ self.query / hidden.shape[-1] ** 0.5, dim=-1)
+
+
+def _query(d_model: int, seed: int) -> nn.Parameter:
+    """Standard normal: with normalised patches and the scale 1 / sqrt(d), logits of unit variance.
+
+    A query of zeros would begin as the mean over patches, and small learning rates would leave it there.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return nn.Parameter(torch.randn(d_model, generator=generator))
 
 
 class PatchTST(nn.Module):
@@ -103,8 +124,15 @@ class PatchTST(nn.Module):
         stats_width = 2 * width if self.mixed else 2
         has_stats = settings["normalisation"] == "revin_stats"
         self.statistics = nn.Linear(stats_width, architecture.d_model) if has_stats else None
-        shared = shares_patch_weights(settings, channels)
-        self.readout = Readout(settings["pooling"], architecture.d_model, patches, sequences, dropout, shared)
+        self.readout = Readout(
+            settings["pooling"],
+            architecture.d_model,
+            patches,
+            sequences,
+            dropout,
+            shares_patch_weights(settings, channels),
+            factory.seed,
+        )
         use_fast_layers(self)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,118 @@
+"""The table of all models of every problem: selection and test measures with intervals, and training times.
+
+The selection part is where models stopped or chose, so its figures are optimistic, and more so for those that
+chose among more; nothing was chosen on the test. Measures are those of the samples that all models share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from lib.config.base import is_binary
+from lib.config.workflow import EvaluationConfig
+from lib.errors import DataError
+from lib.evaluation.cells import estimate_auc, estimate_loss
+from lib.evaluation.comparisons import Estimate
+from lib.evaluation.material import PROBLEM
+from lib.evaluation.measures import primary_metric
+from lib.evaluation.samples import Aligned, Predictions, Reader, align, selection_reader
+
+_FROM_TEST = ("difference", "difference_low", "difference_high", "in_confidence_set")
+Group = tuple[str, str]
+"""Model and budget."""
+
+
+def comparison_table(
+    tables: Sequence[Mapping[str, Any]], runs: pl.DataFrame, read: Reader, cfg: EvaluationConfig,
+    primary: str | None = None,
+) -> pl.DataFrame:  # fmt: skip
+    """One row per problem and model, in order of the loss on the selection part.
+
+    Args:
+        tables: the tables of models (`lib.evaluation.baselines`): which runs are compared, and their paired
+            test differences from the model that was best on selection.
+        runs: the table of runs.
+        read: given a run's path and a split (`val`, `test`), its predictions.
+        cfg: confidence of the intervals.
+        primary: symbol whose windows count, where a run has it.
+
+    Returns:
+        The words of the problem; `model, budget, seeds`; for `selection_` and `test_` the primary measure,
+        and for two classes `brier` and `auc`, each with `_low` and `_high`; `test_difference` with its ends
+        (of log losses or squared errors, paired by date); `training_seconds`, the mean over seeds.
+
+    Raises:
+        DataError: predictions of a compared run are gone or damaged.
+    """
+    readers = {
+        "selection": Predictions(selection_reader(read), primary),
+        "test": Predictions(lambda path, _: read(path, "test"), primary),
+    }
+    done = runs.filter(pl.col("status") == "done")
+    rows = [row for table in tables for row in _rows(table, done, readers, cfg)]
+    if not rows:
+        raise DataError("no finished runs of any problem: nothing to compare.")
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _rows(
+    table: Mapping[str, Any], done: pl.DataFrame, readers: Mapping[str, Predictions], cfg: EvaluationConfig
+) -> list[dict[str, Any]]:
+    words = {word: table[word] for word in PROBLEM}
+    members = done.filter(*(pl.col(word) == value for word, value in words.items())).sort("path").to_dicts()
+    places: dict[Group, list[int]] = {}
+    for place, member in enumerate(members):
+        places.setdefault((member["model"], member["budget"]), []).append(place)
+    measured = {part: _measure(members, places, own, cfg, part) for part, own in readers.items()}
+    rows = []
+    for line in table["rows"]:
+        group = (line["model"], line["budget"])
+        seconds = [members[place]["train_seconds"] for place in places[group]]
+        rows.append(
+            {**words, "model": group[0], "budget": group[1], "seeds": len(seconds)}
+            | measured["selection"][group]
+            | measured["test"][group]
+            | {f"test_{name}": line.get(name) for name in _FROM_TEST}
+            | {"training_seconds": sum(seconds) / len(seconds)}
+        )
+    metric = f"selection_{primary_metric(words['task'])}"
+    return sorted(rows, key=lambda row: float(row[metric]))
+
+
+def _measure(
+    members: Sequence[Mapping[str, Any]], places: Mapping[Group, Sequence[int]], predictions: Predictions,
+    cfg: EvaluationConfig, part: str,
+) -> dict[Group, dict[str, float | None]]:  # fmt: skip
+    samples = [predictions.of(member) for member in members]
+    usable = [found for found in samples if found is not None]
+    task, horizon = str(members[0]["task"]), int(members[0]["horizon"])
+    aligned, notes = align(usable, task, "the comparison") if usable else (None, [])
+    if aligned is None or len(usable) < len(members):
+        said = [trouble[-1] for trouble in (*predictions.troubles, *notes)]
+        raise DataError(f"models cannot be compared on the {part} part: " + " ".join(said))
+    return {group: _measures(aligned, own, horizon, cfg, part) for group, own in places.items()}
+
+
+def _measures(
+    aligned: Aligned, own: Sequence[int], horizon: int, cfg: EvaluationConfig, part: str
+) -> dict[str, float | None]:
+    estimates: dict[str, Estimate | None] = {
+        primary_metric(aligned.task): estimate_loss(aligned.losses(own), horizon)
+    }
+    if is_binary(aligned.task):
+        # The Brier score is the squared error of the probability.
+        estimates["brier"] = estimate_loss(replace(aligned, task="regression").losses(own), horizon)
+        estimates["auc"] = estimate_auc(aligned, own, horizon)
+    found: dict[str, float | None] = {}
+    for name, estimate in estimates.items():
+        low, high = estimate.interval(cfg.confidence) if estimate else (None, None)
+        found |= {
+            f"{part}_{name}": estimate.value if estimate else None,
+            f"{part}_{name}_low": low,
+            f"{part}_{name}_high": high,
+        }
+    return found
