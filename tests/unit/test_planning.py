@@ -69,17 +69,6 @@ def test_channels_count_the_tier_the_series_and_the_slower_bars(plan, tmp_path):
     assert made.data.channels("Ed2000") > 2000 + 50
 
 
-def test_every_shipped_configuration_can_be_planned(tmp_path):
-    for path in sorted(CONFIG.glob("*.yaml")):
-        content = yaml.safe_load(path.read_text())
-        (tmp_path / "ohlcv").mkdir(exist_ok=True)
-        if path.name in ("matrix.yaml", "study-files.yaml", "full-matrix.yaml", "reduced-study.yaml"):
-            with pytest.raises(ConfigError, match="needs SENTIMENT"):
-                plan_study(content, CONFIG, {"MARKET_DATA_DIR": str(tmp_path)})
-        else:
-            assert plan_study(content, CONFIG, {"MARKET_DATA_DIR": str(tmp_path)}).runs
-
-
 META = {
     "question": "Does it gain?",
     "dataset": "Aa20",
