@@ -56,6 +56,8 @@ rule fit_scaling:
         runtime=60,
     params:
         experiments=lambda wildcards: scope_of(wildcards).experiments_json(),
+        waiting=lambda wildcards: scope_of(wildcards).waiting,
+        minimum_train_windows=PLAN.config.data.splits.minimum_train_windows,
         primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
         evaluation=PLAN.config.evaluation.model_dump_json(),
         version=VERSIONS["evaluation"],
@@ -106,6 +108,7 @@ rule report:
             f"{vintage}={PLAN.data.data_config(vintage).source}"
             for vintage in scope_of(wildcards).vintages
         ],
+        experiments=lambda wildcards: scope_of(wildcards).experiments,
         splits=PLAN.config.data.splits.model_dump_json(),
         note=PLAN.config.note,
         searches=lambda wildcards: scope_of(wildcards).search_paths(SEARCH),

@@ -63,7 +63,9 @@ with job(snakemake):
             "hardware": hardware(),
         },
         declarations={
-            path.stem: read_json(path) for path in sorted(Path("results/declarations").glob("*.json"))
+            name: read_json(path)
+            for name in snakemake.params.experiments
+            if (path := Path("results/declarations", f"{name}.json")).is_file()
         },
         channel_correlation=correlation(snakemake.input.datasets),
     )

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from lib.evaluation import describe
+from lib.evaluation.asked import Asked
 from lib.evaluation.axes import AXES, WORDS, Row
 from lib.evaluation.comparisons import Estimate
 from lib.evaluation.interactions import interactions_of
 from lib.evaluation.joint_law import NAMES, fit_joint_law
 from lib.evaluation.levels import Level, contrast
 from lib.evaluation.material import Material
-from lib.evaluation.questions import Asked
 from lib.evaluation.samples import align
 
 

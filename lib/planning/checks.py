@@ -49,7 +49,7 @@ def check_tasks(study: Study) -> None:
 
 
 def check_controls(study: Study) -> None:
-    """Planted signals of a task whose best reachable measure is not known, or of other years than the splits."""
+    """Planted signals of a task whose best measure is not known, or of other years than the splits."""
     from lib.data.sources.synthetic import PLANTED_TASK
 
     splits = study.config.data.splits

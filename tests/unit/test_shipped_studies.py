@@ -118,8 +118,8 @@ def test_whatever_is_selected_the_whole_study_can_be_planned(name, market, tmp_p
         assert {(run.variant, run.dataset, run.budget) for run in runs} == {("expansion", dataset, budget)}
         assert len({(run.timescale, run.task) for run in runs}) == 48
         assert {plan.searches.n_trials(run) for run in runs} == {20}
-        own = [path for path in plan.scope("phase6").search_paths("{variant}/{timescale}/{task}")]
-        assert len([path for path in own if path.startswith("expansion")]) == 48
+        searches = plan.scope("phase6").search_paths("{variant}/{timescale}/{task}")
+        assert len([path for path in searches if path.startswith("expansion")]) == 48
         assert set(runs) <= set(plan.scope().runs)
 
 
