@@ -86,6 +86,11 @@ def minutes_of(wildcards):
     return MINUTES[size_of(wildcards)]
 
 
+def search_minutes_of(wildcards):
+    """Time limit of a search, which is continued as a training is: thrice that of one, at most a day."""
+    return min(3 * minutes_of(wildcards), MINUTES["200M"])
+
+
 def submission_of(wildcards):
     """The group of a training: those that take a moment share a submission; a meta-module waits for them."""
     short = size_of(wildcards) == "none" and not PLAN.meta.of(run_of(wildcards))
