@@ -71,9 +71,7 @@ rule report:
         scaling="results/scaling.json",
         manifest="data/raw/manifest.json",
         processed="data/processed/manifest.json",
-        findings=lambda wildcards: expand(
-            "data/raw/{vintage}/quality.json", vintage=scope_of(wildcards).vintages
-        ),
+        findings=quality_of_scope,
         samples=lambda wildcards: dataset_files(wildcards, SAMPLES),
         datasets=dataset_files,
         searches=searches_of,
@@ -144,17 +142,12 @@ use rule report as report_phase with:
     input:
         runs="results/{phase}/runs.parquet",
         scaling="results/{phase}/scaling.json",
-        manifest="data/raw/manifest.json",
-        processed="data/processed/manifest.json",
-        findings=lambda wildcards: expand(
-            "data/raw/{vintage}/quality.json", vintage=scope_of(wildcards).vintages
-        ),
+        manifest="results/{phase}/raw/manifest.json",
+        processed="results/{phase}/processed/manifest.json",
+        findings=quality_of_scope,
         samples=lambda wildcards: dataset_files(wildcards, SAMPLES),
         datasets=dataset_files,
         searches=searches_of,
-        csv_samples=lambda wildcards: expand(
-            "data/samples/{vintage}", vintage=scope_of(wildcards).vintages
-        ),
     output:
         html="results/{phase}/report.html",
         markdown="results/{phase}/report.md",

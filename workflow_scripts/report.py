@@ -8,7 +8,7 @@ import yaml
 
 from lib.data.io import read_json, read_parquet, write_text_atomic
 from lib.data.manifest import read_manifest
-from lib.data.validation.findings import findings_frame, findings_from_json
+from lib.data.validation.findings import findings_frame, read_findings
 from lib.reporting.figures import figure_files
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.report import build_page, render_html, render_markdown
@@ -38,9 +38,7 @@ with job(snakemake):
             path.as_posix(): yaml.safe_load((path / "params.yaml").read_text(encoding="utf-8"))
             for path in done
         },
-        findings=findings_frame(
-            [f for path in snakemake.input.findings for f in findings_from_json(read_json(path))]
-        ),
+        findings=findings_frame(read_findings(map(Path, snakemake.input.findings))),
         prices={
             Path(entry.path).stem: {
                 "source": sources.get(entry.dataset),
