@@ -76,7 +76,7 @@ def phase_table(
     """
     if not plan.config.phases:
         return None
-    names = ("phase", "experiments", "jobs", "runs", "there", "trials", "PFLOP", "hours here", "weights")
+    names = ("phase", "experiments", "jobs", "runs", "to train", "trials", "PFLOP", "hours here", "weights")
     table = _table(
         "By phase (what several phases need is counted with the first)", names, ("phase", "experiments")
     )
@@ -155,7 +155,7 @@ def _totals(plan: Plan, runs: set[Run], pending: Pending, known: Known) -> list[
     costs = forecast(plan, own, *known)
     return [
         str(len(runs)),
-        str(len(runs) - len(own.runs)),
+        str(len(own.runs)),
         str(sum(cost.trials for cost in costs)),
         f"{sum(cost.flops for cost in costs) / 1e15:,.0f}",
         hours_in_words(costs) if costs else "–",

@@ -193,9 +193,9 @@ def test_phases_say_what_they_take_and_what_a_waiting_one_may(plan, tmp_path):
     assert second[:6] == ["phase2", "more", "0", "4", "2", "20"]
     assert third[1].startswith("waits: no/such/file.yaml is not there yet")
     estimates = [row for row in rows if "an estimate, if it is" in row[1]]
-    assert [row[3:6] for row in estimates] == [["4", "0", "20"]] * 2, "two tasks, two seeds, ten trials each"
+    assert [row[3:6] for row in estimates] == [["4", "4", "20"]] * 2, "two tasks, two seeds, ten trials each"
     assert estimates[0][6] != estimates[1][6]
-    assert rows[-1][:5] == ["others", "controls, ablations, folds", "3", "1", "0"]
+    assert rows[-1][:5] == ["others", "controls, ablations, folds", "3", "1", "1"]
 
 
 def test_costs_are_shown_with_what_is_estimated_said(plan):
