@@ -39,6 +39,12 @@ PATHS = Paths(
     run=RUN,
     search="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}",
     batch_size="results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json",
+    dataset="data/processed/{vintage}/{dataset}/{timescale}",
+    quality="data/raw/{vintage}/quality/{dataset}",
+    bars="data/processed/{vintage}/bars/{timescale}/{symbol}",
+    prices="data/raw/{vintage}/prices/{symbol}",
+    series="data/raw/{vintage}/series/{series}",
+    phase="results/{phase}",
 )
 
 

@@ -18,11 +18,19 @@ Job = tuple[str, list[str]]
 
 @dataclass(frozen=True)
 class Paths:
-    """Patterns of what the workflow makes, with the words of a run."""
+    """Patterns of what the workflow makes, in the words of a run; without suffix, but for `batch_size`."""
 
     run: str
     search: str
     batch_size: str
+    dataset: str
+    quality: str
+    """Findings about the raw data of a dataset."""
+    bars: str
+    prices: str
+    series: str
+    phase: str
+    """Folder of a phase's report."""
 
 
 @dataclass(frozen=True)
@@ -115,23 +123,20 @@ def _owner(path: str, owners: Mapping[str, str]) -> str | None:
 def _beginnings(plan: Plan, phase: str, paths: Paths) -> list[str]:
     """Paths without suffix, and folders, of everything that a phase's own runs need."""
     runs = [run for run in plan.scope(phase).runs if plan.specification(run).role == "question"]
-    found = [f"results/{phase}"]
+    found = [paths.phase.format(phase=phase)]
     for run in runs:
-        found += [
-            paths.run.format(**run.fields()),
-            paths.batch_size.format(**run.fields()).removesuffix(".json"),
-        ]
+        words: dict[str, str | int] = run.fields() | {"vintage": plan.vintage(run)}
+        own = (paths.run, paths.dataset, paths.quality, paths.batch_size.removesuffix(".json"))
+        found += [pattern.format(**words) for pattern in own]
         if search := search_of(plan, run):
             found.append(paths.search.format(**words_of(search)))
-        vintage, timescale = plan.vintage(run), run.timescale
-        found += [
-            f"data/processed/{vintage}/{run.dataset}/{timescale}",
-            f"data/raw/{vintage}/quality/{run.dataset}",
-        ]
+        vintage, slower = plan.vintage(run), ("daily", "weekly", "monthly")
         for symbol in plan.data.symbols(vintage, run.dataset):
-            slower = ("daily", "weekly", "monthly") if timescale == "multires" else (timescale,)
-            found.append(f"data/raw/{vintage}/prices/{symbol}")
-            found += [f"data/processed/{vintage}/bars/{bars}/{symbol}" for bars in slower]
+            found.append(paths.prices.format(vintage=vintage, symbol=symbol))
+            found += [
+                paths.bars.format(vintage=vintage, timescale=bars, symbol=symbol)
+                for bars in (slower if run.timescale == "multires" else (run.timescale,))
+            ]
         for name in plan.data.series_and_parts(vintage, run.dataset):
-            found.append(f"data/raw/{vintage}/series/{name}")
+            found.append(paths.series.format(vintage=vintage, series=name))
     return found
