@@ -34,8 +34,8 @@ test-slow: .venv/.ready  ## The tests that take minutes, but those of `make faul
 	@python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "slow and not slurm and not faults"
 
 test-slurm: .venv/.ready  ## A study on a real Slurm that the tests start (Debian: slurmctld slurmd munge)
-	@for program in slurmctld slurmd munged; do command -v $$program > /dev/null || { \
-	  echo "make test-slurm: $$program is not installed, so nothing would be tested. On Debian: apt-get install slurmctld slurmd munge" >&2; exit 1; }; done
+	@python -c "import sys; from tests.cluster.slurm import missing_programs as lacking; \
+	  sys.exit(f'make test-slurm: nothing would be tested; not installed: {chr(44).join(lacking())}. Debian: apt-get install slurmctld slurmd munge' if lacking() else 0)"
 	@python -m pytest -m slurm
 
 faults: .venv/.ready  ## Kill, fill, tear and lie to the workflow; writes the table of docs/reliability.md
