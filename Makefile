@@ -7,7 +7,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-features bench-training bench-statistics test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation-readout verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-statistics test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation-readout verify clean clean-results lock docs confirm-versions
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,8 @@ test-slow: .venv/.ready  ## The tests that take minutes, but those of `make faul
 	@python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "slow and not slurm and not faults"
 
 test-slurm: .venv/.ready  ## A study on a real Slurm that the tests start (Debian: slurmctld slurmd munge)
+	@python -c "import sys; from tests.cluster.slurm import missing_programs as lacking; \
+	  sys.exit(f'make test-slurm: nothing would be tested; not installed: {chr(44).join(lacking())}. Debian: apt-get install slurmctld slurmd munge' if lacking() else 0)"
 	@python -m pytest -m slurm
 
 faults: .venv/.ready  ## Kill, fill, tear and lie to the workflow; writes the table of docs/reliability.md
@@ -75,6 +77,9 @@ bench-features: .venv/.ready  ## Seconds and memory per tier, beside pandas-ta, 
 
 bench-training: .venv/.ready  ## Samples per second, share of the matmul peak, beside the Hugging Face Trainer
 	@python tests/benchmarks/training.py
+
+bench-dry-run: .venv/.ready  ## Seconds and memory of a dry run of the full matrix, to results/benchmarks/dry_run.json
+	@python tests/benchmarks/dry_run.py
 
 promote: .venv/.ready  ## Make a run a production model: RUN=results/runs/… (NAME=… for a name of your own)
 	@python workflow_scripts/promote.py "$(RUN)" $(if $(NAME),--name "$(NAME)")

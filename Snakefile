@@ -1,5 +1,6 @@
 """Do neural scaling laws hold for PatchTST on financial time series? Targets: results/report.html, results/runs/…"""
 
+import sys
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -29,6 +30,11 @@ localrules:
 # Before the first job: what will be tested is on record before there is anything to see.
 onstart:
     checked(record_declarations, PLAN, Path("results/declarations"), is_finished)
+
+
+onsuccess:
+    for name, why in PLAN.study.waiting.items():
+        print(f"{name} is not in these results: {why}.", file=sys.stderr)
 
 
 rule all:

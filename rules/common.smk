@@ -57,6 +57,7 @@ BATCH_SIZE = "results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json"
 CALENDAR = f"data/calendars/{PLAN.config.data.validation.calendar}.parquet"
 DATASET = "data/processed/{vintage}/{dataset}/{timescale}.parquet"
 META_DATASET = "results/meta/{meta}/dataset.parquet"
+QUALITY = "data/raw/{vintage}/quality/{dataset}.json"
 SAMPLES = "data/processed/{vintage}/{dataset}/{timescale}.samples.json"
 
 BEST = f"{SEARCH}/best.json"
@@ -89,6 +90,11 @@ def minutes_of(wildcards):
     return MINUTES[size_of(wildcards)]
 
 
+def search_minutes_of(wildcards):
+    """Time limit of a search, which is continued as a training is: thrice that of one, at most a day."""
+    return min(3 * minutes_of(wildcards), MINUTES["200M"])
+
+
 def submission_of(wildcards):
     """The group of a training: those that take a moment share a submission; a meta-module waits for them."""
     short = size_of(wildcards) == "none" and not PLAN.meta.of(run_of(wildcards))
@@ -118,6 +124,45 @@ def raw_series(vintage, dataset=None):
     """Series files of a vintage, or of one dataset of it."""
     names = checked(PLAN.data.series, vintage, dataset)
     return [f"data/raw/{vintage}/series/{name}.parquet" for name in names]
+
+
+def raw_series_and_parts(vintage, dataset):
+    """Series files of a dataset, and of what its combined series are made of."""
+    names = checked(PLAN.data.series_and_parts, vintage, dataset)
+    return [f"data/raw/{vintage}/series/{name}.parquet" for name in names]
+
+
+def quality_files(datasets):
+    """Findings about the raw data of some datasets, each (vintage, dataset, timescale)."""
+    pairs = sorted({(vintage, dataset) for vintage, dataset, _ in datasets})
+    return [
+        QUALITY.format(vintage=vintage, dataset=dataset) for vintage, dataset in pairs
+    ]
+
+
+def quality_of_scope(wildcards):
+    """The same of a report's datasets."""
+    return quality_files(scope_of(wildcards).datasets)
+
+
+def raw_of_scope(wildcards):
+    """Raw files that a report's datasets are made of."""
+    pairs = {(vintage, name) for vintage, name, _ in scope_of(wildcards).datasets}
+    return sorted(
+        {
+            path
+            for vintage, name in pairs
+            for path in raw_prices(vintage, name) + raw_series_and_parts(vintage, name)
+        }
+    )
+
+
+def raw_by_dataset(datasets):
+    """Raw files of each dataset, separated by commas."""
+    return [
+        ",".join(raw_prices(vintage, dataset) + raw_series(vintage, dataset))
+        for vintage, dataset, _ in datasets
+    ]
 
 
 def bars_of(wildcards, timescale):
@@ -234,6 +279,12 @@ def best_of(wildcards):
     run = run_of(wildcards)
     budget = PLAN.searches.budget(run)
     return BEST.format(**(run.fields() | {"budget": budget})) if budget else []
+
+
+def production_quality(wildcards):
+    """Findings about the raw data that a production model's forecast is made of."""
+    words = checked(PLAN.production_dataset, Path("results/production"), wildcards.name)
+    return QUALITY.format(**words)
 
 
 def production_dataset(wildcards):

@@ -64,29 +64,40 @@ rule import_series:
         "../workflow_scripts/import_series.py"
 
 
+# By dataset: what is wrong with data that a dataset does without does not stop it.
 rule check_quality:
     input:
         calendar=ancient(CALENDAR),
-        prices=lambda wildcards: raw_prices(wildcards.vintage),
-        series=lambda wildcards: raw_series(wildcards.vintage),
+        prices=lambda wildcards: raw_prices(wildcards.vintage, wildcards.dataset),
+        series=lambda wildcards: raw_series_and_parts(
+            wildcards.vintage, wildcards.dataset
+        ),
     output:
-        "data/raw/{vintage}/quality.json",
+        "data/raw/{vintage}/quality/{dataset}.json",
     log:
-        "results/logs/check_quality/{vintage}.log",
+        "results/logs/check_quality/{vintage}/{dataset}.log",
     benchmark:
-        "results/benchmarks/jobs/check_quality/{vintage}.tsv"
+        "results/benchmarks/jobs/check_quality/{vintage}/{dataset}.tsv"
     priority: 100
+    group:
+        "datasets"
     conda:
         "../envs/workflow.yaml"
     params:
         validation=PLAN.config.data.validation.model_dump_json(),
         series=lambda wildcards: [
             PLAN.data.series_settings(wildcards.vintage, name)
-            for name in PLAN.data.series(wildcards.vintage)
+            for name in PLAN.data.series_and_parts(
+                wildcards.vintage, wildcards.dataset
+            )
         ],
-        comparisons=lambda wildcards: PLAN.data.comparisons(wildcards.vintage),
+        comparisons=lambda wildcards: PLAN.data.comparisons(
+            wildcards.vintage, wildcards.dataset
+        ),
         source=lambda wildcards: PLAN.data.source_settings(wildcards.vintage),
-        assemblies=lambda wildcards: PLAN.data.assemblies(wildcards.vintage),
+        assembly=lambda wildcards: PLAN.data.assembly(
+            wildcards.vintage, wildcards.dataset
+        ),
     script:
         "../workflow_scripts/check_quality.py"
 
@@ -124,6 +135,23 @@ rule raw_manifest:
         "../workflow_scripts/raw_manifest.py"
 
 
+# What a phase needs, listed beside its report: its own data and no others.
+rule phase_raw_manifest:
+    input:
+        raw_of_scope,
+    output:
+        "results/{phase}/raw/manifest.json",
+    log:
+        "results/logs/phase_raw_manifest/{phase}.log",
+    benchmark:
+        "results/benchmarks/jobs/phase_raw_manifest/{phase}.tsv"
+    priority: 100
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../workflow_scripts/record_vintage.py"
+
+
 rule write_samples:
     input:
         prices=lambda wildcards: raw_prices(wildcards.vintage),
@@ -144,5 +172,5 @@ rule write_samples:
 rule vintage:
     input:
         "data/raw/manifest.json",
-        expand("data/raw/{vintage}/quality.json", vintage=PLAN.vintages),
+        quality_files(PLAN.datasets),
     localrule: True

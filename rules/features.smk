@@ -61,7 +61,7 @@ rule build_dataset:
 rule check_samples:
     input:
         dataset="data/processed/{vintage}/{dataset}/{timescale}.parquet",
-        quality=ancient("data/raw/{vintage}/quality.json"),
+        quality=ancient("data/raw/{vintage}/quality/{dataset}.json"),
     output:
         "data/processed/{vintage}/{dataset}/{timescale}.samples.json",
     log:
@@ -102,13 +102,25 @@ rule processed_manifest:
     conda:
         "../envs/workflow.yaml"
     params:
-        raw=[
-            ",".join(raw_prices(vintage, dataset) + raw_series(vintage, dataset))
-            for vintage, dataset, _ in PLAN.datasets
-        ],
+        raw=raw_by_dataset(PLAN.datasets),
         version=VERSIONS["features"],
     script:
         "../workflow_scripts/processed_manifest.py"
+
+
+use rule processed_manifest as phase_processed_manifest with:
+    input:
+        raw="results/{phase}/raw/manifest.json",
+        datasets=dataset_files,
+    output:
+        manifest="results/{phase}/processed/manifest.json",
+    log:
+        "results/logs/phase_processed_manifest/{phase}.log",
+    benchmark:
+        "results/benchmarks/jobs/phase_processed_manifest/{phase}.tsv"
+    params:
+        raw=lambda wildcards: raw_by_dataset(scope_of(wildcards).datasets),
+        version=VERSIONS["features"],
 
 
 # Samples of every dataset that the study builds, as a table.
@@ -123,7 +135,7 @@ rule matrix:
             for vintage, dataset, timescale in PLAN.datasets
         ],
         manifests=["data/raw/manifest.json", "data/processed/manifest.json"],
-        quality=expand("data/raw/{vintage}/quality.json", vintage=PLAN.vintages),
+        quality=quality_files(PLAN.datasets),
     output:
         "results/matrix.csv",
     log:

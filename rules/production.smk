@@ -6,7 +6,7 @@ rule forecast:
         dataset=production_dataset,
         current="results/production/{name}/current.json",
         calendar=ancient(CALENDAR),
-        quality=ancient(f"data/raw/{PLAN.config.data.vintage}/quality.json"),
+        quality=ancient(production_quality),
     output:
         "results/forecasts/{name}.parquet",
     log:

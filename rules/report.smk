@@ -56,6 +56,8 @@ rule fit_scaling:
         runtime=60,
     params:
         experiments=lambda wildcards: scope_of(wildcards).experiments_json(),
+        waiting=lambda wildcards: scope_of(wildcards).waiting,
+        minimum_train_windows=PLAN.config.data.splits.minimum_train_windows,
         primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
         evaluation=PLAN.config.evaluation.model_dump_json(),
         looks="results/test_looks.txt",
@@ -70,9 +72,7 @@ rule report:
         scaling="results/scaling.json",
         manifest="data/raw/manifest.json",
         processed="data/processed/manifest.json",
-        findings=lambda wildcards: expand(
-            "data/raw/{vintage}/quality.json", vintage=scope_of(wildcards).vintages
-        ),
+        findings=quality_of_scope,
         samples=lambda wildcards: dataset_files(wildcards, SAMPLES),
         datasets=dataset_files,
         searches=searches_of,
@@ -107,6 +107,7 @@ rule report:
             f"{vintage}={PLAN.data.data_config(vintage).source}"
             for vintage in scope_of(wildcards).vintages
         ],
+        experiments=lambda wildcards: scope_of(wildcards).experiments,
         splits=PLAN.config.data.splits.model_dump_json(),
         note=PLAN.config.note,
         searches=lambda wildcards: scope_of(wildcards).search_paths(SEARCH),
@@ -142,17 +143,12 @@ use rule report as report_phase with:
     input:
         runs="results/{phase}/runs.parquet",
         scaling="results/{phase}/scaling.json",
-        manifest="data/raw/manifest.json",
-        processed="data/processed/manifest.json",
-        findings=lambda wildcards: expand(
-            "data/raw/{vintage}/quality.json", vintage=scope_of(wildcards).vintages
-        ),
+        manifest="results/{phase}/raw/manifest.json",
+        processed="results/{phase}/processed/manifest.json",
+        findings=quality_of_scope,
         samples=lambda wildcards: dataset_files(wildcards, SAMPLES),
         datasets=dataset_files,
         searches=searches_of,
-        csv_samples=lambda wildcards: expand(
-            "data/samples/{vintage}", vintage=scope_of(wildcards).vintages
-        ),
     output:
         html="results/{phase}/report.html",
         markdown="results/{phase}/report.md",

@@ -50,7 +50,7 @@ rule search_hyperparameters:
     resources:
         gpu=lambda wildcards: int(PLAN.uses_gpu(wildcards.model)),
         mem_mb=memory_of,
-        runtime=MINUTES["200M"],
+        runtime=search_minutes_of,
     params:
         search=lambda wildcards: PLAN.searches.declaration(
             {name: word for name, word in wildcards.items() if name != "worker"}

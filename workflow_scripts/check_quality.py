@@ -1,4 +1,4 @@
-"""Everything that is odd about a vintage, by the thresholds as they are now; errors end the job."""
+"""Everything that is odd about a dataset's raw data, by the thresholds of now; errors end the job."""
 
 import json
 from datetime import date
@@ -18,14 +18,10 @@ from lib.features.groups import SeriesInput, left_out
 from workflow_scripts.shell import job
 
 
-def left_out_of(series, assemblies):
-    """Series that some dataset does without, and why."""
-    reasons = {}
-    for declared in assemblies:
-        inputs = [SeriesInput(**member, frame=series[member["name"]]) for member in declared["series"]]
-        until = date.fromisoformat(declared["until"]) if declared["until"] else None
-        reasons |= left_out(inputs, until)
-    return reasons
+def left_out_of(series, declared):
+    """Series that the dataset does without, and why."""
+    inputs = [SeriesInput(**member, frame=series[member["name"]]) for member in declared["series"]]
+    return left_out(inputs, date.fromisoformat(declared["until"]) if declared["until"] else None)
 
 
 with job(snakemake):
@@ -40,10 +36,10 @@ with job(snakemake):
         found += validate_series(frame, name, definition, config, today)
     found += [
         finding("left out", name, None, None, reason)
-        for name, reason in left_out_of(series, map(json.loads, snakemake.params.assemblies)).items()
+        for name, reason in left_out_of(series, json.loads(snakemake.params.assembly)).items()
     ]
     data = data_section(snakemake.config, snakemake.params.source)
-    raw = Path(snakemake.output[0]).parent
+    raw = Path(snakemake.output[0]).parents[1]
     found += compare_origins(json.loads(snakemake.params.comparisons), data, raw, config)
     raise_on_errors(found)
     write_json_atomic(Path(snakemake.output[0]), findings_to_json(found))

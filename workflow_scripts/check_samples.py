@@ -27,6 +27,6 @@ with job(snakemake):
         samples = load_samples(
             frame, cell["task"], cell["horizon"], cell["context_length"], splits, barriers=barriers
         )
-        rates = base_rates(samples, splits.minimum_class_count)
+        rates = base_rates(samples, splits.minimum_class_count, splits.minimum_train_windows)
         counts.append(cell | {"splits": {part: asdict(rate) for part, rate in rates.items()}})
     write_json_atomic(Path(snakemake.output[0]), counts)

@@ -34,6 +34,8 @@ with job(snakemake):
         settings,
         planted_auc=lambda name, _timescale, task, horizon: planted.get((name, task, horizon)),
         primary=snakemake.params.primary,
+        waiting=snakemake.params.waiting,
+        minimum_train_windows=snakemake.params.minimum_train_windows,
         search_trials=sum(read_json(path)["n_trials"] for path in snakemake.input.searches),
         seen=seen,
     )

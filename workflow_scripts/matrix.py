@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from lib.data.io import read_json, read_parquet, read_schema, write_csv_atomic
-from lib.data.validation.findings import findings_frame, findings_from_json
+from lib.data.validation.findings import findings_frame, read_findings
 from lib.datasets.splits import PARTS
 from lib.features.schema import channel_names
 from workflow_scripts.shell import job
@@ -33,8 +33,8 @@ def rows(path, samples_path):
 with job(snakemake):
     pairs = zip(map(Path, snakemake.input.datasets), map(Path, snakemake.input.samples), strict=True)
     table = pl.DataFrame([row for pair in pairs for row in rows(*pair)])
-    found = [finding for path in snakemake.input.quality for finding in findings_from_json(read_json(path))]
-    counted = findings_frame(found).group_by("severity", "symbol", "rule").agg(pl.len().alias("times"))
+    found = findings_frame(read_findings(map(Path, snakemake.input.quality)))
+    counted = found.group_by("severity", "symbol", "rule").agg(pl.len().alias("times"))
     with pl.Config(
         tbl_rows=-1,
         tbl_cols=-1,

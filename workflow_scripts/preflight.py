@@ -24,7 +24,11 @@ PLACES = Places(
     work=Path.cwd(),
     state=Path("results/state"),
     locks=Path(".snakemake/locks"),
-    manifests=(Path("data/raw/manifest.json"), Path("data/processed/manifest.json")),
+    manifests=(
+        Path("data/raw/manifest.json"),
+        Path("data/processed/manifest.json"),
+        *sorted(Path("results").glob("phase*/*/manifest.json")),
+    ),
     lock=ROOT / "envs" / "requirements.lock",
     series="data/raw/{vintage}/series/{series}.parquet",
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +23,46 @@ from lib.data.io import read_json
 from lib.errors import StudyError
 from lib.planning.checks import uncontrolled_models
 from lib.planning.forecast import forecast
+from lib.planning.jobs import Paths, everything, jobs_by_phase, listed_jobs, pending_of, words_of
 from lib.planning.plan import Plan, plan_study
-from lib.planning.preview import Known, cost_table, gigabytes, phase_table, reach_table, weak_cells
+from lib.planning.preview import (
+    Known,
+    cost_table,
+    dearest,
+    gigabytes,
+    phase_table,
+    reach_table,
+    weak_cells,
+)
 from lib.planning.reach import Samples
 
 RUN = "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}"
-BATCH_SIZE = "results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json"
+PATHS = Paths(
+    run=RUN,
+    search="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}",
+    batch_size="results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json",
+    dataset="data/processed/{vintage}/{dataset}/{timescale}",
+    quality="data/raw/{vintage}/quality/{dataset}",
+    bars="data/processed/{vintage}/bars/{timescale}/{symbol}",
+    prices="data/raw/{vintage}/prices/{symbol}",
+    series="data/raw/{vintage}/series/{series}",
+    phase="results/{phase}",
+)
 
 
-def job_table(configfile: Path, target: str) -> str:
-    """Snakemake's own table of jobs, from a dry run."""
+def dry_run(configfile: Path, target: str) -> str:
+    """What Snakemake says of the jobs of a target."""
     command = [sys.executable, "-m", "snakemake", "-n", target, "--snakefile", str(ROOT / "Snakefile")]
     command += ["--configfile", str(configfile)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     text = done.stdout + done.stderr
     if done.returncode != 0:
         raise StudyError(text.strip())
+    return text
+
+
+def job_table(text: str) -> str:
+    """Snakemake's own table of jobs."""
     if "Job stats:" not in text:
         return "Nothing to be done: everything is there."
     return "Jobs by rule\n" + text.split("Job stats:\n", 1)[1].split("\n\n", 1)[0]
@@ -65,9 +92,29 @@ def measured(plan: Plan, samples: Samples) -> Known:
     speeds = {
         (run.dataset, run.timescale, run.model, run.budget): found["samples_per_second"]
         for run in plan.runs
-        if (found := found_in(Path(BATCH_SIZE.format(**run.fields()))))
+        if (found := found_in(Path(PATHS.batch_size.format(**run.fields()))))
     }
-    return windows, speeds
+    best = {
+        search: found["parameters"]
+        for search in everything(plan, plan.experiment_of).searches
+        if (found := found_in(Path(PATHS.search.format(**words_of(search)), "best.json")))
+    }
+    return windows, speeds, best
+
+
+def with_selections(plan: Plan, configfile: Path) -> dict[str, Plan]:
+    """The study as it would be with the costliest selection of every budget; none if nothing waits."""
+    plans = {}
+    with tempfile.TemporaryDirectory(
+        prefix="preview-", dir="."
+    ) as folder:  # selections lie in the study's folder
+        file = Path(Path(folder).name, "selection.yaml")
+        for name, chosen in dearest(plan).items() if plan.study.waiting else ():
+            content = read_yaml(configfile)
+            content["selection"]["file"] = str(file)
+            file.write_text(json.dumps({"chosen": chosen}), encoding="utf-8")
+            plans[name] = plan_study(content, ROOT / "config")
+    return plans
 
 
 def main() -> None:
@@ -79,21 +126,21 @@ def main() -> None:
     console = Console(width=int(os.environ.get("COLUMNS", "130")), highlight=False)
     try:
         plan = plan_study(read_yaml(arguments.configfile), ROOT / "config")
-        console.print(job_table(arguments.configfile, arguments.target))
-        pending = [
-            run
-            for run in plan.runs
-            if not Path(RUN.format(**run.fields()), "predictions", "test.parquet").is_file()
-        ]
+        listed = dry_run(arguments.configfile, arguments.target)
+        console.print(job_table(listed))
+        jobs = listed_jobs(listed)
+        pending = pending_of(plan, jobs, PATHS)
         samples = counted(plan)
         known = measured(plan, samples)
         costs = forecast(plan, pending, *known)
-        phases = phase_table(plan, set(pending), known)
+        expanded = with_selections(plan, arguments.configfile)
+        phases = phase_table(plan, pending, known, jobs_by_phase(plan, jobs, PATHS), expanded)
     except StudyError as error:
         sys.exit(str(error))
-    if there := len(plan.runs) - len(pending):
-        console.print(f"\n{there} of {len(plan.runs)} runs are there and will be skipped.")
-    for table in (phases, cost_table(costs) if costs else None, reach_table(plan, samples)):
+    there = [run for run in plan.runs if Path(RUN.format(**run.fields()), "provenance.json").is_file()]
+    if there:
+        console.print(f"\n{len(there)} of {len(plan.runs)} runs of this study are there.")
+    for table in (phases, cost_table(costs) if costs else None, reach_table(plan, samples, date.today())):
         if table is not None:
             console.print("", table, sep="\n")
     if lacking := uncontrolled_models(plan.study):
@@ -112,8 +159,8 @@ def main() -> None:
     if unmeasured := [(cost.model, cost.budget) for cost in costs if cost.hours is None]:
         console.print("\nHours are known once a batch-size discovery has measured this machine, for example:")
         for words in unmeasured:
-            run = next(run for run in pending if (run.model, run.budget) == words)
-            console.print(f"  snakemake --cores 1 {BATCH_SIZE.format(**run.fields())}")
+            run = next(run for run in plan.runs if (run.model, run.budget) == words)
+            console.print(f"  snakemake --cores 1 {PATHS.batch_size.format(**run.fields())}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The manifest of one vintage: what it holds, with hashes."""
+"""A manifest of raw files with hashes: of a vintage, or of what a phase is made of."""
 
 from pathlib import Path
 
@@ -6,8 +6,5 @@ from lib.data.manifest import entry_for, write_manifest
 from workflow_scripts.shell import job
 
 with job(snakemake):
-    vintage = snakemake.wildcards.vintage
-    entries = [
-        entry_for(Path(path), dataset=vintage) for path in [*snakemake.input.prices, *snakemake.input.series]
-    ]
-    write_manifest(Path(snakemake.output[0]), entries)
+    paths = map(Path, snakemake.input)  # data/raw/<vintage>/<prices or series>/<name>.parquet
+    write_manifest(Path(snakemake.output[0]), [entry_for(path, dataset=path.parts[2]) for path in paths])

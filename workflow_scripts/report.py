@@ -7,7 +7,7 @@ import polars as pl
 
 from lib.data.io import read_json, read_parquet, write_text_atomic
 from lib.data.manifest import read_manifest, read_params
-from lib.data.validation.findings import findings_frame, findings_from_json
+from lib.data.validation.findings import findings_frame, read_findings
 from lib.reporting.figures import figure_files
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.report import build_page, render_html, render_markdown
@@ -33,9 +33,7 @@ with job(snakemake):
         run_provenance=of_runs(done, "provenance.json", read_json),
         ablation=ranked,
         ablation_problems=unranked,
-        findings=findings_frame(
-            [f for path in snakemake.input.findings for f in findings_from_json(read_json(path))]
-        ),
+        findings=findings_frame(read_findings(map(Path, snakemake.input.findings))),
         prices={
             Path(entry.path).stem: {
                 "source": sources.get(entry.dataset),
@@ -58,7 +56,9 @@ with job(snakemake):
             "hardware": hardware(),
         },
         declarations={
-            path.stem: read_json(path) for path in sorted(Path("results/declarations").glob("*.json"))
+            name: read_json(path)
+            for name in snakemake.params.experiments
+            if (path := Path("results/declarations", f"{name}.json")).is_file()
         },
         channel_correlation=correlation(snakemake.input.datasets),
     )

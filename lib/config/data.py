@@ -28,10 +28,11 @@ class SplitConfig(StrictModel):
     selection_share: float = Field(0.7, gt=0, lt=1)
     """First part of validation, for early stopping and every choice; the rest is for calibration."""
     minimum_train_windows: int = Field(200, ge=1)
+    """A cell with fewer training windows is refused."""
     minimum_class_count: int = Field(20, ge=1)
     """A split with fewer samples of either class than this is flagged."""
     allow_small: bool = False
-    """Train even with fewer windows than `minimum_train_windows`."""
+    """Train even with fewer windows than `minimum_train_windows`; such cells are flagged."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

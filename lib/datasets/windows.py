@@ -241,14 +241,17 @@ class BaseRate:
     base_rate: float | None
     """Share of class 1."""
     flagged: bool
-    """Too few samples of one of the classes to say much."""
+    """Too few samples of one of the classes to say much, or too few windows to learn from."""
     neutrals: int | None = None
     """Samples of class 0 of ternary labels; 0 where they are left out, None for other tasks."""
 
 
-def base_rates(splits: SplitSamples, minimum_class_count: int = 20) -> dict[str, BaseRate]:
+def base_rates(
+    splits: SplitSamples, minimum_class_count: int = 20, minimum_train_windows: int = 0
+) -> dict[str, BaseRate]:
     """Base rate of each part; flagged if a class has fewer than `minimum_class_count` samples.
 
+    Training is flagged too if it has fewer than `minimum_train_windows` (`SplitConfig.allow_small`).
     A neutral class without a single sample in any part is one that was left out, and not counted.
     """
     without_neutrals = not any((getattr(splits, part).target == 0).any() for part in PARTS)
@@ -256,16 +259,17 @@ def base_rates(splits: SplitSamples, minimum_class_count: int = 20) -> dict[str,
     for part in PARTS:
         samples: Samples = getattr(splits, part)
         n = len(samples)
+        few = part == "train" and n < minimum_train_windows
         counts = {label: int((samples.target == label).sum()) for label in classes_of(samples.task)}
         if not counts:
-            found[part] = BaseRate(n, None, None, None, flagged=False)
+            found[part] = BaseRate(n, None, None, None, few)
             continue
         neutrals = counts.pop(0) if len(counts) == 3 else None
         negatives, positives = counts.values()
         told_apart = [positives, negatives]
         if neutrals is not None and not without_neutrals:
             told_apart.append(neutrals)
-        flagged = min(told_apart) < minimum_class_count
+        flagged = few or min(told_apart) < minimum_class_count
         found[part] = BaseRate(n, positives, negatives, positives / n, flagged, neutrals)
     return found
 

@@ -20,6 +20,7 @@ WORDS = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget"
 """Everything that names a run but its seed."""
 _FRACTION_WORD = re.compile(r"[-_.]?frac\d+")
 _CONTEXT_WORD = re.compile(r"(?:^|[-_.])ctx(\d+)(?=$|[-_.])")
+_FOLD_WORD = re.compile(r"(?:^|[-_.])wf(\d+)(?=$|[-_.])")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,17 @@ def without_fraction(variant: str) -> str:
 def without_context(variant: str) -> str:
     """The variant without its window length: `untuned` of `untuned-ctx60`."""
     return _CONTEXT_WORD.sub("", variant).strip("-_.") or "base"
+
+
+def fold_of(variant: str) -> int | None:
+    """The walk-forward fold that the variant names: `wf03` is 3."""
+    found = _FOLD_WORD.search(variant)
+    return None if found is None else int(found[1])
+
+
+def without_fold(variant: str) -> str:
+    """The variant without its fold: `base` of `wf03`."""
+    return _FOLD_WORD.sub("", variant).strip("-_.") or "base"
 
 
 def _words(row: Row, **changed: str) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lib.evaluation import describe
+from lib.evaluation.asked import Asked
 from lib.evaluation.axes import AXES, WORDS, Row
 from lib.evaluation.cells import margin_of, zero_loss_of
 from lib.evaluation.comparisons import Estimate
@@ -21,7 +22,7 @@ from lib.evaluation.interactions import interactions_of
 from lib.evaluation.joint_law import NAMES, fit_joint_law
 from lib.evaluation.levels import Level, contrast
 from lib.evaluation.material import Material
-from lib.evaluation.questions import Asked, Entries
+from lib.evaluation.questions import Entries
 from lib.evaluation.samples import align
 from lib.evaluation.standing import Standing
 

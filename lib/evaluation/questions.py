@@ -6,15 +6,13 @@ Measures with `cells` and `interactions`, judges with `verdicts`; writes nothing
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from lib.config.base import is_binary
-from lib.config.experiment import Experiment
 from lib.evaluation import describe, rival_forms, scaling_law
-from lib.evaluation.axes import AXES, Axis, Row, axes_of, grouped, without_fraction
+from lib.evaluation.asked import Asked
+from lib.evaluation.axes import Axis, grouped
 from lib.evaluation.cells import Cell, margin_of, measure_cell
-from lib.evaluation.collect import fraction_of
 from lib.evaluation.comparisons import holm_confidences
 from lib.evaluation.control_runs import failed_controls, undeclared_controls
 from lib.evaluation.interactions import Interaction, interactions_of, measure_interaction
@@ -36,53 +34,12 @@ Entries = Sequence[Mapping[str, Any]]
 """Outcomes of controls."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """One experiment's runs, or the runs of several that differ in their share of training dates only."""
-
-    name: str
-    question: str
-    margin: float
-    rows: list[Row]
-    axes: list[Axis]
-
-
-def asked_by(experiments: Mapping[str, Experiment], material: Material) -> list[Asked]:
-    """What the experiments of role question ask, in order of declaration.
-
-    Experiments on a share of the dates are compared with the experiment on all of them: together they ask
-    about the quantity of data, and none of them asks about anything else by itself.
-    """
-    questions: list[Asked] = []
-    shares: dict[str, list[tuple[str, Experiment, list[Row]]]] = {}
-    for name, experiment in experiments.items():
-        if experiment.role != "question":
-            continue
-        rows = material.index.of_experiment(experiment)
-        if fraction_of(experiment.variant) < 1.0:
-            shares.setdefault(without_fraction(experiment.variant), []).append((name, experiment, rows))
-        elif axes := axes_of(rows):
-            questions.append(Asked(name, experiment.question, experiment.margin, rows, axes))
-    for whole, parts in shares.items():
-        rows = [row for _, _, own in parts for row in own]
-        full = [material.index.with_words(row, variant=whole) for row in rows]
-        every = list({str(row["path"]): row for row in [*rows, *full] if row is not None}.values())
-        names = ", ".join(name for name, _, _ in parts)
-        first = parts[0][1]
-        if AXES["data"] in (axes := axes_of(every)):
-            kept = [axis for axis in axes if axis.name in ("data", "parameters")]
-            questions.append(Asked(names, first.question, min(e.margin for _, e, _ in parts), every, kept))
-    return questions
-
-
 def questions_of(
     asked: Asked, material: Material, controls: Entries
 ) -> list[tuple[dict[str, Any], list[Cell]]]:
     """One entry per axis that the experiment varies, and its cells."""
     out = []
-    for axis in asked.axes:
-        if axis.name == "parameters" and AXES["data"] in asked.axes:
-            continue  # answered by the experiment on all dates; here sizes and dates are told apart jointly
+    for axis in asked.judged:
         cells = [measure_cell(axis, rows, material) for rows in grouped(axis, asked.rows).values()]
         out.append((_question(asked, axis, cells, material, controls), cells))
     return out

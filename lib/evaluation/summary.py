@@ -6,6 +6,7 @@ Puts together what the other modules of this room measure and judge; computes no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -13,6 +14,8 @@ import polars as pl
 from lib.config.base import is_classification
 from lib.config.experiment import Experiment
 from lib.config.workflow import EvaluationConfig
+from lib.evaluation.asked import asked_by
+from lib.evaluation.axes import fold_of
 from lib.evaluation.baselines import baseline_tables
 from lib.evaluation.control_runs import PlantedAuc, control_entries
 from lib.evaluation.diagnosis import diagnose
@@ -20,8 +23,9 @@ from lib.evaluation.ledger import deflated_trading, ledger
 from lib.evaluation.material import PROBLEM, Material, Problem, RunIndex, problems_of
 from lib.evaluation.plain import plain
 from lib.evaluation.power import LOGIT_GAP, detectable
-from lib.evaluation.questions import asked_by, interactions_asked, questions_of
+from lib.evaluation.questions import interactions_asked, questions_of
 from lib.evaluation.samples import Predictions, Reader, dates_of
+from lib.evaluation.walk_forward import walk_forward_entries
 
 _LISTED = 10
 
@@ -35,6 +39,8 @@ def scaling_summary(
     primary: str | None = None,
     search_trials: int = 0,
     seen: set[str] | None = None,
+    waiting: Mapping[str, str] = MappingProxyType({}),
+    minimum_train_windows: int = 0,
 ) -> dict[str, Any]:
     """Everything that the study answers, as strict JSON values.
 
@@ -47,36 +53,44 @@ def scaling_summary(
         primary: label of the symbol whose test windows decide; None or absent from a run: all symbols.
         search_trials: trials of all searches of the study.
         seen: digests of test predictions looked at before (see `looks`); those read now are added to it.
+        waiting: experiments that are declared and cannot be run yet, with what they wait for.
+        minimum_train_windows: runs that learned from fewer are put on record.
 
     Returns:
-        `confidence, questions, interactions, joint_law, diagnosis, power, baselines, trading, controls,
-        controls_passed, controls_text, test_looks, ledger, problems, warnings`. `questions` holds, for the
-        experiments of role question, one entry per axis along which their runs differ in nothing else.
+        `confidence, waiting, questions, interactions, joint_law, diagnosis, walk_forward, power, baselines,
+        trading, controls, controls_passed, controls_text, test_looks, ledger, problems, warnings`.
+        `questions` holds, for the experiments of role question, one entry per axis along which their runs
+        differ in nothing else.
     """
     seen = set() if seen is None else seen
     material = Material(RunIndex(runs), Predictions(predictions, primary, seen), cfg)
     material.usable(material.index.rows)  # a look at test counts, whatever becomes of it
     _put_on_record(experiments, material)
+    _note_waiting(waiting, material)
+    _note_few_windows(minimum_train_windows, material)
     controls = [
         entry
         for name, experiment in experiments.items()
         if experiment.role != "question"
         for entry in control_entries(name, experiment, material, planted_auc)
     ]
-    asked = asked_by(experiments, material)
+    asked = asked_by(experiments, material.index)
     measured = [pair for one in asked for pair in questions_of(one, material, controls)]
     interactions = [entry for one in asked for entry in interactions_asked(one, material, controls)]
     diagnoses = [diagnose(one, material, controls) for one in asked]
-    declared = [e for e in experiments.values() if e.role == "question"]
+    questions = [e for e in experiments.values() if e.role == "question"]
+    declared = [e for e in questions if fold_of(e.variant) is None]  # folds have a table of their own
     problems = list(dict.fromkeys(problem for e in declared for problem in problems_of(e)))
     margins = {p: min(e.margin for e in declared if p in set(problems_of(e))) for p in problems}
     rows = material.index.rows
     summary: dict[str, Any] = {
         "confidence": cfg.confidence,
+        "waiting": dict(waiting),
         "questions": [question for question, _ in measured],
         "interactions": interactions,
         "diagnosis": [entry for found, _ in diagnoses for entry in found],
         "joint_law": [entry for _, laws in diagnoses for entry in laws],
+        "walk_forward": walk_forward_entries(experiments, material),
         "controls": controls,
         **_controls(controls, material),
         "baselines": (tables := baseline_tables(problems, material)),
@@ -179,6 +193,23 @@ def _put_on_record(experiments: Mapping[str, Experiment], material: Material) ->
     if paths:
         text = f"{len(paths)} runs say nearly the same for every test sample: {_list(paths)}."
         material.notice("collapsed", "runs", text)
+
+
+def _note_waiting(waiting: Mapping[str, str], material: Material) -> None:
+    for name, why in waiting.items():
+        material.notice("waiting", name, f"{name} is declared and not in these results: {why}.")
+
+
+def _note_few_windows(minimum: int, material: Material) -> None:
+    """Cells that were trained on fewer windows than the study's minimum, because it allows them."""
+    few: dict[str, int] = {}
+    for row in material.index.rows:
+        if row["status"] == "done" and row["n_train"] is not None and row["n_train"] < minimum:
+            words = "/".join(map(str, (row[word] for word in PROBLEM)))
+            few[words] = min(int(row["n_train"]), few.get(words, int(row["n_train"])))
+    for words, n in few.items():
+        text = f"{words}: trained on {n} windows only, fewer than the minimum of {minimum}."
+        material.notice("few_windows", words, text)
 
 
 def _list(paths: list[str]) -> str:

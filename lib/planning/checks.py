@@ -52,10 +52,18 @@ def check_tasks(study: Study) -> None:
 
 
 def check_controls(study: Study) -> None:
-    """Planted signals of a task or timescale for which the best reachable measure is not known."""
+    """Planted signals whose best measure is not known, or of other years than the splits."""
     from lib.data.sources.synthetic import PLANTED_TASK, PLANTED_TIMESCALES
 
+    splits = study.config.data.splits
     for name, experiment in study.experiments.items():
+        market = experiment.data.synthetic if experiment.data else None
+        if market and not (market.first < splits.train_end and splits.test_start < market.last):
+            raise ConfigError(
+                f"experiment {name}: its market runs from {market.first} to {market.last}, and training to "
+                f"{splits.train_end}, the test from {splits.test_start}. Declare one that covers both, under "
+                "another `vintage:` (`data.synthetic.first`, `data.synthetic.last`)."
+            )
         if experiment.data and set(experiment.tasks) != {PLANTED_TASK}:
             raise ConfigError(
                 f"experiment {name}: the best reachable AUC of the planted signal is known for task "

@@ -105,7 +105,13 @@ class DataPlan:
         """Series of one dataset, or all that the study builds from a vintage and what those are made of."""
         if dataset:
             return list(series_members(dataset, self.series_file).names)
-        names = {s for v, d, _ in self.datasets if v == vintage for s in self.series(vintage, d)}
+        return sorted(
+            {s for v, d, _ in self.datasets if v == vintage for s in self.series_and_parts(vintage, d)}
+        )
+
+    def series_and_parts(self, vintage: str, dataset: str) -> list[str]:
+        """Series of one dataset, and what the combined ones are made of."""
+        names = set(self.series(vintage, dataset))
         return sorted(names | {part for name in names for part in self.parts(name)})
 
     def parts(self, series: str) -> list[str]:
@@ -126,16 +132,16 @@ class DataPlan:
         optional = {name for part in parts for name in part.optional}
         return (optional | {p for name in optional for p in self.parts(name)}) - required
 
-    def comparisons(self, vintage: str) -> str:
-        """What of a vintage is compared with other files or names, as canonical JSON."""
+    def comparisons(self, vintage: str, dataset: str) -> str:
+        """What of a dataset's raw data is compared with other files or names, as canonical JSON."""
         data = self.data_config(vintage)
         found = []
         for source in data.compare_with:
             for symbol, labels in self.assets.alternatives.get(source, {}).items():
                 name = self.assets.sources.get(data.source, {}).get(symbol, symbol)
-                if name in self.symbols(vintage):
+                if name in self.symbols(vintage, dataset):
                     found += [{"kind": "prices", "name": name, "source": source, "label": o} for o in labels]
-            for name in self.series(vintage):
+            for name in self.series_and_parts(vintage, dataset):
                 said = self.series_file.series[name].names.get(source, [])
                 labels = [said] if isinstance(said, str) else said
                 found += [{"kind": "series", "name": name, "source": source, "label": o} for o in labels]
@@ -166,10 +172,6 @@ class DataPlan:
         content = feature_identity(dataset, timescale)
         del content["version"]  # a parameter of its own
         return json.dumps(content, sort_keys=True)
-
-    def assemblies(self, vintage: str) -> list[str]:
-        """`assembly` of every dataset that the study builds from a vintage."""
-        return sorted({self.assembly(vintage, d) for v, d, _ in self.datasets if v == vintage})
 
     def primary_symbol(self, vintage: str) -> str:
         """Label of the symbol whose test windows give the primary measure."""

@@ -2,22 +2,28 @@
 
 The record of an experiment is a list: each time its declaration changes, a new entry says what it is now,
 when that was first run, and how many of its runs were finished by then (a declaration made after the results
-is no declaration). Nothing is ever taken out.
+is no declaration). Nothing is ever taken out. What will be tested is told by the function that the evaluation
+goes by (`lib.evaluation.asked`), so that the one cannot differ from the other.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+
+import polars as pl
 
 from lib.config.experiment import Experiment
 from lib.config.runs import Run
 from lib.data.io import read_json, write_json_atomic
-from lib.evaluation.axes import axes_of, grouped
+from lib.evaluation.asked import asked_by, tests_of
+from lib.evaluation.axes import fold_of
+from lib.evaluation.material import RunIndex
+from lib.evaluation.walk_forward import contrasts_of
 from lib.planning.plan import Plan
 
 
@@ -29,10 +35,11 @@ def record_declarations(plan: Plan, folder: Path, finished: Callable[[Run], bool
         folder: of the records.
         finished: whether a run is done.
     """
+    tests = declared_tests(plan)
     for name, experiment in plan.study.experiments.items():
         path = folder / f"{name}.json"
         entries = read_json(path, list) if path.is_file() else []
-        own = _declared(plan, name)
+        own = {"hash": declaration_hash(plan, name, tests[name]), "tests": tests[name]}
         if entries and entries[-1]["hash"] == own["hash"]:
             continue
         runs = list(plan.grids[name])
@@ -45,33 +52,79 @@ def record_declarations(plan: Plan, folder: Path, finished: Callable[[Run], bool
         write_json_atomic(path, [*entries, {"question": experiment.question} | own | facts])
 
 
-def _declared(plan: Plan, name: str) -> dict[str, Any]:
-    """What will be tested, and the hash of everything that decides it."""
-    experiment = plan.study.experiments[name]
+def declared_tests(plan: Plan) -> dict[str, list[str]]:
+    """By experiment, one sentence per family of tests; none for controls, which have a rule of their own."""
+    experiments = plan.study.experiments
+    rows = [run.fields() | {"path": run.label()} for run in plan.runs]
+    index = RunIndex(pl.DataFrame(rows))
+    tests: dict[str, list[str]] = {name: [] for name in experiments}
+    for asked in asked_by(experiments, index):
+        for name in asked.experiments:
+            tests[name] += tests_of(asked)
+    models = _models_by_problem(plan)
+    for name, experiment in experiments.items():
+        if experiment.role == "question":
+            folded = fold_of(experiment.variant) is not None
+            tests[name] += _in_folds(experiment, plan, name) if folded else _tables(plan, name, models)
+    return tests
+
+
+def declaration_hash(plan: Plan, name: str, tests: list[str]) -> str:
+    """Of everything that decides what an experiment's runs are and how they are judged."""
     runs = list(plan.grids[name])
+    searches = {
+        search: json.loads(plan.searches.declaration(json.loads(search)))
+        for search in dict.fromkeys(_search(plan, run) for run in runs)
+        if search
+    }
     content = {
-        "experiment": experiment.model_dump(mode="json", include=set(Experiment.model_fields)),
-        "specification": plan.specification(runs[0]).model_dump(mode="json", exclude={"run"}),
+        "experiment": plan.study.experiments[name].model_dump(
+            mode="json", include=set(Experiment.model_fields)
+        ),
+        "runs": [plan.specification(run).model_dump(mode="json") for run in runs],
+        "searches": searches,
         "evaluation": plan.config.evaluation.model_dump(mode="json"),
+        "tests": tests,
     }
     text = json.dumps(content, sort_keys=True)
-    return {
-        "hash": hashlib.sha256(text.encode()).hexdigest()[:12],
-        "tests": _tests(experiment, runs) if experiment.role == "question" else [],
-    }
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _tests(experiment: Experiment, runs: list[Run]) -> list[str]:
-    """One sentence per axis along which the runs will be compared."""
-    rows = [run.fields() for run in runs]
-    found = []
-    for axis in axes_of(rows):
-        levels, cells = axis.levels(rows), len(grouped(axis, rows))
-        measure = "slope of the loss" if axis.is_log else "gain in loss"
-        found.append(
-            f"{measure} over {axis.label}, {levels[0]} to {levels[-1]} ({len(levels)} levels), margin "
-            f"{experiment.margin:g}, in {cells} {'cell' if cells == 1 else 'cells'}, adjusted by Holm"
-        )
-    if not found and len({(run.model, run.budget) for run in runs}) > 1:
-        found.append("paired differences of all models from the one that is best on validation")
-    return found
+def _search(plan: Plan, run: Run) -> str | None:
+    """Words of the search that a run is trained with, as canonical JSON; None without one."""
+    budget = plan.searches.budget(run)
+    if budget is None:
+        return None
+    words = {name: str(value) for name, value in run.fields().items() if name != "seed"}
+    return json.dumps(words | {"budget": budget}, sort_keys=True)
+
+
+def _problem(run: Run) -> tuple[str, str, str, str, int]:
+    return run.variant, run.dataset, run.timescale, run.task, run.horizon
+
+
+def _models_by_problem(plan: Plan) -> Mapping[tuple[str, str, str, str, int], int]:
+    """Number of models (at each budget) of every prediction problem, whichever experiment declares them."""
+    return Counter(problem for problem, _ in {(_problem(run), (run.model, run.budget)) for run in plan.runs})
+
+
+def _tables(plan: Plan, name: str, models: Mapping[tuple[str, str, str, str, int], int]) -> list[str]:
+    """What the tables of models will compare."""
+    problems = {_problem(run) for run in plan.grids[name]}
+    several = sum(models[problem] > 1 for problem in problems)
+    if not several:
+        return []
+    where = "" if len(problems) == 1 else f", in {several} of {len(problems)} problems"
+    return [f"paired differences of all models from the one that is best on validation{where}"]
+
+
+def _in_folds(experiment: Experiment, plan: Plan, name: str) -> list[str]:
+    """What is compared over the test dates of all folds."""
+    problems = {_problem(run) for run in plan.grids[name]}
+    groups = [(run.model, run.budget) for run in plan.runs if _problem(run) in problems]
+    pairs = len(contrasts_of(list(dict.fromkeys(groups))))
+    if not pairs:
+        return []
+    return [
+        f"{pairs} paired differences of sizes and opponents over the dates of all folds, adjusted by Holm"
+    ]

@@ -1,21 +1,28 @@
 """What a study will cost: operations from exact counts, hours from measured speed, bytes on disk.
 
-An upper bound: every run is taken to its last epoch, though early stopping usually ends it before. Models
-without a budget take seconds and are not counted. Where the data are not here yet the number of training
-windows is estimated from the calendar, and said to be an estimate.
+An upper bound: every run and every trial is taken to the last epoch that its search space allows, though
+early stopping and pruning usually end it before. Models without a budget take seconds and are not counted.
+Where the data are not here yet (and for walk-forward folds) the number of training windows is estimated from
+the calendar, and said to be an estimate.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import product
+from typing import Any
 
 from lib.config.base import BUDGET_PARAMETERS
-from lib.config.resolve import RunSpecification
+from lib.config.model import Architecture
+from lib.config.resolve import apply_parameters
 from lib.config.runs import NO_BUDGET, Run
+from lib.config.training import Recipe
 from lib.models.transformer.parameters import count_parameters, flops_per_sample
+from lib.planning.jobs import Pending, Search, search_of, words_of
 from lib.planning.plan import Plan
 from lib.training.retention import checkpoint_bytes as most_bytes
 from lib.training.retention import kept_checkpoints
@@ -57,22 +64,142 @@ class Cost:
     """Checkpoints of one run while it is trained."""
 
 
-def forecast(plan: Plan, pending: Iterable[Run], train_windows: Windows, speeds: Speeds) -> list[Cost]:
+@dataclass(frozen=True)
+class Effort:
+    """The longest way that one training can take."""
+
+    epochs: int
+    stride: int
+    """Every how many training windows are used in an epoch."""
+    flops: int
+    """Operations per window."""
+
+
+def forecast(
+    plan: Plan,
+    pending: Pending,
+    train_windows: Windows,
+    speeds: Speeds,
+    best: Mapping[Search, Mapping[str, Any]] | None = None,
+) -> list[Cost]:
     """Cost by model and budget.
 
     Args:
         plan: the study.
-        pending: runs that are still to be trained.
+        pending: runs and searches that are still to come.
         train_windows: as far as the data are here.
         speeds: as far as they have been measured. A shape that has not been measured is taken to reach the
             operations per second of another one of its model and budget.
+        best: parameters that finished searches have found; runs of others are taken to train as long as
+            their search space allows.
     """
-    groups: dict[tuple[str, str], list[Run]] = {}
-    for run in pending:
-        if run.budget != NO_BUDGET:
-            groups.setdefault((run.model, run.budget), []).append(run)
     rates = _operations_per_second(plan, speeds)
-    return [_cost(plan, runs, train_windows, speeds, rates.get(words)) for words, runs in groups.items()]
+    sums: dict[tuple[str, str], _Sum] = {}
+    for run in pending.runs:
+        if run.budget != NO_BUDGET:
+            own = sums.setdefault((run.model, run.budget), _Sum())
+            effort = effort_of(plan, run, (best or {}).get(search_of(plan, run) or ()))
+            own.add_training(plan, run, effort, 1, train_windows, speeds, rates)
+            own.add_disk(plan, run)
+    known = {(search_of(plan, run), run.budget): run for run in plan.experiment_of}
+    for search in pending.searches:
+        words = words_of(search)
+        if words["budget"] == NO_BUDGET:
+            continue
+        run = known[search, words["budget"]] if (search, words["budget"]) in known else _first(plan, search)
+        own = sums.setdefault((run.model, words["budget"]), _Sum())
+        times = plan.searches.n_trials(run)
+        own.trials += times
+        own.add_training(plan, run, effort_of(plan, run), times, train_windows, speeds, rates)
+    return [own.cost(*words) for words, own in sums.items()]
+
+
+def _first(plan: Plan, search: Search) -> Run:
+    """A run that is trained with a search at another budget than its own (`tune_at`)."""
+    return next(run for run in plan.experiment_of if search_of(plan, run) == search)
+
+
+class _Sum:
+    """What adds up to the cost of one model and budget."""
+
+    def __init__(self) -> None:
+        self.runs = self.trials = self.samples = self.flops = self.result_bytes = self.checkpoint_bytes = 0
+        self.seconds = 0.0
+        self.estimated, self.timed = False, True
+
+    def add_training(
+        self, plan: Plan, run: Run, effort: Effort, times: int, train_windows: Windows, speeds: Speeds,
+        rates: Mapping[tuple[str, str], float],
+    ) -> None:  # fmt: skip
+        """Some trainings like this run's, each to its last epoch."""
+        key = (plan.vintage(run), run.dataset, run.timescale, run.task, run.horizon)
+        fold = plan.study.experiments[plan.experiment_of[run]].fold
+        windows = None if fold else train_windows.get(key)  # what is counted are the study's own splits
+        if windows is None:
+            windows, self.estimated = estimated_windows(plan, run), True
+        share = plan.specification(run).train_fraction
+        own = times * effort.epochs * math.ceil(windows * share / effort.stride)
+        operations = own * effort.flops
+        self.samples, self.flops = self.samples + own, self.flops + operations
+        speed = speeds.get((run.dataset, run.timescale, run.model, run.budget))
+        rate = rates.get((run.model, run.budget))
+        self.timed = self.timed and bool(speed or rate)
+        usual = _flops(plan, run)
+        if speed and usual:  # measured with the declared architecture; a costlier one is slower in proportion
+            self.seconds += own / speed * max(1.0, effort.flops / usual)
+        elif rate:
+            self.seconds += operations / rate
+
+    def add_disk(self, plan: Plan, run: Run) -> None:
+        """Weights that stay, and checkpoints while the run is trained."""
+        weights = _BYTES * _parameters(plan, run)
+        kept = kept_checkpoints(weights // _BYTES, plan.config.training.keep_checkpoints)
+        self.runs += 1
+        self.result_bytes += weights
+        self.checkpoint_bytes = max(self.checkpoint_bytes, most_bytes(weights, weights, kept))
+
+    def cost(self, model: str, budget: str) -> Cost:
+        """The sum, in words."""
+        return Cost(
+            model, budget, self.runs, self.trials, self.samples, self.estimated, self.flops,
+            self.seconds / 3600 if self.timed else None, self.result_bytes, self.checkpoint_bytes,
+        )  # fmt: skip
+
+
+def effort_of(plan: Plan, run: Run, best: Mapping[str, Any] | None = None) -> Effort:
+    """Epochs, stride and operations of a run's training at most.
+
+    Args:
+        plan: the study.
+        run: with or without a search.
+        best: what its search has found; None: not known, so that the whole search space is possible.
+    """
+    specification = plan.specification(run)
+    search = search_of(plan, run)
+    if search is None:
+        parameters: dict[str, list[Any]] = {}
+    elif best is not None:
+        parameters = {name: [value] for name, value in best.items()}
+    else:
+        space = json.loads(plan.searches.declaration(words_of(search)))["space"]["parameters"]
+        parameters = {name: _ends(found) for name, found in space.items()}
+    recipe = specification.recipe
+    shapes = {name: values for name, values in parameters.items() if name not in Recipe.model_fields}
+    channels = plan.data.channels(run.dataset, run.timescale)
+    flops = [
+        _flops_of(apply_parameters(specification, dict(zip(shapes, values, strict=True))), channels)
+        for values in product(*shapes.values())
+    ]
+    return Effort(
+        max(parameters.get("max_epochs", [recipe.max_epochs])),
+        min(parameters.get("window_stride", [recipe.window_stride])),
+        max(flops),
+    )
+
+
+def _ends(parameter: Mapping[str, Any]) -> list[Any]:
+    """All values of a choice, or both ends of a range."""
+    return list(parameter["values"]) if "values" in parameter else [parameter["low"], parameter["high"]]
 
 
 def _operations_per_second(plan: Plan, speeds: Speeds) -> dict[tuple[str, str], float]:
@@ -87,45 +214,6 @@ def _operations_per_second(plan: Plan, speeds: Speeds) -> dict[tuple[str, str], 
     return rates
 
 
-def _cost(plan: Plan, runs: list[Run], train_windows: Windows, speeds: Speeds, rate: float | None) -> Cost:
-    searched: set[tuple[str, ...]] = set()
-    trials, samples, flops, seconds, result_bytes, checkpoint_bytes = 0, 0, 0, 0.0, 0, 0
-    estimated, timed = False, True
-    keep = plan.config.training.keep_checkpoints
-    for run in runs:
-        times = 1
-        cell = (run.variant, run.dataset, run.timescale, run.task, str(run.horizon))
-        if plan.searches.budget(run) == run.budget and cell not in searched:
-            searched.add(cell)
-            trials += plan.searches.n_trials(run)
-            times += plan.searches.n_trials(run)
-        windows = train_windows.get((plan.vintage(run), run.dataset, run.timescale, run.task, run.horizon))
-        if windows is None:
-            windows, estimated = estimated_windows(plan, run), True
-        specification = plan.specification(run)
-        own = times * samples_of_training(specification, windows)
-        operations = own * _flops(plan, run)
-        samples, flops = samples + own, flops + operations
-        speed = speeds.get((run.dataset, run.timescale, run.model, run.budget))
-        timed = timed and bool(speed or rate)
-        seconds += own / speed if speed else operations / rate if rate else 0.0
-        weights = _BYTES * _parameters(plan, run)
-        kept = kept_checkpoints(weights // _BYTES, keep)
-        result_bytes += weights
-        checkpoint_bytes = max(checkpoint_bytes, most_bytes(weights, weights, kept))
-    first = runs[0]
-    return Cost(
-        first.model, first.budget, len(runs), trials, samples, estimated, flops,
-        seconds / 3600 if timed else None, result_bytes, checkpoint_bytes,
-    )  # fmt: skip
-
-
-def samples_of_training(specification: RunSpecification, windows: int) -> int:
-    """Windows that pass through the network if training runs to its last epoch."""
-    recipe = specification.recipe
-    return recipe.max_epochs * math.ceil(windows * specification.train_fraction / recipe.window_stride)
-
-
 def estimated_windows(plan: Plan, run: Run) -> int:
     """Training windows that the calendar suggests, for data that are not here."""
     splits = plan.specification(run).splits
@@ -136,12 +224,26 @@ def estimated_windows(plan: Plan, run: Run) -> int:
     return max(1, round(symbols * years * BARS_PER_YEAR[run.timescale]))
 
 
+def estimated_test_samples(plan: Plan, run: Run, today: date) -> int:
+    """Test samples of the primary symbol that the calendar suggests."""
+    splits = plan.specification(run).splits
+    years = max(0.0, ((splits.test_end or today) - splits.test_start).days / 365.25)
+    return max(0, round(years * BARS_PER_YEAR[run.timescale]) - run.horizon)
+
+
 def _flops(plan: Plan, run: Run) -> int:
-    found = plan.specification(run)
-    if found.architecture is None:
-        return 0
     channels = plan.data.channels(run.dataset, run.timescale)
-    return flops_per_sample(found.settings, found.architecture, channels, found.context_length)
+    return _flops_of(plan.specification(run).model_dump(), channels)
+
+
+def _flops_of(specification: Mapping[str, Any], channels: int) -> int:
+    """Operations per window; 0 for a model without an architecture."""
+    if specification["architecture"] is None:
+        return 0
+    architecture = Architecture.model_validate(specification["architecture"])
+    return flops_per_sample(
+        specification["settings"], architecture, channels, specification["context_length"]
+    )
 
 
 def _parameters(plan: Plan, run: Run) -> int:

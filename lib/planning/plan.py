@@ -82,7 +82,7 @@ class Plan:
             ConfigError: no such phase, or its experiments wait for something.
         """
         if phase not in self._scopes:
-            self._scopes[phase] = Scope(self, self._experiments_of(phase))
+            self._scopes[phase] = Scope(self, self._experiments_of(phase), whole=phase is None)
         return self._scopes[phase]
 
     def _experiments_of(self, phase: str | None) -> list[str]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
 from rich.table import Table
 
-from lib.config.runs import Run
-from lib.planning.forecast import Cost, Speeds, Windows, forecast
+from lib.config.base import BUDGET_PARAMETERS
+from lib.config.runs import NO_BUDGET, Run
+from lib.planning.forecast import Cost, Speeds, Windows, effort_of, estimated_windows, forecast
+from lib.planning.jobs import Pending, Search, everything
 from lib.planning.plan import Plan
 from lib.planning.reach import Samples, reaches
 
 SHOWN = 20
 """Lines of a list; the others are counted."""
-Known = tuple[Windows, Speeds]
-"""Training windows of the data that are here, and speeds that have been measured here."""
+Known = tuple[Windows, Speeds, Mapping[Search, Mapping[str, Any]]]
+"""Training windows of the data that are here, speeds that have been measured here, and what finished searches
+have found."""
 
 
 def gigabytes(size: float) -> str:
@@ -54,31 +61,48 @@ def cost_table(costs: list[Cost]) -> Table:
     return table
 
 
-def phase_table(plan: Plan, pending: set[Run], known: Known) -> Table | None:
-    """Runs and compute by phase; None without phases."""
+def phase_table(
+    plan: Plan, pending: Pending, known: Known, jobs: Mapping[str | None, int], expanded: Mapping[str, Plan]
+) -> Table | None:
+    """Jobs, runs and compute by phase; None without phases.
+
+    Args:
+        plan: the study.
+        pending: what the target has still to wait for.
+        known: what is known of data, speeds and searches.
+        jobs: of each phase (`jobs_by_phase`).
+        expanded: the study as it would be with other selections, by what would be selected; for phases that
+            wait for one.
+    """
     if not plan.config.phases:
         return None
-    names = ("phase", "experiments", "runs", "there", "trials", "PFLOP", "hours here", "weights")
+    names = ("phase", "experiments", "jobs", "runs", "to train", "trials", "PFLOP", "hours here", "weights")
     table = _table(
-        "By phase (a run that several phases need is counted with the first)", names, ("phase", "experiments")
+        "By phase (what several phases need is counted with the first)", names, ("phase", "experiments")
     )
     counted: set[Run] = set()
     for phase, experiments in plan.config.phases.items():
-        waiting = [why for name in experiments if (why := plan.study.waiting.get(name))]
+        waiting = [name for name in experiments if name in plan.study.waiting]
         if waiting:
-            table.add_row(phase, f"waits: {waiting[0]}", *[""] * 6)
+            table.add_row(phase, f"waits: {plan.study.waiting[waiting[0]]}", *[""] * 7)
+            for selection, other in expanded.items():
+                runs = {run for name in waiting for run in other.grids[name]}
+                row = _totals(other, runs, everything(other, other.runs), known)
+                table.add_row("", f"  an estimate, if it is {selection}", "", *row)
             continue
         own = {run for run in plan.scope(phase).runs if plan.specification(run).role == "question"} - counted
-        table.add_row(phase, ", ".join(experiments), *_totals(plan, own, pending, known))
+        row = _totals(plan, own, pending, known)
+        table.add_row(phase, ", ".join(experiments), str(jobs.get(phase, 0)), *row)
         counted |= own
     others = set(plan.runs) - counted
-    table.add_row("others", "controls and ablations", *_totals(plan, others, pending, known))
+    row = _totals(plan, others, pending, known)
+    table.add_row("others", "controls, ablations, folds", str(jobs.get(None, 0)), *row)
     return table
 
 
-def reach_table(plan: Plan, samples: Samples) -> Table | None:
-    """The smallest effects that the test sets can show; None before samples have been counted."""
-    found = reaches(plan, samples)
+def reach_table(plan: Plan, samples: Samples, today: date) -> Table | None:
+    """The smallest effects that the test sets can show; None without a question."""
+    found = reaches(plan, samples, today)
     if not found:
         return None
     chance = f"What the test sets can show with a chance of {plan.config.evaluation.power:.0%}"
@@ -86,18 +110,22 @@ def reach_table(plan: Plan, samples: Samples) -> Table | None:
     table = _table(f"{chance} (a measured noise may differ)", names, ("problem",))
     words = {True: "yes", False: "no", None: "–"}
     for reach in found[:SHOWN]:
-        shows = reach.shows
+        shows, about = reach.shows, "about " if reach.estimated else ""
         table.add_row(
             f"{reach.dataset} {reach.timescale} {reach.task} h{reach.horizon}",
-            str(reach.n),
+            f"{about}{reach.n}",
             f"{shows.effective_n:.0f}",
             "–" if shows.auc is None else f"{shows.auc:.3f}",
             "–" if shows.log_loss is None else f"{shows.log_loss:.4f}",
             "–" if reach.margin is None else f"{reach.margin:g}",
             words[reach.enough],
         )
-    if len(found) > SHOWN:
-        table.caption = f"The {SHOWN} weakest of {len(found)}."
+    captions = [f"The {SHOWN} weakest of {len(found)}."] if len(found) > SHOWN else []
+    if any(reach.estimated for reach in found[:SHOWN]):
+        captions.append(
+            "about: not counted yet; labels up to today by the calendar, half of them of class 1."
+        )
+    table.caption = " ".join(captions) or None
     return table
 
 
@@ -121,14 +149,34 @@ def _table(title: str, names: tuple[str, ...], words: tuple[str, ...]) -> Table:
     return table
 
 
-def _totals(plan: Plan, runs: set[Run], pending: set[Run], known: Known) -> list[str]:
+def _totals(plan: Plan, runs: set[Run], pending: Pending, known: Known) -> list[str]:
     """One row of numbers for some runs."""
-    costs = forecast(plan, [run for run in plan.runs if run in runs and run in pending], *known)
+    own = pending.of(plan, runs)
+    costs = forecast(plan, own, *known)
     return [
         str(len(runs)),
-        str(len(runs - pending)),
+        str(len(own.runs)),
         str(sum(cost.trials for cost in costs)),
         f"{sum(cost.flops for cost in costs) / 1e15:,.0f}",
         hours_in_words(costs) if costs else "–",
         gigabytes(sum(cost.result_bytes for cost in costs)),
     ]
+
+
+def dearest(plan: Plan) -> dict[str, dict[str, str]]:
+    """For every budget the costliest configuration that may be selected, by name."""
+    if plan.config.selection is None:
+        return {}
+    wanted = plan.config.selection
+    found: dict[str, tuple[int, Run]] = {}
+    for run in {run for phase in wanted.phases for run in plan.scope(phase).runs}:
+        problem = (run.variant, run.task, run.timescale, run.horizon)
+        if problem != ("base", wanted.task, wanted.timescale, wanted.horizon) or run.budget == NO_BUDGET:
+            continue
+        cost = estimated_windows(plan, run) * effort_of(plan, run).flops
+        found[run.budget] = max((cost, run), found.get(run.budget, (0, run)))
+    order = sorted(found, key=lambda budget: BUDGET_PARAMETERS[budget])
+    return {
+        f"{budget} on {run.dataset}": {"dataset": run.dataset, "model": run.model, "budget": budget}
+        for budget, (_, run) in ((budget, found[budget]) for budget in order)
+    }

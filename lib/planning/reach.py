@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+from lib.config.base import is_classification
+from lib.evaluation.axes import fold_of
 from lib.evaluation.power import Detectable, detectable
+from lib.planning.forecast import estimated_test_samples
 from lib.planning.plan import Plan
 
 Samples = Mapping[tuple[str, str, str], Iterable[Mapping[str, Any]]]
@@ -29,6 +33,8 @@ class Reach:
     shows: Detectable
     margin: float | None
     """Smallest margin of the experiments that ask about this problem."""
+    estimated: bool = False
+    """Whether samples are not counted yet: their number is the calendar's, the base rate taken as half."""
 
     @property
     def enough(self) -> bool | None:
@@ -38,9 +44,18 @@ class Reach:
         return self.shows.log_loss <= self.margin
 
 
-def reaches(plan: Plan, samples: Samples) -> list[Reach]:
-    """Reach of every problem whose samples have been counted, the weakest first."""
+def reaches(plan: Plan, samples: Samples, today: date) -> list[Reach]:
+    """Reach of every problem, the weakest first; from the calendar where samples have not been counted."""
     out = {}
+    for run in plan.runs:
+        words = (run.dataset, run.timescale, run.task, run.horizon)
+        if plan.specification(run).role != "question" or fold_of(run.variant) is not None or words in out:
+            continue
+        n = estimated_test_samples(plan, run, today)
+        rate = 0.5 if is_classification(run.task) else None
+        settings = plan.config.evaluation
+        shows = detectable(n, rate, run.horizon, settings.confidence, settings.power)
+        out[words] = Reach(*words, n, shows, _margin(plan, *words), estimated=True)
     evaluation = plan.config.evaluation
     for (vintage, dataset, timescale), cells in samples.items():
         symbols = max(1, len(plan.data.symbols(vintage, dataset)))

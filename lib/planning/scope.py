@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 class Scope:
     """Some experiments of a plan, with their runs and everything upstream of them."""
 
-    def __init__(self, plan: Plan, experiments: list[str]) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, experiments: list[str], whole: bool) -> None:
+        self._plan, self._whole = plan, whole
         self.experiments = experiments
+
+    @property
+    def waiting(self) -> dict[str, str]:
+        """Experiments of the whole study that cannot be run yet, and why; a phase has none."""
+        return dict(self._plan.study.waiting) if self._whole else {}
 
     @cached_property
     def runs(self) -> list[Run]:

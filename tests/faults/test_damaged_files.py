@@ -39,7 +39,7 @@ TABLES = {
 TEXTS = {
     "the record of a vintage": ("data/raw/test-1/source.json", []),
     "a manifest": ("data/raw/test-1/manifest.json", ["data/raw/manifest.json"]),
-    "findings": ("data/raw/test-1/quality.json", ["results/report.html"]),
+    "findings": ("data/raw/test-1/quality/Aa20.json", ["results/report.html"]),
     "declarations": ("results/declarations/small.json", ["results/report.html"]),
     "the fits": ("results/scaling.json", ["results/report.html"]),
     "measures of a run": (f"{LOGISTIC}/metrics.json", ["results/report.html"]),

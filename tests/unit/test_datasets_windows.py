@@ -195,6 +195,14 @@ def test_base_rates_are_counted_per_part_and_small_classes_flagged() -> None:
     assert (regression.base_rate, regression.flagged) == (None, False)
 
 
+@pytest.mark.parametrize("task", ["direction", "regression"])
+def test_a_training_part_that_is_allowed_to_be_small_is_flagged(task) -> None:
+    split = load(dataset(), task=task)
+    windows = len(split.train)
+    assert [part for part, rate in base_rates(split, 1, windows + 1).items() if rate.flagged] == ["train"]
+    assert not any(rate.flagged for rate in base_rates(split, 1, windows).values())
+
+
 def test_too_few_training_windows_are_refused_unless_allowed() -> None:
     splits = SPLITS.model_copy(update={"minimum_train_windows": 291})
     with pytest.raises(

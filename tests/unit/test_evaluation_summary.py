@@ -165,6 +165,7 @@ def test_the_contract_of_the_file(scales: dict[str, Any]) -> None:
     assert set(scales) == {
         "confidence", "questions", "interactions", "joint_law", "diagnosis", "power", "baselines", "trading",
         "controls", "controls_passed", "controls_text", "test_looks", "ledger", "problems", "warnings",
+        "walk_forward", "waiting",
     }  # fmt: skip
     (cell,) = scales["questions"][0]["cells"]
     assert {"variant", "dataset", "timescale", "task", "horizon", "model", "metric", "points", "slope",

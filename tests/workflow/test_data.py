@@ -90,7 +90,7 @@ def test_a_rule_can_be_made_an_error(project):
     prices.with_columns(pl.when(late).then(pl.col("open", "high", "low", "close") * 1.7).otherwise(
         pl.col("open", "high", "low", "close"))).write_csv(project.csv())  # fmt: skip
     assert run(project, "vintage").returncode == 0
-    [finding] = read_json(project.folder / "data/raw/test-1/quality.json")
+    [finding] = read_json(project.folder / "data/raw/test-1/quality/Aa20.json")
     assert (finding["rule"], finding["severity"], finding["date"]) == ("jump", "warning", "2004-06-02")
     project.study(data={"validation": {"severity": {"jump": "error"}}})
     done = run(project, "results/report.html")

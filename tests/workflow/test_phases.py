@@ -75,3 +75,32 @@ def test_a_phase_waits_for_the_selection_and_then_follows_it(selected):
     (selected.folder / "aside").rename(selected.folder / "results/selection.yaml")
     assert waits.returncode != 0
     assert "experiment expansion waits: results/selection.yaml is not there yet" in waits.stdout
+
+
+def test_a_phase_needs_its_own_data_only(project):
+    project.experiment(ids={})
+    project.experiment("pair", datasets=["Ba20"])
+    project.study(experiments=[], phases={"phase1": ["small"], "phase2": ["pair"]})
+    first = project.snakemake("-n", "results/phase1/report.html").stdout
+    assert "prices/SPY.parquet" in first
+    assert "DIA" not in first, "row B joins in phase 2"
+    assert "results/phase1/raw/manifest.json" in first
+    second = project.snakemake("-n", "results/phase2/report.html").stdout
+    assert "prices/DIA.parquet" in second
+    assert "quality/Ba20.json" in second
+    whole = project.snakemake("-n", "results/report.html").stdout
+    assert "prices/DIA.parquet" in whole
+    assert "data/raw/manifest.json" in whole
+
+
+def test_what_waits_is_on_record_and_said_at_the_end(project):
+    project.experiment(**SIZED | {"models": ["base_rate"], "budgets": []})
+    project.experiment("expansion", **WAITING)
+    project.study(**STUDY)
+    done = project.snakemake("results/scaling.json")
+    assert done.returncode == 0, done.stdout
+    waits = "expansion is not in these results: results/selection.yaml is not there yet"
+    assert waits in done.stdout
+    summary = read_json(project.folder / "results/scaling.json")
+    assert list(summary["waiting"]) == ["expansion"]
+    assert "waiting" in {problem["kind"] for problem in summary["problems"]}

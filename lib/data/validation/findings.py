@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 
+from lib.data.io import read_json
 from lib.errors import ConfigError, DataError, nearest
 
 Severity = Literal["error", "warning", "info"]
@@ -121,6 +123,12 @@ def findings_frame(findings: Sequence[Finding]) -> pl.DataFrame:
 def findings_to_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     """Findings as strict JSON values."""
     return [asdict(f) | {"date": f.date.isoformat() if f.date else None} for f in findings]
+
+
+def read_findings(paths: Iterable[Path]) -> list[Finding]:
+    """Findings of several datasets, each once: they share most of their raw data."""
+    found = [each for path in paths for each in findings_from_json(read_json(path))]
+    return list(dict.fromkeys(found))
 
 
 def findings_from_json(content: list[dict[str, Any]]) -> list[Finding]:

@@ -1,0 +1,36 @@
+"""The shipped configurations, planned on a folder whose files have the right names and nothing in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lib.planning.plan import Plan, plan_study
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+def named_files(folder: Path) -> Path:
+    """An empty file for every symbol and series that source `files` may be asked for.
+
+    Planning asks which files are there and reads none of them.
+    """
+    series = yaml.safe_load((CONFIG / "data/series.yaml").read_text(encoding="utf-8"))["series"]
+    names = [f"ohlcv/{symbol}" for symbol in ("SPY", "DIA", "QQQ")]
+    for definition in series.values():
+        said = definition.get("names", {}).get("files", [])
+        names += [said] if isinstance(said, str) else said
+    for name in names:
+        path = folder / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return folder
+
+
+def shipped(name: str, market: Path, changes: Mapping[str, Any] | None = None) -> Plan:
+    """The plan of `config/NAME.yaml` with top-level sections replaced; `market` as the data folder."""
+    content = yaml.safe_load((CONFIG / f"{name}.yaml").read_text(encoding="utf-8")) | dict(changes or {})
+    return plan_study(content, CONFIG, {"MARKET_DATA_DIR": str(market)})

@@ -1,0 +1,160 @@
+"""What is declared before a study runs is what its evaluation tests; a change of it is a new declaration."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lib.config.experiment import Experiment
+from lib.config.workflow import EvaluationConfig
+from lib.evaluation.axes import AXES
+from lib.planning.declaration import declaration_hash, declared_tests, record_declarations
+from lib.planning.plan import Plan, plan_study
+from tests.unit.made_study import World, big_study, make_study, summarise
+from tests.unit.shipped import CONFIG, named_files, shipped
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory) -> Path:
+    return named_files(tmp_path_factory.mktemp("market"))
+
+
+@pytest.fixture(scope="module")
+def tests(market) -> dict[str, list[str]]:
+    """Of the shipped study."""
+    return declared_tests(shipped("study", market))
+
+
+def test_the_interaction_of_phase_five_is_declared(tests):
+    assert (
+        "interaction of parameters and input channels (difference of gains), margin 0.005, in 1 grid, "
+        "adjusted by Holm"
+    ) in tests["p5_features"]
+
+
+def test_shares_of_the_dates_declare_the_axis_of_data_and_not_that_of_size(tests):
+    for share in ("125", "25", "50"):
+        found = tests[f"ablation_data-frac{share}"]
+        assert any(
+            test.startswith("slope of the loss over training samples, 0.125 to 1 (4") for test in found
+        )
+        assert not any(test.startswith("slope of the loss over parameters") for test in found)
+    assert any(test.startswith("slope of the loss over parameters") for test in tests["ablation_data"])
+
+
+def test_window_lengths_are_compared_with_each_other(tests):
+    for bars in (60, 80, 120):
+        [slope] = tests[f"ablation_context-ctx{bars}"]
+        assert slope.startswith("slope of the loss over bars of a window, 60 to 120 (3 levels)")
+
+
+def test_folds_declare_their_pooled_differences(tests):
+    for name in ("walk_forward-wf01", "walk_forward-wf18", "walk_forward_opponents-wf18"):
+        assert tests[name] == [
+            "5 paired differences of sizes and opponents over the dates of all folds, adjusted by Holm"
+        ]
+    assert "walk_forward-wf19" not in tests
+
+
+def test_controls_declare_no_tests(tests):
+    assert tests["control_null"] == []
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    """A made-up study of sizes, tiers, shares and window lengths, with its evaluation."""
+    study = big_study(seeds=(42, 43))
+    sizes = study["phase1"].model_copy(update={"tasks": ["direction"]})
+    lengths = {
+        f"windows-ctx{bars}": sizes.model_copy(update={"variant": f"untuned-ctx{bars}", "budgets": ["2M"]})
+        for bars in (60, 80, 120)
+    }
+    tiers = sizes.model_copy(update={"datasets": ["Aa20", "Aa50"]})
+    share = sizes.model_copy(update={"variant": "frac25"})
+    experiments: dict[str, Experiment] = {"sizes": sizes, "tiers": tiers, "quarter": share, **lengths}
+    made = make_study(tmp_path_factory.mktemp("declared"), experiments, World(seed_noise=0.02))
+    return summarise(made, EvaluationConfig(bootstrap_draws=100))[1]
+
+
+def test_window_lengths_are_one_question_with_a_slope(evaluated):
+    [question] = [q for q in evaluated["questions"] if q["axis"] == AXES["context"].name]
+    assert question["experiment"] == "windows-ctx60, windows-ctx80, windows-ctx120"
+    [cell] = question["cells"]
+    assert [point["level"] for point in cell["points"]] == ["60", "80", "120"]
+    assert [point["size"] for point in cell["points"]] == [60, 80, 120]
+    assert cell["variant"] == "untuned"
+    assert cell["slope"]["estimate"] is not None
+
+
+def test_what_is_tested_is_what_is_declared(evaluated, tmp_path):
+    """Axes, numbers of cells and interactions of the summary against the sentences of the declaration."""
+    shutil.copytree(CONFIG, tmp_path / "config")
+    base = {
+        "question": "Does it help?", "datasets": ["Aa20"], "timescales": ["daily"], "tasks": ["direction"],
+        "horizons": [5], "models": ["patchtst-mixed"], "budgets": ["2M", "20M", "200M"], "seeds": [42, 43],
+    }  # fmt: skip
+    files = {
+        "sizes": base,
+        "tiers": base | {"datasets": ["Aa20", "Aa50"]},
+        "quarter": base | {"train_fractions": [0.25]},
+        "windows": base | {"variant": "untuned", "budgets": ["2M"], "context_lengths": [60, 80, 120]},
+    }
+    for name, content in files.items():
+        (tmp_path / f"config/experiments/{name}.yaml").write_text(yaml.safe_dump(content))
+    content = yaml.safe_load((CONFIG / "config.yaml").read_text()) | {"experiments": list(files)}
+    declared = declared_tests(plan_study(content, tmp_path / "config", {}))
+    for question in evaluated["questions"]:
+        for name in question["experiment"].replace("quarter", "quarter-frac25").split(", "):
+            told = [test for test in declared[name] if f" over {question['axis_label']}, " in test]
+            assert len(told) == 1, (name, question["axis"])
+            assert f"in {len(question['cells'])} cell" in told[0]
+    slopes = [test for own in declared.values() for test in own if " over " in test and "paired" not in test]
+    assert len(set(slopes)) == len({(q["axis"], len(q["cells"])) for q in evaluated["questions"]})
+    pairs = {(i["experiment"], *i["axis_labels"]) for i in evaluated["interactions"]}
+    assert pairs == {
+        ("tiers", "parameters", "input channels"), ("quarter", "parameters", "training samples"),
+    }  # fmt: skip
+    for name, first, second in pairs:
+        told = declared[name.replace("quarter", "quarter-frac25")]
+        assert any(test.startswith(f"interaction of {first} and {second} ") for test in told)
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "value"),
+    [
+        ("architectures/patchtst_200m.yaml", "dropout", 0.123),
+        ("hpo/default_search.yaml", "n_trials", 7),
+        ("hpo/default_search.yaml", "pruner_warmup_epochs", 3),
+        ("experiments/p1_parameters.yaml", "n_trials", 49),
+        ("experiments/p1_parameters.yaml", "seeds", [1, 2, 3, 4, 5]),
+    ],
+)
+def test_whatever_decides_a_result_changes_the_hash(market, tmp_path, path, key, value):
+    def planned() -> Plan:
+        content = yaml.safe_load((CONFIG / "study.yaml").read_text()) | {"phases": {}}
+        content["experiments"] = ["p1_parameters"]
+        del content["selection"]
+        return plan_study(content, tmp_path / "config", {"MARKET_DATA_DIR": str(market)})
+
+    shutil.copytree(CONFIG, tmp_path / "config")
+    file = tmp_path / "config" / "experiments/p1_parameters.yaml"
+    if key == "n_trials" and path.startswith("hpo"):  # the space's own number counts where none is said
+        file.write_text(file.read_text().replace("n_trials: 50\n", ""))
+    before = declaration_hash(planned(), "p1_parameters", [])
+    assert declaration_hash(planned(), "p1_parameters", []) == before
+    file = tmp_path / "config" / path
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {key: value}))
+    assert declaration_hash(planned(), "p1_parameters", []) != before
+
+
+def test_another_experiment_that_changes_what_is_tested_is_a_new_entry(market, tmp_path):
+    def record(*experiments: str) -> list[dict]:
+        plan = shipped("study", market, {"phases": {}, "selection": None, "experiments": list(experiments)})
+        record_declarations(plan, tmp_path, lambda run: False)
+        return json.loads((tmp_path / "p3_data.json").read_text())
+
+    assert len(record("p3_data")) == 1
+    assert len(record("p3_data", "ablation_channels")) == 1, "other runs say nothing about these"
+    assert len(record("p3_data", "p5_data")) == 2, "other sizes join the table of models of Ea100"

@@ -1,0 +1,136 @@
+"""What the shipped studies declare: phases with their names, seeds and trials, and every possible phase 6."""
+
+import copy
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lib.config import load
+from lib.errors import ConfigError
+from lib.planning.plan import Plan
+from tests.unit.shipped import CONFIG, named_files, shipped
+
+IDS = {
+    "phase1": {"P1-2M": ("Aa50", "2M"), "P1-20M": ("Aa50", "20M"), "P1-200M": ("Aa50", "200M")},
+    "phase2": {f"P2-{tier}": (f"Aa{tier}", "20M") for tier in (20, 50, 100, 200, 500, 1000, 2000)},
+    "phase3": {f"P3-{row}": (f"{row}a100", "20M") for row in "ABCDE"},
+    "phase4": {f"P4-{column}": (f"A{column}100", "20M") for column in "abcd"},
+    "phase5": {
+        "P5-1": ("Aa20", "2M"),
+        "P5-2": ("Aa20", "200M"),
+        "P5-3": ("Aa500", "2M"),
+        "P5-4": ("Aa500", "200M"),
+        "P5-5": ("Ea100", "2M"),
+        "P5-6": ("Ea100", "200M"),
+        "P5-7": ("Ed500", "20M"),
+        "P5-8": ("Ed500", "200M"),
+    },
+}
+TRIALS = {"phase1": 50, "phase2": 50, "phase3": 50, "phase4": 50, "phase5": 30}
+CONFIGURATIONS = sorted(path.stem for path in CONFIG.glob("*.yaml"))
+STUDIES = ("study", "study-files")
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory) -> Path:
+    return named_files(tmp_path_factory.mktemp("market"))
+
+
+@pytest.fixture
+def read_once(monkeypatch) -> None:
+    """Every YAML file is parsed once: a hundred plans take seconds instead of minutes."""
+    read = cache(load.read_yaml)
+    monkeypatch.setattr(load, "read_yaml", lambda path: copy.deepcopy(read(path)))
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_every_shipped_configuration_can_be_planned(name, market):
+    assert shipped(name, market).runs
+
+
+def test_a_planted_market_of_other_years_than_the_splits_is_refused(market):
+    with pytest.raises(ConfigError, match=r"runs from 1999-01-04 to 2018-12-31.*test from 2025-01-01"):
+        shipped("study", market, {"experiments": ["control_positive"]})
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_phases_one_to_five_are_what_was_planned(name, market):
+    plan = shipped(name, market)
+    assert set(plan.ids) == {title for ids in IDS.values() for title in ids}
+    for phase, ids in IDS.items():
+        for title, (dataset, budget) in ids.items():
+            runs = plan.ids[title]
+            assert {(run.dataset, run.budget) for run in runs} == {(dataset, budget)}, title
+            assert {(run.variant, run.timescale, run.task, run.horizon, run.model) for run in runs} == {
+                ("base", "daily", "direction", 5, "patchtst-mixed")
+            }
+            assert len({run.seed for run in runs}) >= 5
+            # Aa50 at 20M is declared by phase 1, whose search phase 2 shares.
+            assert {plan.searches.n_trials(run) for run in runs} == {TRIALS[phase]}, title
+            assert set(runs) <= set(plan.scope(phase).runs)
+    assert list(plan.study.waiting) == ["p6_expansion"]
+
+
+def test_the_full_matrix_is_every_dataset_timescale_task_and_budget(market):
+    plan = shipped("full-matrix", market)
+    assert len(plan.runs) == 2880
+    assert {run.dataset for run in plan.runs} == {f"{row}{col}100" for row in "ABCDE" for col in "abcd"}
+    assert len({(run.timescale, run.task) for run in plan.runs}) == 48
+    assert {run.budget for run in plan.runs} == {"2M", "20M", "200M"}
+
+
+def test_the_rehearsal_touches_every_row_column_tier_timescale_task_and_budget(market):
+    runs = [run for run in shipped("reduced-study", market).runs if run.variant == "base"]
+    assert {run.dataset[0] for run in runs} == set("ABCDE")
+    assert {run.dataset[1] for run in runs} == set("abcd")
+    assert {int(run.dataset[2:]) for run in runs} == {20, 50, 100, 200}
+    assert {run.timescale for run in runs} == {
+        "daily",
+        "2d",
+        "3d",
+        "5d",
+        "weekly",
+        "2wk",
+        "monthly",
+        "multires",
+    }
+    assert len({run.task for run in runs}) == 6
+    assert {run.budget for run in runs} >= {"2M", "20M", "200M"}
+
+
+def selected(name: str, market: Path, file: Path, **chosen: str) -> Plan:
+    """A study for which this configuration was chosen."""
+    content = yaml.safe_load((CONFIG / f"{name}.yaml").read_text(encoding="utf-8"))
+    file.write_text(yaml.safe_dump({"chosen": {"model": "patchtst-mixed", **chosen}}))
+    return shipped(name, market, {"selection": content["selection"] | {"file": str(file)}})
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_whatever_is_selected_the_whole_study_can_be_planned(name, market, tmp_path, read_once):
+    candidates = {words for ids in IDS.values() for words in ids.values()}
+    assert len(candidates) == 24
+    for number, (dataset, budget) in enumerate(sorted(candidates)):
+        plan = selected(name, market, tmp_path / f"{number}.yaml", dataset=dataset, budget=budget)
+        runs = list(plan.grids["p6_expansion"])
+        assert len(runs) == 240
+        assert {(run.variant, run.dataset, run.budget) for run in runs} == {("expansion", dataset, budget)}
+        assert len({(run.timescale, run.task) for run in runs}) == 48
+        assert {plan.searches.n_trials(run) for run in runs} == {20}
+        searches = plan.scope("phase6").search_paths("{variant}/{timescale}/{task}")
+        assert len([path for path in searches if path.startswith("expansion")]) == 48
+        assert set(runs) <= set(plan.scope().runs)
+
+
+def test_the_expansion_may_take_all_budgets(market, tmp_path, monkeypatch):
+    read = load.read_yaml
+
+    def at_all_budgets(path):
+        found = read(path)
+        return found | {"budgets": ["2M", "20M", "200M"]} if path.stem == "p6_expansion" else found
+
+    monkeypatch.setattr(load, "read_yaml", at_all_budgets)
+    plan = selected("study", market, tmp_path / "chosen.yaml", dataset="Aa50", budget="2M")
+    cells = {(run.timescale, run.task, run.budget) for run in plan.grids["p6_expansion"]}
+    assert len(cells) == 144
