@@ -7,6 +7,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from lib.evaluation.describe import ESTIMATE_KEYS
 from lib.reporting.report import build_page, render_html, render_markdown
 from tests.unit.reporting_study import (
     all_rows,
@@ -175,32 +176,58 @@ def test_what_would_change_the_answer_is_the_evaluations_own_sentence(study):
     assert verdict.change == [said]
 
 
-def test_questions_without_an_axis_are_listed_and_folds_shown_one_by_one(study):
-    rows = []
-    for fold in (1, 2):
-        row = run_row("direction", "patchtst-mixed", "2M", variant=f"wf{fold:02d}")
-        rows.append(row | {"experiment": f"walk_forward-wf{fold:02d}", "question": "Do other years agree?",
-                           "test_first": f"201{fold}-01-03", "test_last": f"201{fold}-12-30"})  # fmt: skip
-    tables = []
-    for fold, better in ((1, True), (2, None)):
-        table = baseline_table("direction") | {"variant": f"wf{fold:02d}"}
-        low, high = (-0.03, -0.01) if better else (-0.03, 0.02)
-        line = table["rows"][0] | {"over_base_rate": -0.02, "over_base_rate_low_holm": low,
-                                   "over_base_rate_high_holm": high, "beats_base_rate": better}  # fmt: skip
-        tables.append(table | {"rows": [line]})
-    result = scaling(questions=[], baselines=tables)
-    inputs = replace(study, runs=runs_frame(rows), scaling=result)
-    page = build_page(inputs)
-    [said] = page.unanswered
+def estimate(value: float, low: float, high: float) -> dict:
+    return dict.fromkeys(ESTIMATE_KEYS) | {
+        "estimate": value, "low": low, "high": high, "low_holm": low, "high_holm": high
+    }  # fmt: skip
+
+
+def test_folds_are_shown_pooled_and_one_by_one(study):
+    pair = {
+        "model": "patchtst-mixed",
+        "budget": "200M",
+        "against_model": "logistic",
+        "against_budget": "none",
+    }
+    folds = [
+        {"fold": n, "first": f"201{n}-01-03", "last": f"201{n}-12-30", "dates": 252,
+         "models": [{"model": "logistic", "budget": "none", "seeds": 3, "loss": estimate(0.6, 0.5, 0.7)}],
+         "differences": [pair | {"difference": estimate(-0.02, -0.05, 0.01)}]}
+        for n in (1, 2)
+    ]  # fmt: skip
+    cell = {"variant": "base", "dataset": "Aa50", "timescale": "daily", "task": "direction", "horizon": 5}
+    together = {"detectable": 0.012, "folds": 2, "dates": 504, "better_folds": 2}
+    pooled = pair | together | {"difference": estimate(-0.02, -0.03, -0.01)}
+    entry = {"question": "Do other years agree?", "cell": cell, "metric": "log_loss", "declared_folds": 3,
+             "folds": folds, "pooled": [pooled]}  # fmt: skip
+    inputs = replace(study, scaling=scaling(questions=[], walk_forward=[entry]))
+    found = section(inputs, "folds")
+    assert "Of 1 pooled comparison, 1 are clearly better and 0 clearly worse" in found.lead
+    pooled_table, single = found.tables
+    assert column(pooled_table, "All folds together") == ["patchtst-mixed 200M against logistic"]
+    assert column(pooled_table, "Difference") == ["−0.0200 [−0.0300, −0.0100]"]
+    assert column(pooled_table, "Better in folds") == ["2 of 2"]
+    assert single.folded.endswith("2 of 3 folds one by one")
+    assert column(single, "Tested on")[0] == "2011-01-03 to 2011-12-30"
+    assert column(single, "Loss, or difference in it")[:2] == [
+        "−0.0200 [−0.0500, 0.0100]", "0.6000 [0.5000, 0.7000]",
+    ]  # fmt: skip
+    assert "patchtst-mixed 200M against logistic" in render_html(build_page(inputs))
+
+
+def test_questions_without_an_axis_and_those_that_wait_are_listed(study):
+    rows = [
+        run_row("direction", "patchtst-mixed", "2M", variant=f"wf{fold:02d}")
+        | {"experiment": f"walk_forward-wf{fold:02d}", "question": "Do other years agree?"}
+        for fold in (1, 2)
+    ]
+    waiting = {"p6_expansion": "results/selection.yaml"}
+    page = build_page(replace(study, runs=runs_frame(rows), scaling=scaling(questions=[], waiting=waiting)))
+    said, waits = page.unanswered
     assert said.startswith("Do other years agree? (walk_forward-wf01 to walk_forward-wf02): ")
     assert "fold by fold" in said
+    assert waits == "p6_expansion: not in these results, it waits for results/selection.yaml."
     assert said in render_html(page)
-    folds = section(inputs, "folds")
-    assert "Of 2 results of a model in a fold, 1 are clearly better" in folds.lead
-    assert column(folds.tables[0], "Tested on") == ["2011-01-03 to 2011-12-30", "2012-01-03 to 2012-12-30"]
-    assert column(folds.tables[0], "Difference") == [
-        "−0.0200 [−0.0300, −0.0100]", "−0.0200 [−0.0300, 0.0200]",
-    ]  # fmt: skip
 
 
 def test_what_differs_in_precision_hardware_packages_commit_or_data_is_a_confound(study):
