@@ -296,9 +296,7 @@ def production_dataset(wildcards):
 
 def production_data(wildcards):
     """Source and identity of the features of that dataset, as canonical JSON."""
-    words = checked(
-        PLAN.production_dataset, Path("results/production"), wildcards.name
-    )
+    words = checked(PLAN.production_dataset, Path("results/production"), wildcards.name)
     features = feature_identity(words["dataset"], words["timescale"])
     content = {"source": PLAN.config.data.source, "features": features}
     return json.dumps(content, sort_keys=True)

@@ -75,12 +75,15 @@ def searches(folders: list[str]) -> dict[str, tuple[dict[str, Any], pl.DataFrame
 def readouts(runs: pl.DataFrame, read: Reader = read_predictions) -> tuple[pl.DataFrame, list[str]]:
     """Normalisation and readout ranked, and why some could not be.
 
-    Of every experiment whose models differ in these two alone: as many models as combinations of them, in one
-    channel mode.
+    Of every experiment (all its folds together) whose models differ in these two alone: as many models as
+    combinations of them, in one channel mode.
     """
-    where = ["experiment", *PROBLEM]
+    where = ["asked", "family", *(word for word in PROBLEM if word != "model")]
     combination = pl.struct("normalisation", "pooling").n_unique().over(where)
-    varied = runs.filter(
+    varied = runs.with_columns(
+        asked=pl.col("experiment").str.replace(r"-wf\d+$", ""),  # the folds of one experiment
+        family=pl.col("model").str.split(".").list.first(),  # without the values of what differs
+    ).filter(
         pl.col("status") == "done", pl.col("role") == "question", pl.col("task") != "regression",
         pl.col("normalisation").is_not_null(), pl.col("pooling").is_not_null(),
     ).filter(
@@ -89,7 +92,7 @@ def readouts(runs: pl.DataFrame, read: Reader = read_predictions) -> tuple[pl.Da
         pl.col("channel_mode").n_unique().over(where) == 1,
     )  # fmt: skip
     tables, problems = [], []
-    for (name,), own in varied.group_by(["experiment"], maintain_order=True):
+    for (name,), own in varied.group_by(["asked"], maintain_order=True):
         try:
             tables.append(rank_readouts(own, read))
         except DataError as error:

@@ -1,6 +1,5 @@
 """What is declared before a study runs is what its evaluation tests; a change of it is a new declaration."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import yaml
 
 from lib.config.experiment import Experiment
 from lib.config.workflow import EvaluationConfig
+from lib.data.io import read_json
 from lib.evaluation.axes import AXES
 from lib.planning.declaration import declaration_hash, declared_tests, record_declarations
 from lib.planning.plan import Plan, plan_study
@@ -59,7 +59,7 @@ def test_folds_declare_their_pooled_differences(tests):
 
 
 def test_controls_declare_no_tests(tests):
-    assert tests["control_null"] == []
+    assert tests["control_null_sizes"] == []
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_another_experiment_that_changes_what_is_tested_is_a_new_entry(market, t
     def record(*experiments: str) -> list[dict]:
         plan = shipped("study", market, {"phases": {}, "selection": None, "experiments": list(experiments)})
         record_declarations(plan, tmp_path, lambda run: False)
-        return json.loads((tmp_path / "p3_data.json").read_text())
+        return read_json(tmp_path / "p3_data.json")
 
     assert len(record("p3_data")) == 1
     assert len(record("p3_data", "ablation_channels")) == 1, "other runs say nothing about these"

@@ -182,11 +182,12 @@ def test_jobs_are_counted_with_the_first_phase_that_needs_them(plan):
     assert found == {"phase1": 4, "phase2": 4, "phase3": 0, None: 2}
 
 
-def test_phases_say_what_they_take_and_what_a_waiting_one_may(plan, tmp_path):
+def test_phases_say_what_they_take_and_what_a_waiting_one_may(plan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     made = phased(plan)
     chosen = dearest(made)
     assert list(chosen) == ["2M on Aa50", "20M on Aa50"]
-    file = tmp_path / "chosen.yaml"
+    file = Path("chosen.yaml")
     expanded = {}
     for name, words in chosen.items():
         file.write_text(yaml.safe_dump({"chosen": words}))

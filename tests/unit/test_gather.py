@@ -9,7 +9,7 @@ DAYS = pl.date_range(pl.date(2020, 1, 1), pl.date(2020, 12, 31), eager=True)
 
 
 def row(experiment, normalisation, pooling, channel_mode="mixed", **changes):
-    model = f"patchtst-{channel_mode}-{normalisation}-{pooling}"
+    model = f"patchtst-{channel_mode}.{normalisation}.{pooling}"
     return {
         "experiment": experiment, "role": "question", "status": "done", "variant": "base", "dataset": "Aa20",
         "timescale": "daily", "task": "direction", "horizon": 1, "budget": "2M", "seed": 42, "model": model,

@@ -101,18 +101,19 @@ def test_the_rehearsal_touches_every_row_column_tier_timescale_task_and_budget(m
 
 
 def selected(name: str, market: Path, file: Path, **chosen: str) -> Plan:
-    """A study for which this configuration was chosen."""
+    """A study, in the working directory, for which this configuration was chosen."""
     content = yaml.safe_load((CONFIG / f"{name}.yaml").read_text(encoding="utf-8"))
     file.write_text(yaml.safe_dump({"chosen": {"model": "patchtst-mixed", **chosen}}))
     return shipped(name, market, {"selection": content["selection"] | {"file": str(file)}})
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_whatever_is_selected_the_whole_study_can_be_planned(name, market, tmp_path, read_once):
+def test_whatever_is_selected_the_whole_study_can_be_planned(name, market, tmp_path, monkeypatch, read_once):
+    monkeypatch.chdir(tmp_path)
     candidates = {words for ids in IDS.values() for words in ids.values()}
     assert len(candidates) == 24
     for number, (dataset, budget) in enumerate(sorted(candidates)):
-        plan = selected(name, market, tmp_path / f"{number}.yaml", dataset=dataset, budget=budget)
+        plan = selected(name, market, Path(f"{number}.yaml"), dataset=dataset, budget=budget)
         runs = list(plan.grids["p6_expansion"])
         assert len(runs) == 240
         assert {(run.variant, run.dataset, run.budget) for run in runs} == {("expansion", dataset, budget)}
@@ -131,6 +132,7 @@ def test_the_expansion_may_take_all_budgets(market, tmp_path, monkeypatch):
         return found | {"budgets": ["2M", "20M", "200M"]} if path.stem == "p6_expansion" else found
 
     monkeypatch.setattr(load, "read_yaml", at_all_budgets)
-    plan = selected("study", market, tmp_path / "chosen.yaml", dataset="Aa50", budget="2M")
+    monkeypatch.chdir(tmp_path)
+    plan = selected("study", market, Path("chosen.yaml"), dataset="Aa50", budget="2M")
     cells = {(run.timescale, run.task, run.budget) for run in plan.grids["p6_expansion"]}
     assert len(cells) == 144

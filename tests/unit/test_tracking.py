@@ -187,7 +187,7 @@ def test_each_epoch_of_a_network_and_each_round_of_another_model_is_one_point(
             time.sleep(0.01)  # MLflow takes points of the same millisecond for one
             fitted = SimpleNamespace(metadata=model.metadata, parameter_counts=lambda: {"total": 7})
             result = untrained_result(0.3, 1.0, history)
-            finished = FinishedRun(fitted, result, None, None, {"train": 5}, None, None, {"fit": 1.0})
+            finished = FinishedRun(fitted, result, None, None, {"train": 5}, None, None, None, {"fit": 1.0})
             track_run(snakemake, finished, tracker)
         query = (
             "select step from metrics join runs using (run_uuid) "
