@@ -73,6 +73,11 @@ def is_ternary(task: str) -> bool:
     return len(classes_of(task)) == 3
 
 
+def outputs_of(task: str) -> int:
+    """Numbers that a network gives per window: a logit for each of three classes, else one in all."""
+    return 3 if is_ternary(task) else 1
+
+
 def threshold_of(task: str) -> float:
     """The touch threshold of a ``threshold_Npct`` task as a fraction, for example 0.01."""
     return float(task.removeprefix("threshold_").removesuffix("pct")) / 100.0

@@ -16,7 +16,8 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import polars as pl
 
-from lib.config.base import StrictModel, classes_of, is_binary
+from lib.config.barriers import BarrierConfig
+from lib.config.base import StrictModel, classes_of, is_binary, outputs_of
 from lib.config.load import validate
 from lib.config.model import Architecture
 from lib.config.training import Recipe
@@ -60,6 +61,8 @@ class Problem:
     """(channels,): over the rows that training windows cover."""
     channel_std: np.ndarray
     """(channels,): likewise."""
+    barriers: BarrierConfig | None = None
+    """Of ternary labels; None for other tasks."""
 
     @property
     def binary(self) -> bool:
@@ -76,19 +79,30 @@ class Problem:
         """As the targets name them; none for regression."""
         return classes_of(self.task)
 
+    @property
+    def outputs(self) -> int:
+        """Numbers that a network gives per window: a logit for each of three classes, else one."""
+        return outputs_of(self.task)
+
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        return asdict(self) | {
+        content = asdict(self) | {
             "channel_names": list(self.channel_names),
             "channel_mean": [float(value) for value in self.channel_mean],
             "channel_std": [float(value) for value in self.channel_std],
         }
+        del content["barriers"]
+        return content | ({"barriers": self.barriers.model_dump()} if self.barriers else {})
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Problem:
         """The opposite of `to_json`."""
         arrays = {name: np.array(content[name], dtype=np.float64) for name in ("channel_mean", "channel_std")}
-        return cls(**{**content, "channel_names": tuple(content["channel_names"]), **arrays})
+        names = tuple(content["channel_names"])
+        of_labels = {}
+        if "barriers" in content:
+            of_labels["barriers"] = BarrierConfig.model_validate(content["barriers"])
+        return cls(**{**content, "channel_names": names, **of_labels, **arrays})
 
 
 @dataclass(frozen=True)
@@ -342,8 +356,11 @@ class Model(ABC):
         n_channels: int,
         context_length: int,
         budget: str,
+        outputs: int = 1,
     ) -> None:
         """Refuse an architecture that is not of the declared size. Families with budgets override this.
+
+        `outputs` is the number of values that the network gives per window (`Problem.outputs`).
 
         Raises:
             ModelError: the exact count is more than 25 % off the budget.
@@ -358,8 +375,11 @@ class Model(ABC):
         n_channels: int,
         context_length: int,
         budget: str,
+        outputs: int = 1,
     ) -> list[Architecture]:
         """All architectures of a budget that a search may choose from. Families with budgets override this.
+
+        `outputs` as above.
 
         Raises:
             ModelError: the family has none.

@@ -15,8 +15,8 @@ def seen(target: np.ndarray, classes: tuple[int, ...]) -> list[int]:
     return [column for column, label in enumerate(classes) if (target == label).any()]
 
 
-def number(target: np.ndarray, present: list[int], classes: tuple[int, ...]) -> np.ndarray:
-    """(n,) int64: the position of each sample's class among those that training saw.
+def columns_of(target: np.ndarray, present: list[int], classes: tuple[int, ...]) -> np.ndarray:
+    """(n,) int64: the column of each sample's class.
 
     Raises:
         ModelError: a class that training never saw.
@@ -27,7 +27,16 @@ def number(target: np.ndarray, present: list[int], classes: tuple[int, ...]) -> 
         raise ModelError(
             f"class {unseen[0]} occurs in validation and never in training; nothing can learn it."
         )
-    return np.searchsorted(present, columns)
+    return columns
+
+
+def number(target: np.ndarray, present: list[int], classes: tuple[int, ...]) -> np.ndarray:
+    """(n,) int64: the position of each sample's class among those that training saw.
+
+    Raises:
+        ModelError: a class that training never saw.
+    """
+    return np.searchsorted(present, columns_of(target, present, classes))
 
 
 def spread(probability: np.ndarray, present: list[int], classes: tuple[int, ...]) -> np.ndarray:

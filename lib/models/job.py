@@ -77,6 +77,7 @@ def model_for(resolved: ResolvedRun, samples: SplitSamples) -> Model:
         channel_names=samples.train.channel_names,
         channel_mean=samples.channel_mean,
         channel_std=samples.channel_std,
+        barriers=resolved.barriers,
     )
     if resolved.plugin:
         registry.add_plugin(Path(resolved.plugin))
@@ -92,6 +93,7 @@ def model_for(resolved: ResolvedRun, samples: SplitSamples) -> Model:
             problem.n_channels,
             resolved.context_length,
             str(resolved.run["budget"]),
+            problem.outputs,
         )
     return model
 

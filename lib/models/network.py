@@ -10,15 +10,16 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
-from lib.models.base import Model
+from lib.models import classes
+from lib.models.base import Model, Problem
 from lib.models.storage import read_plain, write_plain
-from lib.training.context import TrainingContext, TrainingResult
+from lib.training.context import Loss, TrainingContext, TrainingResult
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,7 +28,7 @@ WEIGHTS = "weights.safetensors"
 
 
 class NetworkModel(Model):
-    """One logit per window, or one return."""
+    """One logit per window, one return, or a logit for each of three classes."""
 
     network: Any = None
     context: TrainingContext | None = None
@@ -38,8 +39,8 @@ class NetworkModel(Model):
     def factory(self) -> Callable[[], nn.Module]:
         """Builds the untrained network, whose weights follow from the seed alone; imports torch only then.
 
-        The network takes (batch, L, channels) float32 to (batch,) logits or values; L is 1 for models that
-        see the last bar only.
+        The network takes (batch, L, channels) float32 to (batch,) logits or values, for three classes to
+        (batch, 3) logits; L is 1 for models that see the last bar only.
         """
 
     def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
@@ -69,8 +70,7 @@ class NetworkModel(Model):
             for model, part, context in zip(models, parts, contexts, strict=True)
         ]
         results: list[TrainingResult | None]
-        loss: Literal["bce", "mse"] = "bce" if models[0].problem.binary else "mse"
-        recipe = models[0].recipe
+        loss, recipe = _loss_for(models[0].problem), models[0].recipe
         if len(members) == 1:
             one = members[0]
             results = [train(one.network, one.train, one.selection, loss, recipe, one.context)]
@@ -89,11 +89,22 @@ class NetworkModel(Model):
     def _prepared(self, train: Samples, selection: Samples) -> tuple[nn.Module, Samples, Samples]:
         """A new network, and the samples it is to learn from."""
         self.check_training(train, selection)
-        if not self.problem.binary:
+        present = classes.seen(train.target, self.problem.classes)
+        if self.problem.ternary:
+            train, selection = self._numbered(train, present), self._numbered(selection, present)
+        elif not self.problem.binary:
             self.target_mean, self.target_std = float(train.target.mean()), float(train.target.std()) or 1.0
             train, selection = self._standardised(train), self._standardised(selection)
-        self.network = self.factory()()
+        self.network = self._new_network(present)
         return self.network, self._seen(train), self._seen(selection)
+
+    def _new_network(self, present: Sequence[int]) -> nn.Module:
+        """An untrained network; of three classes it forecasts those in the columns `present`."""
+        if not self.problem.ternary:
+            return self.factory()()
+        from lib.models.seen_classes import SeenClasses
+
+        return SeenClasses(self.factory()(), present, self.problem.outputs)
 
     def forecast(self, samples: Samples) -> np.ndarray:
         """Probabilities or returns, in the precision the model was trained in."""
@@ -102,7 +113,10 @@ class NetworkModel(Model):
         if self.network is None:
             raise ModelError(f"{type(self).__name__}: fit or load it before asking for a forecast.")
         context = self.context or TrainingContext(seed=self.seed, state_dir=Path())
-        values = predict_logits(self.network, self._seen(samples), context).astype(np.float64)
+        seen, outputs = self._seen(samples), self.problem.outputs
+        values = predict_logits(self.network, seen, context, outputs).astype(np.float64)
+        if self.problem.ternary:
+            return classes.softmax(values)
         if self.problem.binary:
             return 1.0 / (1.0 + np.exp(-values))
         return values * self.target_std + self.target_mean
@@ -110,6 +124,15 @@ class NetworkModel(Model):
     def _seen(self, samples: Samples) -> Samples:
         """Windows as the network takes them: of one bar, if it sees no other."""
         return replace(samples, context_length=1) if self.metadata.input == "last_bar" else samples
+
+    def _numbered(self, samples: Samples, present: list[int]) -> Samples:
+        """Targets as columns of the logits.
+
+        Raises:
+            ModelError: a class that training never saw.
+        """
+        columns = classes.columns_of(samples.target, present, self.problem.classes)
+        return replace(samples, target=columns.astype(np.float32))
 
     def _standardised(self, samples: Samples) -> Samples:
         return replace(
@@ -133,7 +156,7 @@ class NetworkModel(Model):
         from safetensors.torch import load_file
 
         model, content = read_plain(folder, cls)
-        model.network = model.factory()()
+        model.network = model._new_network(range(model.problem.outputs))  # which ones, the state says
         model.network.load_state_dict(load_file(folder / WEIGHTS))
         model.target_mean, model.target_std = content["target_mean"], content["target_std"]
         model.context = TrainingContext(seed=model.seed, state_dir=Path(), precision=content["precision"])
@@ -141,12 +164,20 @@ class NetworkModel(Model):
 
     def parameter_counts(self) -> dict[str, int]:
         """Trainable parameters: total, and those of the network's `head` where it has one."""
+        from lib.models.seen_classes import SeenClasses
+
         network = self.network if self.network is not None else self.factory()()
+        if isinstance(network, SeenClasses):
+            network = network.network
         total, head = (
             sum(p.numel() for p in part.parameters() if p.requires_grad) if part is not None else 0
             for part in (network, getattr(network, "head", None))
         )
         return {"total": total, "embedding": 0, "backbone": total - head, "head": head}
+
+
+def _loss_for(problem: Problem) -> Loss:
+    return "ce" if problem.ternary else "bce" if problem.binary else "mse"
 
 
 def seeded(build: Callable[[], nn.Module], seed: int) -> Callable[[], nn.Module]:

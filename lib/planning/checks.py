@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from lib.config.base import is_ternary
+from lib.config.base import is_ternary, outputs_of
 from lib.config.experiment import Experiment
 from lib.config.load import Study, validate
 from lib.config.model import Architecture
@@ -126,12 +126,15 @@ def check_budgets(
 ) -> None:
     """Architectures that are not of the declared size, or cannot be built."""
     shapes = {
-        (r.variant, r.dataset, r.timescale, r.model, r.budget): r for r in runs if r.budget != NO_BUDGET
+        (r.variant, r.dataset, r.timescale, r.model, r.budget, outputs_of(r.task)): r
+        for r in runs
+        if r.budget != NO_BUDGET
     }
     seen = set()
     for run in shapes.values():
         found = specification(run)
-        shape = (run.dataset, run.timescale, run.model, run.budget, found.context_length)
+        outputs = outputs_of(run.task)
+        shape = (run.dataset, run.timescale, run.model, run.budget, found.context_length, outputs)
         if found.architecture is None or shape in seen:
             continue
         seen.add(shape)
@@ -141,6 +144,7 @@ def check_budgets(
             channels(run.dataset, run.timescale),
             found.context_length,
             run.budget,
+            outputs,
         )
 
 

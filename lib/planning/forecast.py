@@ -16,7 +16,7 @@ from datetime import date
 from itertools import product
 from typing import Any
 
-from lib.config.base import BUDGET_PARAMETERS
+from lib.config.base import BUDGET_PARAMETERS, outputs_of
 from lib.config.model import Architecture
 from lib.config.resolve import apply_parameters
 from lib.config.runs import NO_BUDGET, Run
@@ -242,7 +242,11 @@ def _flops_of(specification: Mapping[str, Any], channels: int) -> int:
         return 0
     architecture = Architecture.model_validate(specification["architecture"])
     return flops_per_sample(
-        specification["settings"], architecture, channels, specification["context_length"]
+        specification["settings"],
+        architecture,
+        channels,
+        specification["context_length"],
+        outputs_of(specification["run"]["task"]),
     )
 
 
@@ -251,4 +255,7 @@ def _parameters(plan: Plan, run: Run) -> int:
     if found.architecture is None:
         return BUDGET_PARAMETERS[run.budget]
     channels = plan.data.channels(run.dataset, run.timescale)
-    return count_parameters(found.settings, found.architecture, channels, found.context_length)["total"]
+    counts = count_parameters(
+        found.settings, found.architecture, channels, found.context_length, outputs_of(run.task)
+    )
+    return counts["total"]

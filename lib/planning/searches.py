@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
+from lib.config.base import outputs_of
 from lib.config.hpo import Choice, SearchSpace
 from lib.config.load import Study
 from lib.config.model import Architecture
@@ -95,6 +96,7 @@ class SearchPlan:
             self._channels(str(run["dataset"]), str(run["timescale"])),
             specification.context_length,
             str(run["budget"]),
+            outputs_of(str(run["task"])),
         )
         labels = Choice(type="choice", values=[a.label() for a in by_shape(found)], ordered=True)
         return space.model_copy(update={"parameters": {ARCHITECTURE: labels, **space.parameters}})

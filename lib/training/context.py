@@ -15,8 +15,10 @@ from lib.training.progress import NullProgress, Progress
 from lib.training.thermal import ThermalGuard
 from lib.training.tracking import NullTracker, Tracker
 
-Loss = Literal["bce", "mse"]
-"""Binary cross-entropy on logits, or mean squared error on values."""
+Loss = Literal["bce", "ce", "mse"]
+"""Cross-entropy on one logit or on one logit per class, or mean squared error on values."""
+OUTPUTS: dict[Loss, int] = {"bce": 1, "ce": 3, "mse": 1}
+"""Numbers that a network gives per window."""
 Report = Callable[[int, float], None]
 """Called with epoch (from 1) and validation loss; may raise to end training."""
 

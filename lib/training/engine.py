@@ -1,4 +1,4 @@
-"""The training loop, for any network from windows to one number each: read `Training.run` first.
+"""The training loop, for any network from windows to one number or several: read `Training.run` first.
 
 It accumulates gradients, validates, stops early, saves, resumes exactly and stops when asked to. It knows no
 model by name, chooses no hyperparameter and writes nothing but its state directory.
@@ -19,7 +19,7 @@ from lib.config.training import Recipe
 from lib.errors import DataError, StudyError, TrainingDiverged, TrainingStopped
 from lib.training.batches import Windows, epoch_order, epoch_size
 from lib.training.checkpoint import CheckpointStore, Position
-from lib.training.context import Loss, TrainingContext, TrainingResult
+from lib.training.context import OUTPUTS, Loss, TrainingContext, TrainingResult
 from lib.training.devices import Device, rng_state, seed_everything, set_rng_state
 from lib.training.forward import evaluation_batch, forward, keeps_statistics, predict_logits, summed_loss
 from lib.training.health import Watch, likely_cause, worries
@@ -52,11 +52,11 @@ def train(
     with the threads it was begun with: another number would give other bytes.
 
     Args:
-        network: (batch, L, channels) float32 to (batch,) logits or values. Afterwards it is on the device
-            and holds the weights of the epoch with the lowest validation loss.
+        network: (batch, L, channels) float32 to (batch,) logits or values, or to (batch, outputs) logits.
+            Afterwards it is on the device and holds the weights of the epoch with the lowest validation loss.
         train: windows to learn from.
         selection: windows for early stopping.
-        loss: ``bce`` for targets 0/1, ``mse`` for returns.
+        loss: ``bce`` for targets 0/1, ``ce`` for numbers of classes, ``mse`` for returns.
         recipe: optimiser, schedule, batch and stopping.
         context: where and how.
 
@@ -260,7 +260,7 @@ class Training:
         return float(total) / len(self.selection)
 
     def _loss(self, inputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return summed_loss(forward(self.step_network, inputs, target), target, self.loss)
+        return summed_loss(forward(self.step_network, inputs, OUTPUTS[self.loss]), target, self.loss)
 
     def end_epoch(self, validation_loss: float) -> None:
         """Close the epoch; save; report."""

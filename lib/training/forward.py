@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from lib.datasets.windows import Samples
 
 
-def predict_logits(network: nn.Module, samples: Samples, context: TrainingContext) -> np.ndarray:
-    """Outputs of a network for all windows in their order, without a graph: (n,) float32.
+def predict_logits(
+    network: nn.Module, samples: Samples, context: TrainingContext, outputs: int = 1
+) -> np.ndarray:
+    """Outputs of a network for all windows in their order, without a graph: float32 (n,) or (n, outputs).
 
     Device and threads are chosen as in training, precision from `context.precision` (give it the one that
     `TrainingResult` names). The network is left on the device, in evaluation mode.
@@ -36,30 +38,40 @@ def predict_logits(network: nn.Module, samples: Samples, context: TrainingContex
     windows = Windows(samples.padded(PREDICTION_BATCH), device.handle)
     with torch.inference_mode(), device.autocast():
         logits = [
-            forward(network, inputs, target).float() for inputs, target in windows.in_order(PREDICTION_BATCH)
+            forward(network, inputs, outputs).float() for inputs, _ in windows.in_order(PREDICTION_BATCH)
         ]
-    return torch.cat(logits).cpu().numpy()[: len(samples)] if logits else np.empty(0, dtype=np.float32)
+    if not logits:
+        return np.empty(_shape(0, outputs), dtype=np.float32)
+    return torch.cat(logits).cpu().numpy()[: len(samples)]
 
 
-def forward(network: nn.Module, inputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """The network's output, (batch,).
+def forward(network: nn.Module, inputs: torch.Tensor, outputs: int = 1) -> torch.Tensor:
+    """The network's output, (batch,), or (batch, outputs) for more than one.
 
     Raises:
         ModelError: it has another shape; (batch, 1) would broadcast against (batch,) without a word.
     """
     output: torch.Tensor = network(inputs)
-    if output.shape != target.shape:
-        raise ModelError(f"the network returns shape {tuple(output.shape)}, expected {tuple(target.shape)}.")
+    wanted = _shape(len(inputs), outputs)
+    if output.shape != wanted:
+        raise ModelError(f"the network returns shape {tuple(output.shape)}, expected {wanted}.")
     return output
+
+
+def _shape(n: int, outputs: int) -> tuple[int, ...]:
+    return (n,) if outputs == 1 else (n, outputs)
 
 
 def summed_loss(output: torch.Tensor, target: torch.Tensor, loss: Loss) -> torch.Tensor:
     """Loss summed over a batch, in fp32 whatever the network computes in.
 
-    ``bce``: binary cross-entropy of logits in nats; ``mse``: squared error.
+    ``bce``: cross-entropy in nats of one logit, with targets 0 and 1; ``ce``: of one logit per class, with
+    the numbers of the classes, from 0, as targets; ``mse``: squared error.
     """
     if loss == "bce":
         return functional.binary_cross_entropy_with_logits(output.float(), target, reduction="sum")
+    if loss == "ce":
+        return functional.cross_entropy(output.float(), target.long(), reduction="sum")
     return functional.mse_loss(output.float(), target, reduction="sum")
 
 

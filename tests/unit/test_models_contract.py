@@ -21,9 +21,9 @@ from lib.models.base import Model, ModelMetadata, Predictions, Problem
 from lib.training.context import TrainingContext
 
 ROOT = Path(__file__).parents[2]
-CHANNELS = ("log_return_1", "gap", "upper_shadow")
+CHANNELS = ("log_return_1", "gap", "upper_shadow", "lower_shadow")
 """Past prices, because the naive models read them; to the others they are channels like any."""
-SCALES = np.array([0.01, 0.005, 0.004])
+SCALES = np.array([0.01, 0.005, 0.004, 0.004])
 CONTEXT = 24
 ARCHITECTURE = Architecture(
     d_model=16, n_heads=2, n_layers=1, d_ff=16, patch_length=8, patch_stride=8, dropout=0.1
@@ -40,8 +40,8 @@ def target_of(task: str, signal: np.ndarray) -> np.ndarray:
 
 def market(seed: int, task: str) -> Samples:
     random = np.random.default_rng(seed)
-    draws = random.standard_normal((400, 3))
-    draws[:, 2] = np.abs(draws[:, 2])  # a shadow has a length
+    draws = random.standard_normal((400, 4))
+    draws[:, 2:] = np.abs(draws[:, 2:])  # a shadow has a length
     ends = np.arange(CONTEXT - 1, 400)
     signal = draws[ends, 0] + 0.5 * random.standard_normal(len(ends))
     target = target_of(task, signal)
@@ -52,7 +52,7 @@ def market(seed: int, task: str) -> Samples:
 
 
 def build(name: str, task: str) -> Model:
-    problem = Problem(task, 1, 3, CONTEXT, CHANNELS, np.zeros(3), SCALES)
+    problem = Problem(task, 1, 4, CONTEXT, CHANNELS, np.zeros(4), SCALES)
     model = registry.get(name)
     architecture = ARCHITECTURE if model.metadata.has_budget else None
     recipe = Recipe(max_epochs=2, effective_batch=64, learning_rate=1e-3, window_stride=2)
@@ -84,7 +84,14 @@ def test_a_model_fits_predicts_saves_and_loads_to_the_same_predictions(name, tas
     frame = predictions.to_frame("test")
     assert frame.height == len(test)
     assert frame["date"].is_sorted()
-    assert (predictions.probability is None) == (task == "regression")
+    classes = {"regression": (), "triple_barrier": (-1, 0, 1)}.get(task, (0, 1))
+    if classes:
+        assert predictions.probability is not None
+        assert predictions.probability.shape == (len(test), len(classes))
+        np.testing.assert_allclose(predictions.probability.sum(axis=1), 1.0, atol=1e-6)
+        assert set(predictions.prediction) <= set(classes)
+    else:
+        assert predictions.probability is None
 
     again = fitted(name, task, tmp_path / "again").predict(test)
     np.testing.assert_array_equal(predictions.prediction, again.prediction)
@@ -229,8 +236,8 @@ def test_a_window_gets_the_same_bits_alone_as_among_many_and_its_target_is_not_r
 def test_other_channels_and_nan_are_refused(name, tmp_path):
     model = fitted(name, "direction", tmp_path)
     test = market(2, "direction")
-    with pytest.raises(ModelError, match=r"fitted on 3 channels .*missing: gap; unknown: x"):
-        model.predict(replace(test, channel_names=("log_return_1", "x", "upper_shadow")))
+    with pytest.raises(ModelError, match=r"fitted on 4 channels .*missing: gap; unknown: x"):
+        model.predict(replace(test, channel_names=("log_return_1", "x", *CHANNELS[2:])))
     with pytest.raises(ModelError, match="in another order"):
         model.predict(replace(test, channel_names=CHANNELS[::-1]))
     if model.metadata.input == "window":
@@ -250,11 +257,11 @@ def test_wrong_shapes_and_other_problems_are_refused_in_words(name, tmp_path):
     early[:3] = CONTEXT - 2
     late[-1] = len(test.matrix)
     wrong = {
-        r"matrix of shape \(400, 2\) for 3 channel names": replace(test, matrix=test.matrix[:, :2]),
-        r"matrix of shape \(400, 4\) for 3 channel names": replace(
+        r"matrix of shape \(400, 2\) for 4 channel names": replace(test, matrix=test.matrix[:, :2]),
+        r"matrix of shape \(400, 5\) for 4 channel names": replace(
             test, matrix=np.hstack([test.matrix, test.matrix[:, :1]])
         ),
-        r"matrix of shape \(1200,\) for 3 channel names": replace(test, matrix=test.matrix.ravel()),
+        r"matrix of shape \(1600,\) for 4 channel names": replace(test, matrix=test.matrix.ravel()),
         "made for direction 1 bars ahead, asked about direction 5": replace(test, horizon=5),
         "asked about threshold_1pct 1 bars ahead": replace(test, task="threshold_1pct"),
         r"3 of 377 windows of 24 bars are not whole; the first ends with row 22": replace(test, ends=early),
@@ -303,8 +310,15 @@ def test_learning_models_find_a_plain_signal(name, tmp_path):
 NETWORKS = [name for name in registry.names() if registry.get(name).metadata.network]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_that_was_interrupted_ends_in_the_same_predictions(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [
+        *((name, "direction") for name in NETWORKS),
+        ("neural:mlp", "triple_barrier"),  # the engine does the same with every network
+        ("transformer:patchtst", "triple_barrier"),
+    ],
+)
+def test_a_network_that_was_interrupted_ends_in_the_same_predictions(name, task, tmp_path):
     """Whatever a family's network is made of, the engine continues it exactly."""
 
     class Interrupted(Exception):
@@ -317,16 +331,41 @@ def test_a_network_that_was_interrupted_ends_in_the_same_predictions(name, tmp_p
     answers = []
     for folder, interruptions in (("whole", [None]), ("resumed", [interrupt, None])):
         for report in interruptions:
-            model = build(name, "direction")
+            model = build(name, task)
             model.recipe = model.recipe.model_copy(update={"max_epochs": 4})
             context = TrainingContext(
                 seed=7, state_dir=tmp_path / folder, runtime=Runtime(checkpoint_every_epochs=1), report=report
             )
             with suppress(Interrupted):
-                result = model.fit(market(0, "direction"), market(1, "direction"), context)
+                result = model.fit(market(0, task), market(1, task), context)
         assert result.resumed == (folder == "resumed")
-        answers.append(model.predict(market(2, "direction")).probability)
+        answers.append(model.predict(market(2, task)).probability)
     np.testing.assert_array_equal(answers[0], answers[1])
+
+
+PACKING = [name for name in registry.names() if registry.get(name).metadata.packs]
+
+
+@pytest.mark.parametrize("task", ["direction", "regression", "triple_barrier"])
+@pytest.mark.parametrize("name", PACKING)
+def test_models_that_are_fitted_together_forecast_what_they_would_alone(name, task, tmp_path):
+    parts = (market(0, task), market(1, task))
+    models, contexts = [], []
+    for number in range(2):
+        model = build(name, task)
+        model.seed += number
+        models.append(model)
+        contexts.append(TrainingContext(model.seed, tmp_path / f"packed{number}", precision="fp32"))
+    results = type(models[0]).fit_together(models, [parts, parts], contexts)
+    for number, (model, result) in enumerate(zip(models, results, strict=True)):
+        alone = build(name, task)
+        alone.seed += number
+        context = TrainingContext(alone.seed, tmp_path / f"alone{number}", precision="fp32")
+        expected = alone.fit(*parts, context)
+        assert result is not None
+        assert result.best_loss == pytest.approx(expected.best_loss, rel=1e-3)
+        test = market(2, task)
+        np.testing.assert_allclose(model.forecast(test), alone.forecast(test), rtol=1e-2, atol=1e-5)
 
 
 def test_predictions_are_checked_when_they_are_made():

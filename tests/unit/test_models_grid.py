@@ -32,20 +32,21 @@ def trainable(module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
+@pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("pooling", ["last", "mean", "flatten", "attention"])
 @pytest.mark.parametrize("normalisation", ["revin", "revin_stats", "zscore", "none"])
 @pytest.mark.parametrize(("mode", "budget"), itertools.product(MODES, BUDGET_PARAMETERS))
 def test_a_grid_has_25_to_35_architectures_on_budget_from_shallow_to_deep(
-    mode, budget, normalisation, pooling
+    mode, budget, normalisation, pooling, outputs
 ):
     chosen = settings(mode, normalisation=normalisation, pooling=pooling)
     for channels in CHANNELS:
-        grid = architecture_grid(budget, chosen, channels, 80, BASE)
+        grid = architecture_grid(budget, chosen, channels, 80, BASE, outputs)
         assert 25 <= len(grid) <= 35
         assert len({architecture.label() for architecture in grid}) == len(grid)
         assert (grid[0].n_layers, grid[-1].n_layers) == (DEPTHS[budget][0], DEPTHS[budget][-1])
         for architecture in grid:
-            count = count_parameters(chosen, architecture, channels, 80)["total"]
+            count = count_parameters(chosen, architecture, channels, 80, outputs)["total"]
             assert abs(count / BUDGET_PARAMETERS[budget] - 1) < 0.15
             assert architecture.d_model % architecture.n_heads == 0
 

@@ -31,9 +31,9 @@ def settings(**changes) -> dict:
     return PatchTSTSettings(**changes).model_dump()
 
 
-def network(channels=4, architecture=SMALL, **changes):
+def network(channels=4, architecture=SMALL, outputs=1, **changes):
     factory = NetworkFactory(
-        settings(**changes), architecture, CONTEXT, np.zeros(channels), np.ones(channels)
+        settings(**changes), architecture, CONTEXT, np.zeros(channels), np.ones(channels), outputs=outputs
     )
     return factory()
 
@@ -42,13 +42,14 @@ def trainable(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters() if p.requires_grad)
 
 
+@pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("channels", [3, 20, 80])
 @pytest.mark.parametrize("mode", ["mixed", "independent", "cross"])
-def test_the_analytic_count_is_the_built_count(mode, channels):
+def test_the_analytic_count_is_the_built_count(mode, channels, outputs):
     for normalisation, pooling in itertools.product(NORMALISATIONS, POOLINGS):
         chosen = {"channel_mode": mode, "normalisation": normalisation, "pooling": pooling}
-        net = network(channels, **chosen)
-        counts = count_parameters(settings(**chosen), SMALL, channels, CONTEXT)
+        net = network(channels, outputs=outputs, **chosen)
+        counts = count_parameters(settings(**chosen), SMALL, channels, CONTEXT, outputs)
         assert counts["total"] == trainable(net) == counts["embedding"] + counts["backbone"] + counts["head"]
 
 
@@ -64,6 +65,24 @@ def test_the_shipped_architectures_are_on_budget(budget, wanted):
         assert abs(total / wanted - 1) < 0.05
         for channels in (20, 50, 100, 200, 500, 1000, 2000, 2200):  # columns add channels to those of a tier
             PatchTSTForecaster.check_budget(chosen, architecture, channels, CONTEXT, budget)
+
+
+@pytest.mark.parametrize("budget", ["2M", "20M", "200M"])
+def test_shipped_architectures_hold_three_classes_as_far_as_is_said(budget):
+    """A readout per channel triples: at 2M, those of 1000 channels outgrow the budget and are refused."""
+    path = ARCHITECTURES / f"patchtst_{budget.lower()}.yaml"
+    architecture = Architecture(**yaml.safe_load(path.read_text()))
+    for mode, normalisation, pooling in itertools.product(
+        ("mixed", "independent", "cross"), NORMALISATIONS, POOLINGS
+    ):
+        chosen = {"channel_mode": mode, "normalisation": normalisation, "pooling": pooling}
+        for channels in (20, 500, 1000, 2000, 2200):
+            arguments = (chosen, architecture, channels, CONTEXT, budget, 3)
+            if budget == "2M" and mode != "mixed" and channels >= 1000:
+                with pytest.raises(ModelError, match=r"budget 2M: the architecture has .* off the budget"):
+                    PatchTSTForecaster.check_budget(*arguments)
+            else:
+                PatchTSTForecaster.check_budget(*arguments)
 
 
 def test_a_size_that_is_not_the_declared_one_is_refused():
@@ -227,17 +246,19 @@ def test_the_seed_alone_decides_the_weights():
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("channels", [4, 80, 500])
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 @pytest.mark.parametrize("mode", ["mixed", "independent", "cross"])
-def test_flops_are_those_of_the_matrix_products(mode, pooling, channels):
+def test_flops_are_those_of_the_matrix_products(mode, pooling, channels, outputs):
     from torch.utils.flop_counter import FlopCounterMode
 
-    net = network(channels, channel_mode=mode, pooling=pooling).train()
+    net = network(channels, outputs=outputs, channel_mode=mode, pooling=pooling).train()
     with FlopCounterMode(display=False) as counter:
         net(torch.randn(2, CONTEXT, channels)).sum().backward()
     counted = counter.get_total_flops() / 2
-    stated = flops_per_sample(settings(channel_mode=mode, pooling=pooling), SMALL, channels, CONTEXT)
+    chosen = settings(channel_mode=mode, pooling=pooling)
+    stated = flops_per_sample(chosen, SMALL, channels, CONTEXT, outputs)
     assert stated == pytest.approx(counted, rel=0.1)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from training_samples import TinyNetwork, context, make_samples, recipe, weights_hash
 
 from lib.errors import DataError, ModelError, TrainingDiverged
+from lib.metrics.ternary import log_loss_per_sample
+from lib.models.classes import softmax
 from lib.training.checkpoint import CheckpointStore
 from lib.training.engine import predict_logits, train
 
@@ -60,6 +64,26 @@ def test_it_learns_and_the_best_epochs_weights_are_left_in_the_network(tmp_path)
     logits = torch.from_numpy(predict_logits(network, SELECTION, context(tmp_path)))
     again = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(SELECTION.target))
     assert float(again) == pytest.approx(result.best_loss, rel=1e-5)
+
+
+def test_of_three_classes_the_loss_is_the_log_loss_of_their_softmax(tmp_path):
+    """With micro-batches and an incomplete last batch, in nats, and of the weights that are left."""
+    network = TinyNetwork(dropout=0.0)
+    network.head = torch.nn.Linear(16, 3)
+    numbered = [
+        replace(samples, target=np.digitize(samples.matrix[samples.ends, 0], [-0.5, 0.5]).astype(np.float32))
+        for samples in (TRAIN, SELECTION)
+    ]
+    changes = {"max_epochs": 40, "patience": 40}
+    _, result = fit(tmp_path, network, *numbered, loss="ce", recipe=changes)
+    logits = predict_logits(network, SELECTION, context(tmp_path), 3)
+    assert logits.shape == (len(SELECTION), 3)
+    target = numbered[1].target.astype(int) - 1
+    expected = log_loss_per_sample(target, softmax(logits.astype(np.float64))).mean()
+    assert result.best_loss == pytest.approx(expected, rel=1e-5)
+    assert result.best_loss < 1.0 < np.log(3)
+    with pytest.raises(ModelError, match=r"returns shape \(64, 3\), expected \(64,\)"):
+        predict_logits(network, SELECTION, context(tmp_path))
 
 
 @pytest.mark.parametrize(

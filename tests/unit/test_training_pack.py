@@ -12,6 +12,7 @@ from training_samples import CHANNELS, LENGTH, context, make_samples, recipe, we
 
 from lib.errors import ModelError, TrainingStopped
 from lib.training import layers
+from lib.training.context import OUTPUTS
 from lib.training.engine import train
 from lib.training.pack import Member, train_together
 
@@ -123,9 +124,10 @@ def test_members_of_other_length_are_refused(tmp_path):
         train_together([*pack, other], "bce", recipe())
 
 
+@pytest.mark.parametrize("loss", ["bce", "ce"])
 @pytest.mark.parametrize("mode", ["mixed", "independent", "cross"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_the_real_network_can_be_stacked(tmp_path, mode, precision):
+def test_the_real_network_can_be_stacked(tmp_path, mode, precision, loss):
     import numpy as np
 
     from lib.config.model import Architecture
@@ -137,13 +139,14 @@ def test_the_real_network_can_be_stacked(tmp_path, mode, precision):
         d_model=16, n_heads=2, n_layers=2, d_ff=24, dropout=0.25, patch_length=2, patch_stride=1
     )
     factories = [
-        NetworkFactory(settings, size, LENGTH, np.zeros(CHANNELS), np.ones(CHANNELS), seed) for seed in (1, 2)
+        NetworkFactory(settings, size, LENGTH, np.zeros(CHANNELS), np.ones(CHANNELS), seed, OUTPUTS[loss])
+        for seed in (1, 2)
     ]
     runs = [context(tmp_path / str(seed), seed=seed, precision=precision, micro_batch=16) for seed in (1, 2)]
     pack = [Member(f(), TRAIN, SELECTION, run) for f, run in zip(factories, runs, strict=True)]
-    together = train_together(pack, "bce", recipe(max_epochs=2, learning_rate=1e-3))
+    together = train_together(pack, loss, recipe(max_epochs=2, learning_rate=1e-3))
     tolerance = 1e-3 if precision == "fp32" else 2e-2
     for factory, seed, result in zip(factories, (1, 2), together, strict=True):
         run = context(tmp_path / f"alone{seed}", seed=seed, precision=precision, micro_batch=16)
-        alone = train(factory(), TRAIN, SELECTION, "bce", recipe(max_epochs=2, learning_rate=1e-3), run)
+        alone = train(factory(), TRAIN, SELECTION, loss, recipe(max_epochs=2, learning_rate=1e-3), run)
         torch.testing.assert_close(losses(result), losses(alone), rtol=tolerance, atol=tolerance)

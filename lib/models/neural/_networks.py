@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class Perceptron(nn.Module):
-    """(batch, 1, C) to (batch,): hidden layers of GELU units with layer norm and dropout."""
+    """(batch, 1, C) to (batch,) or (batch, outputs).
+
+    Hidden layers of GELU units with layer norm and dropout.
+    """
 
     def __init__(self, problem: Problem, hidden: Sequence[int], dropout: float, limit: int) -> None:
         super().__init__()
@@ -27,17 +30,17 @@ class Perceptron(nn.Module):
             layers += [nn.Linear(width, units), nn.LayerNorm(units), nn.GELU(), nn.Dropout(dropout)]
             width = units
         self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(width, 1)
+        self.head = nn.Linear(width, problem.outputs)
         use_fast_layers(self)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """(batch, 1, C) to (batch,)."""
+        """(batch, 1, C) to (batch,) or (batch, outputs)."""
         out: torch.Tensor = self.head(self.body(self.inputs(inputs)[:, -1])).squeeze(-1)
         return out
 
 
 class Recurrent(nn.Module):
-    """(batch, L, C) to (batch,): stacked LSTM layers, read out at the last bar."""
+    """(batch, L, C) to (batch,) or (batch, outputs): stacked LSTM layers, read out at the last bar."""
 
     def __init__(self, problem: Problem, hidden: int, layers: int, dropout: float, limit: int) -> None:
         super().__init__()
@@ -46,11 +49,11 @@ class Recurrent(nn.Module):
         self.layers = nn.ModuleList([nn.LSTM(width, hidden, batch_first=True) for width in widths])
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(hidden)
-        self.head = nn.Linear(hidden, 1)
+        self.head = nn.Linear(hidden, problem.outputs)
         use_fast_layers(self)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """(batch, L, C) to (batch,)."""
+        """(batch, L, C) to (batch,) or (batch, outputs)."""
         hidden = self.inputs(inputs)
         for layer in self.layers:
             hidden = self.dropout(layer(hidden)[0])

@@ -31,7 +31,9 @@ class LSTMSettings(StrictModel):
 class LSTM(NetworkModel):
     """Reads the window bar by bar."""
 
-    metadata = ModelMetadata(has_budget=False, input="window", network=True, description="recurrent network")
+    metadata = ModelMetadata(
+        has_budget=False, input="window", network=True, ternary=True, description="recurrent network"
+    )
     Settings: ClassVar[type[StrictModel]] = LSTMSettings
 
     def factory(self) -> Callable[[], nn.Module]:

@@ -31,7 +31,7 @@ class MLP(NetworkModel):
     """Sees what linear and tree models see."""
 
     metadata = ModelMetadata(
-        has_budget=False, input="last_bar", network=True, description="multilayer perceptron"
+        has_budget=False, input="last_bar", network=True, ternary=True, description="multilayer perceptron"
     )
     Settings: ClassVar[type[StrictModel]] = MLPSettings
 

@@ -3,8 +3,8 @@
 Lim et al. (2021, International Journal of Forecasting 37; arXiv:1912.09363). Kept: gated residual networks,
 variable selection at every bar, the LSTM encoder with its gated skip, interpretable multi-head attention
 (values shared between heads) and the position-wise network. Left out, because a window has none of it: static
-covariates, known future inputs and the decoder; and in place of quantiles there is one logit or return. Only
-the last bar is read out, so only its query is computed.
+covariates, known future inputs and the decoder; and in place of quantiles there is one logit or return, or a
+logit per class. Only the last bar is read out, so only its query is computed.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Attention(nn.Module):
 
 
 class TemporalFusionTransformer(nn.Module):
-    """(batch, L, C) to (batch,)."""
+    """(batch, L, C) to (batch,) or (batch, outputs)."""
 
     def __init__(self, problem: Problem, hidden: int, heads: int, dropout: float, limit: int) -> None:
         super().__init__()
@@ -122,11 +122,11 @@ class TemporalFusionTransformer(nn.Module):
         self.after_attention = Gate(hidden, hidden, dropout)
         self.position_wise = GatedResidual(hidden, hidden, hidden, dropout)
         self.after_all = Gate(hidden, hidden, 0.0)
-        self.head = nn.Linear(hidden, 1)
+        self.head = nn.Linear(hidden, problem.outputs)
         use_fast_layers(self)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """(batch, L, C) to (batch,)."""
+        """(batch, L, C) to (batch,) or (batch, outputs)."""
         selected = self.selection(self.inputs(inputs))
         encoded = self.after_encoder(self.encoder(selected)[0], selected)
         enriched = self.enrichment(encoded)

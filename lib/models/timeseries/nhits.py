@@ -42,7 +42,9 @@ class NHiTSSettings(StrictModel):
 class NHiTSForecaster(NetworkModel):
     """Stacks that explain the window at several rates."""
 
-    metadata = ModelMetadata(has_budget=False, input="window", network=True, description="N-HiTS")
+    metadata = ModelMetadata(
+        has_budget=False, input="window", network=True, ternary=True, description="N-HiTS"
+    )
     Settings: ClassVar[type[StrictModel]] = NHiTSSettings
 
     def factory(self) -> Callable[[], nn.Module]:

@@ -38,7 +38,11 @@ class TFTForecaster(NetworkModel):
     """Selects variables, remembers, attends."""
 
     metadata = ModelMetadata(
-        has_budget=False, input="window", network=True, description="Temporal Fusion Transformer"
+        has_budget=False,
+        input="window",
+        network=True,
+        ternary=True,
+        description="Temporal Fusion Transformer",
     )
     Settings: ClassVar[type[StrictModel]] = TFTSettings
 

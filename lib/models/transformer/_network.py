@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Readout(nn.Module):
-    """From the patches of all sequences to one number per sample.
+    """From the patches of all sequences to one number per sample, or to `outputs` of them.
 
     With `shared`, ``flatten`` gives patch t of channel c the weights v[t] · u[c] (one factor per dimension)
     in place of weights of its own; it begins as the mean over patches. `seed` decides the query of
@@ -38,6 +38,7 @@ class Readout(nn.Module):
         dropout: float,
         shared: bool,
         seed: int,
+        outputs: int,
     ) -> None:
         super().__init__()
         self.pooling = pooling
@@ -46,10 +47,11 @@ class Readout(nn.Module):
         self.patch_weights = nn.Parameter(torch.full((patches, d_model), 1 / patches)) if shared else None
         self.dropout = nn.Dropout(dropout)
         tokens = patches if pooling == "flatten" and not shared else 1
-        self.linear = nn.Linear(sequences * d_model * tokens, 1)
+        self.linear = nn.Linear(sequences * d_model * tokens, outputs)
 
     def forward(self, hidden: torch.Tensor, offset: torch.Tensor | None) -> torch.Tensor:
-        """(batch, sequences, patches, d) and an offset (batch, sequences, d) or None, to (batch,).
+        """(batch, sequences, patches, d) and an offset (batch, sequences, d) or None, to (batch,) for one
+        output, to (batch, outputs) for several.
 
         With ``last`` the encoder hands over one patch only.
         """
@@ -80,7 +82,7 @@ def _query(d_model: int, seed: int) -> nn.Parameter:
 
 
 class PatchTST(nn.Module):
-    """(batch, L, C) to (batch,) logits or values."""
+    """(batch, L, C) to (batch,) logits or values, or to (batch, outputs) logits."""
 
     def __init__(self, factory: NetworkFactory) -> None:
         super().__init__()
@@ -132,11 +134,12 @@ class PatchTST(nn.Module):
             dropout,
             shares_patch_weights(settings, channels),
             factory.seed,
+            factory.outputs,
         )
         use_fast_layers(self)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """(batch, L, C) float to (batch,)."""
+        """(batch, L, C) float to (batch,) or (batch, outputs)."""
         values, stats = self.normalisation(inputs)
         values = self.projection(values)
         values = values.flatten(start_dim=1).unsqueeze(1) if self.mixed else values.transpose(1, 2)

@@ -23,6 +23,8 @@ class NetworkFactory:
     channel_mean: np.ndarray
     channel_std: np.ndarray
     seed: int = 0
+    outputs: int = 1
+    """Numbers per window."""
 
     def __call__(self) -> PatchTST:
         """A network whose weights follow from the seed alone."""

@@ -7,7 +7,7 @@ width of the feed-forward part, then the number of heads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lib.config.base import BUDGET_PARAMETERS
@@ -32,6 +32,7 @@ def architecture_grid(
     n_channels: int,
     context_length: int,
     base: Architecture,
+    outputs: int = 1,
 ) -> list[Architecture]:
     """25 to 35 architectures of a budget for a model's settings and channels.
 
@@ -41,11 +42,16 @@ def architecture_grid(
         n_channels: of the dataset.
         context_length: bars per window.
         base: gives patch length, stride and dropout.
+        outputs: numbers that the network gives per window.
     """
+
+    def count(tried: Architecture) -> int:
+        return count_parameters(settings, tried, n_channels, context_length, outputs)["total"]
+
     found = []
     for layers in DEPTHS[budget]:
         for times in FEED_FORWARD:
-            width = _width(budget, settings, n_channels, context_length, base, layers, times)
+            width = _width(budget, count, base, layers, times)
             if width is None:
                 continue
             fitting = [h for h in HEADS[budget] if _HEAD_SIZES[0] <= width // h <= _HEAD_SIZES[1]]
@@ -65,20 +71,14 @@ def _middle(heads: list[int]) -> list[int]:
 
 
 def _width(
-    budget: str,
-    settings: Mapping[str, Any],
-    n_channels: int,
-    context_length: int,
-    base: Architecture,
-    layers: int,
-    times: int,
+    budget: str, count_of: Callable[[Architecture], int], base: Architecture, layers: int, times: int
 ) -> int | None:
     """The d_model whose count comes nearest to the budget; None if none is near enough."""
     wanted = BUDGET_PARAMETERS[budget]
 
     def count(width: int) -> int:
         tried = base.model_copy(update={"d_model": width, "n_layers": layers, "d_ff": times * width})
-        return count_parameters(settings, tried, n_channels, context_length)["total"]
+        return count_of(tried)
 
     step = max(HEADS[budget])  # so that every number of heads divides the width
     low, high = 1, 1024

@@ -46,7 +46,11 @@ def shares_patch_weights(settings: Mapping[str, Any], n_channels: int) -> bool:
 
 
 def count_parameters(
-    settings: Mapping[str, Any], architecture: Architecture, n_channels: int, context_length: int
+    settings: Mapping[str, Any],
+    architecture: Architecture,
+    n_channels: int,
+    context_length: int,
+    outputs: int = 1,
 ) -> dict[str, int]:
     """Trainable parameters: embedding, backbone, head and their total.
 
@@ -55,6 +59,7 @@ def count_parameters(
         architecture: of the transformer.
         n_channels: of the dataset.
         context_length: bars per window.
+        outputs: numbers that the network gives per window.
     """
     d, f, patches = architecture.d_model, architecture.d_ff, n_patches(architecture, context_length)
     mixed = settings["channel_mode"] == "mixed"
@@ -69,7 +74,7 @@ def count_parameters(
     readouts = 1 if mixed else n_channels
     shared = shares_patch_weights(settings, n_channels)
     pooled = patches * d if settings["pooling"] == "flatten" and not shared else d
-    head = 2 * d + readouts * pooled + 1
+    head = 2 * d + outputs * (readouts * pooled + 1)
     if shared:
         head += patches * d
     if settings["pooling"] == "attention":
@@ -97,7 +102,11 @@ def check_budget(count: int, budget: str) -> None:
 
 
 def flops_per_sample(
-    settings: Mapping[str, Any], architecture: Architecture, n_channels: int, context_length: int
+    settings: Mapping[str, Any],
+    architecture: Architecture,
+    n_channels: int,
+    context_length: int,
+    outputs: int = 1,
 ) -> int:
     """Floating-point operations of one training sample, forward and backward, as they are really done.
 
@@ -107,7 +116,7 @@ def flops_per_sample(
     channel projection works on bars, not patches, and needs no gradient of its inputs.
     """
     d, f, tokens = architecture.d_model, architecture.d_ff, n_patches(architecture, context_length)
-    counts = count_parameters(settings, architecture, n_channels, context_length)
+    counts = count_parameters(settings, architecture, n_channels, context_length, outputs)
     sequences = 1 if settings["channel_mode"] == "mixed" else n_channels
 
     def layer(queries: int) -> int:

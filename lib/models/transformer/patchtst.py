@@ -39,10 +39,15 @@ class PatchTSTSettings(StrictModel):
 
 @register("transformer:patchtst")
 class PatchTSTForecaster(NetworkModel):
-    """One logit per window, or one return."""
+    """One logit per window, one return, or a logit for each of three classes."""
 
     metadata = ModelMetadata(
-        has_budget=True, input="window", network=True, packs=True, description="patches and a transformer"
+        has_budget=True,
+        input="window",
+        network=True,
+        packs=True,
+        ternary=True,
+        description="patches and a transformer",
     )
     Settings: ClassVar[type[StrictModel]] = PatchTSTSettings
 
@@ -57,6 +62,7 @@ class PatchTSTForecaster(NetworkModel):
             channel_mean=self.problem.channel_mean,
             channel_std=self.problem.channel_std,
             seed=self.seed,
+            outputs=self.problem.outputs,
         )
 
     def parameter_counts(self) -> dict[str, int]:
@@ -68,6 +74,7 @@ class PatchTSTForecaster(NetworkModel):
             self.architecture,
             self.problem.n_channels,
             self.problem.context_length,
+            self.problem.outputs,
         )
 
     @classmethod
@@ -78,6 +85,7 @@ class PatchTSTForecaster(NetworkModel):
         n_channels: int,
         context_length: int,
         budget: str,
+        outputs: int = 1,
     ) -> None:
         """Refuse an architecture that cannot be built, or whose exact count is 25 % off the budget."""
         if architecture.d_model % architecture.n_heads:
@@ -86,7 +94,7 @@ class PatchTSTForecaster(NetworkModel):
                 f"n_heads {architecture.n_heads}."
             )
         full = cls.Settings.model_validate(dict(settings)).model_dump()
-        counts = parameters.count_parameters(full, architecture, n_channels, context_length)
+        counts = parameters.count_parameters(full, architecture, n_channels, context_length, outputs)
         parameters.check_budget(counts["total"], budget)
 
     @classmethod
@@ -97,10 +105,11 @@ class PatchTSTForecaster(NetworkModel):
         n_channels: int,
         context_length: int,
         budget: str,
+        outputs: int = 1,
     ) -> list[Architecture]:
         """The grid of the budget."""
         full = cls.Settings.model_validate(dict(settings)).model_dump()
-        return architecture_grid(budget, full, n_channels, context_length, base)
+        return architecture_grid(budget, full, n_channels, context_length, base, outputs)
 
     @classmethod
     def activations(
