@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.config.base import is_binary, is_ternary
+from lib.config.base import is_binary, is_classification, is_ternary
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.axes import Row
 from lib.evaluation.cells import estimate_auc, estimate_loss
@@ -65,7 +65,7 @@ def _table(problem: Problem, rows: Sequence[Row], aligned: Aligned, cfg: Evaluat
     for group, positions in groups.items():
         own = [rows[i] for i in positions]
         loss = estimate_loss(losses[group], horizon)
-        auc = estimate_auc(aligned, positions, horizon) if is_binary(problem[3]) else None
+        auc = estimate_auc(aligned, positions, horizon) if is_classification(problem[3]) else None
         gap = None if group == reference else compare_losses(losses[group], losses[reference], horizon)
         over = None if naive is None else compare_losses(losses[group], naive, horizon)
         line: dict[str, Any] = {"model": group[0], "budget": group[1], "label": labels[group],

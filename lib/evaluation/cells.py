@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.config.base import is_binary, is_classification
+from lib.config.base import is_classification
 from lib.evaluation import scaling_law
 from lib.evaluation.axes import WORDS, Axis, Row
 from lib.evaluation.comparisons import DateLosses, Estimate, estimate_mean, seed_noise_of_mean
@@ -184,10 +184,10 @@ def _add_level(
     rows: Sequence[Row],
     material: Material,
 ) -> None:
-    binary, confidence = is_binary(aligned.task), material.cfg.confidence
+    classes, confidence = is_classification(aligned.task), material.cfg.confidence
     level = Level(label, cell.axis.size(rows), aligned.losses(positions))
     loss = estimate_loss(level.losses, cell.horizon)
-    auc = estimate_auc(aligned, positions, cell.horizon) if binary else None
+    auc = estimate_auc(aligned, positions, cell.horizon) if classes else None
     low, high = loss.interval(confidence)
     auc_low, auc_high = auc.interval(confidence) if auc else (None, None)
     if all(row["test_collapsed"] for row in rows):
@@ -209,7 +209,7 @@ def _add_level(
         "auc_high": auc_high,
         "n": int(aligned.target.size),
         "effective_n": aligned.dates.size / cell.horizon,
-        "base_rate_log_loss": rows[0]["test_base_rate_log_loss"] if binary else cell.zero_loss,
+        "base_rate_log_loss": rows[0]["test_base_rate_log_loss"] if classes else cell.zero_loss,
         "collapsed": label in cell.collapsed,
     }
     if cell.axis.name == "parameters":

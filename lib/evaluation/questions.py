@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib.config.base import is_binary
+from lib.config.base import is_classification
 from lib.evaluation import describe, rival_forms, scaling_law
 from lib.evaluation.asked import Asked
 from lib.evaluation.axes import Axis, grouped
@@ -166,7 +166,7 @@ def _note(cell: Cell, evidence: Evidence, material: Material) -> None:
     if len(cell.levels) == 1:
         text = f"{cell.where}: only {cell.levels[0].label} can be used; nothing is compared."
         material.notice("one_size", cell.where, text)
-    if any(point["auc"] is None for point in cell.points) and is_binary(cell.task):
+    if any(point["auc"] is None for point in cell.points) and is_classification(cell.task):
         material.notice("one_class", cell.where, f"{cell.where}: the test set holds one class only; no AUC.")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lib.config.base import is_ternary
 from lib.reporting.calibrators import Run, after_panel, methods_table
 from lib.reporting.curves import limited
 from lib.reporting.inputs import ReportInputs
@@ -144,5 +145,8 @@ def _table(name: str, runs: Sequence[Run]) -> Table:
                 Cell(percent(conformal.get("singletons"))),
             ]
         )
-    caption = f"{name}: expected calibration error, the correction chosen on held-out stretches, coverage."
-    return Table(caption, columns, rows, caption)
+    title = f"{name}: expected calibration error, the correction chosen on held-out stretches, coverage."
+    caption = title
+    if is_ternary(str(runs[0][0].get("task"))):
+        caption += " Error and corrections are those of one probability; forecasts of three classes have none."
+    return Table(caption, columns, rows, title)

@@ -11,6 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lib.config.base import is_ternary
 from lib.reporting.curves import limited
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Panel, Section, Table
@@ -68,6 +69,8 @@ def _panel(name: str, diagrams: Sequence[Diagram]) -> Panel:
         f"{', '.join(f'{model} {value:.3f}' for model, value in means.items())}. "
         f"{count(n)} test samples each."
     )
+    if is_ternary(str(diagrams[0][0].get("task"))):
+        reading += " Of three classes: of +1, class 1, against the two others."
     drawn = _one_seed(diagrams)
     if len(drawn) < len(diagrams):
         reading += " Drawn: one seed of each (the lowest number); the numbers hold all."

@@ -44,7 +44,9 @@ REGISTERED = {
 }
 SHAPE = {"d_model": 192, "n_heads": 8, "n_layers": 6, "d_ff": 480}
 CFG = EvaluationConfig()
-TASKS = {"direction": 0.1, "threshold_1pct": 1.0, "threshold_2pct": 1.0, "regression": 0.0}
+TASKS = {
+    "direction": 0.1, "threshold_1pct": 1.0, "threshold_2pct": 1.0, "regression": 0.0, "triple_barrier": 1.0,
+}  # fmt: skip
 """Standard deviation of the true log-odds of each task: how much can be known at all."""
 
 
@@ -239,18 +241,17 @@ def _write_run(row: Mapping[str, Any], experiment: Experiment, market: pl.DataFr
     probability = 1 / (1 + np.exp(-score))
     if experiment.labels == "shuffled":
         probability = target.mean() + 0.1 * (probability - probability.mean())
+    rate = float(target.mean())
+    shares = None if task == "regression" else [1 - rate, rate]
+    if task == "triple_barrier":
+        target, shares = _with_neutrals(target), [0.75 * (1 - rate), 0.25, 0.75 * rate]
     frame = pl.DataFrame(
         {
             "date": dates,
             "symbol": SYMBOL,
             "horizon": horizon,
             "target": target,
-            "prediction": score if task == "regression" else (probability >= 0.5).astype(float),
-            **(
-                {}
-                if task == "regression"
-                else {"probability_0": 1 - probability, "probability_1": probability}
-            ),
+            **_said(task, score, probability),
             "uncertainty": pl.Series([None] * len(dates), dtype=pl.Float64),
         }
     )
@@ -262,7 +263,28 @@ def _write_run(row: Mapping[str, Any], experiment: Experiment, market: pl.DataFr
     )
     test = frame.filter(pl.col("date") >= TEST_START).with_columns(part=pl.lit("test"))
     write_parquet_atomic(test, folder / "predictions" / "test.parquet")
-    _write_records(folder, row, float(target.mean()), error, rng)
+    _write_records(folder, row, shares, error, rng)
+
+
+def _with_neutrals(target: np.ndarray) -> np.ndarray:
+    """Every fourth day touches no barrier, which nobody foresees."""
+    return np.where(np.arange(target.size) % 4 > 0, 2 * target - 1, 0.0)
+
+
+def _said(task: str, score: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
+    """The columns of a forecast, from its score and the chance of a rise."""
+    if task == "regression":
+        return {"prediction": score}
+    if task == "triple_barrier":
+        rise, fall = 0.75 * probability, 0.75 * (1 - probability)
+        return {
+            "prediction": np.where(probability >= 0.5, 1.0, -1.0),
+            "probability_-1": fall,
+            "probability_0": 1 - rise - fall,
+            "probability_1": rise,
+        }
+    said = (probability >= 0.5).astype(float)
+    return {"prediction": said, "probability_0": 1 - probability, "probability_1": probability}
 
 
 def hash_of(path: str) -> int:
@@ -271,7 +293,7 @@ def hash_of(path: str) -> int:
 
 
 def _write_records(
-    folder: Path, row: Mapping[str, Any], rate: float, error: float, rng: np.random.Generator
+    folder: Path, row: Mapping[str, Any], shares: list[float] | None, error: float, rng: np.random.Generator
 ) -> None:
     n_train = round(2000 * fraction_of(row["variant"])) * (1 + "ABCDE".index(row["dataset"][0]))
     size = PARAMETERS[row["budget"]]
@@ -285,7 +307,7 @@ def _write_records(
         "architecture": SHAPE if row["budget"] != "none" else None,
         "recipe": {"learning_rate": 3e-4, "weight_decay": 1e-5, "effective_batch": 256},
         "splits": {"train_end": "2012-12-31", "minimum_class_count": 20},
-        "training_class_shares": None if row["task"] == "regression" else [1 - rate, rate],
+        "training_class_shares": shares,
         "windows": {"train": n_train},
         "hpo": None,
     }  # fmt: skip

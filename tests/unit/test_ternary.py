@@ -269,6 +269,17 @@ def test_models_that_cannot_are_refused_before_any_data_are_fetched(tmp_path):
         study(tmp_path, ["logistic", "volatility"])
 
 
+def test_the_shipped_experiments_of_three_classes_can_be_planned_with_all_models():
+    names = sorted(path.stem for path in (CONFIG / "experiments").glob("ternary*.yaml"))
+    assert names == [
+        "ternary", "ternary_networks", "ternary_patchtst", "ternary_touched", "ternary_touched_patchtst",
+    ]  # fmt: skip
+    plan = plan_study(read_yaml(CONFIG / "config.yaml") | {"experiments": names}, CONFIG, {})
+    asked = {registry.full_name(plan.study.models[run.model].model) for run in plan.runs}
+    assert asked == set(ABLE)
+    assert {run.task for run in plan.runs} == {"triple_barrier"}
+
+
 def test_barriers_without_their_task_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="`barriers:` belongs to task triple_barrier"):
         study(tmp_path, ["logistic"], tasks=["direction"])
