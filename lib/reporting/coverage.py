@@ -148,5 +148,5 @@ def _table(name: str, runs: Sequence[Run]) -> Table:
     title = f"{name}: expected calibration error, the correction chosen on held-out stretches, coverage."
     caption = title
     if is_ternary(str(runs[0][0].get("task"))):
-        caption += " Error and corrections are those of one probability; forecasts of three classes have none."
+        caption += " Error and correction are of one probability; forecasts of three classes have none."
     return Table(caption, columns, rows, title)
