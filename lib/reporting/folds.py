@@ -5,7 +5,7 @@ Shows what `lib.evaluation.walk_forward` has measured; computes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lib.reporting.inputs import ReportInputs
@@ -33,16 +33,27 @@ def folds_section(inputs: ReportInputs, names: Names) -> Section | None:
     if not entries:
         return None
     pooled = [line for entry in entries for line in entry.get("pooled") or []]
-    better = sum((finite(line["difference"].get("high_holm")) or 0.0) < 0 for line in pooled)
-    worse = sum((finite(line["difference"].get("low_holm")) or 0.0) > 0 for line in pooled)
     lead = (
         "Each fold is trained on the years before it and tested on its own; the test parts together are one "
-        f"long test set. Of {plural(len(pooled), 'pooled comparison')}, {better} are clearly better and "
-        f"{worse} clearly worse (paired by date, adjusted by Holm). Folds share training years, so they are "
-        "not independent."
+        f"long test set. {_summary(pooled)} Folds share training years, so they are not independent."
     )
-    tables = [table for entry in entries for table in (_pooled(entry, names), _single(entry, names))]
+    tables = [
+        table
+        for entry in entries
+        for table in ([_pooled(entry, names)] if entry.get("pooled") else []) + [_single(entry, names)]
+    ]
     return Section("folds", "Fold by fold", lead, tables=tables)
+
+
+def _summary(pooled: Sequence[Entry]) -> str:
+    if not pooled:
+        return "Nothing here is compared over all of them: neither several sizes nor opponents."
+    better = sum((finite(line["difference"].get("high_holm")) or 0.0) < 0 for line in pooled)
+    worse = sum((finite(line["difference"].get("low_holm")) or 0.0) > 0 for line in pooled)
+    return (
+        f"Of {plural(len(pooled), 'pooled comparison')}, {better} are clearly better and {worse} clearly "
+        "worse (paired by date, adjusted by Holm)."
+    )
 
 
 def _words(line: Entry) -> str:

@@ -5,6 +5,7 @@ Shows the table that the evaluation has ranked; None where no such runs exist.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,9 @@ from lib.reporting.words import (
     triple,
 )
 
+FOLD = re.compile(r"wf\d+")
+"""Columns of folds: the mean loss of one."""
+
 
 def readouts_section(inputs: ReportInputs, names: Names) -> Section | None:
     """One table per problem of the ablation, least validation loss first."""
@@ -39,8 +43,9 @@ def readouts_section(inputs: ReportInputs, names: Names) -> Section | None:
     chosen = [_words(row) for rows in groups.values() for row in rows if row.get("chosen")]
     told = ", ".join(dict.fromkeys(chosen))
     lead = (
-        f"Chosen on validation: {told}. The cheapest combination within one standard error of the best wins; "
-        "test figures stand beside and decide nothing."
+        f"Chosen on validation: {told}. What counts is the loss on the selection parts of the folds, all "
+        "dates together; the cheapest combination within one standard error of the best wins. "
+        "No test part is read."
     )
     tables = [_table(rows, names) for rows in groups.values()]
     return Section("readouts", heading, lead, notes, tables=tables)
@@ -53,13 +58,13 @@ def _words(row: Mapping[str, Any]) -> str:
 def _table(rows: Sequence[Mapping[str, Any]], names: Names) -> Table:
     far = max([1e-9, *(abs(v) for row in rows for v in triple(row, "difference") if v is not None)]) * 1.05
     strip = Strip(-far, far, (0.0,))
+    folds = sorted(name for name in rows[0] if FOLD.fullmatch(name))
     columns = [
         Column("Normalisation and readout"),
         Column("Chosen"),
         Column("Validation loss: better ← 0 → worse", axis=strip.axis(strip.ticks(True))),
         *(Column(head, numeric=True) for head in (
-            "Difference from the best [90 %]", "Validation log loss", "Validation AUC", "Test log loss",
-            "Test AUC", "Seeds", "Training")),
+            "Difference from the best [90 %]", "Log loss", "AUC", *folds, "Seeds", "Training")),
     ]  # fmt: skip
     body = []
     for row in rows:
@@ -71,14 +76,16 @@ def _table(rows: Sequence[Mapping[str, Any]], names: Names) -> Table:
                 Cell("✓ chosen" if row.get("chosen") else "", tone="pass" if row.get("chosen") else ""),
                 Cell("", drawing=strip.draw(gap, low, high, "ink")),
                 Cell("best" if best else interval(gap, low, high), sort=gap),
-                Cell(number(row.get("validation_log_loss")), sort=finite(row.get("validation_log_loss"))),
-                Cell(number(row.get("validation_auc"), 3)),
-                Cell(number(row.get("test_log_loss"))),
-                Cell(number(row.get("test_auc"), 3)),
+                Cell(number(row["log_loss"]), sort=finite(row["log_loss"])),
+                Cell(number(row["auc"], 3)),
+                *(Cell(number(row[fold], 3)) for fold in folds),
                 Cell(count(row.get("seeds"))),
                 Cell(duration(row.get("training_seconds"))),
             ]
         )
     size = model_words("size", rows[0].get("budget"))
-    caption = f"{names.problem(rows[0])}, {size}: {plural(len(rows), 'combination')}, paired by date."
+    caption = (
+        f"{names.problem(rows[0])}, {size}: {plural(len(rows), 'combination')}, paired by date over "
+        f"{count(rows[0]['dates'])} dates of {plural(int(rows[0]['folds']), 'fold')}."
+    )
     return Table(caption, columns, body)

@@ -6,7 +6,7 @@ diagonal, for the title.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -18,7 +18,9 @@ from lib.reporting.page import Cell, Column, Panel, Section, Table
 from lib.reporting.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
 from lib.reporting.words import Names, budget_order, count, finite, listed, model_words, number
 
-_RUGS = 12
+_DRAWN = 4
+"""Models on one chart: more hide each other."""
+_NAMED = 3
 Bins = Sequence[Mapping[str, Any]]
 Diagram = tuple[Mapping[str, Any], Bins]
 
@@ -59,8 +61,8 @@ def _panel(name: str, diagrams: Sequence[Diagram]) -> Panel:
     told = [value for model, value in means.items() if not sized or model in sized]
     low, high = f"{min(told):.3f}", f"{max(told):.3f}"
     span = low if low == high else f"{low} to {high}"
-    whose = listed(
-        sorted({str(r["model"]) for r, _ in diagrams if model_words(r["model"], r.get("budget")) in sized})
+    whose = _whose(
+        {str(r["model"]) for r, _ in diagrams if model_words(r["model"], r.get("budget")) in sized}
     )
     title = f"{name}: {f'forecasts of {whose}' if sized else 'forecasts'} are off by {span} on average"
     n = max(sum(b["count"] for b in bins) for _, bins in diagrams)
@@ -71,10 +73,31 @@ def _panel(name: str, diagrams: Sequence[Diagram]) -> Panel:
     )
     if is_ternary(str(diagrams[0][0].get("task"))):
         reading += " Of three classes: of +1, class 1, against the two others."
-    drawn = _one_seed(diagrams)
+    seeds = _one_seed(diagrams)
+    drawn = _foremost(seeds)
     if len(drawn) < len(diagrams):
-        reading += " Drawn: one seed of each (the lowest number); the numbers hold all."
+        which = "each" if len(drawn) == len(seeds) else "those with sizes, then the best on validation"
+        reading += f" Drawn: one seed (the lowest number) of {which}; the numbers hold all."
     return Panel(title, _figure(drawn, f"{title}. {reading}"), reading, _table(diagrams))
+
+
+def _whose(models: Collection[str]) -> str:
+    return listed(sorted(models)) if len(models) <= _NAMED else f"{len(models)} models"
+
+
+def _foremost(diagrams: Sequence[Diagram]) -> list[Diagram]:
+    """As many as one chart can show: models with sizes before opponents, the best on validation first."""
+    ranked = sorted(
+        diagrams,
+        key=lambda diagram: (kind_of(diagram[0].get("budget")) == "base", _validation_loss(diagram[0])),
+    )
+    kept = ranked[:_DRAWN]
+    return [diagram for diagram in diagrams if any(diagram is other for other in kept)]
+
+
+def _validation_loss(row: Mapping[str, Any]) -> float:
+    loss = finite(row.get("best_validation_loss"))
+    return float("inf") if loss is None else loss
 
 
 def _one_seed(diagrams: Sequence[Diagram]) -> list[Diagram]:
@@ -93,18 +116,18 @@ def _gap(bins: Bins) -> float:
 
 
 def _figure(diagrams: Sequence[Diagram], meaning: str) -> Markup:
-    shares = [b[key] for _, bins in diagrams for b in bins for key in ("mean_probability", "observed")]
-    low, high = padded(shares, 0.05)
+    keys = ("mean_probability", "observed", "observed_low", "observed_high")
+    shares = [finite(b.get(key)) for _, bins in diagrams for b in bins for key in keys]
+    low, high = padded([share for share in shares if share is not None], 0.05)
     low, high = max(0.0, low), min(1.0, high)
-    shown = diagrams[-_RUGS:]
-    foot = 52 + 9 * len(shown)
+    foot = 52 + 9 * len(diagrams)
     chart = Chart((low, high), (low, high), height=320 + foot, bottom=foot)
     chart.axes("", "observed share of class 1")
     chart.line([(low, low), (high, high)], "diagonal")
     most = max([b["count"] for _, bins in diagrams if len(bins) > 1 for b in bins], default=1)
     for row, bins in reversed(diagrams):
         _draw(chart, row, bins, most)
-    for position, (row, bins) in enumerate(reversed(shown)):
+    for position, (row, bins) in enumerate(reversed(diagrams)):
         _rug(chart, chart.y.start + 27 + 9 * position, bins, kind_of(row.get("budget")))
     chart.text(
         (chart.x.start + chart.x.end) / 2,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import polars as pl
 import pytest
 
+from lib.evaluation.ablation import rank_readouts
 from lib.evaluation.describe import ESTIMATE_KEYS
 from lib.reporting.report import build_page, render_html, render_markdown
+from tests.unit import test_evaluation_ablation as folds_of_readouts
 from tests.unit.reporting_study import (
     all_rows,
     baseline_table,
@@ -213,6 +214,10 @@ def test_folds_are_shown_pooled_and_one_by_one(study):
         "−0.0200 [−0.0500, 0.0100]", "0.6000 [0.5000, 0.7000]",
     ]  # fmt: skip
     assert "patchtst-mixed 200M against logistic" in render_html(build_page(inputs))
+    alone = replace(study, scaling=scaling(questions=[], walk_forward=[entry | {"pooled": []}]))
+    without = section(alone, "folds")
+    assert len(without.tables) == 1
+    assert "Nothing here is compared over all of them" in without.lead
 
 
 def test_questions_without_an_axis_and_those_that_wait_are_listed(study):
@@ -263,19 +268,41 @@ def test_the_highest_temperature_is_told(study):
 
 
 def test_the_ablation_of_normalisation_and_readout_is_shown_where_it_was_run(study):
-    row = {"variant": "base", "dataset": "Aa20", "timescale": "daily", "task": "threshold_1pct", "horizon": 1,
-           "budget": "2M", "seeds": 3, "validation_log_loss": 0.61, "difference_low": None,
-           "difference_high": None, "training_seconds": 30.0}  # fmt: skip
-    best = row | {"normalisation": "revin", "pooling": "mean", "difference": 0.0, "chosen": False}
-    cheap = row | {"normalisation": "zscore", "pooling": "last", "difference": 0.002, "chosen": True,
-                   "difference_low": -0.001, "difference_high": 0.005}  # fmt: skip
-    ablation = pl.DataFrame([best, cheap], infer_schema_length=None)
+    skills = {("revin", "mean"): 0.1, ("zscore", "last"): 0.3}
+    ablation = rank_readouts(folds_of_readouts.table(skills), folds_of_readouts.read(skills))
+    best = ablation.row(0, named=True)
     shown = section(replace(study, ablation=ablation), "readouts")
     assert "Chosen on validation: zscore with last." in shown.lead
-    assert column(shown.tables[0], "Difference from the best [90 %]") == ["best", "0.0020 [−0.0010, 0.0050]"]
+    table = shown.tables[0]
+    assert "350 dates of 2 folds" in table.caption
+    assert column(table, "Difference from the best [90 %]")[0] == "best"
+    for head, name, digits in (("Log loss", "log_loss", 4), ("AUC", "auc", 3), ("wf02", "wf02", 3)):
+        assert column(table, head)[0] == f"{best[name]:.{digits}f}"
+    assert all(cell.text not in ("", "–") for row in table.rows for cell in row[4:])
     failed = section(replace(study, ablation_problems=["ablation_readout: no."]), "readouts")
     assert failed.notes == ["ablation_readout: no."]
     assert all(s.id != "readouts" for s in build_page(study).sections)
+
+
+def test_a_chart_of_reliability_draws_four_models_at_most(study):
+    bins = [
+        {"mean_probability": p, "observed": p + 0.05, "count": 50, "observed_low": p,
+         "observed_high": p + 0.1, "bin_low": p - 0.1, "bin_high": p + 0.1}
+        for p in (0.3, 0.6)
+    ]  # fmt: skip
+    opponent = run_row("direction", "logistic", "none")
+    rows = [
+        opponent | {"model": f"opponent_{n}", "path": f"opponents/{n}", "best_validation_loss": 0.6 + n / 100}
+        for n in range(6)
+    ]
+    rows.append(run_row("direction", "patchtst-mixed", "2M", best_validation_loss=0.9))
+    metrics = {str(row["path"]): {"reliability": {"test": bins}} for row in rows}
+    shown = section(replace(study, runs=runs_frame(rows), metrics=metrics), "reliability")
+    (panel,) = shown.panels
+    for name, drawn in {"patchtst-mixed 2M": True, "opponent_2": True, "opponent_3": False}.items():
+        assert (f"{name}: 0.350 of 50" in panel.figure) == drawn
+    assert "those with sizes, then the best on validation; the numbers hold all" in panel.reading
+    assert {row[0].text for row in panel.table.rows} > {"opponent_5, seed 42"}
 
 
 def in_parts(metrics, **parts):
