@@ -193,7 +193,7 @@ def read_json(path: Path | str, expected: type[dict[Any, Any]] | type[list[Any]]
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         raise IntegrityError(f"{path}: damaged, not whole JSON ({_first_line(error)}). {_AGAIN}") from None
     content, seal = _unsealed(content)
-    if seal is not None and seal != _json_seal(content):
+    if seal is not None and seal != (JSON_SEAL, _json_seal(content)):
         raise IntegrityError(
             f"{path}: damaged, its content differs from its checksum. {_AGAIN} If you have changed it "
             f"yourself and mean it, take the entry `{JSON_SEAL}` at its end out as well."
@@ -204,8 +204,8 @@ def read_json(path: Path | str, expected: type[dict[Any, Any]] | type[list[Any]]
     return content
 
 
-def _unsealed(content: Any) -> tuple[Any, Any]:
-    """The content without its checksum, and that; None if there is none."""
+def _unsealed(content: Any) -> tuple[Any, tuple[str, Any] | None]:
+    """The content without its checksum, and the name and value of that; None if there is none."""
     holder = content[-1] if isinstance(content, list) and content else content
     if not isinstance(holder, dict) or (isinstance(content, list) and len(holder) != 1):
         return content, None
@@ -213,8 +213,8 @@ def _unsealed(content: Any) -> tuple[Any, Any]:
     if key is None:  # written by hand, by another program, or before there were checksums
         return content, None
     if isinstance(content, list):
-        return content[:-1], holder[key]
-    return {name: value for name, value in content.items() if name != key}, holder[key]
+        return content[:-1], (key, holder[key])
+    return {name: value for name, value in content.items() if name != key}, (key, holder[key])
 
 
 def _is_seal(key: str) -> bool:

@@ -111,6 +111,9 @@ def know_batch_size(
     found = {
         "micro_batch": micro_batch,
         "effective_batch": effective_batch,
+        "largest_safe": 1024,
+        "channels": 20,
+        "context_length": 120,
         "precision": precision,
         "compile": False,
         "samples_per_second": 100.0,

@@ -200,3 +200,11 @@ def test_a_model_is_on_the_disk_before_its_folder_gets_its_name(tmp_path, monkey
     with pytest.raises(Renamed) as caught:
         write_run(job, None, SimpleNamespace(model=model), None, "")
     assert (caught.value.args[0] / "weights.bin").stat().st_ino in flushed
+
+
+def test_one_damaged_letter_of_the_checksums_own_name_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json_atomic(path, {"a": 1})
+    path.write_text(path.read_text().replace("content_sha256", "bontent_sha256"))
+    with pytest.raises(IntegrityError, match=r"a\.json: damaged"):
+        read_json(path)
