@@ -14,6 +14,7 @@ from lib.planning.data import feature_identity
 from lib.planning.plan import plan_study
 from workflow_scripts.ancient import look_behind_ancient_inputs
 from workflow_scripts.cores import tell_jobs
+from workflow_scripts.paths import PATHS
 
 try:
     PLAN = plan_study(config, Path(workflow.basedir) / "config")
@@ -49,16 +50,14 @@ wildcard_constraints:
     id="|".join(map(re.escape, PLAN.ids)) or r"(?!)",
 
 
-RUN = "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}"
-SEARCH = (
-    "results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}"
-)
-BATCH_SIZE = "results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json"
+RUN = PATHS.run
+SEARCH = PATHS.search
+BATCH_SIZE = PATHS.batch_size
 CALENDAR = f"data/calendars/{PLAN.config.data.validation.calendar}.parquet"
-DATASET = "data/processed/{vintage}/{dataset}/{timescale}.parquet"
+DATASET = f"{PATHS.dataset}.parquet"
 META_DATASET = "results/meta/{meta}/dataset.parquet"
-QUALITY = "data/raw/{vintage}/quality/{dataset}.json"
-SAMPLES = "data/processed/{vintage}/{dataset}/{timescale}.samples.json"
+QUALITY = f"{PATHS.quality}.json"
+SAMPLES = f"{PATHS.dataset}.samples.json"
 
 BEST = f"{SEARCH}/best.json"
 

@@ -23,7 +23,7 @@ from lib.data.io import read_json
 from lib.errors import StudyError
 from lib.planning.checks import uncontrolled_models
 from lib.planning.forecast import forecast
-from lib.planning.jobs import Paths, everything, jobs_by_phase, listed_jobs, pending_of, words_of
+from lib.planning.jobs import everything, jobs_by_phase, listed_jobs, pending_of, words_of
 from lib.planning.plan import Plan, plan_study
 from lib.planning.preview import (
     Known,
@@ -35,19 +35,7 @@ from lib.planning.preview import (
     weak_cells,
 )
 from lib.planning.reach import Samples
-
-RUN = "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}"
-PATHS = Paths(
-    run=RUN,
-    search="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}",
-    batch_size="results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json",
-    dataset="data/processed/{vintage}/{dataset}/{timescale}",
-    quality="data/raw/{vintage}/quality/{dataset}",
-    bars="data/processed/{vintage}/bars/{timescale}/{symbol}",
-    prices="data/raw/{vintage}/prices/{symbol}",
-    series="data/raw/{vintage}/series/{series}",
-    phase="results/{phase}",
-)
+from workflow_scripts.paths import PATHS
 
 
 def dry_run(configfile: Path, target: str) -> str:
@@ -75,10 +63,11 @@ def found_in(path: Path) -> Any:
 
 def counted(plan: Plan) -> Samples:
     """Samples of the data that are here."""
+    pattern, words = f"{PATHS.dataset}.samples.json", ("vintage", "dataset", "timescale")
     return {
-        (vintage, dataset, timescale): found
-        for vintage, dataset, timescale in plan.datasets
-        if (found := found_in(Path(f"data/processed/{vintage}/{dataset}/{timescale}.samples.json")))
+        key: found
+        for key in plan.datasets
+        if (found := found_in(Path(pattern.format(**dict(zip(words, key, strict=True))))))
     }
 
 
@@ -137,7 +126,7 @@ def main() -> None:
         phases = phase_table(plan, pending, known, jobs_by_phase(plan, jobs, PATHS), expanded)
     except StudyError as error:
         sys.exit(str(error))
-    there = [run for run in plan.runs if Path(RUN.format(**run.fields()), "provenance.json").is_file()]
+    there = [run for run in plan.runs if Path(PATHS.run.format(**run.fields()), "provenance.json").is_file()]
     if there:
         console.print(f"\n{len(there)} of {len(plan.runs)} runs of this study are there.")
     for table in (phases, cost_table(costs) if costs else None, reach_table(plan, samples, date.today())):

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import polars as pl
 
 from lib.config.barriers import BarrierConfig
 from lib.config.base import StrictModel, classes_of, is_binary, outputs_of
@@ -23,6 +22,7 @@ from lib.config.model import Architecture
 from lib.config.training import Recipe
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
+from lib.models.predictions import Predictions
 from lib.training.context import TrainingContext, TrainingResult
 
 FORECAST_BLOCK = 64
@@ -46,6 +46,16 @@ class ModelMetadata:
     ternary: bool = False
     """Whether it can forecast three classes; others refuse such a task."""
     description: str = ""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What decides the size of a network beside its architecture: what it sees and what it gives."""
+
+    n_channels: int
+    context_length: int
+    outputs: int = 1
+    """Values per window: three for three classes, else one."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,11 @@ class Problem:
         return classes_of(self.task)
 
     @property
+    def shape(self) -> Shape:
+        """What a network for it sees and gives."""
+        return Shape(self.n_channels, self.context_length, self.outputs)
+
+    @property
     def outputs(self) -> int:
         """Numbers that a network gives per window: a logit for each of three classes, else one."""
         return outputs_of(self.task)
@@ -103,66 +118,6 @@ class Problem:
         if "barriers" in content:
             of_labels["barriers"] = BarrierConfig.model_validate(content["barriers"])
         return cls(**{**content, "channel_names": names, **of_labels, **arrays})
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Forecasts for n samples; checked when they are made.
-
-    Raises:
-        ModelError: lengths differ, a forecast is not finite, or a probability lies outside [0, 1].
-    """
-
-    dates: np.ndarray
-    """(n,) datetime64[D]: date of each window's last bar."""
-    symbols: np.ndarray
-    """(n,) labels."""
-    horizon: int
-    target: np.ndarray
-    """(n,): the class, or the return; NaN where it is not known yet."""
-    prediction: np.ndarray
-    """(n,): the class at probability 0.5, the most probable of three, or the forecast return."""
-    probability: np.ndarray | None = None
-    """(n, classes): one column per class, in rising order; None for regression."""
-    uncertainty: np.ndarray | None = None
-    """(n,): optional, in units of the prediction."""
-    classes: tuple[int, ...] = (0, 1)
-
-    def __post_init__(self) -> None:
-        n = len(self.dates)
-        columns = {"symbols": self.symbols, "target": self.target, "prediction": self.prediction}
-        for name, values in columns.items():
-            if values.shape != (n,):
-                raise ModelError(f"predictions: {name} has shape {values.shape}, expected ({n},).")
-        if not np.isfinite(self.prediction).all():
-            raise ModelError(f"predictions: {(~np.isfinite(self.prediction)).sum()} of {n} are not finite.")
-        if self.probability is not None:
-            if self.probability.shape != (n, len(self.classes)):
-                shape = self.probability.shape
-                raise ModelError(
-                    f"predictions: probability has shape {shape}, expected ({n}, {len(self.classes)})."
-                )
-            if not ((self.probability >= 0) & (self.probability <= 1)).all():
-                raise ModelError("predictions: a probability is not a number in [0, 1].")
-            if not np.allclose(self.probability.sum(axis=1), 1.0, atol=1e-5):
-                raise ModelError("predictions: the probabilities of a sample do not add up to 1.")
-
-    def to_frame(self, part: str) -> pl.DataFrame:
-        """The predictions table; `part` is `selection`, `calibration` or `test`."""
-        columns: dict[str, Any] = {
-            "date": pl.Series(self.dates.astype("datetime64[D]")).cast(pl.Date),
-            "symbol": pl.Series([str(symbol) for symbol in self.symbols], dtype=pl.String),
-            "horizon": pl.Series(np.full(len(self.dates), self.horizon, dtype=np.int64)),
-            "target": pl.Series(self.target.astype(np.float64)).fill_nan(None),
-            "prediction": pl.Series(self.prediction.astype(np.float64)),
-        }
-        if self.probability is not None:
-            for label, values in zip(self.classes, self.probability.T, strict=True):
-                columns[f"probability_{label}"] = values.astype(np.float64)
-        none = pl.Series([None] * len(self.dates), dtype=pl.Float64)
-        columns["uncertainty"] = none if self.uncertainty is None else self.uncertainty.astype(np.float64)
-        columns["part"] = pl.Series([part] * len(self.dates), dtype=pl.String)
-        return pl.DataFrame(columns)
 
 
 class Model(ABC):
@@ -353,14 +308,10 @@ class Model(ABC):
         cls,
         settings: Mapping[str, Any],
         architecture: Architecture,
-        n_channels: int,
-        context_length: int,
+        shape: Shape,
         budget: str,
-        outputs: int = 1,
     ) -> None:
         """Refuse an architecture that is not of the declared size. Families with budgets override this.
-
-        `outputs` is the number of values that the network gives per window (`Problem.outputs`).
 
         Raises:
             ModelError: the exact count is more than 25 % off the budget.
@@ -372,14 +323,10 @@ class Model(ABC):
         cls,
         settings: Mapping[str, Any],
         base: Architecture,
-        n_channels: int,
-        context_length: int,
+        shape: Shape,
         budget: str,
-        outputs: int = 1,
     ) -> list[Architecture]:
         """All architectures of a budget that a search may choose from. Families with budgets override this.
-
-        `outputs` as above.
 
         Raises:
             ModelError: the family has none.
@@ -391,46 +338,9 @@ class Model(ABC):
         cls,
         settings: Mapping[str, Any],
         architecture: Architecture,
-        n_channels: int,
-        context_length: int,
+        shape: Shape,
     ) -> int | None:
         """Numbers that a training step keeps for its backward pass, per window: what the memory of
         architectures of one size differs by. None: not known, and a search then only learns it the hard way.
         """
         return None
-
-
-def untrained_result(best_loss: float, seconds: float, history: list[dict[str, Any]]) -> TrainingResult:
-    """The result of a model that needs no training engine: one row of history per round."""
-    return TrainingResult(
-        best_epoch=int(min(history, key=lambda row: row["validation_loss"])["epoch"]),
-        best_loss=best_loss,
-        epochs=len(history),
-        steps=len(history),
-        stopped_early=False,
-        history=history,
-        seconds=seconds,
-        samples_per_second=0.0,
-        peak_memory_bytes=0,
-        device="cpu",
-        precision="fp64",
-        micro_batch=0,
-        threads=None,
-        resumed=False,
-    )
-
-
-def history_row(
-    epoch: int, train_loss: float | None, validation_loss: float, seconds: float
-) -> dict[str, Any]:
-    """One row of history for a model without steps or learning rate."""
-    return {
-        "epoch": epoch,
-        "step": epoch,
-        "train_loss": train_loss,
-        "validation_loss": validation_loss,
-        "learning_rate": None,
-        "seconds": seconds,
-        "samples_per_second": None,
-        "temperature": None,
-    }

@@ -88,12 +88,7 @@ def model_for(resolved: ResolvedRun, samples: SplitSamples) -> Model:
     model = model_class(settings, problem, resolved.architecture, resolved.recipe, int(resolved.run["seed"]))
     if resolved.architecture is not None:
         model_class.check_budget(
-            resolved.settings,
-            resolved.architecture,
-            problem.n_channels,
-            resolved.context_length,
-            str(resolved.run["budget"]),
-            problem.outputs,
+            resolved.settings, resolved.architecture, problem.shape, str(resolved.run["budget"])
         )
     return model
 

@@ -18,6 +18,7 @@ from lib.config.training import Recipe
 from lib.errors import ConfigError, nearest
 from lib.evaluation.standing import LEAST_SEEDS
 from lib.models import registry
+from lib.models.base import Shape
 
 
 def check_models(study: Study) -> None:
@@ -133,18 +134,13 @@ def check_budgets(
     seen = set()
     for run in shapes.values():
         found = specification(run)
-        outputs = outputs_of(run.task)
-        shape = (run.dataset, run.timescale, run.model, run.budget, found.context_length, outputs)
-        if found.architecture is None or shape in seen:
+        shape = Shape(channels(run.dataset, run.timescale), found.context_length, outputs_of(run.task))
+        case = (run.dataset, run.timescale, run.model, run.budget, shape)
+        if found.architecture is None or case in seen:
             continue
-        seen.add(shape)
+        seen.add(case)
         registry.get(study.models[run.model].model).check_budget(
-            found.settings,
-            found.architecture,
-            channels(run.dataset, run.timescale),
-            found.context_length,
-            run.budget,
-            outputs,
+            found.settings, found.architecture, shape, run.budget
         )
 
 

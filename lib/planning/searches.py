@@ -14,6 +14,7 @@ from lib.config.resolve import ARCHITECTURE, RunSpecification
 from lib.config.runs import NO_BUDGET, Run
 from lib.errors import ConfigError
 from lib.models import registry
+from lib.models.base import Shape
 
 Specify = Callable[[Run, str], RunSpecification]
 """The specification of a run of an experiment."""
@@ -93,10 +94,12 @@ class SearchPlan:
         found = registry.get(specification.model).architectures(
             specification.settings,
             specification.architecture,
-            self._channels(str(run["dataset"]), str(run["timescale"])),
-            specification.context_length,
+            Shape(
+                self._channels(str(run["dataset"]), str(run["timescale"])),
+                specification.context_length,
+                outputs_of(str(run["task"])),
+            ),
             str(run["budget"]),
-            outputs_of(str(run["task"])),
         )
         labels = Choice(type="choice", values=[a.label() for a in by_shape(found)], ordered=True)
         return space.model_copy(update={"parameters": {ARCHITECTURE: labels, **space.parameters}})

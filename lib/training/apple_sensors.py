@@ -45,14 +45,19 @@ class MacmonSensor:
         return max((value for value in found if value > _ASLEEP), default=None)
 
 
-class PowermetricsSensor:
-    """The thermal pressure as `powermetrics` sees it; for root, or where sudo asks for no password."""
+class _Levels:
+    """Tells a level of thermal pressure, as a value inside that level's band."""
 
-    name = "powermetrics"
     degrees = False
 
     def __init__(self, config: ThermalConfig) -> None:
         self._values = _values(config)
+
+
+class PowermetricsSensor(_Levels):
+    """The thermal pressure as `powermetrics` sees it; for root, or where sudo asks for no password."""
+
+    name = "powermetrics"
 
     def read(self) -> float | None:
         """A value inside the band of the present level, or None."""
@@ -63,14 +68,10 @@ class PowermetricsSensor:
         return self._values.get(match.group(1).lower()) if match else None
 
 
-class PressureSensor:
+class PressureSensor(_Levels):
     """The thermal pressure as the system tells it to everybody."""
 
     name = "macOS thermal pressure"
-    degrees = False
-
-    def __init__(self, config: ThermalConfig) -> None:
-        self._values = _values(config)
 
     def read(self) -> float | None:
         """A value inside the band of the present level, or None."""

@@ -142,7 +142,7 @@ class _MaskPerNetwork(torch.autograd.Function):
 
     @staticmethod
     def forward(inputs: torch.Tensor, draw: Draw) -> torch.Tensor:
-        raise NotImplementedError("networks that are computed one by one draw their masks themselves")
+        raise RuntimeError("networks that are computed one by one draw their masks themselves")
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

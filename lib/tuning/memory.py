@@ -19,7 +19,7 @@ from typing import Any
 from lib.config.resolve import ResolvedRun
 from lib.datasets.windows import SplitSamples
 from lib.models import registry
-from lib.models.base import Model
+from lib.models.base import Model, Shape
 from lib.training.context import TrainingContext, TrainingResult
 from lib.training.memory import is_out_of_memory
 from lib.training.progress import say
@@ -55,7 +55,7 @@ def _activations(resolved: ResolvedRun, channels: int, context_length: int) -> i
     if resolved.architecture is None:
         return None
     model = registry.get(resolved.model)
-    return model.activations(resolved.settings, resolved.architecture, channels, context_length)
+    return model.activations(resolved.settings, resolved.architecture, Shape(channels, context_length))
 
 
 def fit_within_memory(

@@ -14,7 +14,6 @@ from rich.console import Console
 from lib.models.transformer.parameters import flops_per_sample
 from lib.planning.forecast import effort_of, estimated_windows, forecast
 from lib.planning.jobs import (
-    Paths,
     Pending,
     everything,
     jobs_by_phase,
@@ -26,18 +25,8 @@ from lib.planning.jobs import (
 from lib.planning.plan import Plan, plan_study
 from lib.planning.preview import cost_table, dearest, phase_table, reach_table, weak_cells
 from tests.unit.shipped import CONFIG
+from workflow_scripts.paths import PATHS
 
-PATHS = Paths(
-    run="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}",
-    search="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}",
-    batch_size="results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json",
-    dataset="data/processed/{vintage}/{dataset}/{timescale}",
-    quality="data/raw/{vintage}/quality/{dataset}",
-    bars="data/processed/{vintage}/bars/{timescale}/{symbol}",
-    prices="data/raw/{vintage}/prices/{symbol}",
-    series="data/raw/{vintage}/series/{series}",
-    phase="results/{phase}",
-)
 EXPERIMENT = {
     "question": "Does it?", "datasets": ["Aa20"], "timescales": ["daily"], "tasks": ["direction"],
     "horizons": [5], "models": ["patchtst-mixed"], "budgets": ["2M"], "seeds": [1, 2], "tuning": "default",

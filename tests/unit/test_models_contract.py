@@ -17,7 +17,8 @@ from lib.data.io import read_json
 from lib.datasets.windows import Samples
 from lib.errors import ConfigError, IntegrityError, ModelError
 from lib.models import registry
-from lib.models.base import Model, ModelMetadata, Predictions, Problem
+from lib.models.base import Model, ModelMetadata, Problem
+from lib.models.predictions import Predictions
 from lib.training.context import TrainingContext
 
 ROOT = Path(__file__).parents[2]

@@ -14,6 +14,7 @@ from transformers import PatchTSTConfig, PatchTSTModel
 
 from lib.config.model import Architecture
 from lib.errors import ModelError
+from lib.models.base import Shape
 from lib.models.transformer._encoder import Encoder
 from lib.models.transformer.factory import NetworkFactory
 from lib.models.transformer.parameters import check_budget, count_parameters, flops_per_sample, n_patches
@@ -64,7 +65,7 @@ def test_the_shipped_architectures_are_on_budget(budget, wanted):
         total = count_parameters(settings(**chosen), architecture, 20, CONTEXT)["total"]
         assert abs(total / wanted - 1) < 0.05
         for channels in (20, 50, 100, 200, 500, 1000, 2000, 2200):  # columns add channels to those of a tier
-            PatchTSTForecaster.check_budget(chosen, architecture, channels, CONTEXT, budget)
+            PatchTSTForecaster.check_budget(chosen, architecture, Shape(channels, CONTEXT), budget)
 
 
 @pytest.mark.parametrize("budget", ["2M", "20M", "200M"])
@@ -77,7 +78,7 @@ def test_shipped_architectures_hold_three_classes_as_far_as_is_said(budget):
     ):
         chosen = {"channel_mode": mode, "normalisation": normalisation, "pooling": pooling}
         for channels in (20, 500, 846, 1000, 2000, 2200):  # 846 stands in docs/models.md
-            arguments = (chosen, architecture, channels, CONTEXT, budget, 3)
+            arguments = (chosen, architecture, Shape(channels, CONTEXT, 3), budget)
             if budget == "2M" and mode != "mixed" and channels >= 1000:
                 with pytest.raises(ModelError, match=r"budget 2M: the architecture has .* off the budget"):
                     PatchTSTForecaster.check_budget(*arguments)
@@ -90,7 +91,7 @@ def test_a_size_that_is_not_the_declared_one_is_refused():
     with pytest.raises(ModelError, match=r"2,600,000 trainable parameters, \+30% off the budget"):
         check_budget(2_600_000, "2M")
     with pytest.raises(ModelError, match="not a multiple of n_heads"):
-        PatchTSTForecaster.check_budget({}, SMALL.model_copy(update={"n_heads": 5}), 4, CONTEXT, "2M")
+        PatchTSTForecaster.check_budget({}, SMALL.model_copy(update={"n_heads": 5}), Shape(4, CONTEXT), "2M")
 
 
 # -- trap 1: dropout that is declared and not there --

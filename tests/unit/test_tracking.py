@@ -16,10 +16,10 @@ import pytest
 from lib.config.hpo import FloatRange, SearchSpace
 from lib.config.training import TrackingConfig
 from lib.errors import TrainingDiverged, TrainingStopped
-from lib.models.base import untrained_result
 from lib.models.boosting.xgboost import XGBoost
 from lib.models.job import FinishedRun
 from lib.models.neural.mlp import MLP
+from lib.models.rounds import untrained_result
 from lib.training import progress
 from lib.training.tracker_backends import Group, MlflowBackend, Record, flatten, register_model
 from lib.training.tracking import NullTracker, Tracker, init_store, open_tracker

@@ -15,8 +15,9 @@ from lib.config.base import StrictModel
 from lib.datasets.windows import Samples
 from lib.metrics.losses import mean_loss
 from lib.models import classes
-from lib.models.base import Model, history_row, untrained_result
+from lib.models.base import Model
 from lib.models.linear._solver import Spectrum
+from lib.models.rounds import history_row, untrained_result
 from lib.models.storage import read_plain, write_plain
 from lib.training.context import TrainingContext, TrainingResult
 

@@ -12,8 +12,9 @@ from lib.config.base import StrictModel
 from lib.datasets.rates import means_by_symbol, pooled_means
 from lib.datasets.windows import Samples
 from lib.metrics.losses import mean_loss
-from lib.models.base import Model, ModelMetadata, history_row, untrained_result
+from lib.models.base import Model, ModelMetadata
 from lib.models.registry import register
+from lib.models.rounds import history_row, untrained_result
 from lib.models.storage import read_plain, write_plain
 from lib.training.context import TrainingContext, TrainingResult
 

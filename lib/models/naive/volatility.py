@@ -18,9 +18,10 @@ from lib.config.base import StrictModel
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
 from lib.metrics.losses import mean_loss
-from lib.models.base import Model, ModelMetadata, history_row, untrained_result
+from lib.models.base import Model, ModelMetadata
 from lib.models.naive._channels import barrier, return_column, window_returns
 from lib.models.registry import register
+from lib.models.rounds import history_row, untrained_result
 from lib.models.storage import read_plain, write_plain
 from lib.training.context import TrainingContext, TrainingResult
 

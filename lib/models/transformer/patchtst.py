@@ -13,7 +13,7 @@ from pydantic import Field
 from lib.config.base import StrictModel
 from lib.config.model import Architecture
 from lib.errors import ModelError
-from lib.models.base import ModelMetadata
+from lib.models.base import ModelMetadata, Shape
 from lib.models.network import NetworkModel
 from lib.models.registry import register
 from lib.models.transformer import parameters
@@ -82,10 +82,8 @@ class PatchTSTForecaster(NetworkModel):
         cls,
         settings: Mapping[str, Any],
         architecture: Architecture,
-        n_channels: int,
-        context_length: int,
+        shape: Shape,
         budget: str,
-        outputs: int = 1,
     ) -> None:
         """Refuse an architecture that cannot be built, or whose exact count is 25 % off the budget."""
         if architecture.d_model % architecture.n_heads:
@@ -94,7 +92,9 @@ class PatchTSTForecaster(NetworkModel):
                 f"n_heads {architecture.n_heads}."
             )
         full = cls.Settings.model_validate(dict(settings)).model_dump()
-        counts = parameters.count_parameters(full, architecture, n_channels, context_length, outputs)
+        counts = parameters.count_parameters(
+            full, architecture, shape.n_channels, shape.context_length, shape.outputs
+        )
         parameters.check_budget(counts["total"], budget)
 
     @classmethod
@@ -102,23 +102,20 @@ class PatchTSTForecaster(NetworkModel):
         cls,
         settings: Mapping[str, Any],
         base: Architecture,
-        n_channels: int,
-        context_length: int,
+        shape: Shape,
         budget: str,
-        outputs: int = 1,
     ) -> list[Architecture]:
         """The grid of the budget."""
         full = cls.Settings.model_validate(dict(settings)).model_dump()
-        return architecture_grid(budget, full, n_channels, context_length, base, outputs)
+        return architecture_grid(budget, full, shape.n_channels, shape.context_length, base, shape.outputs)
 
     @classmethod
     def activations(
         cls,
         settings: Mapping[str, Any],
         architecture: Architecture,
-        n_channels: int,
-        context_length: int,
+        shape: Shape,
     ) -> int:
         """Numbers that a training step keeps for its backward pass, per window."""
         full = cls.Settings.model_validate(dict(settings)).model_dump()
-        return parameters.activations_per_sample(full, architecture, n_channels, context_length)
+        return parameters.activations_per_sample(full, architecture, shape.n_channels, shape.context_length)

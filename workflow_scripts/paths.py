@@ -1,0 +1,20 @@
+"""Where the workflow puts what it makes: patterns that rules and previews share, named once.
+
+`lib` knows none of them; what needs them is given them.
+"""
+
+from lib.planning.jobs import Paths
+
+_RUN = "{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}"
+
+PATHS = Paths(
+    run=f"results/runs/{_RUN}/seed{{seed}}",
+    search=f"results/hpo/{_RUN}",
+    batch_size="results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json",
+    dataset="data/processed/{vintage}/{dataset}/{timescale}",
+    quality="data/raw/{vintage}/quality/{dataset}",
+    bars="data/processed/{vintage}/bars/{timescale}/{symbol}",
+    prices="data/raw/{vintage}/prices/{symbol}",
+    series="data/raw/{vintage}/series/{series}",
+    phase="results/{phase}",
+)
