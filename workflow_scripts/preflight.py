@@ -17,7 +17,7 @@ from lib.errors import StudyError
 from lib.operations.checks import Check
 from lib.operations.preflight import Places, preflight
 from lib.planning.plan import plan_study
-from workflow_scripts.preview import RUN
+from workflow_scripts.paths import PATHS
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 PLACES = Places(
@@ -40,7 +40,7 @@ def look(configfile: Path, ask_torch: bool) -> list[Check]:
         plan = plan_study(read_yaml(configfile), ROOT / "config")
     except StudyError as error:
         return [Check("configuration", "fail", f"{configfile} cannot be used", str(error))]
-    runs = {run: Path(RUN.format(**run.fields()), "provenance.json") for run in plan.experiment_of}
+    runs = {run: Path(PATHS.run.format(**run.fields()), "provenance.json") for run in plan.experiment_of}
     pending = [run for run, record in runs.items() if not record.is_file()]
     datasets = [words for words in plan.datasets if not Path(DATASET.format(*words)).exists()]
     return preflight(plan, pending, datasets, PLACES, ask_torch)
