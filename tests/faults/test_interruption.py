@@ -9,13 +9,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
+from hurt import flip
 from random_kills import know_batch_size
 
-from tests.conftest import Project, make_project
+from tests.conftest import ROOT, Project, make_project
 
 RUN = "results/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
 STATE = "results/state/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
@@ -236,14 +236,13 @@ def test_a_state_of_other_parameters_is_set_aside_and_not_resumed(fresh):
 
 
 @pytest.mark.faults("A flipped byte in stored weights", happens="named by `make verify`; the model does not load", user="delete the run's folder, then the same command")  # fmt: skip  # noqa: E501
-def test_verify_names_a_flipped_byte(trained: Project):
-    weights = next(Path(trained.folder / "undisturbed").rglob("weights.safetensors"))
-    content = bytearray(weights.read_bytes())
-    content[len(content) // 2] ^= 1
-    weights.write_bytes(content)
+def test_verify_names_a_flipped_byte(trained: Project, tmp_path):
+    # Of a copy: the other tests compare their runs with this one.
+    shutil.copytree(trained.folder / "undisturbed", tmp_path / "results" / "runs" / "one")
+    flip(next(tmp_path.rglob("weights.safetensors")))
     done = subprocess.run(
-        [trained.command()[0], "workflow_scripts/verify.py"],
-        cwd=trained.folder,
+        [trained.command()[0], ROOT / "workflow_scripts" / "verify.py"],
+        cwd=tmp_path,
         env=trained.environment,
         capture_output=True,
         text=True,
