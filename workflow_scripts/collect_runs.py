@@ -9,6 +9,8 @@ from lib.config.workflow import EvaluationConfig
 from lib.data.io import write_csv_atomic, write_parquet_atomic
 from lib.evaluation.batch import RunFolder, evaluate_folders
 from lib.evaluation.collect import collect_runs, read_run
+from lib.training.state import retire
+from workflow_scripts.paths import state_of
 from workflow_scripts.shell import job
 
 with job(snakemake):
@@ -24,3 +26,6 @@ with job(snakemake):
     )
     write_csv_atomic(runs, Path(snakemake.output.csv))
     write_parquet_atomic(runs, Path(snakemake.output.parquet))
+    for prediction in map(Path, snakemake.input):
+        if prediction.name == "test.parquet":  # its training is on Snakemake's record
+            retire(state_of(prediction.parents[1]))

@@ -18,6 +18,7 @@ from lib.models.job import keep_machine_choice
 from lib.planning.plan import plan_study
 from lib.training.context import TrainingContext
 from lib.training.progress import say
+from lib.training.retention import FINISHED
 from lib.training.state import open_state
 from lib.training.threads import first_threads
 
@@ -34,9 +35,7 @@ def join_companions(
     """At most `pack - 1` companions; their state directories are held until `held` is closed."""
     if resolved.architecture is None:
         return []
-    # These bring torch, which jobs without a network never need.
-    from lib.training.checkpoint import FINISHED
-    from lib.training.pack_state import partners
+    from lib.training.pack_state import partners  # brings torch, which jobs without a network never need
 
     before, room = partners(context.state_dir, context.fingerprint), config.training.pack - 1
     if room == 0 and len(before) < 2:

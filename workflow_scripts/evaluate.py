@@ -6,6 +6,8 @@ from pathlib import Path
 from lib.config.load import validate
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.batch import RunFolder, evaluate_folder
+from lib.training.state import retire
+from workflow_scripts.paths import state_of
 from workflow_scripts.shell import job
 
 with job(snakemake):
@@ -14,3 +16,4 @@ with job(snakemake):
     )
     settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")
     evaluate_folder(folder, settings, snakemake.params.version)
+    retire(state_of(folder.path))  # the training is on Snakemake's record

@@ -3,6 +3,8 @@
 `lib` knows none of them; what needs them is given them.
 """
 
+from pathlib import Path
+
 from lib.planning.jobs import Paths
 
 _RUN = "{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}"
@@ -18,3 +20,17 @@ PATHS = Paths(
     series="data/raw/{vintage}/series/{series}",
     phase="results/{phase}",
 )
+
+STATES = Path("results/state/runs")
+"""State directories of trainings, in the same order of folders as their runs."""
+_RUNS = Path("results/runs")
+
+
+def state_of(run: Path) -> Path:
+    """Where a run's training keeps its state."""
+    return STATES / run.relative_to(_RUNS)
+
+
+def predictions_of(state: Path) -> Path:
+    """The test predictions of the run whose state this is."""
+    return _RUNS / state.relative_to(STATES) / "predictions" / "test.parquet"

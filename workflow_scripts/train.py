@@ -9,12 +9,14 @@ from lib.config.resolve import RunSpecification, resolve
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import read_parquet, sha256_of
 from lib.models.job import MACHINE_CHOICE, keep_machine_choice, train_run
-from lib.training.state import open_state
+from lib.training.retention import KEPT_STATES
+from lib.training.state import open_state, retire, retire_older
 from lib.training.threads import first_threads
 from lib.tuning.hardware import require_hardware
 from workflow_scripts.companions import join_companions
 from workflow_scripts.context import context_for, job_threads
 from workflow_scripts.outputs import read_found, track_run, write_run
+from workflow_scripts.paths import STATES, predictions_of
 from workflow_scripts.shell import job
 
 with job(snakemake):
@@ -38,4 +40,6 @@ with job(snakemake):
             finished = train_run(resolved, read_parquet(snakemake.input.dataset), context, others)
             write_run(snakemake, resolved, finished, context, dataset)
             track_run(snakemake, finished, tracker)
-        state.prune()
+        if not any(state.folder.glob("*.pt")):  # there was no long work to be kept
+            retire(state.folder)
+    retire_older(STATES, predictions_of, KEPT_STATES)

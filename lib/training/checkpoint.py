@@ -25,11 +25,10 @@ from torch import nn
 from lib.data.io import atomic_path, sha256_of, write_text_atomic
 from lib.errors import IntegrityError, StudyError
 from lib.training.progress import say
-from lib.training.retention import checkpoint_bytes, kept_checkpoints
+from lib.training.retention import FINISHED, checkpoint_bytes, kept_checkpoints
 
 Payload = dict[str, Any]
 FORMAT = 1
-FINISHED = "finished.pt"
 _FULL = 4_000_000
 """Bytes; with less free than this, what PyTorch says of a failed write is not worth reading."""
 _NAME = re.compile(r"checkpoint-e(\d+)-s(\d+)-b(\d+)\.pt")

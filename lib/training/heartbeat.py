@@ -16,6 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from lib.training.retention import FINISHED
+
 FILE = "status.json"
 EVERY_SECONDS = 2.0
 
@@ -70,14 +72,16 @@ class Heart:
 
 
 def read_statuses(root: Path) -> list[Status]:
-    """Every job that has left a beat below `root` and whose state is still there, the latest first."""
+    """Every training below `root` that runs or was begun and is not finished, the latest first."""
     found = []
     for path in root.rglob(FILE):
         if ".aside-" in path.parent.name:
             continue
         with contextlib.suppress(OSError, ValueError, TypeError):
             beat = Beat(**json.loads(path.read_text(encoding="utf-8")))
-            found.append(Status(path.parent, beat, _is_held(path.parent)))
+            running = _is_held(path.parent)
+            if running or not (path.parent / FINISHED).exists():
+                found.append(Status(path.parent, beat, running))
     return sorted(found, key=lambda status: -status.beat.moment)
 
 

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lib.data.io import read_json, write_json_atomic
-from lib.training.checkpoint import FINISHED, CheckpointStore, place_of
+from lib.training.checkpoint import CheckpointStore, place_of
 from lib.training.context import TrainingContext
 from lib.training.progress import say
+from lib.training.retention import FINISHED
 
 PACK = "pack.json"
 Place = tuple[int, int]

@@ -1,4 +1,9 @@
-"""How many checkpoints of a training are kept, and how much disk and memory that takes. Imports no torch."""
+"""What is kept of a training, and how much disk and memory that takes. Imports no torch."""
+
+FINISHED = "finished.pt"
+"""The result of a finished training in its state directory, in place of the checkpoints on the way to it."""
+KEPT_STATES = 4
+"""Of runs that are done: Snakemake deletes the outputs of a job that dies, even after its last line."""
 
 LARGE_MODEL = 100_000_000
 """Above this many parameters one checkpoint (weights and two moments) is over 1.2 GB: only one is kept."""

@@ -9,8 +9,8 @@ input data) must match, else it is set aside. What a checkpoint holds is the mat
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from lib.data.io import read_json, write_json_atomic
 from lib.errors import IntegrityError, TrainingStopped
 from lib.training.progress import say
+from lib.training.retention import FINISHED
 
 IDENTITY = "state.json"
 
@@ -29,10 +30,6 @@ class State:
 
     folder: Path
     fingerprint: str
-
-    def prune(self) -> None:
-        """Delete the state after the run's outputs are in place. What was set aside stays."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def set_aside(self) -> list[Path]:
         """States of other fingerprints that were found here, oldest first."""
@@ -56,15 +53,14 @@ def open_state(folder: Path, fingerprint: str, timeout: float = 60.0) -> Iterato
         TrainingStopped: another process still holds it after `timeout`.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    path = folder.with_name(folder.name + ".lock")
-    # A singleton can be entered twice: once by a job for its whole length, once by the training inside.
-    lock = FileLock(path, is_singleton=True)
+    lock = _lock(folder)
     try:
         lock.acquire(timeout=timeout)
     except Timeout:
         raise TrainingStopped(
-            f"{folder}: another process still trains this run (it holds {path.name}; waited {timeout:g} s). "
-            f"Let it finish, or find it with `fuser {path}` and end it, then run the same command again."
+            f"{folder}: another process still trains this run (it holds {folder.name}.lock; waited "
+            f"{timeout:g} s). Let it finish, or find it with `fuser {lock.lock_file}` and end it, then run "
+            "the same command again."
         ) from None
     try:
         state = State(folder, fingerprint)
@@ -72,6 +68,37 @@ def open_state(folder: Path, fingerprint: str, timeout: float = 60.0) -> Iterato
         yield state
     finally:
         lock.release()
+
+
+def retire(folder: Path) -> None:
+    """Delete the state of a run that is done, unless a process holds it. What was set aside stays."""
+    if not folder.exists():
+        return
+    with suppress(Timeout), _lock(folder).acquire(timeout=0):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def retire_older(root: Path, outputs_of: Callable[[Path], Path], keep: int) -> None:
+    """Delete the states below `root` of runs that are done, but those of the `keep` that were done last.
+
+    A job cannot delete its own: whoever kills it between that and the moment when Snakemake has noted its
+    success makes Snakemake delete the outputs, too, and the work is lost.
+
+    Args:
+        root: finished trainings are looked for here, at any depth.
+        outputs_of: from a state directory to a file that the run writes when it is done.
+        keep: how many to leave.
+    """
+    states = [path.parent for path in root.rglob(FINISHED) if ".aside-" not in path.parent.name]
+    done = [state for state in states if outputs_of(state).exists()]
+    done.sort(key=lambda state: outputs_of(state).stat().st_mtime, reverse=True)
+    for state in done[keep:]:
+        retire(state)
+
+
+def _lock(folder: Path) -> FileLock:
+    # A singleton can be entered twice: once by a job for its whole length, once by the training inside.
+    return FileLock(folder.with_name(folder.name + ".lock"), is_singleton=True)
 
 
 def _bind(state: State) -> None:

@@ -137,6 +137,23 @@ def test_sigkill_of_the_training(fresh):
 
 
 @pytest.mark.slow
+@pytest.mark.faults("SIGKILL of a training that has written all its outputs", happens="Snakemake deletes them; made again from the kept result to equal bytes, nothing is trained twice", user="the same command")  # fmt: skip  # noqa: E501
+def test_sigkill_after_the_last_output(fresh):
+    workflow = begin(fresh)
+    training, last = training_process(workflow), fresh.folder / RUN / "provenance.json"
+    while not last.exists():
+        assert workflow.poll() is None, (fresh.folder / "interrupted.log").read_text()
+        time.sleep(0.001)
+    history = last.with_name("history.parquet")
+    before = history.read_bytes()
+    training.kill()
+    assert workflow.wait(timeout=PATIENCE_SECONDS) != 0
+    assert not last.exists(), "Snakemake deletes what a failed job wrote"
+    finish(fresh)
+    assert history.read_bytes() == before, "with the same timings: nothing was trained again"
+
+
+@pytest.mark.slow
 @pytest.mark.faults("Ctrl-C during a training", happens="continued from a checkpoint of that moment to equal bytes", user="the same command")  # fmt: skip  # noqa: E501
 def test_ctrl_c(fresh):
     workflow = start(fresh)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -9,7 +10,7 @@ from training_samples import TinyNetwork, context, in_child, make_samples, recip
 
 from lib.errors import TrainingStopped
 from lib.training.engine import train
-from lib.training.state import open_state
+from lib.training.state import open_state, retire, retire_older
 
 
 def test_a_second_process_is_kept_out_and_told_why(tmp_path):
@@ -50,11 +51,48 @@ def test_one_who_waits_gets_in_when_the_holder_leaves(tmp_path):
 
 
 def test_a_job_can_hold_the_state_around_its_training(tmp_path):
-    with open_state(tmp_path / "state", "f") as state:
+    with open_state(tmp_path / "state", "f"):
         train(TinyNetwork(), make_samples(), make_samples(40, 1), "bce", recipe(), context(tmp_path))
         assert (tmp_path / "state" / "finished.pt").exists()
-        state.prune()
+        retire(tmp_path / "state")
     assert not (tmp_path / "state").exists()
+
+
+def test_a_state_that_a_process_holds_is_not_retired(tmp_path):
+    ready = tmp_path / "ready"
+
+    def hold() -> None:
+        with open_state(tmp_path / "state", "a"):
+            ready.touch()
+            time.sleep(60)
+
+    holder = in_child(hold)
+    wait_until(ready.exists)
+    retire(tmp_path / "state")
+    assert (tmp_path / "state").exists()
+    holder.kill()
+    holder.join()
+    retire(tmp_path / "state")
+    assert not (tmp_path / "state").exists()
+
+
+def test_the_states_of_the_runs_done_last_stay_and_those_not_done_all_stay(tmp_path):
+    states, outputs = tmp_path / "states", tmp_path / "outputs"
+    for number in range(6):
+        state = states / "daily" / f"seed{number}"
+        state.mkdir(parents=True)
+        (state / "finished.pt").touch()
+        if number != 0:  # trained in another job's pack, not predicted yet
+            outputs.mkdir(exist_ok=True)
+            (outputs / state.name).touch()
+            os.utime(outputs / state.name, (number, number))
+    (states / "daily" / "begun").mkdir()
+    aside = states / "daily" / "seed1.aside-1"
+    aside.mkdir()
+    (aside / "finished.pt").touch()
+    retire_older(states, lambda state: outputs / state.name, keep=2)
+    left = sorted(path.name for path in (states / "daily").iterdir() if path.is_dir())
+    assert left == ["begun", "seed0", "seed1.aside-1", "seed4", "seed5"]
 
 
 def test_a_state_of_other_parameters_is_set_aside_and_never_resumed(tmp_path, capsys):
