@@ -71,7 +71,7 @@ def wait_for(workflow: subprocess.Popen[str], project: Project, condition: Calla
 
 def training_job(workflow: subprocess.Popen[str], project: Project, cluster: SlurmCluster) -> str:
     """The Slurm job of a training that has written a checkpoint."""
-    wait_for(workflow, project, lambda: list((project.folder / STATE).glob("**/*.sha256")))
+    wait_for(workflow, project, lambda: list((project.folder / STATE).glob("**/checkpoint-*.sha256")))
     (job,) = jobs_of(cluster, "RUNNING")
     return job
 

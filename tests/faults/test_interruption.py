@@ -92,7 +92,7 @@ def start(project: Project) -> subprocess.Popen[str]:
     """
     process = begin(project)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not list((project.folder / STATE).glob("**/*.sha256")):
+    while not list((project.folder / STATE).glob("**/checkpoint-*.sha256")):
         assert process.poll() is None, (project.folder / "interrupted.log").read_text()
         assert time.monotonic() < deadline, "no checkpoint appeared"
         time.sleep(0.02)
