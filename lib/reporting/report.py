@@ -38,6 +38,8 @@ from lib.reporting.page import Page, Section
 from lib.reporting.words import Names, prose
 
 __all__ = ["ReportInputs", "build_page", "render_html", "render_markdown"]
+_NAMED = 6
+"""Symbols that stand below the title."""
 
 
 def render_html(page: Page) -> str:
@@ -113,7 +115,8 @@ def _subtitle(inputs: ReportInputs) -> str:
         (str(p["first"]), str(p["last"])) for p in inputs.prices.values() if p.get("first") and p.get("last")
     ]
     if inputs.prices:
-        facts.append(", ".join(str(symbol) for symbol in list(inputs.prices)[:6]))
+        named, more = list(inputs.prices)[:_NAMED], len(inputs.prices) - _NAMED
+        facts.append(", ".join(named) + (f" and {more} more" if more > 0 else ""))
     if spans:
         facts.append(f"{min(first for first, _ in spans)} to {max(last for _, last in spans)}")
     vintages = sorted({str(p["vintage"]) for p in inputs.prices.values() if p.get("vintage")})

@@ -343,3 +343,11 @@ def test_a_correlation_map_of_two_thousand_channels_stays_small_and_names_its_fa
     assert "returns (1200)" in drawn
     assert "a &lt;b&gt; (800)" in drawn
     assert 'aria-label="what it means"' in drawn
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(6, "S0, S1, S2, S3, S4, S5"), (8, "S0, S1, S2, S3, S4, S5 and 2 more")]
+)
+def test_symbols_below_the_title_are_counted_where_they_are_too_many(study, count, shown):
+    prices = {f"S{number}": {"vintage": "v"} for number in range(count)}
+    assert build_page(replace(study, prices=prices)).subtitle.split(" · ")[0] == shown
