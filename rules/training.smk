@@ -50,9 +50,6 @@ rule train:
         runtime=minutes_of,
     params:
         specification=specification,
-        state="results/state/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}",
-        state_pattern=lambda wildcards: RUN.replace("runs", "state/runs"),
-        test_pattern=lambda wildcards: f"{RUN}/predictions/test.parquet",
         version=VERSIONS["training"],
     script:
         "../workflow_scripts/train.py"

@@ -26,6 +26,5 @@ with job(snakemake):
     )
     write_csv_atomic(runs, Path(snakemake.output.csv))
     write_parquet_atomic(runs, Path(snakemake.output.parquet))
-    for prediction in map(Path, snakemake.input):
-        if prediction.name == "test.parquet":  # its training is on Snakemake's record
-            retire(state_of(prediction.parents[1]))
+    for folder in folders:
+        retire(state_of(folder.path))  # its training is on Snakemake's record

@@ -21,6 +21,7 @@ from lib.training.progress import say
 from lib.training.retention import FINISHED
 from lib.training.state import open_state
 from lib.training.threads import first_threads
+from workflow_scripts.paths import PATHS, predictions_of, state_of
 
 
 def join_companions(
@@ -47,13 +48,10 @@ def join_companions(
     joined: list[tuple[ResolvedRun, TrainingContext]] = []
     missing = 0
     for run in plan.companions(plan.run({k: str(v) for k, v in resolved.run.items()})):
-        state, test = (
-            Path(pattern.format(**run.fields()))
-            for pattern in (snakemake.params.state_pattern, snakemake.params.test_pattern)
-        )
+        state = state_of(Path(PATHS.run.format(**run.fields())))
         if len(joined) == room and not before:
             break
-        if test.exists() or (state / FINISHED).exists():
+        if predictions_of(state).exists() or (state / FINISHED).exists():
             continue
         other = resolve(plan.specification(run), *found)
         fingerprint = other.fingerprint(dataset_hash, str(snakemake.params.version))

@@ -16,4 +16,4 @@ with job(snakemake):
     )
     settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")
     evaluate_folder(folder, settings, snakemake.params.version)
-    retire(state_of(folder.path))  # the training is on Snakemake's record
+    retire(state_of(folder.path))  # its training is on Snakemake's record

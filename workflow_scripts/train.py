@@ -16,7 +16,7 @@ from lib.tuning.hardware import require_hardware
 from workflow_scripts.companions import join_companions
 from workflow_scripts.context import context_for, job_threads
 from workflow_scripts.outputs import read_found, track_run, write_run
-from workflow_scripts.paths import STATES, predictions_of
+from workflow_scripts.paths import STATES, predictions_of, state_of
 from workflow_scripts.shell import job
 
 with job(snakemake):
@@ -26,7 +26,7 @@ with job(snakemake):
     resolved = resolve(declared, *found)
     dataset = sha256_of(Path(snakemake.input.dataset))
     fingerprint = resolved.fingerprint(dataset, str(snakemake.params.version))
-    state_dir = Path(snakemake.params.state)
+    state_dir = state_of(Path(snakemake.output.model).parent)
     # Whoever trains this run as part of a pack may take hours: wait for it.
     patience = config.training.lock_timeout_seconds if config.training.pack == 1 else -1
     with open_state(state_dir, fingerprint, patience) as state, ExitStack() as held:
@@ -40,6 +40,6 @@ with job(snakemake):
             finished = train_run(resolved, read_parquet(snakemake.input.dataset), context, others)
             write_run(snakemake, resolved, finished, context, dataset)
             track_run(snakemake, finished, tracker)
-        if not any(state.folder.glob("*.pt")):  # there was no long work to be kept
+        if not state.holds_training():  # there was no long work to be kept
             retire(state.folder)
     retire_older(STATES, predictions_of, KEPT_STATES)

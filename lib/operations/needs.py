@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lib.config.base import BUDGET_PARAMETERS
 from lib.config.runs import NO_BUDGET, Run
 from lib.planning.plan import Plan
-from lib.training.retention import KEPT_STATES, checkpoint_bytes, kept_checkpoints, pack_keeps
+from lib.training.retention import kept_checkpoints, pack_keeps, state_bytes
 
 WEIGHT = 4
 """Bytes of a parameter: weights are stored and trained in fp32."""
@@ -74,7 +74,7 @@ def needs(plan: Plan, pending: Iterable[Run], datasets: Iterable[tuple[str, str,
     if largest is not None:
         n = sizes[largest]
         keep = (kept_checkpoints if runtime.pack == 1 else pack_keeps)(n, runtime.keep_checkpoints)
-        checkpoints = runtime.pack * checkpoint_bytes(WEIGHT * n, WEIGHT * n, keep) + KEPT_STATES * WEIGHT * n
+        checkpoints = state_bytes(WEIGHT * n, keep, runtime.pack)
         memory += runtime.pack * RESIDENT * n
         beside_a_card += runtime.pack * BESIDE_A_CARD * n
     return Needs(

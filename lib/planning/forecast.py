@@ -24,8 +24,7 @@ from lib.config.training import Recipe
 from lib.models.transformer.parameters import count_parameters, flops_per_sample
 from lib.planning.jobs import Pending, Search, search_of, words_of
 from lib.planning.plan import Plan
-from lib.training.retention import KEPT_STATES, kept_checkpoints
-from lib.training.retention import checkpoint_bytes as most_bytes
+from lib.training.retention import kept_checkpoints, state_bytes
 
 BARS_PER_YEAR = {
     "daily": 252.0, "2d": 126.0, "3d": 84.0, "5d": 50.4, "weekly": 52.18, "2wk": 26.09, "monthly": 12.0,
@@ -156,8 +155,7 @@ class _Sum:
         kept = kept_checkpoints(weights // _BYTES, plan.config.training.keep_checkpoints)
         self.runs += 1
         self.result_bytes += weights
-        need = most_bytes(weights, weights, kept) + KEPT_STATES * weights
-        self.checkpoint_bytes = max(self.checkpoint_bytes, need)
+        self.checkpoint_bytes = max(self.checkpoint_bytes, state_bytes(weights, kept))
 
     def cost(self, model: str, budget: str) -> Cost:
         """The sum, in words."""

@@ -31,6 +31,10 @@ class State:
     folder: Path
     fingerprint: str
 
+    def holds_training(self) -> bool:
+        """Whether weights lie here: checkpoints, or the result of a finished training."""
+        return any(self.folder.glob("*.pt"))
+
     def set_aside(self) -> list[Path]:
         """States of other fingerprints that were found here, oldest first."""
         return sorted(self.folder.parent.glob(f"{self.folder.name}.aside-*"), key=_number)
@@ -89,10 +93,12 @@ def retire_older(root: Path, outputs_of: Callable[[Path], Path], keep: int) -> N
         outputs_of: from a state directory to a file that the run writes when it is done.
         keep: how many to leave.
     """
-    states = [path.parent for path in root.rglob(FINISHED) if ".aside-" not in path.parent.name]
-    done = [state for state in states if outputs_of(state).exists()]
-    done.sort(key=lambda state: outputs_of(state).stat().st_mtime, reverse=True)
-    for state in done[keep:]:
+    done: list[tuple[float, Path]] = []
+    for path in root.rglob(FINISHED):
+        with suppress(OSError):  # not there yet, or gone meanwhile: other jobs run beside this one
+            if ".aside-" not in path.parent.name:
+                done.append((outputs_of(path.parent).stat().st_mtime, path.parent))
+    for _, state in sorted(done, reverse=True)[keep:]:
         retire(state)
 
 
