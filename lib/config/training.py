@@ -52,10 +52,6 @@ class Runtime(StrictModel):
     """Share of the free memory that a training step may use."""
     checkpoint_every_epochs: int = Field(5, ge=1)
     keep_checkpoints: int = Field(3, ge=1)
-    pack: int = Field(1, ge=1)
-    """Runs of the same shape (seeds, tasks) that one job trains at once, for models too small to keep a GPU
-    busy. Each stays a run of its own; memory grows with their number. That a run equals itself trained alone
-    (up to rounding), and an interrupted pack an uninterrupted one (in every byte), is shown on CPU only."""
     lock_timeout_seconds: float = Field(60.0, ge=0)
     """How long to wait for another process that still trains the same run."""
 

@@ -344,31 +344,6 @@ def test_a_network_that_was_interrupted_ends_in_the_same_predictions(name, task,
     np.testing.assert_array_equal(answers[0], answers[1])
 
 
-PACKING = [name for name in registry.names() if registry.get(name).metadata.packs]
-
-
-@pytest.mark.parametrize("task", ["direction", "regression", "triple_barrier"])
-@pytest.mark.parametrize("name", PACKING)
-def test_models_that_are_fitted_together_forecast_what_they_would_alone(name, task, tmp_path):
-    parts = (market(0, task), market(1, task))
-    models, contexts = [], []
-    for number in range(2):
-        model = build(name, task)
-        model.seed += number
-        models.append(model)
-        contexts.append(TrainingContext(model.seed, tmp_path / f"packed{number}", precision="fp32"))
-    results = type(models[0]).fit_together(models, [parts, parts], contexts)
-    for number, (model, result) in enumerate(zip(models, results, strict=True)):
-        alone = build(name, task)
-        alone.seed += number
-        context = TrainingContext(alone.seed, tmp_path / f"alone{number}", precision="fp32")
-        expected = alone.fit(*parts, context)
-        assert result is not None
-        assert result.best_loss == pytest.approx(expected.best_loss, rel=1e-3)
-        test = market(2, task)
-        np.testing.assert_allclose(model.forecast(test), alone.forecast(test), rtol=1e-2, atol=1e-5)
-
-
 def test_predictions_are_checked_when_they_are_made():
     days, symbols = np.array(["2001-01-01"], dtype="datetime64[D]"), np.array(["X"], dtype=object)
     one = np.ones(1)

@@ -82,7 +82,7 @@ def test_the_states_of_the_runs_done_last_stay_and_those_not_done_all_stay(tmp_p
         state = states / "daily" / f"seed{number}"
         state.mkdir(parents=True)
         (state / "finished.pt").touch()
-        if number != 0:  # trained in another job's pack, not predicted yet
+        if number != 0:  # trained, not predicted yet
             outputs.mkdir(exist_ok=True)
             (outputs / state.name).touch()
             os.utime(outputs / state.name, (number, number))
