@@ -7,7 +7,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-statistics test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation-readout verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-heat bench-statistics test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation-readout verify clean clean-results lock docs confirm-versions
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ bench-training: .venv/.ready  ## Samples per second, share of the matmul peak, b
 
 bench-dry-run: .venv/.ready  ## Seconds and memory of a dry run of the full matrix, to results/benchmarks/dry_run.json
 	@python tests/benchmarks/dry_run.py
+
+bench-heat: .venv/.ready  ## The thermal guard on simulated machines, with and without its throttle
+	@python tests/benchmarks/heat.py
 
 promote: .venv/.ready  ## Make a run a production model: RUN=results/runs/… (NAME=… for a name of your own)
 	@python workflow_scripts/promote.py "$(RUN)" $(if $(NAME),--name "$(NAME)")
