@@ -166,6 +166,7 @@ def build(**changes) -> Hungry:
         torch.OutOfMemoryError("the card is full"),
         MemoryError(),
         RuntimeError("MPS backend out of memory (allocated 9 GB)"),
+        RuntimeError("Invalid buffer size: 24.00 GiB"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
     ],
 )
