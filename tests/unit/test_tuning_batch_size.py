@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from lib.config.model import Architecture
 from lib.config.training import Recipe, Runtime
 from lib.errors import ConfigError, ModelError
 from lib.models.transformer.factory import NetworkFactory
-from lib.models.transformer.parameters import flops_per_sample
 from lib.models.transformer.patchtst import PatchTSTSettings
 from lib.training.devices import Device
 from lib.tuning.batch_size import (
@@ -232,14 +232,15 @@ def test_on_a_mac_neither_metal_nor_the_machine_gives_more_than_it_has(monkeypat
     assert _free_memory(Device(torch.device("mps"), "fp32", 1)) == 30
 
 
-def test_operations_are_counted_from_shapes_as_they_follow_from_the_architecture():
-    settings = PatchTSTSettings().model_dump()
+def test_operations_counted_from_shapes_are_those_of_a_real_pass():
     size = Architecture(d_model=64, n_heads=4, n_layers=2, d_ff=128)
-    factory = NetworkFactory(settings, size, 80, np.zeros(20), np.ones(20))
+    factory = NetworkFactory(PatchTSTSettings().model_dump(), size, 80, np.zeros(20), np.ones(20))
     runtime = Runtime(device="cpu", precision="fp32", threads=1)
     probe = _Probe(Setup(factory, 80, 20, 4, "bce", Recipe(), runtime, None))
-    counted = probe.attempt(Candidate(2, "fp32", count_flops=True))["flops"] / 2
-    assert counted == pytest.approx(flops_per_sample(settings, size, 20, 80), rel=0.05)
+    with FlopCounterMode(display=False) as real:
+        factory().train()(torch.randn(2, 80, 20)).sum().backward()
+    counted = probe.attempt(Candidate(2, "fp32", count_flops=True))["flops"]
+    assert counted == pytest.approx(real.get_total_flops(), rel=0.05)
 
 
 SCRIPT = """
