@@ -22,7 +22,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from lib.data.io import atomic_path, sha256_of, write_text_atomic
+from lib.data.io import atomic_path, flush_to_disk, sha256_of, write_text_atomic
 from lib.errors import IntegrityError, StudyError
 from lib.training.progress import say
 from lib.training.retention import FINISHED, checkpoint_bytes, kept_checkpoints
@@ -263,6 +263,6 @@ def _sync_folder(folder: Path) -> None:
     """Make the renames themselves survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        flush_to_disk(descriptor)
     finally:
         os.close(descriptor)
