@@ -1,5 +1,7 @@
 # The few commands people type. Everything else is plain Snakemake inside .venv.
-SHELL := /bin/bash
+# Not /bin/bash: Apple's make (GNU make 3.81) starts simple recipes of the shells it knows by path itself, and looks for
+# their programs on the PATH it was started with, not on the one exported here.
+SHELL := bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TARGET ?= results/report.html
@@ -12,7 +14,7 @@ SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--co
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/.ready: envs/requirements.lock envs/setup.sh
+.venv/.ready: envs/requirements.lock $(wildcard envs/*.sh envs/*.py)
 	@envs/setup.sh
 	@touch $@
 
@@ -40,13 +42,14 @@ test-slurm: .venv/.ready  ## A study on a real Slurm that the tests start (Debia
 
 faults: .venv/.ready  ## Kill, fill, tear and lie to the workflow; writes the table of docs/reliability.md
 	@rm -f results/faults.jsonl; mkdir -p results
-	@FAULT_RECORDS=$(CURDIR)/results/faults.jsonl python -m pytest -n logical --maxprocesses 4 --dist loadfile -m faults; code=$$?; \
+	@FAULT_RECORDS="$(CURDIR)/results/faults.jsonl" python -m pytest -n logical --maxprocesses 4 --dist loadfile -m faults; code=$$?; \
 	  python tests/faults/write_table.py results/faults.jsonl docs/reliability.md && exit $$code
 
 lint: .venv/.ready  ## ruff, mypy, snakefmt, snakemake --lint
 	@ruff check .
 	@ruff format --check .
 	@mypy lib
+	@mypy --platform darwin --cache-dir .mypy_cache/darwin lib
 	@snakefmt --check --compact-diff Snakefile rules
 	@snakemake --lint > /dev/null
 
