@@ -26,7 +26,7 @@ report: .venv/.ready  ## Run the study to results/report.html (CONFIG=… for an
 preview: .venv/.ready  ## What would run, and a forecast of compute and time
 	@python workflow_scripts/preview.py $(if $(CONFIG),--configfile $(CONFIG)) $(TARGET)
 
-preflight: .venv/.ready  ## Is this machine ready? (CONFIG=… for another configuration, TORCH=1 to ask PyTorch too)
+preflight: .venv/.ready  ## Is this machine ready? (CONFIG=… for another configuration, TORCH=1 to compare the accelerator with the CPU)
 	@python workflow_scripts/preflight.py $(if $(TORCH),--torch) $(if $(CONFIG),--configfile $(CONFIG))
 
 test: .venv/.ready lint  ## Checks and all tests but the slow ones
