@@ -101,7 +101,7 @@ def check_declarations(found: Sequence[Declaration], timescales: Sequence[Timesc
                     "or is not declared for this timescale",
                 )
             else:
-                yield _check(feature, timescale)
+                yield check_feature(feature, timescale)
 
 
 def check_catalogue(tier: int, timescale: Timescale) -> Verdict:
@@ -112,7 +112,8 @@ def check_catalogue(tier: int, timescale: Timescale) -> Verdict:
     return _judge(f"feature:all {tier} {timescale}", features, timescale, tries, own=False)
 
 
-def _check(feature: Feature, timescale: Timescale) -> Verdict:
+def check_feature(feature: Feature, timescale: Timescale) -> Verdict:
+    """The verdict on one channel, from every bar of more than a year."""
     # Only what comes after the warm-up reaches a model: what is filled in before it harms nobody.
     days = made_bars(timescale)["date"][LOOK_BACK_CAP[timescale] - 1 :].to_list()
     return _judge(f"feature:{feature.name} {timescale}", [feature], timescale, cuts(days, DENSE, FEW))

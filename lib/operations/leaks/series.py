@@ -93,7 +93,7 @@ def check_series(
                 made_observations(part, definitions[part]) if found is None else found.sort("date"),
                 part,
                 definitions[part],
-            ).tail(OBSERVATIONS)
+            )
             for part, found in given.items()
         }
         leaks, tried = _search(name, definition, frames)
@@ -117,7 +117,8 @@ def _search(name: str, definition: SeriesDefinition, frames: Mapping[str, pl.Dat
         first, second = (parts[part] for part in definition.combine.members)
         return combine_files(first, second, name, definition.combine)
 
-    whole = whole_of(frames)
+    whole = whole_of(frames).tail(OBSERVATIONS)
+    frames = {part: frame.filter(pl.col("date") >= whole["date"][0]) for part, frame in frames.items()}
     first, last = whole["available_from"].min(), whole["available_from"].max()
     sessions = sessions_of("XNYS")
     days = sessions.filter(sessions.is_between(first, last))

@@ -58,7 +58,8 @@ def leak_check(plan: Plan, asked: Sequence[str], stored: Stored) -> Iterator[Ver
 def _features(plan: Plan, names: Sequence[str], stored: Stored) -> Iterator[Verdict]:
     tiers: dict[Timescale, int] = {}
     for run in plan.experiment_of:
-        tiers[run.timescale] = max(tiers.get(run.timescale, 0), split_dataset(run.dataset)[2])
+        timescale: Timescale = run.timescale  # type: ignore[assignment]
+        tiers[timescale] = max(tiers.get(timescale, 0), split_dataset(run.dataset)[2])
     chosen = [each for name in names for each in declared_as(name)] or own_declarations()
 
     def verdicts() -> Iterator[Verdict]:
