@@ -42,14 +42,20 @@ def with_future(
     order, columns = random.permutation(rows), []
     for group in groups:
         values = frame.select(pl.col(group).cast(pl.Float64)).to_numpy(writable=True)
-        future, level = values[rows], values[np.isfinite(values)]
-        values[rows] = {
-            "raised": lambda: future * 3,
-            "lowered": lambda: future / 3,
-            "shuffled": lambda: values[order],
-            "shocked": lambda: future * np.exp(random.standard_normal((len(rows), 1))),
-            "shifted": lambda: future + (1 + np.ptp(level) if level.size else 1),
-        }[kind]()
+        match kind:
+            case "raised":
+                values[rows] *= 3
+            case "lowered":
+                values[rows] /= 3
+            case "shuffled":
+                values[rows] = values[order]
+            case "shocked":
+                values[rows] *= np.exp(random.standard_normal((len(rows), 1)))
+            case "shifted":
+                level = values[np.isfinite(values)]
+                values[rows] += 1 + np.ptp(level) if level.size else 1
+            case _:
+                raise ValueError(f"kind {kind!r} is not one of {', '.join(KINDS)}")
         columns += [pl.Series(n, values[:, k], nan_to_null=True) for k, n in enumerate(group)]
     return frame.with_columns(columns)
 
