@@ -13,12 +13,11 @@ import numpy as np
 import polars as pl
 
 from lib.config.base import Timescale
-from lib.data.calendar import sessions_of
 from lib.errors import ConfigError, nearest
 from lib.features.assembly import compute
 from lib.features.bars import resample
 from lib.features.catalogue import LOOK_BACK_CAP, catalogue, declarations, fitted
-from lib.features.declaration import Declaration, Feature
+from lib.features.declaration import Feature
 from lib.features.schema import PRICE_COLUMNS
 from lib.operations.leaks.future import QUICK, cuts, listed, search, spread, with_future
 from lib.operations.leaks.verdicts import Verdict
@@ -27,17 +26,23 @@ SHIPPED = frozenset(
     ("averages", "candles", "crossings", "momentum", "returns", "statistics", "trend", "volatility", "volume")
 )
 """Modules of `lib/features/families/` that belong to the project: others are the user's own."""
+FIRST, LAST = date(1990, 1, 1), date(2024, 12, 31)
 BARS = 300
 """Beside the warm-up: a year of days and more, with every weekday and every end of a month."""
 DENSE, FEW, SHIPPED_CUTS = 260, 12, 3
 GROUPS = (PRICE_COLUMNS, ("volume",))
 
 
+def weekdays(first: date, last: date) -> pl.Series:
+    """Sessions of a made-up exchange that knows no holidays; a true calendar takes seconds to build."""
+    days = pl.date_range(first, last, "1d", eager=True).alias("session")
+    return days.filter(days.dt.weekday() <= 5)
+
+
 @cache
 def made_prices(first: date, last: date, seed: int = 0) -> pl.DataFrame:
-    """Daily prices of a random walk on the sessions of New York, with standstills and days without volume."""
-    sessions = sessions_of("XNYS")
-    days = sessions.filter(sessions.is_between(first, last))
+    """Daily prices of a random walk, with standstills and days without volume."""
+    days = weekdays(first, last)
     random = np.random.default_rng(seed)
     close = 80 * np.exp(np.cumsum(0.012 * random.standard_normal(len(days))))
     close[300::97] = close[299:-1:97]
@@ -60,48 +65,37 @@ def made_prices(first: date, last: date, seed: int = 0) -> pl.DataFrame:
 @cache
 def made_bars(timescale: Timescale) -> pl.DataFrame:
     """Bars of a timescale: its longest warm-up and `BARS` more."""
-    prices = made_prices(date(1990, 1, 2), date(2024, 12, 31))
-    return resample(prices, timescale, sessions_of("XNYS")).tail(LOOK_BACK_CAP[timescale] + BARS)
+    return resample(made_prices(FIRST, LAST), timescale, weekdays(FIRST, LAST)).tail(
+        LOOK_BACK_CAP[timescale] + BARS
+    )
 
 
-def own_declarations() -> list[Declaration]:
-    """Features declared in modules that the project does not ship."""
-    return [d for d in declarations() if d.compute.__module__.rpartition(".")[2] not in SHIPPED]
+def own_features(timescales: Sequence[Timescale]) -> list[tuple[Feature, Timescale]]:
+    """Features declared in modules that the project does not ship, at each timescale that has them."""
+    return [(made, scale) for made, scale, module, _ in _all(timescales) if module not in SHIPPED]
 
 
-def declared_as(name: str) -> list[Declaration]:
+def features_named(name: str, timescales: Sequence[Timescale]) -> list[tuple[Feature, Timescale]]:
     """Features by the name of a channel, of a declaration, of a family or of a module.
 
     Raises:
-        ConfigError: nothing has this name.
+        ConfigError: nothing has this name at these timescales.
     """
-    known: dict[str, list[Declaration]] = {}
-    for each in declarations():
-        names = {each.template, each.family, each.compute.__module__.rpartition(".")[2]}
-        for timescale in LOOK_BACK_CAP:
+    every = [(made, scale, {made.name, module, *more}) for made, scale, module, more in _all(timescales)]
+    found = [(made, scale) for made, scale, names in every if name in names]
+    if not found:
+        near = nearest(name, {word for _, _, names in every for word in names})
+        raise ConfigError(f"feature:{name}: no such feature or module ({', '.join(timescales)}).{near}")
+    return found
+
+
+def _all(timescales: Sequence[Timescale]) -> Iterator[tuple[Feature, Timescale, str, tuple[str, str]]]:
+    """Declared features: each with its timescale, module, template and family."""
+    for timescale in timescales:
+        for each in declarations():
             if made := fitted(each, timescale, set()):
-                names.add(made.name)
-        for word in names:
-            known.setdefault(word, []).append(each)
-    if name not in known:
-        raise ConfigError(f"feature:{name}: no such feature, family or module.{nearest(name, known)}")
-    return known[name]
-
-
-def check_declarations(found: Sequence[Declaration], timescales: Sequence[Timescale]) -> Iterator[Verdict]:
-    """A verdict for each feature at each timescale, from every bar of more than a year."""
-    for declaration in found:
-        for timescale in timescales:
-            feature = fitted(declaration, timescale, set())
-            if feature is None:
-                yield Verdict(
-                    f"feature:{declaration.template} {timescale}",
-                    "not checked",
-                    f"it needs more bars than the {LOOK_BACK_CAP[timescale]} that a {timescale} feature may, "
-                    "or is not declared for this timescale",
-                )
-            else:
-                yield check_feature(feature, timescale)
+                module = each.compute.__module__.rpartition(".")[2]
+                yield made, timescale, module, (each.template, each.family)
 
 
 def check_catalogue(tier: int, timescale: Timescale) -> Verdict:

@@ -100,6 +100,8 @@ def _number(value: Any) -> str:
 def difference(whole: pl.DataFrame, other: pl.DataFrame, kind: str, cut: date) -> Difference | None:
     """The first value up to the cut that differs between two tables, compared exactly; None if none does."""
     ours, theirs = (frame.filter(pl.col("date") <= cut) for frame in (whole, other))
+    if ours.equals(theirs):
+        return None
     if ours["date"].to_list() != theirs["date"].to_list():
         missing = set(ours["date"]) ^ set(theirs["date"]) or {cut}
         return Difference("date", max(missing), None, None, kind, cut)

@@ -13,17 +13,17 @@ import numpy as np
 import polars as pl
 
 from lib.config.series import SeriesDefinition
-from lib.data.calendar import sessions_of
 from lib.data.series import available_from, combine_files, publish
 from lib.data.validation.series import frequency_of
 from lib.errors import StudyError
 from lib.features.groups import SeriesInput, join_series
+from lib.operations.leaks.features import weekdays
 from lib.operations.leaks.future import cuts, listed, search, with_future
 from lib.operations.leaks.verdicts import Verdict
 
 OBSERVATIONS = 800
 """The latest ones of a series are used; its longest indicator looks at 252."""
-DENSE, FEW = 40, 8
+DENSE, FEW = 25, 6
 LATE_SHARE = 0.5
 """If more stated days of publication than this share lie after the rule's, the rule is too early."""
 GROUPS = (("value",),)
@@ -120,9 +120,7 @@ def _search(name: str, definition: SeriesDefinition, frames: Mapping[str, pl.Dat
     whole = whole_of(frames).tail(OBSERVATIONS)
     frames = {part: frame.filter(pl.col("date") >= whole["date"][0]) for part, frame in frames.items()}
     first, last = whole["available_from"].min(), whole["available_from"].max()
-    sessions = sessions_of("XNYS")
-    days = sessions.filter(sessions.is_between(first, last))
-    table = pl.DataFrame({"date": days, "symbol": "MADE"})
+    table = pl.DataFrame({"date": weekdays(first, last), "symbol": "MADE"})  # type: ignore[arg-type]
 
     def channels(parts: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         return join_series(table, [SeriesInput(name, definition.group, True, whole_of(parts))], None, None)

@@ -87,6 +87,8 @@ def _check(name: str, data: DataConfig, kind: str, label: str, own: bool, what: 
         leaks: dict[str, Difference] = {}
         tried, reached = 0, False
         for day in days:
+            if leaks:
+                break
             for change in KINDS:
                 copy.write(change, day)
                 try:
@@ -144,12 +146,13 @@ class FolderCopy:
         days = sorted(set(whole["date"].drop_nulls()))
         if not dense:
             return spread(days, SHIPPED_CUTS)
-        there, torn = set(), set()
+        there = {day for table in self.tables for day in table.days}
+        holes = _some(sorted(set(days) - there))
         for table in self.tables:
-            there |= set(table.days)
-            whole_rows = table.frame.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
-            torn |= set(table.days.filter(~whole_rows).drop_nulls())
-        holes = [*_some(sorted(set(days) - there)), *_some(sorted(torn))]
+            dated = table.frame.with_columns(_day=table.days).sort("_day")
+            for column in table.frame.columns:
+                last_of_hole = pl.col(column).is_null() & pl.col(column).shift(-1).is_not_null()
+                holes += _some(dated.filter(last_of_hole)["_day"].drop_nulls().to_list())
         return sorted({*spread(days, FEW), *days[-LATEST - 1 : -1], *holes})
 
     def write(self, kind: str, day: date) -> None:

@@ -15,9 +15,9 @@ from lib.errors import ConfigError, DataError, nearest
 from lib.models import registry
 from lib.operations.leaks.features import (
     check_catalogue,
-    check_declarations,
-    declared_as,
-    own_declarations,
+    check_feature,
+    features_named,
+    own_features,
 )
 from lib.operations.leaks.models import check_model
 from lib.operations.leaks.series import check_series
@@ -60,10 +60,11 @@ def _features(plan: Plan, names: Sequence[str], stored: Stored) -> Iterator[Verd
     for run in plan.experiment_of:
         timescale: Timescale = run.timescale  # type: ignore[assignment]
         tiers[timescale] = max(tiers.get(timescale, 0), split_dataset(run.dataset)[2])
-    chosen = [each for name in names for each in declared_as(name)] or own_declarations()
+    scales = list(tiers)
+    chosen = [found for name in names for found in features_named(name, scales)]
 
     def verdicts() -> Iterator[Verdict]:
-        yield from check_declarations(list(dict.fromkeys(chosen)), list(tiers))
+        yield from (check_feature(*found) for found in chosen or own_features(scales))
         if not names:
             yield from (check_catalogue(tier, timescale) for timescale, tier in tiers.items())
 
