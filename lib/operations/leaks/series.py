@@ -23,7 +23,7 @@ from lib.operations.leaks.verdicts import Verdict
 
 OBSERVATIONS = 800
 """The latest ones of a series are used; its longest indicator looks at 252."""
-DENSE, FEW = 25, 6
+DENSE, FEW = 15, 6
 LATE_SHARE = 0.5
 """If more stated days of publication than this share lie after the rule's, the rule is too early."""
 GROUPS = (("value",),)

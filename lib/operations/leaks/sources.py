@@ -32,7 +32,7 @@ OUT_OF_REACH = {
 """Shipped sources whose future cannot be taken away."""
 SHIPPED = frozenset((*OUT_OF_REACH, "files", "trends"))
 KINDS = (CUT_OFF, "raised", "lowered")
-FEW, LATEST, HOLES, SHIPPED_CUTS = 12, 20, 40, 3
+FEW, LATEST, HOLES, SHIPPED_CUTS = 12, 10, 40, 3
 AVAILABLE = ("available_from", "realtime_start", "release_date")
 
 
