@@ -9,7 +9,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-heat bench-statistics test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation-readout verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-heat bench-statistics test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation-readout verify clean clean-results lock docs confirm-versions leak-check
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ preview: .venv/.ready  ## What would run, and a forecast of compute and time
 
 preflight: .venv/.ready  ## Is this machine ready? (CONFIG=… for another configuration, TORCH=1 to compare the accelerator with the CPU)
 	@python workflow_scripts/preflight.py $(if $(TORCH),--torch) $(if $(CONFIG),--configfile $(CONFIG))
+
+leak-check: .venv/.ready  ## Do your features, series, sources and models look ahead? (CONFIG=…, WHAT="feature:NAME model:NAME")
+	@python workflow_scripts/leak_check.py $(if $(CONFIG),--configfile $(CONFIG)) $(WHAT)
 
 test: .venv/.ready lint  ## Checks and all tests but the slow ones
 	@python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "not slow and not slurm"
