@@ -19,6 +19,7 @@ from lib.data.io import read_json
 from lib.data.manifest import read_params
 from lib.errors import IntegrityError
 from lib.evaluation.measures import BINARY_INTERVALS, REGRESSION_INTERVALS
+from lib.metrics.ternary import CLASSES
 
 RunFiles = Mapping[str, Mapping[str, Any]]
 """Contents of `metrics`, `params` and `provenance` of one run."""
@@ -67,7 +68,8 @@ _FIT: dict[str, type[pl.DataType]] = {
 }  # fmt: skip
 _COST: dict[str, type[pl.DataType]] = {
     "n_train": pl.Int64, "n_selection": pl.Int64, "n_calibration": pl.Int64, "n_test": pl.Int64,
-    "train_base_rate": pl.Float64, "effective_n_test": pl.Float64, "hpo_trials": pl.Int64,
+    "train_base_rate": pl.Float64, "train_share_down": pl.Float64, "train_share_neutral": pl.Float64,
+    "effective_n_test": pl.Float64, "hpo_trials": pl.Int64,
     "steps": pl.Int64, "train_seconds": pl.Float64, "total_seconds": pl.Float64,
     "samples_per_second": pl.Float64,
     "peak_memory_mb": pl.Float64, "device": pl.String, "precision": pl.String, "micro_batch": pl.Int64,
@@ -152,7 +154,10 @@ def _row(run: Mapping[str, Any], files: RunFiles | None, problem: str | None) ->
     for split, name in _SPLITS.items():
         measures = splits.get(name) or {}
         row |= {f"{split}_{measure}": measures.get(measure) for measure in _MEASURES}
-    row["train_base_rate"] = (metrics.get("training_shares") or [None])[-1]
+    shares = metrics.get("training_shares") or [None]
+    row["train_base_rate"] = shares[-1]
+    if len(shares) == len(CLASSES):
+        row["train_share_down"], row["train_share_neutral"] = shares[:2]
     return row | _derived(metrics) | _cost(params, provenance, splits)
 
 
