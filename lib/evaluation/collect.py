@@ -59,8 +59,9 @@ _DERIVED: dict[str, type[pl.DataType]] = {
 _TRADING = (
     "n", "bars_per_year", "sharpe", "sharpe_low", "sharpe_high", "bar_sharpe", "skewness", "kurtosis",
     "annual_return", "annual_volatility", "total_return", "max_drawdown", "exposure", "turnover",
-    "probabilistic_sharpe", "excess_sharpe",
+    "probabilistic_sharpe",
 )  # fmt: skip
+_EXCESS = ("sharpe", "bar_sharpe", "skewness", "kurtosis", "probabilistic_sharpe")
 _HOLD = ("sharpe", "total_return", "max_drawdown")
 _FIT: dict[str, type[pl.DataType]] = {
     "best_epoch": pl.Int64, "epochs": pl.Int64, "best_train_loss": pl.Float64,
@@ -82,7 +83,9 @@ RUNS_SCHEMA: dict[str, type[pl.DataType]] = {
     **_SHAPE,
     **{f"{split}_{name}": dtype for split in _SPLITS for name, dtype in _MEASURES.items()},
     **_DERIVED,
-    **{f"trading_{name}": pl.Float64 for name in (*_TRADING, *(f"hold_{measure}" for measure in _HOLD))},
+    **{f"trading_{name}": pl.Float64 for name in _TRADING},
+    **{f"trading_hold_{name}": pl.Float64 for name in _HOLD},
+    **{f"trading_excess_{name}": pl.Float64 for name in _EXCESS},
     **_FIT,
     **_COST,
 }
@@ -167,7 +170,7 @@ def _derived(metrics: Mapping[str, Any]) -> dict[str, Any]:
     chosen = calibration.get("chosen")
     methods = {method["method"]: method for method in calibration.get("methods", [])}
     width = conformal.get("mean_width")
-    hold = trading.get("hold") or {}
+    hold, excess = trading.get("hold") or {}, trading.get("excess") or {}
     return {
         "calibration_method": chosen,
         "test_calibrated_log_loss": methods[chosen]["test_log_loss"] if chosen in methods else None,
@@ -177,6 +180,7 @@ def _derived(metrics: Mapping[str, Any]) -> dict[str, Any]:
         "test_conformal_singletons": conformal.get("singletons"),
         **{f"trading_{name}": trading.get(name) for name in _TRADING},
         **{f"trading_hold_{name}": hold.get(name) for name in _HOLD},
+        **{f"trading_excess_{name}": excess.get(name) for name in _EXCESS},
         **{name: (metrics.get("fit") or {}).get(name) for name in _FIT},
     }
 
