@@ -10,6 +10,8 @@ from lib.config.barriers import BarrierConfig
 from lib.config.base import Budget, Dataset, Name, StrictModel, Task, Timescale
 from lib.config.data import SyntheticConfig
 
+Analysis = Literal["confirmatory", "exploratory"]
+
 
 class ExperimentData(StrictModel):
     """Data of an experiment that does not use the study's own vintage (the positive control)."""
@@ -25,6 +27,9 @@ class Experiment(StrictModel):
     question: str
     role: Literal["question", "null_control", "positive_control", "base_models", "meta_module"] = "question"
     """The last two are those of a meta-module (config/meta/); they are made from its file."""
+    analysis: Analysis = "exploratory"
+    """`confirmatory` for what the study was made to answer: all such questions share one correction for their
+    number. Any other question has one of its own, and its answer is called exploratory."""
     variant: Name = "base"
     """First component of the path of every run; whatever distinguishes runs must be visible there."""
     datasets: list[Dataset] = []

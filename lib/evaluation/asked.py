@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lib.config.experiment import Experiment
+from lib.config.experiment import Analysis, Experiment
 from lib.evaluation.axes import (
     AXES,
     Axis,
@@ -34,6 +34,7 @@ class Asked:
     """Of the experiments, separated by commas."""
     question: str
     margin: float
+    analysis: Analysis
     rows: list[Row]
     axes: list[Axis]
 
@@ -84,7 +85,7 @@ def asked_by(experiments: Mapping[str, Experiment], index: RunIndex) -> list[Ask
         rows = [row for _, _, own in parts for row in own]
         full = [row for row in (index.with_words(row, variant=whole) for row in rows) if row is not None]
         questions += [
-            Asked(one.name, one.question, one.margin, one.rows, kept)
+            Asked(one.name, one.question, one.margin, one.analysis, one.rows, kept)
             for one in _together(parts, full)
             if AXES["data"] in one.axes
             for kept in ([axis for axis in one.axes if axis.name in ("data", "parameters")],)
@@ -100,23 +101,30 @@ def _together(parts: Sequence[Part], more: Sequence[Row] = ()) -> list[Asked]:
     every = list(rows.values())
     axes = axes_of(every)
     name, margin = ", ".join(name for name, _, _ in parts), min(e.margin for _, e, _ in parts)
-    return [Asked(name, parts[0][1].question, margin, every, axes)] if axes else []
+    return [Asked(name, parts[0][1].question, margin, analysis_of(parts), every, axes)] if axes else []
+
+
+def analysis_of(parts: Sequence[Part]) -> Analysis:
+    """Confirmatory only if all experiments that are asked about together are."""
+    both = {experiment.analysis for _, experiment, _ in parts}
+    return "confirmatory" if both == {"confirmatory"} else "exploratory"
 
 
 def tests_of(asked: Asked) -> list[str]:
     """One sentence per family of tests: what will be compared, how often, and against which margin."""
     found = []
+    family = "with all confirmatory questions" if asked.analysis == "confirmatory" else "within this question"
+    adjusted = f"adjusted by Holm {family} ({asked.analysis})"
     for axis in asked.judged:
         levels, cells = axis.levels(asked.rows), len(grouped(axis, asked.rows))
-        measure = "slope of the loss" if axis.is_log else "gain in loss"
         found.append(
-            f"{measure} over {axis.label}, {levels[0]} to {levels[-1]} ({len(levels)} levels), margin "
-            f"{asked.margin:g}, in {_count(cells, 'cell')}, adjusted by Holm"
+            f"gain in loss over {axis.label}, {levels[0]} to {levels[-1]} ({len(levels)} levels), margin "
+            f"{asked.margin:g}, in {_count(cells, 'cell')}, {adjusted}"
         )
     pairs = [(a.label, b.label) for a, b, _ in interactions_of(asked.axes, asked.rows)]
     found += [
         f"interaction of {first} and {second} (difference of gains), margin {asked.margin:g}, in "
-        f"{_count(pairs.count((first, second)), 'grid')}, adjusted by Holm"
+        f"{_count(pairs.count((first, second)), 'grid')}, {adjusted}"
         for first, second in dict.fromkeys(pairs)
     ]
     return found

@@ -16,6 +16,7 @@ import numpy as np
 from lib.config.base import is_classification
 from lib.evaluation import scaling_law
 from lib.evaluation.axes import WORDS, Axis, Row
+from lib.evaluation.cell_skill import Part, measure_skill
 from lib.evaluation.comparisons import DateLosses, Estimate, estimate_mean, seed_noise_of_mean
 from lib.evaluation.forecast_tests import auc_influence
 from lib.evaluation.levels import Level
@@ -98,6 +99,12 @@ class Cell:
     """Test samples that not all runs hold, and that were left out."""
     dates: np.ndarray | None = None
     """Test dates, of which all losses are."""
+    parts: dict[str, list[Part]] = field(default_factory=dict)
+    """Of each level, one for each fold."""
+    skill: dict[str, Estimate] = field(default_factory=dict)
+    """Loss of the base rate minus loss of each level; positive is better."""
+    recalibrated: Estimate | None = None
+    """The gain after both ends were recalibrated."""
 
     @property
     def task(self) -> str:
@@ -170,6 +177,7 @@ def measure_cell(axis: Axis, rows: Sequence[Row], material: Material) -> Cell:
         cell.slope = scaling_law.slope(cell.levels, cell.horizon)
         cell.log_log_slope = scaling_law.log_log_slope(cell.levels, cell.horizon)
         cell.gain = scaling_law.gain(cell.levels, cell.horizon)
+        cell.skill, cell.recalibrated = measure_skill(cell.levels, cell.parts, cell.horizon, material)
         if cell.gain is None:
             text = f"{cell.where}: the levels have equal sizes; nothing is compared."
             material.notice("one_size", cell.where, text)
@@ -186,6 +194,7 @@ def _add_level(
 ) -> None:
     classes, confidence = is_classification(aligned.task), material.cfg.confidence
     level = Level(label, cell.axis.size(rows), aligned.losses(positions))
+    cell.parts[label] = [(aligned, positions, rows)]
     loss = estimate_loss(level.losses, cell.horizon)
     auc = estimate_auc(aligned, positions, cell.horizon) if classes else None
     low, high = loss.interval(confidence)

@@ -19,6 +19,7 @@ from lib.data.io import read_json
 from lib.data.manifest import read_params
 from lib.errors import IntegrityError
 from lib.evaluation.measures import BINARY_INTERVALS, REGRESSION_INTERVALS
+from lib.metrics.ternary import CLASSES
 
 RunFiles = Mapping[str, Mapping[str, Any]]
 """Contents of `metrics`, `params` and `provenance` of one run."""
@@ -58,8 +59,9 @@ _DERIVED: dict[str, type[pl.DataType]] = {
 _TRADING = (
     "n", "bars_per_year", "sharpe", "sharpe_low", "sharpe_high", "bar_sharpe", "skewness", "kurtosis",
     "annual_return", "annual_volatility", "total_return", "max_drawdown", "exposure", "turnover",
-    "probabilistic_sharpe", "excess_sharpe",
+    "probabilistic_sharpe",
 )  # fmt: skip
+_EXCESS = ("sharpe", "bar_sharpe", "skewness", "kurtosis", "probabilistic_sharpe")
 _HOLD = ("sharpe", "total_return", "max_drawdown")
 _FIT: dict[str, type[pl.DataType]] = {
     "best_epoch": pl.Int64, "epochs": pl.Int64, "best_train_loss": pl.Float64,
@@ -67,7 +69,8 @@ _FIT: dict[str, type[pl.DataType]] = {
 }  # fmt: skip
 _COST: dict[str, type[pl.DataType]] = {
     "n_train": pl.Int64, "n_selection": pl.Int64, "n_calibration": pl.Int64, "n_test": pl.Int64,
-    "train_base_rate": pl.Float64, "effective_n_test": pl.Float64, "hpo_trials": pl.Int64,
+    "train_base_rate": pl.Float64, "train_share_down": pl.Float64, "train_share_neutral": pl.Float64,
+    "effective_n_test": pl.Float64, "hpo_trials": pl.Int64,
     "steps": pl.Int64, "train_seconds": pl.Float64, "total_seconds": pl.Float64,
     "samples_per_second": pl.Float64,
     "peak_memory_mb": pl.Float64, "device": pl.String, "precision": pl.String, "micro_batch": pl.Int64,
@@ -80,7 +83,9 @@ RUNS_SCHEMA: dict[str, type[pl.DataType]] = {
     **_SHAPE,
     **{f"{split}_{name}": dtype for split in _SPLITS for name, dtype in _MEASURES.items()},
     **_DERIVED,
-    **{f"trading_{name}": pl.Float64 for name in (*_TRADING, *(f"hold_{measure}" for measure in _HOLD))},
+    **{f"trading_{name}": pl.Float64 for name in _TRADING},
+    **{f"trading_hold_{name}": pl.Float64 for name in _HOLD},
+    **{f"trading_excess_{name}": pl.Float64 for name in _EXCESS},
     **_FIT,
     **_COST,
 }
@@ -152,7 +157,10 @@ def _row(run: Mapping[str, Any], files: RunFiles | None, problem: str | None) ->
     for split, name in _SPLITS.items():
         measures = splits.get(name) or {}
         row |= {f"{split}_{measure}": measures.get(measure) for measure in _MEASURES}
-    row["train_base_rate"] = (metrics.get("training_shares") or [None])[-1]
+    shares = metrics.get("training_shares") or [None]
+    row["train_base_rate"] = shares[-1]
+    if len(shares) == len(CLASSES):
+        row["train_share_down"], row["train_share_neutral"] = shares[:2]
     return row | _derived(metrics) | _cost(params, provenance, splits)
 
 
@@ -162,7 +170,7 @@ def _derived(metrics: Mapping[str, Any]) -> dict[str, Any]:
     chosen = calibration.get("chosen")
     methods = {method["method"]: method for method in calibration.get("methods", [])}
     width = conformal.get("mean_width")
-    hold = trading.get("hold") or {}
+    hold, excess = trading.get("hold") or {}, trading.get("excess") or {}
     return {
         "calibration_method": chosen,
         "test_calibrated_log_loss": methods[chosen]["test_log_loss"] if chosen in methods else None,
@@ -172,6 +180,7 @@ def _derived(metrics: Mapping[str, Any]) -> dict[str, Any]:
         "test_conformal_singletons": conformal.get("singletons"),
         **{f"trading_{name}": trading.get(name) for name in _TRADING},
         **{f"trading_hold_{name}": hold.get(name) for name in _HOLD},
+        **{f"trading_excess_{name}": excess.get(name) for name in _EXCESS},
         **{name: (metrics.get("fit") or {}).get(name) for name in _FIT},
     }
 

@@ -94,12 +94,25 @@ class Material:
     index: RunIndex
     predictions: Predictions
     cfg: EvaluationConfig
+    calibration: Predictions | None = None
+    """Of the part of validation that nothing else uses; None: nothing is recalibrated."""
     troubles: list[Trouble] = field(default_factory=list)
 
     def usable(self, rows: Sequence[Row]) -> list[tuple[Row, RunSamples]]:
         """The finished runs among `rows` whose predictions can be used, with them."""
         done = [(row, self.predictions.of(row)) for row in rows if row["status"] == "done"]
         return [(row, samples) for row, samples in done if samples is not None]
+
+    def calibration_of(self, row: Row) -> RunSamples | None:
+        """A run's samples for calibration; None (on record if they are damaged) where there are none."""
+        if self.calibration is None:
+            return None
+        before = len(self.calibration.troubles)
+        found = self.calibration.of(row)
+        for kind, where, text in self.calibration.troubles[before:]:
+            if kind != "empty":  # short validation parts have none, and the verdict says so
+                self.notice(kind, where, text)
+        return found
 
     def notice(self, kind: str, where: str, text: str) -> None:
         """Put a trouble on record, once."""

@@ -52,6 +52,8 @@ class Predictions:
     """Digests of the test predictions looked at so far; what is read is added."""
     troubles: list[tuple[str, str, str]] = field(default_factory=list)
     """Kind, path and sentence of every run that could not be used."""
+    what: str = "test"
+    """The part that is read, in words."""
     _known: dict[str, RunSamples | None] = field(default_factory=dict)
     _symbols: dict[str, int] = field(default_factory=dict)
 
@@ -63,7 +65,7 @@ class Predictions:
                 self._known[path] = self._load(path, str(row["task"]))
             except (OSError, IntegrityError, pl.exceptions.PolarsError) as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                self._leave_out("unreadable", path, f"test predictions cannot be read ({reason})")
+                self._leave_out("unreadable", path, f"{self.what} predictions cannot be read ({reason})")
                 self._known[path] = None
         return self._known[path]
 
@@ -77,14 +79,18 @@ class Predictions:
         bad = int((~(finite & np.isfinite(target))).sum())
         if frame.height == 0 or bad:
             what = (
-                f"{bad} of {frame.height} test predictions are not finite" if bad else "no test predictions"
+                f"{bad} of {frame.height} {self.what} predictions are not finite"
+                if bad
+                else f"no {self.what} predictions"
             )
             self._leave_out("not_finite" if bad else "empty", path, what)
             return None
         keys = self._keys(frame)
         order = np.argsort(keys, kind="stable")
         if np.any(np.diff(keys[order]) == 0):
-            self._leave_out("duplicate", path, "a date and symbol occur twice in the test predictions")
+            self._leave_out(
+                "duplicate", path, f"a date and symbol occur twice in the {self.what} predictions"
+            )
             return None
         return RunSamples(keys[order], target[order], score[order])
 
@@ -123,6 +129,11 @@ def read_predictions(path: str, split: str) -> pl.DataFrame:
 def selection_reader(read: Reader) -> Reader:
     """A reader of the part on which models stop and choose, whatever split is asked for."""
     return lambda path, _: read(path, "val").filter(pl.col("part") == "selection")
+
+
+def calibration_reader(read: Reader) -> Reader:
+    """A reader of the part that nothing but calibration uses, whatever split is asked for."""
+    return lambda path, _: read(path, "val").filter(pl.col("part") == "calibration")
 
 
 @dataclass(frozen=True)

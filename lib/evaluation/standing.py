@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
+StandingGate = Literal["controls", "seeds", "collapsed"]
 LEAST_SEEDS = 3
 """With fewer, nothing is concluded. Two leave one degree of freedom for the noise between seeds, which then
 is often taken for much smaller than it is: with loud seeds a flat study would be called scaling in 9 % of
@@ -49,18 +51,24 @@ class Standing:
     @property
     def obstacle(self) -> str | None:
         """Why nothing may be concluded from levels that could be measured, as a sentence without its stop."""
+        return None if self.blocked is None else self.blocked[1]
+
+    @property
+    def blocked(self) -> tuple[StandingGate, str] | None:
+        """The first gate that is shut, and why."""
         if self.failed_controls:
-            return f"A control did not pass ({'; '.join(self.failed_controls)}), so nothing is concluded"
+            text = f"A control did not pass ({'; '.join(self.failed_controls)}), so nothing is concluded"
+            return "controls", text
         if self.few_seeds:
             fewest = min(self.few_seeds.values())
             where = ", ".join(label for label, n in self.few_seeds.items() if n == fewest)
             known = "unknown" if fewest == 1 else "known too badly (it takes three)"
-            return (
+            return "seeds", (
                 f"Only {_COUNTS[fewest]} at {where}: the noise between seeds is {known}, so neither a gain "
                 "nor its absence can be claimed"
             )
         if self.collapsed:
-            return (
+            return "collapsed", (
                 f"Every run at {', '.join(self.collapsed)} says nearly the same for every sample: nothing "
                 "was learned there that could be compared"
             )

@@ -23,8 +23,8 @@ from lib.evaluation.ledger import deflated_trading, ledger
 from lib.evaluation.material import PROBLEM, Material, Problem, RunIndex, problems_of
 from lib.evaluation.plain import plain
 from lib.evaluation.power import LOGIT_GAP, detectable
-from lib.evaluation.questions import interactions_asked, questions_of
-from lib.evaluation.samples import Predictions, Reader, dates_of
+from lib.evaluation.questions import answers_of
+from lib.evaluation.samples import Predictions, Reader, calibration_reader, dates_of
 from lib.evaluation.walk_forward import walk_forward_entries
 
 _LISTED = 10
@@ -63,7 +63,12 @@ def scaling_summary(
         differ in nothing else.
     """
     seen = set() if seen is None else seen
-    material = Material(RunIndex(runs), Predictions(predictions, primary, seen), cfg)
+    material = Material(
+        RunIndex(runs),
+        Predictions(predictions, primary, seen),
+        cfg,
+        Predictions(calibration_reader(predictions), primary, what="calibration"),
+    )
     material.usable(material.index.rows)  # a look at test counts, whatever becomes of it
     _put_on_record(experiments, material)
     _note_waiting(waiting, material)
@@ -75,8 +80,7 @@ def scaling_summary(
         for entry in control_entries(name, experiment, material, planted_auc)
     ]
     asked = asked_by(experiments, material.index)
-    measured = [pair for one in asked for pair in questions_of(one, material, controls)]
-    interactions = [entry for one in asked for entry in interactions_asked(one, material, controls)]
+    answers = answers_of(asked, material, controls)
     diagnoses = [diagnose(one, material, controls) for one in asked]
     questions = [e for e in experiments.values() if e.role == "question"]
     declared = [e for e in questions if fold_of(e.variant) is None]  # folds have a table of their own
@@ -86,8 +90,8 @@ def scaling_summary(
     summary: dict[str, Any] = {
         "confidence": cfg.confidence,
         "waiting": dict(waiting),
-        "questions": [question for question, _ in measured],
-        "interactions": interactions,
+        "questions": answers.questions,
+        "interactions": answers.interactions,
         "diagnosis": [entry for found, _ in diagnoses for entry in found],
         "joint_law": [entry for _, laws in diagnoses for entry in laws],
         "walk_forward": walk_forward_entries(experiments, material),

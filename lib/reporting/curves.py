@@ -15,6 +15,7 @@ from lib.reporting.compared import Compared, blocked
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Panel, Section, Table
 from lib.reporting.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
+from lib.reporting.verdict_words import verdict_words
 from lib.reporting.words import (
     Names,
     cell_name,
@@ -131,6 +132,8 @@ def _title(cell: Mapping[str, Any], names: Names, barred: bool) -> str:
         return f"{name}: the gain could not be measured"
     if barred:
         return f"{name}: nothing is concluded {ends_of(cell)}, a control failed"
+    if cell.get("moot"):
+        return f"{name}: no level beats the base rate"
     seeds = min((int(p.get("seeds") or 0) for p in cell.get("points") or []), default=0)
     alone = ", with one seed each" if seeds < 2 else ""
     if low > 0:
@@ -155,7 +158,7 @@ def _reading(
         parts.append(prose(saturation["note"]))
     if base is not None:
         parts.append(_against_base(cell, points, metric, base, compared))
-    parts.append(f"Verdict: {cell.get('verdict')}. {prose(cell.get('reason'))}")
+    parts.append(f"Verdict: {verdict_words(cell)}. {prose(cell.get('reason'))}")
     return " ".join(part for part in parts if part).strip()
 
 

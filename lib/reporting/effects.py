@@ -30,6 +30,7 @@ from lib.reporting.words import (
 _FOLD_BEYOND = 6
 _WORDS = {
     "scales": "they help each other",
+    "worsens": "they get in each other's way",
     "flat": "no interaction beyond the margin",
     "undecidable": "cannot be told",
 }
@@ -46,10 +47,11 @@ def _interactions(inputs: ReportInputs, names: Names) -> Section | None:
     if not rows:
         return None
     panels, notes = limited([_panel(row, names) for row in rows if row.get("grid")])
-    clear = sum(row.get("verdict") == "scales" for row in rows)
+    helping, hurting = (sum(row.get("verdict") == v for row in rows) for v in ("scales", "worsens"))
     lead = (
-        f"Two axes help each other in {clear} of {plural(len(rows), 'pair')}: the gain along one grows with "
-        "the other, by at least the margin. Parallel lines mean that they do not."
+        f"Two axes help each other in {helping} of {plural(len(rows), 'pair')}: the gain along one grows "
+        f"with the other, by at least the margin. They get in each other's way in {hurting}. Parallel lines "
+        "mean neither."
     )
     marks = legend(BUDGET_LEGEND)
     body = [_row(r, names) for r in rows]

@@ -22,6 +22,7 @@ def page_markdown(page: Page) -> str:
         lines += [page.no_verdict, ""]
     for verdict in page.verdicts:
         lines += [f"### {_text(verdict.question)}", "", f"**{verdict.answer}** {verdict.sentence}", ""]
+        lines += [_text(verdict.kind), ""] if verdict.kind else []
         decisive = (
             f"{_text(verdict.label)}: **{_text(verdict.number)}** ({verdict.after})"
             if verdict.number

@@ -97,6 +97,8 @@ class Verdict:
     """What would change the answer."""
     table: Table | None = None
     reason: str = ""
+    kind: str = ""
+    """What an exploratory answer is worth; empty for a confirmatory one."""
 
 
 @dataclass(frozen=True)

@@ -227,9 +227,37 @@ def cell(task: str, **changes: Any) -> dict[str, Any]:
             "high": -gain / 2 / 0.69 / 2.3026 + 0.0025,
         },
         "law": None,
+        "recalibrated": {
+            "estimate": gain / 2,
+            "low": gain / 2 - 0.008,
+            "high": gain / 2 + 0.008,
+            "low_holm": gain / 2 - 0.009,
+            "high_holm": gain / 2 + 0.009,
+        },
+        "skill": [
+            {
+                "level": budget,
+                "beats_base_rate": False,
+                "estimate": lead,
+                "low": lead - 0.009,
+                "high": lead + 0.009,
+                "low_holm": lead - 0.01,
+                "high_holm": lead + 0.01,
+            }
+            for budget in BUDGETS
+            for lead in (LEVEL[task]["base_rate"][1] - LEVEL[task][budget][1],)
+        ],
+        "equivalence": {
+            "confidence": 0.9,
+            "pairs": [
+                {"from": "2M", "to": "200M", "estimate": gain, "low": gain - 0.007, "high": gain + 0.007}
+            ],
+        },
         "verdict": "undecidable",
+        "gate": "seeds",
+        "moot": False,
         "reason": reason,
-        "change_mind": "At least two more seeds at 2M, 20M, 200M.",
+        "change_mind": ["At least two more seeds at 2M, 20M, 200M."],
         **changes,
     }
 
@@ -318,9 +346,12 @@ def scaling(**changes: Any) -> dict[str, Any]:
         "question": QUESTION,
         "axis": "parameters",
         "margin": 0.005,
+        "analysis": "confirmatory",
         "verdict": "undecidable",
+        "gate": "seeds",
+        "moot": False,
         "reason": "All 2 cells are undecidable.",
-        "change_mind": "At least two more seeds at 2M, 20M, 200M.",
+        "change_mind": ["At least two more seeds at 2M, 20M, 200M."],
         "cells": [cell("direction"), cell("threshold_1pct")],
     }
     return {

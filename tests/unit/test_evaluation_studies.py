@@ -194,7 +194,7 @@ def test_trading_is_deflated_by_all_tries(grown: tuple[Study, pl.DataFrame, dict
     assert trials == {**trials, "searches": 30, "runs": took.height, "total": took.height + 30}
     assert set(took["task"]) == {"direction", "regression"}
     for row in summary["trading"]["rows"]:
-        assert row["deflated_sharpe"] <= row["probabilistic_sharpe"]
+        assert row["deflated_sharpe"] <= row["excess_probabilistic_sharpe"]
 
 
 def test_two_axes_of_the_dataset_make_one_grid(tmp_path: Path) -> None:

@@ -51,13 +51,19 @@ class World:
         self.odds = rng.normal(0, 1.0, days)
         self.target = (rng.random(days) < 1 / (1 + np.exp(-self.odds))).astype(float)
         self.shuffled = rng.permutation(self.target)
+        self.before = rng.normal(0, 1.0, days)
+        """True log-odds of the calibration part."""
+        self.happened = (rng.random(days) < 1 / (1 + np.exp(-self.before))).astype(float)
         self.frames: dict[str, pl.DataFrame] = {}
+        """Test predictions by path."""
+        self.calibration: dict[str, pl.DataFrame] = {}
 
     def add(self, name: str, exp: Experiment) -> Iterator[dict[str, Any]]:
         for task, model, seed in product(exp.tasks, exp.models, exp.seeds):
             for budget in exp.budgets if model.startswith("patchtst") else ["none"]:
                 path = f"{exp.variant}/{task}/{model}/{budget}/{seed}"
                 self.frames[path] = self.predictions(exp, task, budget, seed)
+                self.calibration[path] = self.predictions(exp, task, budget, seed, "calibration")
                 row = dict.fromkeys(RUNS_SCHEMA) | {
                     "experiment": name, "role": exp.role, "question": exp.question, "variant": exp.variant,
                     "dataset": "Aa20", "timescale": "daily", "task": task, "horizon": 1, "model": model,
@@ -70,21 +76,29 @@ class World:
                 }  # fmt: skip
                 yield row
 
-    def predictions(self, exp: Experiment, task: str, budget: str, seed: int) -> pl.DataFrame:
-        rng = np.random.default_rng([seed, len(budget), len(exp.variant)])
+    def read(self, path: str, split: str) -> pl.DataFrame:
+        return self.frames[path] if split == "test" else self.calibration[path]
+
+    def predictions(
+        self, exp: Experiment, task: str, budget: str, seed: int, part: str = "test"
+    ) -> pl.DataFrame:
+        rng = np.random.default_rng([seed, len(budget), len(exp.variant), part == "calibration"])
         noise = (self.noise if exp.role == "question" else self.control_noise)(budget, seed)
-        odds = self.odds + noise * rng.normal(size=self.days)
+        test = part == "test"
+        known, target = (self.odds, self.target) if test else (self.before, self.happened)
+        odds = known + noise * rng.normal(size=self.days)
+        begin = date(2015 if test else 2012, 1, 1)
         columns: dict[str, Any] = {
-            "date": [date(2015, 1, 1) + timedelta(days=i) for i in range(self.days)],
+            "date": [begin + timedelta(days=i) for i in range(self.days)],
             "symbol": "^GSPC",
             "horizon": 1,
-            "part": "test",
+            "part": part,
         }
         if task == "regression":
-            columns |= {"target": 0.01 * self.odds + 0.005 * (self.target - 0.5), "prediction": 0.01 * odds}
+            columns |= {"target": 0.01 * known + 0.005 * (target - 0.5), "prediction": 0.01 * odds}
         else:
             p = 1 / (1 + np.exp(-odds))
-            target = self.shuffled if exp.labels == "shuffled" else self.target
+            target = self.shuffled if exp.labels == "shuffled" else target
             if exp.labels == "shuffled":
                 p = 0.5 + 0.2 * (p - 0.5)
             columns |= {
@@ -111,9 +125,7 @@ class World:
         for row in rows:
             spoil(row)
         runs = pl.DataFrame(rows, schema=RUNS_SCHEMA)
-        result = scaling_summary(
-            experiments, runs, lambda path, split: self.frames[path], CFG, lambda *words: planted_auc, primary
-        )
+        result = scaling_summary(experiments, runs, self.read, CFG, lambda *words: planted_auc, primary)
         json.dumps(result, allow_nan=False)
         return result
 
@@ -126,6 +138,12 @@ def flat(budget: str, seed: int) -> float:
     return 0.05
 
 
+NO_ROWS = pl.DataFrame(
+    schema={
+        "date": pl.Date, "symbol": pl.String, "target": pl.Float64, "prediction": pl.Float64,
+        "probability_1": pl.Float64, "part": pl.String,
+    }
+)  # fmt: skip
 STUDY = {"phase1": experiment(), "null": NULL, "planted": PLANTED}
 
 
@@ -245,9 +263,9 @@ def test_a_null_control_in_which_size_helps_has_failed() -> None:
     # Larger models are merely less sure of themselves, which lowers the loss where nothing can be learned.
     original = world.predictions
 
-    def shrinking(exp: Experiment, task: str, budget: str, seed: int) -> pl.DataFrame:
+    def shrinking(exp: Experiment, task: str, budget: str, seed: int, part: str = "test") -> pl.DataFrame:
         share = {"2M": 4.5, "20M": 1.0, "200M": 0.0}.get(budget, 1.0) if exp.labels == "shuffled" else 1.0
-        return original(exp, task, budget, seed).with_columns(
+        return original(exp, task, budget, seed, part).with_columns(
             probability_1=0.5 + share * (pl.col("probability_1") - 0.5)
         )
 
@@ -340,9 +358,95 @@ def test_more_cells_make_each_interval_wider() -> None:
     one = World(scaling).summary({"phase1": experiment()})["questions"][0]["cells"][0]
     tasks = ["direction", "threshold_1pct", "threshold_2pct"]
     many = World(flat).summary({"phase1": experiment(tasks=tasks)})["questions"][0]["cells"]
-    assert one["slope"]["low_holm"] == one["slope"]["low"]
+    assert one["gain"]["low_holm"] == one["gain"]["low"]
     assert len(many) == 3
-    assert all(cell["slope"]["low_holm"] < cell["slope"]["low"] for cell in many[:1])
+    assert all(cell["gain"]["low_holm"] < cell["gain"]["low"] for cell in many)
+
+
+def test_confirmatory_questions_are_one_family_and_exploratory_ones_stay_apart() -> None:
+    tasks = ["direction", "threshold_1pct", "threshold_2pct"]
+    study = {
+        task: experiment(tasks=[task], analysis="confirmatory" if task != tasks[2] else "exploratory")
+        for task in tasks
+    }
+    questions = World(flat).summary(study)["questions"]
+    assert [q["analysis"] for q in questions] == ["confirmatory", "confirmatory", "exploratory"]
+    assert [q["family"]["size"] for q in questions] == [2, 2, 1]
+    gains = [q["cells"][0]["gain"] for q in questions]
+    assert [gain["low_holm"] < gain["low"] for gain in gains] == [True, True, False]
+
+
+def the_cell(summary: dict[str, Any]) -> dict[str, Any]:
+    (question,) = summary["questions"]
+    (cell,) = question["cells"]
+    assert (question["verdict"], question["gate"]) == (cell["verdict"], cell["gate"])
+    assert question["moot"] is cell["moot"]
+    return dict(cell)
+
+
+def test_a_cell_carries_the_evidence_of_every_gate(scales: dict[str, Any]) -> None:
+    cell = the_cell(scales)
+    assert (cell["gate"], cell["moot"]) == ("gain", False)
+    assert [one["level"] for one in cell["skill"]] == list(BUDGETS)
+    for one, point in zip(cell["skill"], cell["points"], strict=True):
+        assert one["estimate"] + point["value"] == pytest.approx(np.log(2))
+        assert one["beats_base_rate"] is (one["low_holm"] > 0)
+    assert 0 < cell["recalibrated"]["low_holm"] < cell["recalibrated"]["estimate"] < cell["gain"]["estimate"]
+    assert cell["equivalence"]["confidence"] == pytest.approx(0.9)
+    ends = [(pair["from"], pair["to"]) for pair in cell["equivalence"]["pairs"]]
+    assert ends == [("2M", "20M"), ("2M", "200M"), ("20M", "200M")]
+    assert cell["change_mind"] == scales["questions"][0]["change_mind"]
+    assert cell["change_mind"][0].startswith("Another test period")
+
+
+def test_a_middle_size_that_is_far_worse_is_no_scaling() -> None:
+    cell = the_cell(World(lambda budget, seed: {"2M": 0.6, "20M": 1.6}.get(budget, 0.2)).summary(STUDY))
+    assert (cell["verdict"], cell["gate"]) == ("undecidable", "reversal")
+    assert "but from 2M to 20M the log loss rises" in cell["reason"]
+
+
+def test_sizes_that_are_all_worse_than_the_base_rate_are_moot_whatever_they_gain() -> None:
+    cell = the_cell(World(lambda budget, seed: {"2M": 5.0, "20M": 4.0}.get(budget, 3.0)).summary(STUDY))
+    assert cell["gain"]["low_holm"] > 0.005
+    assert (cell["verdict"], cell["gate"], cell["moot"]) == ("undecidable", "skill", True)
+    assert "No level beats the base rate" in cell["reason"]
+
+
+def test_a_size_that_only_states_itself_less_boldly_has_not_learned_more() -> None:
+    """All sizes know the same; the smaller ones exaggerate it, the largest shrinks towards the base rate."""
+    world = World(flat)
+    original = world.predictions
+
+    def bold(exp: Experiment, task: str, budget: str, seed: int, part: str = "test") -> pl.DataFrame:
+        factor = {"2M": 3.0, "20M": 2.0}.get(budget, 1.0) if exp.role == "question" else 1.0
+        odds = (pl.col("probability_1") / (1 - pl.col("probability_1"))).log() * factor
+        return original(exp, task, budget, seed, part).with_columns(probability_1=1 / (1 + (-odds).exp()))
+
+    world.predictions = bold  # type: ignore[method-assign]
+    cell = the_cell(world.summary(STUDY))
+    assert cell["gain"]["low_holm"] > 0.005
+    assert abs(cell["recalibrated"]["estimate"]) < 0.001
+    assert (cell["verdict"], cell["gate"]) == ("undecidable", "recalibration")
+    assert "what differs is how sure the models are" in cell["reason"]
+
+
+def test_a_world_in_which_size_hurts_worsens() -> None:
+    cell = the_cell(World(lambda budget, seed: {"2M": 0.2, "20M": 0.6}.get(budget, 1.2)).summary(STUDY))
+    assert (cell["verdict"], cell["gate"]) == ("worsens", "gain")
+
+
+def test_without_a_calibration_part_nothing_scales() -> None:
+    world = World(scaling)
+    cell = the_cell(world.summary(STUDY, lambda row: world.calibration.update({row["path"]: NO_ROWS})))
+    assert (cell["verdict"], cell["gate"]) == ("undecidable", "recalibration")
+    assert "A calibration part of at least 50 samples" in " ".join(cell["change_mind"])
+    assert cell["recalibrated"]["estimate"] is None
+
+
+def test_without_a_base_rate_no_skill_is_claimed() -> None:
+    cell = the_cell(World(scaling).summary(STUDY, lambda row: row.update(train_base_rate=None)))
+    assert (cell["verdict"], cell["gate"], cell["moot"]) == ("undecidable", "skill", False)
+    assert cell["skill"] == []
 
 
 def test_a_study_without_controls_is_told_so() -> None:
@@ -360,7 +464,7 @@ def test_runs_of_an_experiment_are_found_though_another_declared_them_first() ->
     rows = list(world.add("phase1", experiment()))
     runs = pl.DataFrame(rows, schema=RUNS_SCHEMA)
     both = {"phase1": experiment(), "again": experiment(seeds=[1, 2])}
-    summary = scaling_summary(both, runs, lambda path, split: world.frames[path], CFG)
+    summary = scaling_summary(both, runs, world.read, CFG)
     assert [q["verdict"] for q in summary["questions"]] == ["scales", "undecidable"]
     assert "Only two seeds at 2M, 20M, 200M" in summary["questions"][1]["reason"]
     assert summary["questions"][1]["cells"][0]["points"][0]["seeds"] == 2

@@ -161,7 +161,7 @@ def test_missing_runs_of_a_question_about_shares_are_named(study):
     base = run_row("direction", "patchtst-mixed", "2M")
     rows = [base, share_of(base, "frac25"), missing(share_of(base, "frac50"))]
     shares = cell("direction", axis="data", budget="2M")
-    result = asked(axis="data", experiment="data_frac25, data_frac50", cells=[shares], change_mind="More.")
+    result = asked(axis="data", experiment="data_frac25, data_frac50", cells=[shares], change_mind=["More."])
     [verdict] = build_page(replace(study, runs=runs_frame(rows), scaling=result)).verdicts
     assert verdict.change == [
         "More.",
@@ -171,10 +171,10 @@ def test_missing_runs_of_a_question_about_shares_are_named(study):
 
 
 def test_what_would_change_the_answer_is_the_evaluations_own_sentence(study):
-    said = "About 3.1 times as many seeds, so that a gain of 0.0050 could be shown."
+    said = ["About 3.1 times as many seeds, whose noise hides a gain of 0.0050.", "Runs at 200M."]
     cells = [cell("direction", change_mind=said), cell("threshold_1pct", change_mind=said)]
     [verdict] = build_page(replace(study, scaling=asked(cells=cells, change_mind=said))).verdicts
-    assert verdict.change == [said]
+    assert verdict.change == said
 
 
 def estimate(value: float, low: float, high: float) -> dict:
