@@ -51,6 +51,7 @@ _MEASURES: dict[str, type[pl.DataType]] = {
 }  # fmt: skip
 _SPLITS = {"selection": "validation", "calibration": "calibration", "test": "test"}
 _DERIVED: dict[str, type[pl.DataType]] = {
+    "too_good": pl.Boolean,
     "calibration_method": pl.String, "test_calibrated_log_loss": pl.Float64,
     "test_conformal_level": pl.Float64, "test_conformal_coverage": pl.Float64,
     "test_conformal_width": pl.Float64, "test_conformal_singletons": pl.Float64,
@@ -164,6 +165,7 @@ def _derived(metrics: Mapping[str, Any]) -> dict[str, Any]:
     width = conformal.get("mean_width")
     hold = trading.get("hold") or {}
     return {
+        "too_good": metrics.get("too_good"),
         "calibration_method": chosen,
         "test_calibrated_log_loss": methods[chosen]["test_log_loss"] if chosen in methods else None,
         "test_conformal_level": conformal.get("level"),

@@ -95,7 +95,7 @@ def _first_of(verdict: Verdict, judged: Sequence[tuple[Verdict, str]], minds: Se
 
 def _evidence(cell: Cell, declared: float, level: float, material: Material, controls: Entries) -> Evidence:
     labels, cfg, model = list(cell.seeds), material.cfg, str(cell.words["model"])
-    undeclared = undeclared_controls(controls, model, sizes=cell.axis.name == "parameters")
+    undeclared = undeclared_controls(controls, model, labels if cell.axis.name == "parameters" else ())
     standing = Standing.of(
         cell.declared,
         cell.seeds,
@@ -118,6 +118,17 @@ def _evidence(cell: Cell, declared: float, level: float, material: Material, con
         adjusted=level > cfg.confidence,
         detectable_gain=cell.gain.detectable(level, cfg.power) if cell.gain else None,
     )
+
+
+def verdict_of(cell: Cell, declared: float, material: Material) -> tuple[Verdict, str]:
+    """Verdict and reason of a cell that is a family of its own and needs no controls: of a law control.
+
+    Args:
+        cell: as measured.
+        declared: margin, in nats.
+        material: settings.
+    """
+    return cell_verdict(_evidence(cell, declared, material.cfg.confidence, material, ()))
 
 
 def _describe(cell: Cell, evidence: Evidence, material: Material) -> dict[str, Any]:
@@ -201,13 +212,16 @@ def _interaction(
 ) -> dict[str, Any]:
     confidence, model = material.cfg.confidence, str(found.words["model"])
     margin = margin_of(asked.margin, found.zero_loss)
+    budgets = next(
+        (own for axis, own in zip(found.axes, found.levels, strict=True) if axis.name == "parameters"), ()
+    )
     standing = Standing.of(
         found.declared,
         found.seeds,
         found.collapsed,
         found.dates_lost,
         failed_controls(controls, model),
-        undeclared_controls(controls, model, sizes="parameters" in (axis.name for axis in found.axes)),
+        undeclared_controls(controls, model, budgets),
     )
     labels = (found.axes[0].label, found.axes[1].label)
     verdict, reason = interaction_verdict(found.effect, level, margin, labels, standing)
