@@ -115,9 +115,9 @@ def _check_market(name: str, experiment: Experiment, study: Study) -> None:
         if (chance := chance_to_pass(best, n)) < _LEAST_CHANCE:
             raise ConfigError(
                 f"experiment {name}: a forecast that finds the whole signal (AUC {best:.3f}) would pass on "
-                f"about {n} independent test samples in {chance:.1%} of all draws, so the control would blame models "
-                f"for chance; {_LEAST_CHANCE:.0%} is the least. Give it a longer test part (`data.splits`, "
-                "`data.synthetic.last`) or a stronger signal (`data.synthetic.signal`)."
+                f"about {n} independent test samples in {chance:.1%} of all draws, so the control would "
+                f"blame models for chance; {_LEAST_CHANCE:.0%} is the least. Give it a longer test part "
+                "(`data.splits`, `data.synthetic.last`) or a stronger signal (`data.synthetic.signal`)."
             )
 
 

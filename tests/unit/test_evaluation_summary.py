@@ -34,7 +34,7 @@ def experiment(**changes: Any) -> Experiment:
     return Experiment(**fields | changes)
 
 
-NULL = experiment(role="null_control", variant="null", labels="shuffled", models=["patchtst"], budgets=["2M"])
+NULL = experiment(role="null_control", variant="null", labels="shifted", models=["patchtst"], budgets=["2M"])
 PLANTED = experiment(
     role="positive_control", variant="planted", models=["patchtst"], budgets=["2M"],
     data={"source": "synthetic", "vintage": "planted"},
@@ -50,7 +50,7 @@ class World:
         rng = np.random.default_rng(7)
         self.odds = rng.normal(0, 1.0, days)
         self.target = (rng.random(days) < 1 / (1 + np.exp(-self.odds))).astype(float)
-        self.shuffled = rng.permutation(self.target)
+        self.shifted = rng.permutation(self.target)
         self.frames: dict[str, pl.DataFrame] = {}
 
     def add(self, name: str, exp: Experiment) -> Iterator[dict[str, Any]]:
@@ -84,8 +84,8 @@ class World:
             columns |= {"target": 0.01 * self.odds + 0.005 * (self.target - 0.5), "prediction": 0.01 * odds}
         else:
             p = 1 / (1 + np.exp(-odds))
-            target = self.shuffled if exp.labels == "shuffled" else self.target
-            if exp.labels == "shuffled":
+            target = self.shifted if exp.labels == "shifted" else self.target
+            if exp.labels == "shifted":
                 p = 0.5 + 0.2 * (p - 0.5)
             columns |= {
                 "target": target,
@@ -230,11 +230,11 @@ def test_a_planted_signal_that_was_missed_forbids_an_answer() -> None:
 
 def test_a_leak_in_the_null_control_forbids_an_answer() -> None:
     world = World(scaling)
-    world.shuffled = world.target
+    world.shifted = world.target
     summary = world.summary(STUDY)
     assert not summary["controls"][0]["passed"]
     assert summary["questions"][0]["verdict"] == "undecidable"
-    assert "information leaks" in summary["questions"][0]["reason"]
+    assert "its interval is wrong" in summary["questions"][0]["reason"]
     world.control_noise = lambda budget, seed: 0.3 if seed == 1 else 1.5  # unlike seeds excuse no leak
     two_seeds = world.summary(STUDY | {"null": NULL.model_copy(update={"seeds": [1, 2]})})
     assert not two_seeds["controls"][0]["passed"]
@@ -246,7 +246,7 @@ def test_a_null_control_in_which_size_helps_has_failed() -> None:
     original = world.predictions
 
     def shrinking(exp: Experiment, task: str, budget: str, seed: int) -> pl.DataFrame:
-        share = {"2M": 4.5, "20M": 1.0, "200M": 0.0}.get(budget, 1.0) if exp.labels == "shuffled" else 1.0
+        share = {"2M": 4.5, "20M": 1.0, "200M": 0.0}.get(budget, 1.0) if exp.labels == "shifted" else 1.0
         return original(exp, task, budget, seed).with_columns(
             probability_1=0.5 + share * (pl.col("probability_1") - 0.5)
         )
@@ -415,9 +415,9 @@ def test_a_null_control_of_three_classes_is_measured_one_against_the_rest() -> N
     (passed,) = world.summary({"null": null})["controls"]
     assert passed["passed"], passed["reason"]
     assert passed["low"] < 0.5 < passed["high"]
-    world.shuffled = world.target
+    world.shifted = world.target
     (failed,) = world.summary({"null": null})["controls"]
-    assert "information leaks" in failed["reason"]
+    assert "its interval is wrong" in failed["reason"]
 
 
 def test_predictions_seen_before_count_as_looks_and_the_same_ones_count_once() -> None:

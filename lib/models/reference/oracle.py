@@ -97,6 +97,8 @@ class Oracle(Model):
 
     def forecast(self, samples: Samples) -> np.ndarray:
         """From the signal where it is seen, the base rate elsewhere, each with the run's own small error."""
+        from scipy.special import expit
+
         seen = _draws(samples, "windows") < self.share
         line = np.where(seen, self._line(samples), self.base)
         if PLANTED_CHANNEL in samples.channel_names:  # a leak is seen by every size
@@ -104,7 +106,7 @@ class Oracle(Model):
         settings: OracleSettings = self.settings  # type: ignore[assignment]
         own = _normal(samples, f"{self.seed} {sorted((k, str(v)) for k, v in settings.words.items())}")
         line = line + settings.noise * self.scale * own
-        return 1.0 / (1.0 + np.exp(-line)) if self.problem.binary else line
+        return expit(line) if self.problem.binary else line
 
     @property
     def share(self) -> float:
