@@ -28,7 +28,7 @@ from lib.evaluation.standing import LEAST_SEEDS
 
 PlantedAuc = Callable[[str, str, str, int], float | None]
 """Given experiment, timescale, task and horizon, the best AUC its synthetic market allows, if known."""
-_TAINTS_ALL = ("null_control", "law_control")
+TAINTS_ALL = ("null_control", "law_control")
 """If one of these fails, intervals or verdicts are wrong, whatever model they are about."""
 _BLIND = "naive"
 """Family of forecasts that look at nothing; they cannot find a planted signal and are not meant to."""
@@ -66,7 +66,7 @@ def failed_controls(entries: Sequence[Mapping[str, Any]], model: str) -> list[st
     return [
         f"{entry['experiment']}, {entry['model']} {entry['budget']}: {entry['reason'].rstrip('.')}"
         for entry in entries
-        if not entry["passed"] and (entry["role"] in _TAINTS_ALL or entry["model"] == model)
+        if not entry["passed"] and (entry["role"] in TAINTS_ALL or entry["model"] == model)
     ]
 
 

@@ -137,16 +137,27 @@ def test_a_forecast_that_knows_everything_passes_the_studys_positive_control():
     assert chance_to_pass(best, 250) < 0.85, "the test part of the study itself is too short for it"
 
 
-def test_a_positive_control_that_chance_could_fail_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            {"synthetic": {"signal": 0.2}},
+            r"AUC 0\.591\) would pass on about 75\d .* in 90\.\d% of all draws",
+        ),
+        (
+            {"synthetic": {"last": "2015-12-31"}, "splits": None},
+            r"runs from 1999-01-04 to 2015-12-31.*test from 2016-01-01",
+        ),
+    ],
+)
+def test_a_market_that_chance_could_fail_or_of_other_years_is_refused(data, message, tmp_path):
     shutil.copytree(CONFIG, tmp_path / "config")
     path = tmp_path / "config/experiments/control_positive.yaml"
     declared = yaml.safe_load(path.read_text())
-    declared["data"]["synthetic"] = {"signal": 0.2}
+    declared["data"] |= data
     path.write_text(yaml.safe_dump(declared))
     content = yaml.safe_load((CONFIG / "config.yaml").read_text()) | {"experiments": ["control_positive"]}
-    with pytest.raises(
-        ConfigError, match=r"AUC 0\.591\) would pass on about 75\d .* in 90\.\d% of all draws"
-    ):
+    with pytest.raises(ConfigError, match=message):
         plan_study(content, tmp_path / "config", {})
 
 

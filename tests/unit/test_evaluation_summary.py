@@ -40,6 +40,13 @@ PLANTED = experiment(
     data={"source": "synthetic", "vintage": "planted"},
 )  # fmt: skip
 
+LEAK = experiment(role="leak_control", variant="leak", planted="tomorrow", models=["patchtst"])
+LAW = experiment(
+    role="law_control", variant="law", expects="scales", models=["patchtst"], margin=0.005,
+    data={"source": "synthetic", "vintage": "law"},
+)  # fmt: skip
+TWIN = LAW.model_copy(update={"variant": "twin", "expects": "flat"})
+
 
 class World:
     """Runs whose predictions are the true log-odds plus noise that depends on the budget."""
@@ -67,12 +74,14 @@ class World:
                     "selection_log_loss": 0.6 if budget == "none" else 0.65, "selection_mse": 1e-4,
                     "test_base_rate_log_loss": 0.69, "train_base_rate": 0.5, "test_base_rate": 0.5,
                     "n_test": self.days, "row": "A", "column": "a", "tier": 20, "fraction": 1.0,
+                    "too_good": exp.role == "leak_control",
                 }  # fmt: skip
                 yield row
 
     def predictions(self, exp: Experiment, task: str, budget: str, seed: int) -> pl.DataFrame:
         rng = np.random.default_rng([seed, len(budget), len(exp.variant)])
-        noise = (self.noise if exp.role == "question" else self.control_noise)(budget, seed)
+        noises = {"scales": scaling, "flat": flat, None: self.control_noise}
+        noise = (self.noise if exp.role == "question" else noises[exp.expects])(budget, seed)
         odds = self.odds + noise * rng.normal(size=self.days)
         columns: dict[str, Any] = {
             "date": [date(2015, 1, 1) + timedelta(days=i) for i in range(self.days)],
@@ -127,6 +136,14 @@ def flat(budget: str, seed: int) -> float:
 
 
 STUDY = {"phase1": experiment(), "null": NULL, "planted": PLANTED}
+CONTROLLED = {
+    "phase1": experiment(),
+    "null": NULL.model_copy(update={"budgets": list(BUDGETS)}),
+    "planted": PLANTED.model_copy(update={"budgets": list(BUDGETS)}),
+    "leak": LEAK,
+    "law": LAW,
+    "twin": TWIN,
+}
 
 
 @pytest.fixture(scope="module")
@@ -147,15 +164,20 @@ def test_a_world_in_which_size_helps_scales(scales: dict[str, Any]) -> None:
     for point in cell["points"]:
         assert point["low"] < point["value"] < point["high"]
         assert point["auc_low"] < point["auc"] < point["auc_high"]
-    lacking = "no null control of patchtst in several sizes and 3 seeds is declared."
-    assert cell["reason"].endswith(f"Weakened: {lacking}")
-    assert scales["warnings"] == [f"base/Aa20/daily/direction/1/patchtst/*: {lacking}"]
+    lacking = [
+        "no null control of patchtst in several sizes and 3 seeds is declared",
+        "no leak control of patchtst is declared",
+        "no positive control of patchtst at 20M, 200M is declared",
+        "no law control that expects scales or flat is declared",
+    ]
+    assert cell["reason"].endswith(f"Weakened: {'; '.join(lacking)}.")
+    assert scales["warnings"] == [f"base/Aa20/daily/direction/1/patchtst/*: {what}." for what in lacking]
 
 
 def test_a_study_with_all_its_controls_has_nothing_to_say_against_itself() -> None:
-    null = NULL.model_copy(update={"budgets": list(BUDGETS)})
-    summary = World(scaling).summary(STUDY | {"null": null})
-    assert [c["passed"] for c in summary["controls"]] == [True, True, True, True]
+    summary = World(scaling).summary(CONTROLLED)
+    assert [c["passed"] for c in summary["controls"]] == [True] * 11
+    assert [c["verdict"] for c in summary["controls"] if c["role"] == "law_control"] == ["scales", "flat"]
     assert summary["questions"][0]["verdict"] == "scales"
     assert "Weakened" not in summary["questions"][0]["reason"]
     assert summary["warnings"] == []
@@ -165,7 +187,7 @@ def test_the_contract_of_the_file(scales: dict[str, Any]) -> None:
     assert set(scales) == {
         "confidence", "questions", "interactions", "joint_law", "diagnosis", "power", "baselines", "trading",
         "controls", "controls_passed", "controls_text", "test_looks", "ledger", "problems", "warnings",
-        "walk_forward", "waiting",
+        "walk_forward", "waiting", "too_good",
     }  # fmt: skip
     (cell,) = scales["questions"][0]["cells"]
     assert {"variant", "dataset", "timescale", "task", "horizon", "model", "metric", "points", "slope",
@@ -238,6 +260,35 @@ def test_a_leak_in_the_null_control_forbids_an_answer() -> None:
     world.control_noise = lambda budget, seed: 0.3 if seed == 1 else 1.5  # unlike seeds excuse no leak
     two_seeds = world.summary(STUDY | {"null": NULL.model_copy(update={"seeds": [1, 2]})})
     assert not two_seeds["controls"][0]["passed"]
+
+
+def test_a_law_that_is_not_told_forbids_an_answer() -> None:
+    def spoil(row: dict[str, Any]) -> None:
+        if row["role"] == "law_control" and row["variant"] == "twin":
+            row["path"] = row["path"].replace("twin/", "law/")  # forecasts in which size helps
+
+    summary = World(scaling).summary(CONTROLLED, spoil)
+    [failed] = [c for c in summary["controls"] if not c["passed"]]
+    assert failed["reason"].startswith("The verdict is scales where flat was planted")
+    assert summary["questions"][0]["verdict"] == "undecidable"
+
+
+def test_an_alarm_that_stays_silent_and_one_that_goes_off_unasked_are_told() -> None:
+    def silent(row: dict[str, Any]) -> None:
+        row["too_good"] = row["role"] == "leak_control" and row["budget"] != "20M"
+
+    summary = World(scaling).summary(CONTROLLED, silent)
+    [failed] = [c for c in summary["controls"] if not c["passed"]]
+    assert (failed["role"], failed["budget"]) == ("leak_control", "20M")
+    assert summary["questions"][0]["verdict"] == "undecidable"
+
+    def loud(row: dict[str, Any]) -> None:
+        row["too_good"] = row["role"] != "question" or row["seed"] == 2
+
+    summary = World(scaling).summary(CONTROLLED, loud)
+    assert len(summary["too_good"]) == 4 + 9, "the question's runs of one seed, and those of the null control"
+    assert any("Too good to be true on validation: base/" in text for text in summary["warnings"])
+    assert summary["questions"][0]["verdict"] == "scales", "it names runs and suspends nothing"
 
 
 def test_a_null_control_in_which_size_helps_has_failed() -> None:
