@@ -241,5 +241,5 @@ def checks(inputs: ReportInputs) -> list[Check]:
 
 def _suspects(paths: Sequence[str]) -> str:
     """The runs whose alarm went off, the first by name."""
-    first = paths[0].removeprefix("results/runs/")
+    first = "/".join(paths[0].split("/")[-8:])  # the words that name a run
     return first if len(paths) == 1 else f"{first} and {len(paths) - 1} more"
