@@ -73,8 +73,9 @@ MINUTES = {"none": 60, "2M": 240, "20M": 720, "200M": 1440}
 
 def size_of(wildcards):
     """The budget whose resources a job gets: networks without a budget are small, but not done in a moment."""
-    unbudgeted_network = wildcards.budget == "none" and PLAN.uses_gpu(wildcards.model)
-    return "2M" if unbudgeted_network else wildcards.budget
+    if PLAN.has_weights(wildcards.model, wildcards.budget):
+        return wildcards.budget
+    return "2M" if PLAN.uses_gpu(wildcards.model) else "none"
 
 
 def threads_of(wildcards):
@@ -272,8 +273,9 @@ def samples_of(wildcards):
 
 
 def batch_size_for(wildcards):
-    """The found batch size of a shape; nothing for models without a budget."""
-    return BATCH_SIZE.format(**wildcards) if wildcards.budget != "none" else []
+    """The found batch size of a shape; nothing for models without weights of a budget."""
+    sized = PLAN.has_weights(wildcards.model, wildcards.budget)
+    return BATCH_SIZE.format(**wildcards) if sized else []
 
 
 def best_of(wildcards):

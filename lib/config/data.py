@@ -99,7 +99,7 @@ class DownloadConfig(StrictModel):
 
 
 class SyntheticConfig(StrictModel):
-    """A market whose best reachable AUC is known, for the positive control."""
+    """A market whose best reachable AUC is known, for controls."""
 
     first: date = date(1999, 1, 4)
     last: date = date(2018, 12, 31)
@@ -117,7 +117,7 @@ class DataConfig(StrictModel):
     """Where prices come from: embedded, files, synthetic or yahoo (a module of lib/data/sources/)."""
     series_from: list[Name] | None = None
     """Where series come from, the preferred source first. Default: `files` for source files; fred, sentiment,
-    trends and yahoo for source yahoo; none for the others."""
+    trends and yahoo for source yahoo; `synthetic` for source synthetic; none for the others."""
     vintage: Name
     """Name of the immutable snapshot below `data/raw/`."""
     folder: Path | None = None
@@ -146,5 +146,9 @@ class DataConfig(StrictModel):
         """Sources of series, the preferred one first."""
         if self.series_from is not None:
             return list(self.series_from)
-        defaults = {"files": ["files"], "yahoo": ["fred", "sentiment", "trends", "yahoo"]}
+        defaults = {
+            "files": ["files"],
+            "synthetic": ["synthetic"],
+            "yahoo": ["fred", "sentiment", "trends", "yahoo"],
+        }
         return defaults.get(self.source, [])

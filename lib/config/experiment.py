@@ -8,24 +8,29 @@ from pydantic import Field, model_validator
 
 from lib.config.barriers import BarrierConfig
 from lib.config.base import Budget, Dataset, Name, StrictModel, Task, Timescale
-from lib.config.data import SyntheticConfig
+from lib.config.data import SplitConfig, SyntheticConfig
 
 Analysis = Literal["confirmatory", "exploratory"]
 
 
 class ExperimentData(StrictModel):
-    """Data of an experiment that does not use the study's own vintage (the positive control)."""
+    """Data of an experiment that does not use the study's own vintage (positive and law controls)."""
 
     source: Literal["synthetic"]
     vintage: Name
     synthetic: SyntheticConfig = SyntheticConfig()
+    splits: SplitConfig | None = None
+    """Its own division of time, for a market of other years than the study's."""
 
 
 class Experiment(StrictModel):
     """One question. The grid is datasets x timescales x tasks x horizons x models x budgets x seeds."""
 
     question: str
-    role: Literal["question", "null_control", "positive_control", "base_models", "meta_module"] = "question"
+    role: Literal[
+        "question", "null_control", "leak_control", "positive_control", "law_control", "base_models",
+        "meta_module",
+    ] = "question"  # fmt: skip
     """The last two are those of a meta-module (config/meta/); they are made from its file."""
     analysis: Analysis = "exploratory"
     """`confirmatory` for what the study was made to answer: all such questions share one correction for their
@@ -50,8 +55,12 @@ class Experiment(StrictModel):
     """Search at this budget only and use what it finds at all of them; default: at each."""
     n_trials: int | None = Field(None, ge=1)
     """Trials of the search in total; default: the search space's own."""
-    labels: Literal["true", "shuffled"] = "true"
-    """`shuffled`: targets are permuted within each split, so that nothing can be learned."""
+    labels: Literal["true", "shifted"] = "true"
+    """`shifted`: targets are moved by years in a circle, so that nothing can be learned (a null control)."""
+    planted: Literal["none", "tomorrow"] = "none"
+    """`tomorrow`: the next bar's return is one more channel (a leak control, where the alarm must go off)."""
+    expects: Literal["scales", "flat"] | None = None
+    """Of a law control: the verdict that its market and model are made for."""
     barriers: BarrierConfig | None = None
     """For task `triple_barrier`; default: barriers of one standard deviation, neutrals kept."""
     training: dict[str, Any] = {}
@@ -77,10 +86,7 @@ class Experiment(StrictModel):
             raise ValueError("horizons are bars ahead: at least 1")
         if self.barriers and "triple_barrier" not in self.tasks:
             raise ValueError("`barriers:` belongs to task triple_barrier, which is not among the tasks")
-        if self.role == "null_control" and self.labels != "shuffled":
-            raise ValueError("a null_control needs `labels: shuffled`")
-        if self.role == "positive_control" and self.data is None:
-            raise ValueError("a positive_control needs `data:` with source synthetic")
+        self._control_is_whole()
         if not self.from_selection:
             for name in ("datasets", "models"):
                 if not getattr(self, name):
@@ -88,6 +94,21 @@ class Experiment(StrictModel):
         if self.role.endswith("_control") and self.variant == "base":
             raise ValueError("a control needs its own `variant:`, apart from base")
         return self
+
+    def _control_is_whole(self) -> None:
+        """Each kind of control has what makes it one, and nothing else has it."""
+        for role, key, value, nothing in (
+            ("null_control", "labels", "shifted", "true"),
+            ("leak_control", "planted", "tomorrow", "none"),
+        ):
+            if self.role == role and getattr(self, key) != value:
+                raise ValueError(f"a {role} needs `{key}: {value}`")
+            if self.role != role and getattr(self, key) != nothing:
+                raise ValueError(f"`{key}: {value}` belongs to a {role}, and role is {self.role}")
+        if self.role in ("positive_control", "law_control") and self.data is None:
+            raise ValueError(f"a {self.role} needs `data:` with source synthetic")
+        if (self.role == "law_control") != (self.expects is not None):
+            raise ValueError("`expects:` belongs to a law_control, and a law_control needs it")
 
 
 class PlannedExperiment(Experiment):

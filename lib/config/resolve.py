@@ -42,6 +42,8 @@ class RunSpecification(StrictModel):
     train_fraction: float = 1.0
     """Share of the training dates that is learned from, the latest ones."""
     labels: str
+    planted: str = "none"
+    """A channel that tells the future, in a leak control."""
     barriers: BarrierConfig | None = None
     """Of ternary labels; None for other tasks."""
     splits: SplitConfig
@@ -82,7 +84,7 @@ def specify(study: Study, run: Run, experiment_name: str) -> RunSpecification:
     experiment = study.experiments[experiment_name]
     source, vintage = data_identity(study, experiment_name)
     model = study.models[run.model]
-    splits = study.config.data.splits
+    splits = (experiment.data and experiment.data.splits) or study.config.data.splits
     if experiment.fold is not None and study.config.data.walk_forward is not None:
         splits = walk_forward(study.config.data.walk_forward, splits)[experiment.fold - 1]
     return RunSpecification(
@@ -102,6 +104,7 @@ def specify(study: Study, run: Run, experiment_name: str) -> RunSpecification:
         else experiment.context_length or study.config.context_length[run.timescale],  # type: ignore[index]
         train_fraction=experiment.train_fraction,
         labels=experiment.labels,
+        planted=experiment.planted,
         barriers=(experiment.barriers or BarrierConfig()) if is_ternary(run.task) else None,
         splits=splits,
         tuning=experiment.tuning if run.budget != NO_BUDGET or model.search else "none",

@@ -33,6 +33,20 @@ class TradingConfig(StrictModel):
     """A forecast of a fall is a short position instead of none."""
 
 
+class TooGoodConfig(StrictModel):
+    """Measures beyond which a forecast is suspected of knowing the future. The best that has been published
+    on such targets and survived a second look is well below each."""
+
+    direction: float = Field(0.60, gt=0.5, lt=1)
+    """AUC. Daily direction is forecast at .50 to .56."""
+    threshold: float = Field(0.92, gt=0.5, lt=1)
+    """AUC of touches. Volatility alone reaches .75 to .85 in years of mixed calm and storm."""
+    triple_barrier: float = Field(0.70, gt=0.5, lt=1)
+    """AUC, the mean of one class against the rest; the barriers have taken volatility out."""
+    regression: float = Field(0.10, gt=0, lt=1)
+    """R² of returns. Out of sample, hundredths are published for years ahead, and less for days."""
+
+
 class EvaluationConfig(StrictModel):
     """Uncertainty of every reported number, and what is derived from predictions."""
 
@@ -44,6 +58,7 @@ class EvaluationConfig(StrictModel):
     conformal_level: float = Field(0.9, gt=0.5, lt=1)
     """Share of outcomes that conformal intervals and sets promise to contain."""
     trading: TradingConfig = TradingConfig()
+    too_good: TooGoodConfig = TooGoodConfig()
 
 
 PhaseName = Annotated[str, StringConstraints(pattern=r"^phase[0-9]+$")]

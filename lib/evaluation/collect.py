@@ -52,6 +52,7 @@ _MEASURES: dict[str, type[pl.DataType]] = {
 }  # fmt: skip
 _SPLITS = {"selection": "validation", "calibration": "calibration", "test": "test"}
 _DERIVED: dict[str, type[pl.DataType]] = {
+    "too_good": pl.Boolean,
     "calibration_method": pl.String, "test_calibrated_log_loss": pl.Float64,
     "test_conformal_level": pl.Float64, "test_conformal_coverage": pl.Float64,
     "test_conformal_width": pl.Float64, "test_conformal_singletons": pl.Float64,
@@ -172,6 +173,7 @@ def _derived(metrics: Mapping[str, Any]) -> dict[str, Any]:
     width = conformal.get("mean_width")
     hold, excess = trading.get("hold") or {}, trading.get("excess") or {}
     return {
+        "too_good": metrics.get("too_good"),
         "calibration_method": chosen,
         "test_calibrated_log_loss": methods[chosen]["test_log_loss"] if chosen in methods else None,
         "test_conformal_level": conformal.get("level"),

@@ -18,6 +18,7 @@ from lib.config.base import is_binary, is_ternary
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.calibration import calibrate
 from lib.evaluation.conformal import conformal
+from lib.evaluation.leaks import too_good
 from lib.evaluation.market import volatility_regimes
 from lib.evaluation.measures import (
     loss_per_sample,
@@ -99,6 +100,7 @@ def evaluate_run(
     intervals, covered = conformal(main["calibration"], main["test"], task, horizon, cfg)
     trading, traded = _trading(main["test"], prices, task, horizon, cfg)
     regimes = None if prices is None else volatility_regimes(prices, _train_end(params))
+    alarm = too_good(splits, task, cfg.too_good, minimum)
     metrics: dict[str, Any] = plain(
         {
             "run": run,
@@ -115,8 +117,10 @@ def evaluate_run(
             "trading": trading,
             "fit": fit_facts(provenance, history),
             "uncertainty": cfg.model_dump(),
+            "too_good": alarm is not None,
             "warnings": [
-                text for name in SPLITS for text in _alarms(name, splits[name], main[name], minimum)
+                *([alarm] if alarm else []),
+                *(text for name in SPLITS for text in _alarms(name, splits[name], main[name], minimum)),
             ],
         }
     )

@@ -28,7 +28,7 @@ class Trouble:
 
     kind: str
     """missing, failed, not_finite, duplicate, unreadable, empty, collapsed, one_class, single_seed, one_size,
-    few_seeds, other_dates, other_targets, control, waiting, few_windows."""
+    few_seeds, other_dates, other_targets, control, waiting, few_windows, too_good."""
     where: str
     text: str
 

@@ -122,7 +122,7 @@ def _first_of(decision: Decision, cells: Sequence[Decision], minds: Sequence[lis
 
 def _evidence(cell: Cell, declared: float, level: float, material: Material, controls: Entries) -> Evidence:
     labels, cfg, model = list(cell.seeds), material.cfg, str(cell.words["model"])
-    undeclared = undeclared_controls(controls, model, sizes=cell.axis.name == "parameters")
+    undeclared = undeclared_controls(controls, model, labels if cell.axis.name == "parameters" else ())
     standing = Standing.of(
         cell.declared,
         cell.seeds,
@@ -150,6 +150,17 @@ def _evidence(cell: Cell, declared: float, level: float, material: Material, con
     )
 
 
+def verdict_of(cell: Cell, declared: float, material: Material) -> Decision:
+    """The decision on a cell that is a family of its own and needs no controls: of a law control.
+
+    Args:
+        cell: as measured.
+        declared: margin, in nats.
+        material: settings.
+    """
+    return cell_verdict(_evidence(cell, declared, material.cfg.confidence, material, ()))
+
+
 def _pooled(found: Pooled, axis: Axis, confidence: float) -> dict[str, Any]:
     return {
         "timescale": found.timescale,
@@ -167,13 +178,16 @@ def _interaction(
 ) -> dict[str, Any]:
     confidence, model = material.cfg.confidence, str(found.words["model"])
     margin = margin_of(asked.margin, found.zero_loss)
+    budgets = next(
+        (own for axis, own in zip(found.axes, found.levels, strict=True) if axis.name == "parameters"), ()
+    )
     standing = Standing.of(
         found.declared,
         found.seeds,
         found.collapsed,
         found.dates_lost,
         failed_controls(controls, model),
-        undeclared_controls(controls, model, sizes="parameters" in (axis.name for axis in found.axes)),
+        undeclared_controls(controls, model, budgets),
     )
     labels = (found.axes[0].label, found.axes[1].label)
     decision = interaction_verdict(found.effect, level, margin, labels, standing, confidence)

@@ -19,6 +19,7 @@ from lib.evaluation.axes import fold_of
 from lib.evaluation.baselines import baseline_tables
 from lib.evaluation.control_runs import PlantedAuc, control_entries
 from lib.evaluation.diagnosis import diagnose
+from lib.evaluation.law_controls import law_entries
 from lib.evaluation.ledger import deflated_trading, ledger
 from lib.evaluation.material import PROBLEM, Material, Problem, RunIndex, problems_of
 from lib.evaluation.plain import plain
@@ -58,7 +59,7 @@ def scaling_summary(
 
     Returns:
         `confidence, waiting, questions, interactions, joint_law, diagnosis, walk_forward, power, baselines,
-        trading, controls, controls_passed, controls_text, test_looks, ledger, problems, warnings`.
+        trading, controls, controls_passed, controls_text, too_good, test_looks, ledger, problems, warnings`.
         `questions` holds, for the experiments of role question, one entry per axis along which their runs
         differ in nothing else.
     """
@@ -73,11 +74,12 @@ def scaling_summary(
     _put_on_record(experiments, material)
     _note_waiting(waiting, material)
     _note_few_windows(minimum_train_windows, material)
+    suspects = _note_too_good(material)
     controls = [
         entry
         for name, experiment in experiments.items()
-        if experiment.role != "question"
-        for entry in control_entries(name, experiment, material, planted_auc)
+        if experiment.role.endswith("_control")
+        for entry in _entries(name, experiment, material, planted_auc)
     ]
     asked = asked_by(experiments, material.index)
     answers = answers_of(asked, material, controls)
@@ -97,6 +99,7 @@ def scaling_summary(
         "walk_forward": walk_forward_entries(experiments, material),
         "controls": controls,
         **_controls(controls, material),
+        "too_good": suspects,
         "baselines": (tables := baseline_tables(problems, material)),
         "power": _power(tables, material, margins),
         "trading": deflated_trading(rows, search_trials),
@@ -107,6 +110,14 @@ def scaling_summary(
     summary["warnings"] = list(dict.fromkeys(trouble.text for trouble in material.troubles))
     plain_summary: dict[str, Any] = plain(summary)
     return plain_summary
+
+
+def _entries(
+    name: str, experiment: Experiment, material: Material, planted_auc: PlantedAuc | None
+) -> list[dict[str, Any]]:
+    if experiment.role == "law_control":
+        return law_entries(name, experiment, material)
+    return control_entries(name, experiment, material, planted_auc)
 
 
 def _controls(entries: Sequence[Mapping[str, Any]], material: Material) -> dict[str, Any]:
@@ -202,6 +213,17 @@ def _put_on_record(experiments: Mapping[str, Experiment], material: Material) ->
 def _note_waiting(waiting: Mapping[str, str], material: Material) -> None:
     for name, why in waiting.items():
         material.notice("waiting", name, f"{name} is declared and not in these results: {why}.")
+
+
+def _note_too_good(material: Material) -> list[str]:
+    """Runs whose alarm went off though nothing was planted for them to find; put on record."""
+    planted = ("leak_control", "positive_control", "law_control")
+    rows = [row for row in material.index.rows if row.get("too_good") and row["role"] not in planted]
+    found = list(dict.fromkeys(str(row["path"]) for row in rows))
+    if found:
+        text = f"Too good to be true on validation: {_list(found)}. Look for channels that know the future."
+        material.notice("too_good", "study", text)
+    return found
 
 
 def _note_few_windows(minimum: int, material: Material) -> None:

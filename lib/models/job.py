@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from lib.config.base import is_classification, is_ternary
+from lib.config.base import is_classification, is_ternary, split_dataset
 from lib.config.load import validate
 from lib.config.resolve import ResolvedRun
 from lib.data.io import read_json, write_json_atomic
@@ -61,8 +61,8 @@ def samples_for(resolved: ResolvedRun, frame: pl.DataFrame) -> SplitSamples:
         resolved.splits,
         labels=resolved.labels,
         barriers=resolved.barriers,
-        seed=int(run["seed"]),
         train_fraction=resolved.train_fraction,
+        planted=resolved.planted,
     )
 
 
@@ -83,13 +83,33 @@ def model_for(resolved: ResolvedRun, samples: SplitSamples) -> Model:
     model_class = registry.get(resolved.model)
     if is_ternary(problem.task) and not model_class.metadata.ternary:
         raise ModelError(f"{resolved.model} cannot forecast three classes, as task {problem.task} asks.")
-    settings = validate(model_class.Settings, resolved.settings, f"settings of {resolved.model}")
+    given = resolved.settings
+    if model_class.metadata.oracle:
+        given = given | {"words": _words_of(resolved)}
+    settings = validate(model_class.Settings, given, f"settings of {resolved.model}")
     model = model_class(settings, problem, resolved.architecture, resolved.recipe, int(resolved.run["seed"]))
     if resolved.architecture is not None:
         model_class.check_budget(
             resolved.settings, resolved.architecture, problem.shape, str(resolved.run["budget"])
         )
     return model
+
+
+def _words_of(resolved: ResolvedRun) -> dict[str, str | int | float]:
+    """What an oracle's law may depend on.
+
+    Raises:
+        ModelError: the data are not synthetic.
+    """
+    if resolved.source != "synthetic":
+        raise ModelError(
+            f"{resolved.model} knows the planted signal of source synthetic; source {resolved.source} has "
+            "none. Use it in a law_control with `data:` of its own."
+        )
+    row, column, tier = split_dataset(str(resolved.run["dataset"]))
+    parts: dict[str, str | int | float] = {"row": row, "column": column, "tier": tier}
+    parts["train_fraction"] = resolved.train_fraction
+    return {**resolved.run, **parts}
 
 
 def keep_machine_choice(resolved: ResolvedRun, state_dir: Path, threads: int) -> tuple[ResolvedRun, int]:

@@ -95,7 +95,7 @@ def forecast(
     rates = _operations_per_second(plan, speeds)
     sums: dict[tuple[str, str], _Sum] = {}
     for run in pending.runs:
-        if run.budget != NO_BUDGET:
+        if plan.has_weights(run.model, run.budget):
             own = sums.setdefault((run.model, run.budget), _Sum())
             effort = effort_of(plan, run, (best or {}).get(search_of(plan, run) or ()))
             own.add_training(plan, run, effort, 1, train_windows, speeds, rates)

@@ -16,7 +16,7 @@ from typing import Any
 from lib.config.load import Study, check_extent, expand_environment, load_study, read_yaml, validate
 from lib.config.model import AssetsFile
 from lib.config.resolve import RunSpecification, data_identity, specify
-from lib.config.runs import Run, expand
+from lib.config.runs import NO_BUDGET, Run, expand
 from lib.config.series import SeriesFile
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import read_json
@@ -62,7 +62,7 @@ class Plan:
         check_controls(study)
         check_searches(study)
         check_ids(study, self.grids)
-        check_budgets(study, self.experiment_of, self.specification, self.data.channels)
+        check_budgets(study, self.experiment_of, self.specification, self._channels)
 
     @property
     def config(self) -> WorkflowConfig:
@@ -146,7 +146,9 @@ class Plan:
     def _specify(self, run: Run, experiment: str) -> RunSpecification:
         declared = specify(self.study, run, experiment)
         settings = registry.get(declared.model).Settings.model_validate(declared.settings)
+        oracle = registry.get(declared.model).metadata.oracle
         said = {
+            "architecture": None if oracle else declared.architecture,
             "model": registry.full_name(declared.model),
             "plugin_hash": registry.plugin_hash(declared.model),
             "settings": settings.model_dump(mode="json"),
@@ -210,21 +212,30 @@ class Plan:
             "settings": specification.settings,
             "architecture": architecture.model_dump() if architecture else None,
             "context_length": specification.context_length,
-            "channels": self.data.channels(dataset, run.timescale),
+            "channels": self._channels(run),
             "effective_batch": specification.recipe.effective_batch,
         }
         return json.dumps(content, sort_keys=True)
 
+    def _channels(self, run: Run) -> int:
+        """Of the dataset, and what is planted in it."""
+        planted = self.specification(run).planted != "none"
+        return self.data.channels(run.dataset, run.timescale) + planted
+
     @cached_property
     def _costliest_of_shape(self) -> dict[tuple[str, str, str, str], Run]:
-        """The run with the longest windows: what fits its memory fits that of the others."""
+        """The run with the longest windows, and of those the most channels: what fits its memory fits that
+        of the others."""
         found: dict[tuple[str, str, str, str], Run] = {}
         for run in self.experiment_of:
             words = (run.dataset, run.timescale, run.model, run.budget)
             other = found.setdefault(words, run)
-            if self.specification(run).context_length > self.specification(other).context_length:
+            if self._cost(run) > self._cost(other):
                 found[words] = run
         return found
+
+    def _cost(self, run: Run) -> tuple[int, int]:
+        return self.specification(run).context_length, self._channels(run)
 
     def production_dataset(self, folder: Path, name: str) -> dict[str, str]:
         """Words of the dataset file that a production model reads, in this configuration's vintage.
@@ -255,6 +266,10 @@ class Plan:
                 "this configuration builds; add one that does to `experiments:`."
             )
         return words
+
+    def has_weights(self, model: str, budget: str) -> bool:
+        """Whether a model has the weights of a budget: of none, and an oracle of any, there are none."""
+        return budget != NO_BUDGET and not registry.get(self.study.models[model].model).metadata.oracle
 
     def uses_gpu(self, model: str) -> bool:
         """Whether a model's training runs on a GPU if there is one."""

@@ -40,6 +40,8 @@ class SearchPlan:
             return None
         if run.budget == NO_BUDGET:
             return NO_BUDGET if self._study.models[run.model].search else None
+        if registry.get(self._study.models[run.model].model).metadata.oracle:
+            return None  # it has nothing to search
         return experiment.tune_at or run.budget
 
     def n_trials(self, run: Run) -> int:

@@ -234,11 +234,19 @@ def checks(inputs: ReportInputs) -> list[Check]:
     noticed = sum(row.get("severity") == "warning" for row in errors)
     looks = inputs.scaling.get("test_looks")
     whole = bool(rows) and len(done) == len(rows)
+    suspects = list(inputs.scaling.get("too_good") or [])
     return [
         Check("Runs done", f"{len(done)} of {len(rows)}", "pass" if whole else "fail"),
         Check("Controls passed", f"{passed} of {len(controls)}" if controls else "none declared",
               "pass" if controls and passed == len(controls) else "fail"),
+        *([Check("Too good to be true", _suspects(suspects), "fail")] if suspects else []),
         Check("Seeds per size", seeds_words(seeds), "" if seeds and seeds[0] > 1 else "fail"),
         Check("Data", f"{plural(wrong, 'error')}, {plural(noticed, 'warning')}", "fail" if wrong else ""),
         Check("Looks at the test set", count(looks)),
     ]  # fmt: skip
+
+
+def _suspects(paths: Sequence[str]) -> str:
+    """The runs whose alarm went off, the first by name."""
+    first = "/".join(paths[0].split("/")[-8:])  # the words that name a run
+    return first if len(paths) == 1 else f"{first} and {len(paths) - 1} more"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lib.evaluation.axes import AXES, WORDS
-from lib.evaluation.control_runs import failed_controls
+from lib.evaluation.control_runs import TAINTS_ALL, failed_controls
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.words import NO_BUDGET, plural
 
@@ -19,14 +19,14 @@ _MODEL = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget
 
 
 def blocked(inputs: ReportInputs, model: Any) -> list[str]:
-    """The failed controls that forbid a finding about a model: every null control, its own positive ones."""
+    """The failed controls that forbid a finding about a model: every null and law control, its own others."""
     return failed_controls(inputs.scaling.get("controls") or [], str(model))
 
 
-def null_failed(inputs: ReportInputs) -> bool:
-    """Whether something was found where there is nothing, which taints every model."""
+def all_tainted(inputs: ReportInputs) -> bool:
+    """Whether something was found where there is nothing, or a known law not told: it taints all models."""
     controls = inputs.scaling.get("controls") or []
-    return any(c.get("role") == "null_control" and not c.get("passed") for c in controls)
+    return any(c.get("role") in TAINTS_ALL and not c.get("passed") for c in controls)
 
 
 def barred_words(inputs: ReportInputs) -> str:
@@ -34,10 +34,10 @@ def barred_words(inputs: ReportInputs) -> str:
     failed = [c for c in inputs.scaling.get("controls") or [] if not c.get("passed")]
     if not failed:
         return ""
-    if null_failed(inputs):
-        return "a null control among them: no verdict of this study counts"
+    if all_tainted(inputs):
+        return "a null or law control among them: no verdict of this study counts"
     models = sorted({str(c.get("model")) for c in failed})
-    return f"all of planted signals: nothing is concluded about {', '.join(models)}"
+    return f"all of one model's own: nothing is concluded about {', '.join(models)}"
 
 
 class Compared:

@@ -146,7 +146,7 @@ def big_study(
         ),
         "control_null": Experiment(
             question="Is nothing found where there is nothing?", role="null_control", variant="null",
-            labels="shuffled", datasets=["Aa20"], tasks=["threshold_1pct"], **grid,
+            labels="shifted", datasets=["Aa20"], tasks=["threshold_1pct"], **grid,
         ),
         "control_positive": Experiment(
             question="Is a planted signal found?", role="positive_control", variant="planted",
@@ -230,7 +230,7 @@ def _write_run(row: Mapping[str, Any], experiment: Experiment, market: pl.DataFr
     error = world.error(row) * (1 + world.seed_noise * rng.normal())
     if planted:
         error = 0.2
-    if experiment.labels == "shuffled":
+    if experiment.labels == "shifted":
         target = np.random.default_rng(5).permutation(target)
     unit = 0.002 if task == "regression" else 1.0
     score = known + unit * error * rng.normal(size=known.size)
@@ -239,7 +239,7 @@ def _write_run(row: Mapping[str, Any], experiment: Experiment, market: pl.DataFr
             known.size, 0.0 if task == "regression" else np.log(target.mean() / (1 - target.mean()))
         )
     probability = 1 / (1 + np.exp(-score))
-    if experiment.labels == "shuffled":
+    if experiment.labels == "shifted":
         probability = target.mean() + 0.1 * (probability - probability.mean())
     rate = float(target.mean())
     shares = None if task == "regression" else [1 - rate, rate]

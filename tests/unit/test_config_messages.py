@@ -105,7 +105,7 @@ def test_an_experiment_that_cannot_be_meant_is_refused(key, value, expected):
 
 def test_a_control_must_be_one():
     content = read_yaml(CONFIG / "experiments" / "control_null.yaml") | {"labels": "true"}
-    with pytest.raises(ConfigError, match="labels: shuffled"):
+    with pytest.raises(ConfigError, match="labels: shifted"):
         validate(Experiment, content, "experiment.yaml")
 
 

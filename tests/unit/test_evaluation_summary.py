@@ -34,11 +34,18 @@ def experiment(**changes: Any) -> Experiment:
     return Experiment(**fields | changes)
 
 
-NULL = experiment(role="null_control", variant="null", labels="shuffled", models=["patchtst"], budgets=["2M"])
+NULL = experiment(role="null_control", variant="null", labels="shifted", models=["patchtst"], budgets=["2M"])
 PLANTED = experiment(
     role="positive_control", variant="planted", models=["patchtst"], budgets=["2M"],
     data={"source": "synthetic", "vintage": "planted"},
 )  # fmt: skip
+
+LEAK = experiment(role="leak_control", variant="leak", planted="tomorrow", models=["patchtst"])
+LAW = experiment(
+    role="law_control", variant="law", expects="scales", models=["patchtst"], margin=0.005,
+    data={"source": "synthetic", "vintage": "law"},
+)  # fmt: skip
+TWIN = LAW.model_copy(update={"variant": "twin", "expects": "flat"})
 
 
 class World:
@@ -50,7 +57,7 @@ class World:
         rng = np.random.default_rng(7)
         self.odds = rng.normal(0, 1.0, days)
         self.target = (rng.random(days) < 1 / (1 + np.exp(-self.odds))).astype(float)
-        self.shuffled = rng.permutation(self.target)
+        self.shifted = rng.permutation(self.target)
         self.before = rng.normal(0, 1.0, days)
         """True log-odds of the calibration part."""
         self.happened = (rng.random(days) < 1 / (1 + np.exp(-self.before))).astype(float)
@@ -73,6 +80,7 @@ class World:
                     "selection_log_loss": 0.6 if budget == "none" else 0.65, "selection_mse": 1e-4,
                     "test_base_rate_log_loss": 0.69, "train_base_rate": 0.5, "test_base_rate": 0.5,
                     "n_test": self.days, "row": "A", "column": "a", "tier": 20, "fraction": 1.0,
+                    "too_good": exp.role == "leak_control",
                 }  # fmt: skip
                 yield row
 
@@ -83,7 +91,8 @@ class World:
         self, exp: Experiment, task: str, budget: str, seed: int, part: str = "test"
     ) -> pl.DataFrame:
         rng = np.random.default_rng([seed, len(budget), len(exp.variant), part == "calibration"])
-        noise = (self.noise if exp.role == "question" else self.control_noise)(budget, seed)
+        noises = {"scales": scaling, "flat": flat, None: self.control_noise}
+        noise = (self.noise if exp.role == "question" else noises[exp.expects])(budget, seed)
         test = part == "test"
         known, target = (self.odds, self.target) if test else (self.before, self.happened)
         odds = known + noise * rng.normal(size=self.days)
@@ -98,8 +107,8 @@ class World:
             columns |= {"target": 0.01 * known + 0.005 * (target - 0.5), "prediction": 0.01 * odds}
         else:
             p = 1 / (1 + np.exp(-odds))
-            target = self.shuffled if exp.labels == "shuffled" else target
-            if exp.labels == "shuffled":
+            target = self.shifted if exp.labels == "shifted" else target
+            if exp.labels == "shifted":
                 p = 0.5 + 0.2 * (p - 0.5)
             columns |= {
                 "target": target,
@@ -145,6 +154,14 @@ NO_ROWS = pl.DataFrame(
     }
 )  # fmt: skip
 STUDY = {"phase1": experiment(), "null": NULL, "planted": PLANTED}
+CONTROLLED = {
+    "phase1": experiment(),
+    "null": NULL.model_copy(update={"budgets": list(BUDGETS)}),
+    "planted": PLANTED.model_copy(update={"budgets": list(BUDGETS)}),
+    "leak": LEAK,
+    "law": LAW,
+    "twin": TWIN,
+}
 
 
 @pytest.fixture(scope="module")
@@ -165,15 +182,20 @@ def test_a_world_in_which_size_helps_scales(scales: dict[str, Any]) -> None:
     for point in cell["points"]:
         assert point["low"] < point["value"] < point["high"]
         assert point["auc_low"] < point["auc"] < point["auc_high"]
-    lacking = "no null control of patchtst in several sizes and 3 seeds is declared."
-    assert cell["reason"].endswith(f"Weakened: {lacking}")
-    assert scales["warnings"] == [f"base/Aa20/daily/direction/1/patchtst/*: {lacking}"]
+    lacking = [
+        "no null control of patchtst in several sizes and 3 seeds is declared",
+        "no leak control of patchtst is declared",
+        "no positive control of patchtst at 20M, 200M is declared",
+        "no law control that expects scales or flat is declared",
+    ]
+    assert cell["reason"].endswith(f"Weakened: {'; '.join(lacking)}.")
+    assert scales["warnings"] == [f"base/Aa20/daily/direction/1/patchtst/*: {what}." for what in lacking]
 
 
 def test_a_study_with_all_its_controls_has_nothing_to_say_against_itself() -> None:
-    null = NULL.model_copy(update={"budgets": list(BUDGETS)})
-    summary = World(scaling).summary(STUDY | {"null": null})
-    assert [c["passed"] for c in summary["controls"]] == [True, True, True, True]
+    summary = World(scaling).summary(CONTROLLED)
+    assert [c["passed"] for c in summary["controls"]] == [True] * 11
+    assert [c["verdict"] for c in summary["controls"] if c["role"] == "law_control"] == ["scales", "flat"]
     assert summary["questions"][0]["verdict"] == "scales"
     assert "Weakened" not in summary["questions"][0]["reason"]
     assert summary["warnings"] == []
@@ -183,7 +205,7 @@ def test_the_contract_of_the_file(scales: dict[str, Any]) -> None:
     assert set(scales) == {
         "confidence", "questions", "interactions", "joint_law", "diagnosis", "power", "baselines", "trading",
         "controls", "controls_passed", "controls_text", "test_looks", "ledger", "problems", "warnings",
-        "walk_forward", "waiting",
+        "walk_forward", "waiting", "too_good",
     }  # fmt: skip
     (cell,) = scales["questions"][0]["cells"]
     assert {"variant", "dataset", "timescale", "task", "horizon", "model", "metric", "points", "slope",
@@ -248,14 +270,43 @@ def test_a_planted_signal_that_was_missed_forbids_an_answer() -> None:
 
 def test_a_leak_in_the_null_control_forbids_an_answer() -> None:
     world = World(scaling)
-    world.shuffled = world.target
+    world.shifted = world.target
     summary = world.summary(STUDY)
     assert not summary["controls"][0]["passed"]
     assert summary["questions"][0]["verdict"] == "undecidable"
-    assert "information leaks" in summary["questions"][0]["reason"]
+    assert "its interval is wrong" in summary["questions"][0]["reason"]
     world.control_noise = lambda budget, seed: 0.3 if seed == 1 else 1.5  # unlike seeds excuse no leak
     two_seeds = world.summary(STUDY | {"null": NULL.model_copy(update={"seeds": [1, 2]})})
     assert not two_seeds["controls"][0]["passed"]
+
+
+def test_a_law_that_is_not_told_forbids_an_answer() -> None:
+    def spoil(row: dict[str, Any]) -> None:
+        if row["role"] == "law_control" and row["variant"] == "twin":
+            row["path"] = row["path"].replace("twin/", "law/")  # forecasts in which size helps
+
+    summary = World(scaling).summary(CONTROLLED, spoil)
+    [failed] = [c for c in summary["controls"] if not c["passed"]]
+    assert failed["reason"].startswith("The verdict is scales where flat was planted")
+    assert summary["questions"][0]["verdict"] == "undecidable"
+
+
+def test_an_alarm_that_stays_silent_and_one_that_goes_off_unasked_are_told() -> None:
+    def silent(row: dict[str, Any]) -> None:
+        row["too_good"] = row["role"] == "leak_control" and row["budget"] != "20M"
+
+    summary = World(scaling).summary(CONTROLLED, silent)
+    [failed] = [c for c in summary["controls"] if not c["passed"]]
+    assert (failed["role"], failed["budget"]) == ("leak_control", "20M")
+    assert summary["questions"][0]["verdict"] == "undecidable"
+
+    def loud(row: dict[str, Any]) -> None:
+        row["too_good"] = row["role"] != "question" or row["seed"] == 2
+
+    summary = World(scaling).summary(CONTROLLED, loud)
+    assert len(summary["too_good"]) == 4 + 9, "the question's runs of one seed, and those of the null control"
+    assert any("Too good to be true on validation: base/" in text for text in summary["warnings"])
+    assert summary["questions"][0]["verdict"] == "scales", "it names runs and suspends nothing"
 
 
 def test_a_null_control_in_which_size_helps_has_failed() -> None:
@@ -264,7 +315,7 @@ def test_a_null_control_in_which_size_helps_has_failed() -> None:
     original = world.predictions
 
     def shrinking(exp: Experiment, task: str, budget: str, seed: int, part: str = "test") -> pl.DataFrame:
-        share = {"2M": 4.5, "20M": 1.0, "200M": 0.0}.get(budget, 1.0) if exp.labels == "shuffled" else 1.0
+        share = {"2M": 4.5, "20M": 1.0, "200M": 0.0}.get(budget, 1.0) if exp.labels == "shifted" else 1.0
         return original(exp, task, budget, seed, part).with_columns(
             probability_1=0.5 + share * (pl.col("probability_1") - 0.5)
         )
@@ -519,9 +570,9 @@ def test_a_null_control_of_three_classes_is_measured_one_against_the_rest() -> N
     (passed,) = world.summary({"null": null})["controls"]
     assert passed["passed"], passed["reason"]
     assert passed["low"] < 0.5 < passed["high"]
-    world.shuffled = world.target
+    world.shifted = world.target
     (failed,) = world.summary({"null": null})["controls"]
-    assert "information leaks" in failed["reason"]
+    assert "its interval is wrong" in failed["reason"]
 
 
 def test_predictions_seen_before_count_as_looks_and_the_same_ones_count_once() -> None:

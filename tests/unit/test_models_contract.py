@@ -298,7 +298,10 @@ def test_fitting_on_what_cannot_be_learned_from_is_refused(name, tmp_path):
 
 
 LEARNERS = [
-    name for name in registry.names() if not name.startswith("naive:") and name != "transformer:patchtst"
+    name
+    for name in registry.names()
+    if not name.startswith("naive:") and not registry.get(name).metadata.oracle
+    if name != "transformer:patchtst"
 ]
 
 

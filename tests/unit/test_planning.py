@@ -47,7 +47,7 @@ def plan(tmp_path: Path, monkeypatch):
 
 
 def test_a_planted_signal_is_refused_where_its_best_auc_is_not_known(plan):
-    planted = {"role": "positive_control", "variant": "planted", "tuning": "none",
+    planted = {"role": "positive_control", "variant": "planted", "tuning": "none", "horizons": [1],
                "data": {"source": "synthetic", "vintage": "planted-1"}}  # fmt: skip
     assert plan(experiment=planted).runs
     with pytest.raises(ConfigError, match=r"for daily bars only, not for weekly(.|\n)*timescales: \[daily\]"):
@@ -55,14 +55,27 @@ def test_a_planted_signal_is_refused_where_its_best_auc_is_not_known(plan):
 
 
 def test_models_without_a_control_of_their_own_are_named(plan):
-    assert uncontrolled_models(plan().study) == {"patchtst-mixed": ["no null control", "no positive control"]}
-    sizes = "no null control in several sizes and 3 seeds"
-    quickstart = ["own", "control_null", "control_positive"]
-    assert uncontrolled_models(plan(experiments=quickstart).study) == {"patchtst-mixed": [sizes]}
-    whole = ["own", "control_null_sizes", "control_positive"]
+    law = "no law control that expects scales or flat"
+    leak = "no leak control of patchtst-mixed"
+    assert uncontrolled_models(plan().study) == {
+        "patchtst-mixed": ["no null control", leak, "no positive control of patchtst-mixed", law]
+    }
+    sizes = "no null control of patchtst-mixed in several sizes and 3 seeds"
+    quickstart = ["own", "control_null", "control_leak", "control_positive", "control_law"]
+    assert uncontrolled_models(plan(experiments=quickstart).study) == {
+        "patchtst-mixed": [
+            sizes,
+            f"{leak} at 20M",
+            "no positive control of patchtst-mixed at 20M",
+            "no law control that expects flat",
+        ]
+    }
+    whole = ["own", "control_null_sizes", "control_leak_sizes", "control_positive_study", "control_law",
+             "control_law_twin"]  # fmt: skip
     assert uncontrolled_models(plan(experiments=whole).study) == {}
-    other = plan(experiments=whole, experiment={"models": ["patchtst"]})
-    assert uncontrolled_models(other.study) == {"patchtst": [sizes, "no positive control"]}
+    [other] = uncontrolled_models(plan(experiments=whole, experiment={"models": ["patchtst"]}).study).items()
+    assert other[0] == "patchtst"
+    assert len(other[1]) == 3
 
 
 def test_the_study_asks_whether_size_alone_helps():

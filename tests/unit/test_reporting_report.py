@@ -161,7 +161,9 @@ def test_a_failed_control_is_said_in_the_verdict_and_in_its_section(study):
     result["controls"][0] |= {"passed": False, "reason": "AUC 0.62 lies above 0.5."}
     html = html_of(replace(study, scaling=result))
     assert "✗ failed" in html
-    assert "1 of 2 controls failed, a null control among them: no verdict of this study counts." in html
+    assert (
+        "1 of 2 controls failed, a null or law control among them: no verdict of this study counts." in html
+    )
 
 
 def test_nothing_is_asked_of_a_server(html):

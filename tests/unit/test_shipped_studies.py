@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from lib.config import load
-from lib.errors import ConfigError
 from lib.planning.plan import Plan
 from tests.unit.shipped import CONFIG, named_files, shipped
 
@@ -48,11 +47,6 @@ def read_once(monkeypatch) -> None:
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_every_shipped_configuration_can_be_planned(name, market):
     assert shipped(name, market).runs
-
-
-def test_a_planted_market_of_other_years_than_the_splits_is_refused(market):
-    with pytest.raises(ConfigError, match=r"runs from 1999-01-04 to 2018-12-31.*test from 2025-01-01"):
-        shipped("study", market, {"experiments": ["control_positive"]})
 
 
 @pytest.mark.parametrize("name", STUDIES)
