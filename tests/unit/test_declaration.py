@@ -30,24 +30,22 @@ def tests(market) -> dict[str, list[str]]:
 def test_the_interaction_of_phase_five_is_declared(tests):
     assert (
         "interaction of parameters and input channels (difference of gains), margin 0.005, in 1 grid, "
-        "adjusted by Holm"
+        "adjusted by Holm with all confirmatory questions (confirmatory)"
     ) in tests["p5_features"]
 
 
 def test_shares_of_the_dates_declare_the_axis_of_data_and_not_that_of_size(tests):
     for share in ("125", "25", "50"):
         found = tests[f"ablation_data-frac{share}"]
-        assert any(
-            test.startswith("slope of the loss over training samples, 0.125 to 1 (4") for test in found
-        )
-        assert not any(test.startswith("slope of the loss over parameters") for test in found)
-    assert any(test.startswith("slope of the loss over parameters") for test in tests["ablation_data"])
+        assert any(test.startswith("gain in loss over training samples, 0.125 to 1 (4") for test in found)
+        assert not any(test.startswith("gain in loss over parameters") for test in found)
+    assert any(test.startswith("gain in loss over parameters") for test in tests["ablation_data"])
 
 
 def test_window_lengths_are_compared_with_each_other(tests):
     for bars in (60, 80, 120):
         [slope] = tests[f"ablation_context-ctx{bars}"]
-        assert slope.startswith("slope of the loss over bars of a window, 60 to 120 (3 levels)")
+        assert slope.startswith("gain in loss over bars of a window, 60 to 120 (3 levels)")
 
 
 def test_folds_declare_their_pooled_differences(tests):

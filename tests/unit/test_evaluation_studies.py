@@ -73,7 +73,12 @@ def test_each_axis_finds_its_planted_direction(
     data = next(q for q in grown[2]["questions"] if q["axis"] == "data")
     assert [p["level"] for p in data["cells"][0]["points"]] == ["0.125", "0.25", "0.5", "1"]
     assert [p["size"] for p in data["cells"][0]["points"]] == [250, 500, 1000, 2000]
-    assert data["verdict"] == "scales"
+    found = {cell["budget"]: (cell["verdict"], cell["gate"]) for cell in data["cells"]}
+    assert found["20M"] == found["200M"] == ("scales", "gain")
+    assert found["2M"] == ("undecidable", "skill"), (
+        "on every share its forecasts are no better than the base rate"
+    )
+    assert data["gate"] == "cells"
 
 
 def test_features_have_a_saturation_point_and_four_levels_a_law(
