@@ -11,9 +11,10 @@ from typing import Any
 from lib.config.base import is_classification
 from lib.evaluation import describe, rival_forms, scaling_law
 from lib.evaluation.asked import Asked
-from lib.evaluation.axes import Axis, grouped
-from lib.evaluation.cells import Cell, margin_of, measure_cell
+from lib.evaluation.axes import Axis
+from lib.evaluation.cells import Cell, cells_of, margin_of
 from lib.evaluation.comparisons import holm_confidences
+from lib.evaluation.confirmation import confirmation
 from lib.evaluation.control_runs import failed_controls, undeclared_controls
 from lib.evaluation.interactions import Interaction, interactions_of, measure_interaction
 from lib.evaluation.levels import level_draws
@@ -40,7 +41,7 @@ def questions_of(
     """One entry per axis that the experiment varies, and its cells."""
     out = []
     for axis in asked.judged:
-        cells = [measure_cell(axis, rows, material) for rows in grouped(axis, asked.rows).values()]
+        cells = cells_of(axis, asked.rows, material)
         out.append((_question(asked, axis, cells, material, controls), cells))
     return out
 
@@ -60,6 +61,7 @@ def _question(
         described.append(
             _describe(cell, evidence, material)
             | {"verdict": verdict, "reason": reason, "change_mind": minds[-1]}
+            | {"confirmation": confirmation(cell, verdict, evidence.margin, cfg)}
         )
         _note(cell, evidence, material)
     verdict, reason = question_verdict(judged, axis.label)
@@ -103,6 +105,7 @@ def _evidence(cell: Cell, declared: float, level: float, material: Material, con
         cell.dates_lost,
         failed_controls(controls, model),
         undeclared,
+        cell.lost_folds,
     )
     return Evidence(
         **vars(standing),
@@ -137,6 +140,7 @@ def _describe(cell: Cell, evidence: Evidence, material: Material) -> dict[str, A
         **cell.words,
         "budget": None if cell.words["budget"] == "*" else cell.words["budget"],
         "axis": cell.axis.name,
+        "folds": cell.folds,
         "label": describe.label_of(cell.words),
         "metric": primary_metric(cell.task),
         "margin": evidence.margin,
@@ -208,6 +212,7 @@ def _interaction(
         found.dates_lost,
         failed_controls(controls, model),
         undeclared_controls(controls, model, sizes="parameters" in (axis.name for axis in found.axes)),
+        found.lost_folds,
     )
     labels = (found.axes[0].label, found.axes[1].label)
     verdict, reason = interaction_verdict(found.effect, level, margin, labels, standing)

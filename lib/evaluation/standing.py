@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 LEAST_SEEDS = 3
 """With fewer, nothing is concluded. Two leave one degree of freedom for the noise between seeds, which then
@@ -29,11 +30,14 @@ class Standing:
     failed_controls: Sequence[str] = ()
     undeclared_controls: Sequence[str] = ()
     """Controls that the study does not declare, in words."""
+    lost_folds: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """Walk-forward folds left out for all, and the levels without a usable run there."""
 
     @classmethod
     def of(
         cls, declared: Mapping[str, int], usable: Mapping[str, int], collapsed: Sequence[str] = (),
         dates_lost: int = 0, failed_controls: Sequence[str] = (), undeclared_controls: Sequence[str] = (),
+        lost_folds: Mapping[int, Sequence[str]] = MappingProxyType({}),
     ) -> Standing:  # fmt: skip
         """From the declared and the usable runs (seeds) of each level that is compared."""
         return cls(
@@ -44,6 +48,7 @@ class Standing:
             shared_dates=dates_lost or None,
             failed_controls=failed_controls,
             undeclared_controls=undeclared_controls,
+            lost_folds=lost_folds,
         )
 
     @property
@@ -72,6 +77,10 @@ class Standing:
         notes = []
         if self.incomplete:
             notes.append(f"some seeds are missing at {', '.join(self.incomplete)}")
+        notes += [
+            f"fold {fold} is left out{' for want of ' if without else ''}{', '.join(without)}"
+            for fold, without in self.lost_folds.items()
+        ]
         if self.shared_dates:
             notes.append(f"{self.shared_dates} test samples that not all runs hold are left out")
         notes += [f"{control} is declared" for control in self.undeclared_controls]

@@ -13,10 +13,11 @@ import polars as pl
 import pytest
 
 from lib.config.base import BUDGET_PARAMETERS
-from lib.config.experiment import Experiment
+from lib.config.experiment import PlannedExperiment
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.collect import RUNS_SCHEMA
 from lib.evaluation.summary import scaling_summary
+from tests.unit.made_study import facts_of
 
 CFG = EvaluationConfig(bootstrap_draws=300)
 DAYS = 500
@@ -25,13 +26,13 @@ Noise = Callable[[str, int], float]
 """Standard deviation of a run's error around the true log-odds, by budget and seed."""
 
 
-def experiment(**changes: Any) -> Experiment:
+def experiment(**changes: Any) -> PlannedExperiment:
     fields: dict[str, Any] = {
         "question": "Do more parameters help?", "datasets": ["Aa20"], "timescales": ["daily"],
         "tasks": ["direction"], "horizons": [1], "models": ["patchtst", "logistic"], "budgets": list(BUDGETS),
         "seeds": [1, 2, 3],
     }  # fmt: skip
-    return Experiment(**fields | changes)
+    return PlannedExperiment(**fields | changes)
 
 
 NULL = experiment(role="null_control", variant="null", labels="shuffled", models=["patchtst"], budgets=["2M"])
@@ -53,12 +54,12 @@ class World:
         self.shuffled = rng.permutation(self.target)
         self.frames: dict[str, pl.DataFrame] = {}
 
-    def add(self, name: str, exp: Experiment) -> Iterator[dict[str, Any]]:
+    def add(self, name: str, exp: PlannedExperiment) -> Iterator[dict[str, Any]]:
         for task, model, seed in product(exp.tasks, exp.models, exp.seeds):
             for budget in exp.budgets if model.startswith("patchtst") else ["none"]:
                 path = f"{exp.variant}/{task}/{model}/{budget}/{seed}"
                 self.frames[path] = self.predictions(exp, task, budget, seed)
-                row = dict.fromkeys(RUNS_SCHEMA) | {
+                row = dict.fromkeys(RUNS_SCHEMA) | facts_of(exp) | {
                     "experiment": name, "role": exp.role, "question": exp.question, "variant": exp.variant,
                     "dataset": "Aa20", "timescale": "daily", "task": task, "horizon": 1, "model": model,
                     "family": "transformer" if model.startswith("patchtst") else "linear", "budget": budget,
@@ -66,11 +67,11 @@ class World:
                     "status": "done", "path": path, "param_count": BUDGET_PARAMETERS.get(budget, 20),
                     "selection_log_loss": 0.6 if budget == "none" else 0.65, "selection_mse": 1e-4,
                     "test_base_rate_log_loss": 0.69, "train_base_rate": 0.5, "test_base_rate": 0.5,
-                    "n_test": self.days, "row": "A", "column": "a", "tier": 20, "fraction": 1.0,
+                    "n_test": self.days, "row": "A", "column": "a", "tier": 20,
                 }  # fmt: skip
                 yield row
 
-    def predictions(self, exp: Experiment, task: str, budget: str, seed: int) -> pl.DataFrame:
+    def predictions(self, exp: PlannedExperiment, task: str, budget: str, seed: int) -> pl.DataFrame:
         rng = np.random.default_rng([seed, len(budget), len(exp.variant)])
         noise = (self.noise if exp.role == "question" else self.control_noise)(budget, seed)
         odds = self.odds + noise * rng.normal(size=self.days)
@@ -104,7 +105,8 @@ class World:
         return pl.DataFrame(columns)
 
     def summary(
-        self, experiments: dict[str, Experiment], spoil: Callable[[dict[str, Any]], None] = lambda row: None,
+        self, experiments: dict[str, PlannedExperiment],
+        spoil: Callable[[dict[str, Any]], None] = lambda row: None,
         planted_auc: float | None = 0.75, primary: str | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         rows = [row for name, exp in experiments.items() for row in self.add(name, exp)]
@@ -245,7 +247,7 @@ def test_a_null_control_in_which_size_helps_has_failed() -> None:
     # Larger models are merely less sure of themselves, which lowers the loss where nothing can be learned.
     original = world.predictions
 
-    def shrinking(exp: Experiment, task: str, budget: str, seed: int) -> pl.DataFrame:
+    def shrinking(exp: PlannedExperiment, task: str, budget: str, seed: int) -> pl.DataFrame:
         share = {"2M": 4.5, "20M": 1.0, "200M": 0.0}.get(budget, 1.0) if exp.labels == "shuffled" else 1.0
         return original(exp, task, budget, seed).with_columns(
             probability_1=0.5 + share * (pl.col("probability_1") - 0.5)

@@ -138,8 +138,8 @@ def test_a_meta_module_brings_its_learners_and_its_base_models_in_every_fold(met
     plan = meta_plan()
     bases = plan.meta.bases("small")
     folds = sorted({run.variant for run in bases})
-    assert folds == ["wf01", "wf02", "wf03", "wf04", "wf05", "wf06"], (
-        "2004 to 2012 by two years, and the last"
+    assert folds == ["wf01", "wf02", "wf03", "wf04", "wf05", "wf06", "wf07"], (
+        "2004 to 2015 by two years, and the study's own test"
     )
     assert len(bases) == len(folds) * 2 * 2
     [learner] = plan.meta.learners("small")
@@ -228,7 +228,7 @@ def test_shares_of_dates_and_window_lengths_are_runs_of_their_own_variant(plan):
     made = plan(tuning="none", budgets=["2M"], train_fractions=[0.125, 0.5, 1.0], context_lengths=[60, 120])
     found = {run.variant: made.specification(run) for run in made.runs}
     assert list(found) == [
-        "frac125-ctx60", "frac125-ctx120", "frac50-ctx60", "frac50-ctx120", "ctx60", "ctx120",
+        "frac12.5-ctx60", "frac12.5-ctx120", "frac50-ctx60", "frac50-ctx120", "ctx60", "ctx120",
     ]  # fmt: skip
     assert (found["frac50-ctx120"].train_fraction, found["frac50-ctx120"].context_length) == (0.5, 120)
     assert found["ctx60"].train_fraction == 1.0
