@@ -55,6 +55,13 @@ def case_of(row: Row) -> Case:
     return tuple(row[word] for word in CASE)
 
 
+def in_one_line(words: Mapping[str, Any]) -> str:
+    """The words that runs share, for messages; a share of the dates only where it is one."""
+    share = words["train_fraction"]
+    parts = [str(words[word]) for word in WORDS if word in words and word not in CASE[1:3]]
+    return "/".join([*parts, f"{100 * share:.15g} % of the dates"] if share not in (1.0, "*") else parts)
+
+
 def _words(row: Row, **changed: str) -> tuple[Any, ...]:
     return tuple(changed.get(word, row[word]) for word in WORDS)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from lib.config.base import is_binary, is_classification, is_ternary
 from lib.config.workflow import EvaluationConfig
-from lib.evaluation.axes import CASE, Case, Row
+from lib.evaluation.axes import CASE, Case, Row, in_one_line
 from lib.evaluation.cells import estimate_auc, estimate_loss
 from lib.evaluation.comparisons import DateLosses, Estimate, compare_losses, holm, holm_confidences
 from lib.evaluation.folds import Joined, join
@@ -52,7 +52,8 @@ def baseline_tables(asked: Sequence[tuple[Case, bool]], material: Material) -> l
         for row in material.index.of_case(case):
             if (row["fold"] is not None) == folded:
                 groups.setdefault((row["model"], row["budget"]), []).append(row)
-        joined = join(groups, material, case[5], f"models of {'/'.join(map(str, case))}")
+        where = in_one_line(dict(zip(CASE, case, strict=True)))
+        joined = join(groups, material, case[5], f"models of {where}")
         if joined is not None:
             tables.append(_table(case, joined, material.cfg))
     return tables

@@ -15,7 +15,7 @@ import numpy as np
 
 from lib.config.base import is_classification
 from lib.evaluation import scaling_law
-from lib.evaluation.axes import WORDS, Axis, Row, grouped
+from lib.evaluation.axes import WORDS, Axis, Row, grouped, in_one_line
 from lib.evaluation.comparisons import DateLosses, Estimate, estimate_mean, seed_noise_of_mean
 from lib.evaluation.folds import Joined, confirmation_of, declared_seeds, evidence_of, join
 from lib.evaluation.forecast_tests import auc_influence
@@ -132,7 +132,7 @@ class Cell:
     @property
     def where(self) -> str:
         """The words in one line, for messages."""
-        return "/".join(str(self.words[word]) for word in WORDS)
+        return in_one_line(self.words)
 
     @property
     def absent(self) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from lib.evaluation import describe
 from lib.evaluation.asked import Asked
-from lib.evaluation.axes import AXES, WORDS, Row
+from lib.evaluation.axes import AXES, WORDS, Row, in_one_line
 from lib.evaluation.cells import margin_of, zero_loss_of
 from lib.evaluation.comparisons import Estimate
 from lib.evaluation.control_runs import failed_controls, undeclared_controls
@@ -78,8 +78,8 @@ def _grid(rows: Sequence[Row], material: Material) -> Grid | None:
         by_corner.setdefault(key, []).append(row)
     order = sorted(by_corner, key=lambda k: (AXES["parameters"].order(k[0]), AXES["data"].order(k[1])))
     words = dict(zip(WORDS, AXES["data"].rest(rows[0]), strict=True)) | {"budget": "*"}
-    where, groups = "/".join(map(str, words.values())), {corner: by_corner[corner] for corner in order}
-    joined = join(groups, material, str(words["task"]), where)
+    groups = {corner: by_corner[corner] for corner in order}
+    joined = join(groups, material, str(words["task"]), in_one_line(words))
     if joined is None:
         return None
     return Grid(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.evaluation.axes import WORDS, Axis, Row
+from lib.evaluation.axes import WORDS, Axis, Row, in_one_line
 from lib.evaluation.cells import estimate_loss, zero_loss_of
 from lib.evaluation.comparisons import Estimate
 from lib.evaluation.folds import declared_seeds, evidence_of, join
@@ -85,7 +85,7 @@ def measure_interaction(first: Axis, second: Axis, rows: Sequence[Row], material
         for corner in product(*levels)
     }
     task, horizon = str(words["task"]), int(words["horizon"])
-    joined = join(declared, material, task, "/".join(map(str, words.values())))
+    joined = join(declared, material, task, in_one_line(words))
     ends = product((levels[0][0], levels[0][-1]), (levels[1][0], levels[1][-1]))
     out.declared = {" ".join(corner): declared_seeds(declared[corner]) for corner in ends}
     out.seeds = dict.fromkeys(out.declared, 0)

@@ -14,7 +14,7 @@ from lib.config.base import BUDGET_PARAMETERS
 from lib.config.experiment import PlannedExperiment
 from lib.config.runs import NO_BUDGET
 from lib.evaluation import describe
-from lib.evaluation.axes import CASE, Case, Row, case_of
+from lib.evaluation.axes import CASE, Case, Row, case_of, in_one_line
 from lib.evaluation.cells import estimate_loss
 from lib.evaluation.comparisons import compare_losses
 from lib.evaluation.folds import Part, join
@@ -76,7 +76,7 @@ def _fold(
     """The usable runs of one fold, with all the seeds that it has."""
     own = [row for row in rows if row["fold"] == number]
     by_group = {g: [row for row in own if (row["model"], row["budget"]) == g] for g in groups}
-    joined = join(by_group, material, str(words["task"]), "/".join(map(str, words.values())))
+    joined = join(by_group, material, str(words["task"]), in_one_line(words))
     return None if joined is None else _described(joined.parts[0], int(words["horizon"]), material)
 
 

@@ -170,7 +170,8 @@ def test_the_contract_of_the_file(scales: dict[str, Any]) -> None:
         "walk_forward", "waiting",
     }  # fmt: skip
     (cell,) = scales["questions"][0]["cells"]
-    assert {"variant", "dataset", "timescale", "task", "horizon", "model", "metric", "points", "slope",
+    assert {"condition", "train_fraction", "context_length", "folds", "confirmation", "dataset", "timescale",
+             "task", "horizon", "model", "metric", "points", "slope",
             "gain", "detectable_gain", "forms", "verdict", "reason"} <= set(cell)  # fmt: skip
     assert {"estimate", "low", "high", "low_holm", "high_holm", "unit"} <= set(cell["slope"])
     assert {"experiment", "role", "model", "budget", "auc", "low", "high", "level", "planted_auc",
