@@ -192,6 +192,8 @@ class Names:
             parts.append(f"{100 * known:g} % of the dates")
         if finite(bars) is not None and row.get("timescale") in self._windows:
             parts.append(f"windows of {bars} bars")
+        if row.get("fold") is not None:
+            parts.append(f"fold {row['fold']}")
         return ", ".join(parts)
 
 

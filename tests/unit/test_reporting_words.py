@@ -73,6 +73,9 @@ def test_problems_are_named_by_what_differs():
     share, window = one | {"train_fraction": 0.125}, one | {"context_length": 60}
     assert Names([one, share]).problem(share) == "Touch of +1 %, 1 daily bar ahead, 12.5 % of the dates"
     assert Names([one, window]).problem(window) == "Touch of +1 %, 1 daily bar ahead, windows of 60 bars"
+    assert Names([one]).problem(one | {"fold": 3}) == "Touch of +1 %, 1 daily bar ahead, fold 3", (
+        "of single runs"
+    )
 
 
 def test_colour_and_shape_belong_to_the_budget():
