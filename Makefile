@@ -1,5 +1,7 @@
 # The few commands people type. Everything else is plain Snakemake inside .venv.
-SHELL := /bin/bash
+# Not /bin/bash: Apple's make (GNU make 3.81) starts simple recipes of the shells it knows by path itself, and looks for
+# their programs on the PATH it was started with, not on the one exported here.
+SHELL := bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TARGET ?= results/report.html
@@ -7,12 +9,12 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-statistics test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation-readout verify clean clean-results lock docs confirm-versions
+.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-heat bench-statistics test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation-readout verify clean clean-results lock docs confirm-versions leak-check
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/.ready: envs/requirements.lock envs/setup.sh
+.venv/.ready: envs/requirements.lock $(wildcard envs/*.sh envs/*.py)
 	@envs/setup.sh
 	@touch $@
 
@@ -24,8 +26,11 @@ report: .venv/.ready  ## Run the study to results/report.html (CONFIG=… for an
 preview: .venv/.ready  ## What would run, and a forecast of compute and time
 	@python workflow_scripts/preview.py $(if $(CONFIG),--configfile $(CONFIG)) $(TARGET)
 
-preflight: .venv/.ready  ## Is this machine ready? (CONFIG=… for another configuration, TORCH=1 to ask PyTorch too)
+preflight: .venv/.ready  ## Is this machine ready? (CONFIG=… for another configuration, TORCH=1 to compare the accelerator with the CPU)
 	@python workflow_scripts/preflight.py $(if $(TORCH),--torch) $(if $(CONFIG),--configfile $(CONFIG))
+
+leak-check: .venv/.ready  ## Do your features, series, sources and models look ahead? (CONFIG=…, WHAT="feature:NAME model:NAME")
+	@python workflow_scripts/leak_check.py $(if $(CONFIG),--configfile $(CONFIG)) $(WHAT)
 
 test: .venv/.ready lint  ## Checks and all tests but the slow ones
 	@python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "not slow and not slurm"
@@ -40,13 +45,14 @@ test-slurm: .venv/.ready  ## A study on a real Slurm that the tests start (Debia
 
 faults: .venv/.ready  ## Kill, fill, tear and lie to the workflow; writes the table of docs/reliability.md
 	@rm -f results/faults.jsonl; mkdir -p results
-	@FAULT_RECORDS=$(CURDIR)/results/faults.jsonl python -m pytest -n logical --maxprocesses 4 --dist loadfile -m faults; code=$$?; \
+	@FAULT_RECORDS="$(CURDIR)/results/faults.jsonl" python -m pytest -n logical --maxprocesses 4 --dist loadfile -m faults; code=$$?; \
 	  python tests/faults/write_table.py results/faults.jsonl docs/reliability.md && exit $$code
 
 lint: .venv/.ready  ## ruff, mypy, snakefmt, snakemake --lint
 	@ruff check .
 	@ruff format --check .
 	@mypy lib
+	@mypy --platform darwin --cache-dir .mypy_cache/darwin lib
 	@snakefmt --check --compact-diff Snakefile rules
 	@snakemake --lint > /dev/null
 
@@ -80,6 +86,9 @@ bench-training: .venv/.ready  ## Samples per second, share of the matmul peak, b
 
 bench-dry-run: .venv/.ready  ## Seconds and memory of a dry run of the full matrix, to results/benchmarks/dry_run.json
 	@python tests/benchmarks/dry_run.py
+
+bench-heat: .venv/.ready  ## The thermal guard on simulated machines, with and without its throttle
+	@python tests/benchmarks/heat.py
 
 promote: .venv/.ready  ## Make a run a production model: RUN=results/runs/… (NAME=… for a name of your own)
 	@python workflow_scripts/promote.py "$(RUN)" $(if $(NAME),--name "$(NAME)")

@@ -30,6 +30,8 @@ localrules:
 # Before the first job: what will be tested is on record before there is anything to see.
 onstart:
     checked(record_declarations, PLAN, Path("results/declarations"), is_finished)
+    stay_awake()
+    say_what_is_not_measured()
 
 
 onsuccess:

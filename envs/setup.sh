@@ -26,24 +26,41 @@ install_uv() {
     return 1
 }
 
-# A pyenv shim answers to the name python3.12 without being one, so each candidate is asked to run.
+# What a program called python is: usable, or for Intel (which Rosetta runs on a Mac, but PyTorch is not made for), or
+# neither. A pyenv shim answers to the name python3.12 without being one, so each is asked to run.
+kind_of() {
+    "$1" -c 'import platform, sys
+intel = sys.platform == "darwin" and platform.machine() != "arm64"
+print("other" if sys.version_info[:2] != (3, 12) else "intel" if intel else "usable")' 2>/dev/null || echo none
+}
+
 find_python() {
     local candidate
     for candidate in python3.12 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.12*/bin/python3.12 \
         /opt/homebrew/bin/python3.12 /usr/local/bin/python3.12; do
-        if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' >/dev/null 2>&1; then
-            command -v "$candidate"
-            return
-        fi
+        case $(kind_of "$candidate") in
+            usable)
+                command -v "$candidate"
+                return
+                ;;
+            intel) echo "Passing over $(command -v "$candidate"): it is a Python for Intel." >&2 ;;
+        esac
     done
     "$1" python install --quiet 3.12 >&2
     "$1" python find --managed-python 3.12
 }
 
 uv=$(find_uv)
-if ! { [ -x .venv/bin/python ] && .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))'; }; then
+if [ "$(uname -s)" = Darwin ]; then
+    envs/check_mac.sh "$uv"
+fi
+if [ "$(kind_of .venv/bin/python)" != usable ]; then
     "$uv" venv --quiet --clear --python "$(find_python "$uv")" .venv
 fi
 # Compiled once here: some environments forbid Python to keep what it compiles, and every job would do it anew.
 echo "Installing the locked packages into .venv (about 7 GB on Linux, where PyTorch brings CUDA) ..." >&2
 "$uv" pip sync --quiet --require-hashes --compile-bytecode --python .venv/bin/python envs/requirements.lock
+if [ "$(uname -s)" = Darwin ]; then
+    .venv/bin/python envs/share_openmp.py
+    .venv/bin/python envs/check_openmp.py
+fi

@@ -9,11 +9,13 @@ from snakemake.exceptions import WorkflowError
 from lib.config.versions import stage_versions
 from lib.data.vintage import check_vintage
 from lib.errors import StudyError
+from lib.operations.awake import stay_awake
 from lib.planning.declaration import record_declarations
 from lib.planning.data import feature_identity
 from lib.planning.plan import plan_study
 from workflow_scripts.ancient import look_behind_ancient_inputs
 from workflow_scripts.cores import tell_jobs
+from workflow_scripts.measures import measure_without_bytes, say_what_is_not_measured
 from workflow_scripts.paths import PATHS
 
 try:
@@ -30,6 +32,7 @@ MEASURES = PLAN.config.evaluation.model_dump_json(exclude={"confirmation"})
 
 tell_jobs(workflow.resource_settings.cores)
 look_behind_ancient_inputs()
+measure_without_bytes()
 
 
 wildcard_constraints:

@@ -49,7 +49,9 @@ def look(configfile: Path, ask_torch: bool) -> list[Check]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--configfile", type=Path, default=ROOT / "config" / "config.yaml")
-    parser.add_argument("--torch", action="store_true", help="let PyTorch say what it would compute on")
+    parser.add_argument(
+        "--torch", action="store_true", help="ask PyTorch, and compare an accelerator with the CPU"
+    )
     arguments = parser.parse_args()
     checks = look(arguments.configfile, arguments.torch)
     table = Table(show_lines=False)

@@ -1,7 +1,6 @@
 """One run: fit, predict, and write the declared outputs at the very end."""
 
 import json
-from contextlib import ExitStack
 from pathlib import Path
 
 from lib.config.load import validate
@@ -13,7 +12,6 @@ from lib.training.retention import KEPT_STATES
 from lib.training.state import open_state, retire, retire_older
 from lib.training.threads import first_threads
 from lib.tuning.hardware import require_hardware
-from workflow_scripts.companions import join_companions
 from workflow_scripts.context import context_for, job_threads
 from workflow_scripts.outputs import read_found, track_run, write_run
 from workflow_scripts.paths import STATES, predictions_of, state_of
@@ -27,17 +25,14 @@ with job(snakemake):
     dataset = sha256_of(Path(snakemake.input.dataset))
     fingerprint = resolved.fingerprint(dataset, str(snakemake.params.version))
     state_dir = state_of(Path(snakemake.output.model).parent)
-    # Whoever trains this run as part of a pack may take hours: wait for it.
-    patience = config.training.lock_timeout_seconds if config.training.pack == 1 else -1
-    with open_state(state_dir, fingerprint, patience) as state, ExitStack() as held:
+    with open_state(state_dir, fingerprint, config.training.lock_timeout_seconds) as state:
         if found[0] and not (state_dir / MACHINE_CHOICE).exists():  # a run goes on as it was started
             require_hardware(found[0], Path(snakemake.input.batch_size))
         threads = first_threads(config.training.runtime(), job_threads(snakemake, config))
         resolved, threads = keep_machine_choice(resolved, state_dir, threads)
         context = context_for(snakemake, config, resolved, state_dir, fingerprint, threads=threads)
-        others = join_companions(snakemake, config, resolved, context, found, dataset, held)
         with context.tracker as tracker:
-            finished = train_run(resolved, read_parquet(snakemake.input.dataset), context, others)
+            finished = train_run(resolved, read_parquet(snakemake.input.dataset), context)
             write_run(snakemake, resolved, finished, context, dataset)
             track_run(snakemake, finished, tracker)
         if not state.holds_training():  # there was no long work to be kept

@@ -52,10 +52,6 @@ class Runtime(StrictModel):
     """Share of the free memory that a training step may use."""
     checkpoint_every_epochs: int = Field(5, ge=1)
     keep_checkpoints: int = Field(3, ge=1)
-    pack: int = Field(1, ge=1)
-    """Runs of the same shape (seeds, tasks) that one job trains at once, for models too small to keep a GPU
-    busy. Each stays a run of its own; memory grows with their number. That a run equals itself trained alone
-    (up to rounding), and an interrupted pack an uninterrupted one (in every byte), is shown on CPU only."""
     lock_timeout_seconds: float = Field(60.0, ge=0)
     """How long to wait for another process that still trains the same run."""
 
@@ -78,15 +74,17 @@ class ThermalConfig(StrictModel):
     sensor: str = "auto"
     """`auto`, `off`, or `file:PATH` (a text file holding one number, for rehearsals)."""
     check_every_steps: int = Field(100, ge=1)
-    check_every_seconds: float = Field(30.0, gt=0)
+    """Steps between two readings. A sensor that is slow itself (a program) is read more rarely, so that
+    readings take 2 % of the time at most."""
+    check_every_seconds: float = Field(5.0, gt=0)
     """Read the sensor after this time even if fewer steps were done (large models have long steps)."""
     monitor: float = 70.0
     warn: float = 85.0
+    """From here on the machine pauses between steps, as long as it takes to settle just below."""
     stop: float = 95.0
-    step_pause_seconds: float = Field(0.5, ge=0)
-    """Pause between steps while above `warn`."""
     cooldown_seconds: float = Field(300.0, ge=0)
-    """Length of one cool-down pause; repeated until below `monitor`."""
+    """If it is still above `warn` after so long at the longest pauses between steps: length of one cool-down
+    pause, repeated until below `monitor`."""
     max_cooldowns: int = Field(12, ge=1)
     """After so many pauses in a row a machine that is still above `warn` stops, state saved."""
 

@@ -7,6 +7,8 @@ and JSON carry a checksum. Nothing here knows what a file means.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import glob
 import hashlib
 import io
@@ -28,6 +30,8 @@ _CHUNK = 1 << 20
 _SEAL = b"crc32:"
 JSON_SEAL = "content_sha256"
 """Last key of a JSON file, or the only one of the last item of a list: SHA-256 of all the rest."""
+_NO_FULL_FLUSH = (errno.ENOTSUP, errno.ENOTTY, errno.EINVAL)
+"""What F_FULLFSYNC answers where the file system has no such thing."""
 _HOST = platform.node() or "host"
 _FOREIGN_SECONDS = 24 * 3600
 """After so long without a change, a temporary file of another host counts as left by a killed process."""
@@ -35,6 +39,26 @@ _AGAIN = (
     "Delete it and give the same command again: it is made anew. `make verify` lists whatever else differs "
     "from its record."
 )
+
+
+def flush_to_disk(descriptor: int) -> None:
+    """Wait until what was written to an open file or folder would survive a power cut.
+
+    On macOS fsync(2) ends when the disk has the data in its own cache; F_FULLFSYNC asks it to empty that,
+    too. File systems that do not know it (most network ones) refuse it, and then fsync is all there is.
+
+    Raises:
+        OSError: the data could not be written.
+    """
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        try:
+            fcntl.fcntl(descriptor, full)
+            return
+        except OSError as error:
+            if error.errno not in _NO_FULL_FLUSH:
+                raise
+    os.fsync(descriptor)
 
 
 @contextmanager
@@ -49,7 +73,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         with temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
+            flush_to_disk(handle.fileno())
         temporary.replace(path)
     except OSError as error:
         if error.filename is None and error.errno:  # a write to an open file does not say which one
@@ -89,7 +113,7 @@ def sync_folder(folder: Path) -> None:
     for path in (*folder.rglob("*"), folder):
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
+            flush_to_disk(descriptor)
         finally:
             os.close(descriptor)
 

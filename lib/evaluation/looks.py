@@ -10,6 +10,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from lib.data.io import flush_to_disk
+
 _LENGTH = 64
 """Characters of a SHA-256; a line torn by a full disk has fewer and does not count."""
 
@@ -33,6 +35,6 @@ def add_looks(path: Path, digests: Iterable[str]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         os.write(descriptor, text.encode())
-        os.fsync(descriptor)
+        flush_to_disk(descriptor)
     finally:
         os.close(descriptor)

@@ -8,7 +8,7 @@ Nothing here imports a numeric library heavier than NumPy.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -41,8 +41,6 @@ class ModelMetadata:
     """Whether the training engine trains it: with checkpoints, thermal guard and a GPU if there is one."""
     requires_gpu: bool = False
     """Whether it needs a GPU though the training engine does not train it."""
-    packs: bool = False
-    """Whether `fit_together` trains several in one go (`training.pack`)."""
     ternary: bool = False
     """Whether it can forecast three classes; others refuse such a task."""
     description: str = ""
@@ -161,27 +159,6 @@ class Model(ABC):
         Raises:
             ModelError: samples that this model cannot learn from (see `check_training`).
         """
-
-    @classmethod
-    def fit_together(
-        cls,
-        models: Sequence[Self],
-        parts: Sequence[tuple[Samples, Samples]],
-        contexts: Sequence[TrainingContext],
-    ) -> Sequence[TrainingResult | None]:
-        """`fit` for several models of the same shape; families that can do it at once say `packs`.
-
-        Args:
-            models: each with settings, architecture and recipe of the others.
-            parts: training and selection windows of each.
-            contexts: of each.
-
-        Returns:
-            One result per model; None for one other than the first that had to be left out.
-        """
-        return [
-            model.fit(*part, context) for model, part, context in zip(models, parts, contexts, strict=True)
-        ]
 
     @abstractmethod
     def forecast(self, samples: Samples) -> np.ndarray:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -127,19 +126,13 @@ def _read_choice(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: content[name] for name in names}
 
 
-def train_run(
-    resolved: ResolvedRun,
-    frame: pl.DataFrame,
-    context: TrainingContext,
-    companions: Sequence[tuple[ResolvedRun, TrainingContext]] = (),
-) -> FinishedRun:
+def train_run(resolved: ResolvedRun, frame: pl.DataFrame, context: TrainingContext) -> FinishedRun:
     """Fit the run's model and predict validation and test.
 
     Args:
         resolved: what to train.
         frame: the dataset table.
         context: where and how; the caller holds its state directory.
-        companions: runs of the same shape to train on the way. Their jobs find them finished.
     """
     clock = [time.monotonic()]
     samples = samples_for(resolved, frame)
@@ -147,7 +140,7 @@ def train_run(
     windows_per_epoch = math.ceil(len(samples.train) / resolved.recipe.window_stride)
     context.progress.steps_per_epoch = math.ceil(windows_per_epoch / resolved.recipe.effective_batch)
     clock.append(time.monotonic())
-    result = _fit(model, samples, context, frame, companions)
+    result = model.fit(samples.train, samples.selection, context)
     clock.append(time.monotonic())
     parts = {
         part: _predict(model, getattr(samples, part), part) for part in ("selection", "calibration", "test")
@@ -167,25 +160,6 @@ def train_run(
         training_shares_by_symbol=means_by_symbol(samples.train) if shares else None,
         seconds={"load": load, "fit": fit, "predict": predict, "total": load + fit + predict},
     )
-
-
-def _fit(
-    model: Model,
-    samples: SplitSamples,
-    context: TrainingContext,
-    frame: pl.DataFrame,
-    companions: Sequence[tuple[ResolvedRun, TrainingContext]],
-) -> TrainingResult:
-    models, parts, contexts = [model], [(samples.train, samples.selection)], [context]
-    for resolved, own in companions if model.metadata.packs else ():
-        others = samples_for(resolved, frame)
-        if len(others.train) == len(samples.train):  # else their epochs would not have equally many steps
-            models.append(model_for(resolved, others))
-            parts.append((others.train, others.selection))
-            contexts.append(own)
-    result = type(model).fit_together(models, parts, contexts)[0]
-    assert result is not None, "only a companion is ever left out"
-    return result
 
 
 def _predict(model: Model, samples: Samples, part: str) -> pl.DataFrame:

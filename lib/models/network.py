@@ -17,7 +17,7 @@ import numpy as np
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
 from lib.models import classes
-from lib.models.base import Model, Problem
+from lib.models.base import Model
 from lib.models.storage import read_plain, write_plain
 from lib.training.context import Loss, TrainingContext, TrainingResult
 
@@ -50,41 +50,17 @@ class NetworkModel(Model):
         otherwise be a hundredth of the output that a new network begins with. Losses of a regression are
         therefore in units of the training targets' variance.
         """
-        (result,) = self.fit_together([self], [(train, selection)], [context])
-        assert result is not None, "only a companion is ever left out"
+        from lib.training.engine import train as train_network
+
+        network, seen, watched = self._prepared(train, selection)
+        loss: Loss = "ce" if self.problem.ternary else "bce" if self.problem.binary else "mse"
+        result = train_network(network, seen, watched, loss, self.recipe, context)
+        # Forecasts as well are computed with the threads that training was begun with.
+        runtime = context.runtime.model_copy(update={"threads": result.threads})
+        self.context = replace(
+            context, runtime=runtime, precision=result.precision, micro_batch=result.micro_batch
+        )
         return result
-
-    @classmethod
-    def fit_together(
-        cls,
-        models: Sequence[Self],
-        parts: Sequence[tuple[Samples, Samples]],
-        contexts: Sequence[TrainingContext],
-    ) -> list[TrainingResult | None]:
-        """Train with the engine: one network, or several of the same shape at once."""
-        from lib.training.engine import train
-        from lib.training.pack import Member, train_together
-
-        members = [
-            Member(*model._prepared(*part), context)
-            for model, part, context in zip(models, parts, contexts, strict=True)
-        ]
-        results: list[TrainingResult | None]
-        loss, recipe = _loss_for(models[0].problem), models[0].recipe
-        if len(members) == 1:
-            one = members[0]
-            results = [train(one.network, one.train, one.selection, loss, recipe, one.context)]
-        else:
-            results = train_together(members, loss, recipe)
-        for model, context, result in zip(models, contexts, results, strict=True):
-            if result is None:
-                continue
-            # Forecasts as well are computed with the threads that training was begun with.
-            runtime = context.runtime.model_copy(update={"threads": result.threads})
-            model.context = replace(
-                context, runtime=runtime, precision=result.precision, micro_batch=result.micro_batch
-            )
-        return results
 
     def _prepared(self, train: Samples, selection: Samples) -> tuple[nn.Module, Samples, Samples]:
         """A new network, and the samples it is to learn from."""
@@ -174,10 +150,6 @@ class NetworkModel(Model):
             for part in (network, getattr(network, "head", None))
         )
         return {"total": total, "embedding": 0, "backbone": total - head, "head": head}
-
-
-def _loss_for(problem: Problem) -> Loss:
-    return "ce" if problem.ternary else "bce" if problem.binary else "mse"
 
 
 def seeded(build: Callable[[], nn.Module], seed: int) -> Callable[[], nn.Module]:

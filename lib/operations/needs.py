@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lib.config.base import BUDGET_PARAMETERS
 from lib.config.runs import NO_BUDGET, Run
 from lib.planning.plan import Plan
-from lib.training.retention import kept_checkpoints, pack_keeps, state_bytes
+from lib.training.retention import kept_checkpoints, state_bytes
 
 WEIGHT = 4
 """Bytes of a parameter: weights are stored and trained in fp32."""
@@ -68,15 +68,13 @@ def needs(plan: Plan, pending: Iterable[Run], datasets: Iterable[tuple[str, str,
     runs = list(pending)
     sizes = {run.budget: BUDGET_PARAMETERS[run.budget] for run in runs if run.budget != NO_BUDGET}
     largest = max(sizes, key=lambda budget: sizes[budget], default=None)
-    runtime = plan.config.training.runtime()
     checkpoints = 0
     memory = beside_a_card = PROCESS if runs else 0
     if largest is not None:
         n = sizes[largest]
-        keep = (kept_checkpoints if runtime.pack == 1 else pack_keeps)(n, runtime.keep_checkpoints)
-        checkpoints = state_bytes(WEIGHT * n, keep, runtime.pack)
-        memory += runtime.pack * RESIDENT * n
-        beside_a_card += runtime.pack * BESIDE_A_CARD * n
+        checkpoints = state_bytes(WEIGHT * n, kept_checkpoints(n, plan.config.training.keep_checkpoints))
+        memory += RESIDENT * n
+        beside_a_card += BESIDE_A_CARD * n
     return Needs(
         data=sum(_dataset_bytes(plan, *words) for words in datasets),
         results=sum(WEIGHT * sizes.get(run.budget, 0) + SMALL_RUN for run in runs),

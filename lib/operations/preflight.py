@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.config.runs import Run
+from lib.errors import StudyError
 from lib.operations import machine, surroundings
 from lib.operations.checks import Check
 from lib.operations.needs import needs
@@ -47,7 +48,8 @@ def preflight(
         pending: runs that are still to be trained.
         datasets: (vintage, dataset, timescale) of the dataset files that are still to be built.
         places: of the workflow.
-        ask_torch: let PyTorch say what it would compute on; takes seconds.
+        ask_torch: let PyTorch say what it would compute on, and compare an accelerator with the CPU; takes
+            seconds without one, up to minutes with one.
     """
     config, sources = plan.config, _still_asked(plan, places)
     need = needs(plan, pending, datasets)
@@ -58,6 +60,7 @@ def preflight(
         machine.memory(need, config.training.runtime()),
         machine.power(),
         machine.accelerator(config.training.runtime(), ask_torch),
+        *(_steps(plan) if ask_torch else ()),
         machine.sensor(config.thermal),
         machine.clock([*places.manifests, places.state, places.lock]),
         surroundings.packages(places.lock),
@@ -66,6 +69,18 @@ def preflight(
         surroundings.hashes(places.work, places.manifests, HASHED_AT_ONCE),
         surroundings.left_behind(read_statuses(places.state), places.locks),
     ]
+
+
+def _steps(plan: Plan) -> list[Check]:
+    """Steps of every size of the study, on its device and on the CPU."""
+    from lib.operations.accelerator import compare
+    from lib.training.devices import Device
+
+    try:
+        device = Device.choose(plan.config.training.runtime())
+    except StudyError:  # the line above says why
+        return []
+    return compare(plan.study.architectures, device)
 
 
 def _still_asked(plan: Plan, places: Places) -> set[str]:

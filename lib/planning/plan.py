@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lib.config.base import is_binary
 from lib.config.load import Study, check_extent, expand_environment, load_study, read_yaml, validate
 from lib.config.model import AssetsFile
 from lib.config.resolve import RunSpecification, data_identity, specify
@@ -152,24 +151,6 @@ class Plan:
             "settings": settings.model_dump(mode="json"),
         }
         return declared.model_copy(update=said)
-
-    def companions(self, run: Run) -> list[Run]:
-        """Runs of the same shape, which one job may train together with this one, in order of declaration.
-
-        They differ in their seed, and without a search in their task (of the same kind and horizon) too.
-        """
-        free = {"seed"} if self.searches.budget(run) else {"seed", "task"}
-        varying = {"run", "experiment", "role", "question"}
-
-        def shape(other: Run) -> tuple[Any, ...]:
-            words = {name: value for name, value in other.fields().items() if name not in free}
-            return words, is_binary(other.task)
-
-        def declared(other: Run) -> dict[str, Any]:
-            return self.specification(other).model_dump(exclude=varying)
-
-        alike = [other for other in self.experiment_of if other != run and shape(other) == shape(run)]
-        return [other for other in alike if declared(other) == declared(run)]
 
     def facts(self, run: Run) -> dict[str, str | int | float | None]:
         """What is known of a run beside its words before it is trained: columns of the table of runs."""

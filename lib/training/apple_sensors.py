@@ -82,11 +82,11 @@ class PressureSensor(_Levels):
         return self._from_speed_limit(_output(["pmset", "-g", "therm"]))
 
     def _from_speed_limit(self, text: str) -> float | None:
-        if not text:
-            return None
         match = re.search(r"CPU_Speed_Limit\s*=\s*(\d+)", text)
+        if not match:  # as on Apple Silicon, which has no such line: that says nothing
+            return None
         # A limit below 100 % means that the system has begun to throttle.
-        return self._values["heavy" if match and int(match.group(1)) < 100 else "nominal"]
+        return self._values["heavy" if int(match.group(1)) < 100 else "nominal"]
 
 
 class FirstThatReads:
@@ -144,8 +144,9 @@ def apple_sensor(config: ThermalConfig) -> FirstThatReads | None:
 
 
 def _values(config: ThermalConfig) -> dict[str, float]:
-    """For each level a value inside one of the guard's bands."""
-    values = (config.monitor - 1, config.monitor, config.warn, config.stop + 1, config.stop + 1)
+    """For each level a value inside one of the guard's bands; in the middle, so that the guard acts on it."""
+    moderate, heavy = (config.monitor + config.warn) / 2, (config.warn + config.stop) / 2
+    values = (config.monitor - 1, moderate, heavy, config.stop + 1, config.stop + 1)
     return dict(zip(_LEVELS, values, strict=True))
 
 

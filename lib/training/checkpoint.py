@@ -22,7 +22,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from lib.data.io import atomic_path, sha256_of, write_text_atomic
+from lib.data.io import atomic_path, flush_to_disk, sha256_of, write_text_atomic
 from lib.errors import IntegrityError, StudyError
 from lib.training.progress import say
 from lib.training.retention import FINISHED, checkpoint_bytes, kept_checkpoints
@@ -182,33 +182,15 @@ class CheckpointStore:
         """All checkpoint files, oldest first, whole or not."""
         return sorted(path for path in self.folder.glob("checkpoint-*.pt") if _NAME.fullmatch(path.name))
 
-    def is_whole(self, path: Path) -> bool:
-        """Whether a checkpoint and the best weights that it names can be read and match their hashes."""
-        epoch = _best_epoch(path)
-        try:
-            for file in (path, self._best_file(epoch)) if epoch else (path,):
-                read_checkpoint(file)
-        except IntegrityError:
-            return False
-        return True
-
-    def discard(self, path: Path) -> None:
-        """Delete one checkpoint."""
-        _delete(path)
-
-    def most_bytes(self, network: nn.Module) -> int:
-        """Most that the checkpoints of a network take here at any moment."""
-        weights = sum(t.numel() * t.element_size() for t in network.state_dict().values())
-        trained = sum(p.numel() * p.element_size() for p in network.parameters() if p.requires_grad)
-        return checkpoint_bytes(weights, trained, self.keep)
-
     def require_space(self, network: nn.Module) -> int:
         """Check that the disk can hold what this store will keep at most; returns that need in bytes.
 
         Raises:
             StudyError: it cannot.
         """
-        need = self.most_bytes(network)
+        weights = sum(t.numel() * t.element_size() for t in network.state_dict().values())
+        trained = sum(p.numel() * p.element_size() for p in network.parameters() if p.requires_grad)
+        need = checkpoint_bytes(weights, trained, self.keep)
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
         if free < need:
@@ -255,14 +237,6 @@ class CheckpointStore:
                 path.unlink()
 
 
-def place_of(path: Path) -> tuple[int, int]:
-    """Finished epochs and optimiser steps in all, from the name of a checkpoint."""
-    match = _NAME.fullmatch(path.name)
-    if match is None:
-        raise ValueError(f"{path}: not the name of a checkpoint")
-    return int(match.group(1)), int(match.group(2))
-
-
 def _best_epoch(path: Path) -> int:
     match = _NAME.fullmatch(path.name)
     return int(match.group(3)) if match else 0
@@ -289,6 +263,6 @@ def _sync_folder(folder: Path) -> None:
     """Make the renames themselves survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        flush_to_disk(descriptor)
     finally:
         os.close(descriptor)

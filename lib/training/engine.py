@@ -94,10 +94,7 @@ def train(
 
 
 class Training:
-    """One training: `run` tells the story, the other methods are its chapters.
-
-    `matrix` is that of the training windows if it lies on the device already.
-    """
+    """One training: `run` tells the story, the other methods are its chapters."""
 
     def __init__(
         self,
@@ -110,7 +107,6 @@ class Training:
         context: TrainingContext,
         store: CheckpointStore,
         signals: StopSignals,
-        matrix: torch.Tensor | None = None,
     ) -> None:
         self.recipe, self.context, self.store, self.signals = recipe, context, store, signals
         self.samples, self.loss = train, loss
@@ -133,7 +129,7 @@ class Training:
         self.network = network.to(self.device.handle)
         self.step_network = cast(nn.Module, torch.compile(network)) if self.compiled else network
         self.optimizer = build_optimizer(network, recipe)
-        self.windows = Windows(train, self.device.handle, matrix)
+        self.windows = Windows(train, self.device.handle)
         selection = selection.every(recipe.validation_stride, 0)
         shared = self.windows.matrix if selection.matrix is train.matrix else None
         self.selection = Windows(selection, self.device.handle, shared)
@@ -159,50 +155,45 @@ class Training:
     def run(self) -> TrainingResult:
         """All epochs that are left, then the best weights."""
         self.context.thermal.should_stop = self.signals.requested
-        self.prepare()
+        self._tell_what_was()
         while not self.finished:
             try:
                 self._train_epoch()
-                validation_loss = self.validate()
+                validation_loss = self._validate()
             except TrainingStopped as stop:
-                raise self.saved(stop) from None
-            self.end_epoch(validation_loss)
-        self.honour_signal()  # one that came with the last step must not be forgotten
-        return self.result()
+                raise self._saved(stop) from None
+            self._end_epoch(validation_loss)
+        self._honour_signal()  # one that came with the last step must not be forgotten
+        return self._result()
 
-    def prepare(self) -> None:
+    def _tell_what_was(self) -> None:
         """Tell those who watch what is to come and, after a resume, what has been."""
         context = self.context
         context.progress.total_epochs = self.recipe.max_epochs
         context.progress.steps_per_epoch = self.steps_per_epoch
-        if not self.finished and self._is_over():  # a pack was killed before the result was written
-            self.finished = True
-            self.save_result()
         for row in self.at.history:
             if context.report:
                 context.report(row["epoch"], row["validation_loss"])
-            if self.finished:  # perhaps by another job's pack: the tracker has not heard of it
-                self._track(row)
 
     def _train_epoch(self) -> None:
         """The steps of this epoch that are left."""
-        for batch in self.begin_epoch():
-            self.finish_step(batch, self.accumulate(batch))
-            self.look_after_machine()
-        self.end_steps()
-
-    def begin_epoch(self) -> list[torch.Tensor]:
-        """Numbers of the windows of each step that is left in this epoch."""
         at, recipe = self.at, self.recipe
         order = epoch_order(len(self.windows), recipe.window_stride, self.context.seed, at.epoch)
         batches = torch.from_numpy(order).to(self.device.handle).split(recipe.effective_batch)
         self.network.train()
         self.meter.start()
-        return list(batches[at.step_in_epoch :])
+        for batch in batches[at.step_in_epoch :]:
+            self._step(batch)
+            self.context.thermal.check(at.step)
+            self._honour_signal()
+        at.loss_sum = float(self.loss_sum)  # waits for the device, so that the clock is right
+        at.train_seconds += self.meter.stop()
+        self._refuse_divergence()
 
-    def finish_step(self, batch: torch.Tensor, loss: torch.Tensor) -> None:
-        """From the gradients of a batch to new weights; books its mean loss."""
+    def _step(self, batch: torch.Tensor) -> None:
+        """From a batch, as numbers of windows, to new weights."""
         at = self.at
+        loss = self._accumulate(batch)
         set_learning_rate(self.optimizer, self._learning_rate(at.step))
         norm = clip_gradients(self.network, self.recipe.gradient_clip)
         self.optimizer.step()
@@ -214,18 +205,7 @@ class Training:
         if self.meter.step(len(batch)):
             self._look(loss)
 
-    def look_after_machine(self) -> None:
-        """Between two steps: cool down if need be, stop if asked to."""
-        self.context.thermal.check(self.at.step)
-        self.honour_signal()
-
-    def end_steps(self) -> None:
-        """After the last step of an epoch."""
-        self.at.loss_sum = float(self.loss_sum)  # waits for the device, so that the clock is right
-        self.at.train_seconds += self.meter.stop()
-        self._refuse_divergence()
-
-    def accumulate(self, batch: torch.Tensor) -> torch.Tensor:
+    def _accumulate(self, batch: torch.Tensor) -> torch.Tensor:
         """Gradients of the mean loss over one effective batch, in micro-batches; returns that mean.
 
         Each micro-batch counts by its number of windows, so the gradients are those of one big batch, also
@@ -241,14 +221,14 @@ class Training:
                 if number and start is not None and self.signals.requested():
                     set_rng_state(start, self.device)
                     self.optimizer.zero_grad(set_to_none=True)
-                    self.honour_signal()
+                    self._honour_signal()
                 inputs, target = self.windows.gather(part)
                 loss = self._loss(inputs, target) / len(batch)
                 loss.backward()
                 total += loss.detach()
         return total
 
-    def validate(self) -> float:
+    def _validate(self) -> float:
         """Mean loss over the selection windows."""
         self.network.eval()
         total = torch.zeros((), dtype=self.device.accumulator, device=self.device.handle)
@@ -256,25 +236,14 @@ class Training:
             for inputs, target in self.selection.in_order(evaluation_batch(self.micro_batch)):
                 total += self._loss(inputs, target)
                 self.context.progress.alive("validating")
-                self.honour_signal()
+                self._honour_signal()
         return float(total) / len(self.selection)
 
     def _loss(self, inputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return summed_loss(forward(self.step_network, inputs, OUTPUTS[self.loss]), target, self.loss)
 
-    def end_epoch(self, validation_loss: float) -> None:
-        """Close the epoch; save; report."""
-        self.close_epoch(validation_loss)
-        if self.finished:  # saved as well, so that a crash while predicting costs no training
-            self.save_result()
-        elif self.save_is_due():
-            self.save_epoch()
-        else:
-            self.settle(wait=False)
-        self.report()
-
-    def close_epoch(self, validation_loss: float) -> None:
-        """Book the epoch, keep the best weights, decide whether to go on, and tell; nothing is saved."""
+    def _end_epoch(self, validation_loss: float) -> None:
+        """Book the epoch, keep the best weights, decide whether to go on; save; report."""
         at, context = self.at, self.context
         if not np.isfinite(validation_loss):
             self._diverged(f"the validation loss became {validation_loss}")
@@ -284,7 +253,7 @@ class Training:
             at.best_epoch, at.best_loss = at.epoch, validation_loss
             self.keeper.keep_best()
         at.stopped_early = at.epoch - at.best_epoch >= self.recipe.patience
-        self.finished = self._is_over()
+        self.finished = at.stopped_early or at.epoch >= self.recipe.max_epochs
 
         for worry in worries(at.history, self.device):
             say_once(
@@ -294,30 +263,19 @@ class Training:
         self._track(row)
         context.progress.epoch(at.epoch, row["train_loss"], validation_loss, improved)
         self.device.release()
+        self._save_epoch()
+        if context.report:
+            context.report(at.epoch, validation_loss)
 
-    def report(self) -> None:
-        """Tell whoever may end training how the last epoch went."""
-        if self.context.report:
-            self.context.report(self.at.epoch, self.at.history[-1]["validation_loss"])
-
-    def _is_over(self) -> bool:
-        return self.at.stopped_early or self.at.epoch >= self.recipe.max_epochs
-
-    def save_is_due(self) -> bool:
-        """Whether the epoch that has just ended is one to save."""
-        return self.at.epoch % self.context.runtime.checkpoint_every_epochs == 0
-
-    def save_epoch(self) -> None:
-        """Begin to write a checkpoint once the one before is written; a failure is told, training goes on."""
-        self.settle()
+    def _save_epoch(self) -> None:
+        """Save what is due after an epoch. A failure is told, and the training not ended for it."""
+        due = self.at.epoch % self.context.runtime.checkpoint_every_epochs == 0
+        self.settle(wait=self.finished or due)
         with self._tolerating():
-            self._save()
-
-    def save_result(self) -> None:
-        """Write the best weights as the result. A failure is told; the checkpoints are kept then."""
-        self.settle()
-        with self._tolerating():
-            self.keeper.finish(self.at)
+            if self.finished:  # saved as well, so that a crash while predicting costs no training
+                self.keeper.finish(self.at)
+            elif due:
+                self._save()
 
     def _track(self, row: dict[str, Any]) -> None:
         numbers = {name: value for name, value in row.items() if name != "step"}
@@ -353,7 +311,7 @@ class Training:
             at.epoch + 1, at.step_in_epoch, float(loss), self.meter.speed(), self.context.thermal.last
         )
 
-    def honour_signal(self) -> None:
+    def _honour_signal(self) -> None:
         if self.signals.requested():
             raise TrainingStopped(
                 f"Training stopped by {self.signals.name} after step {self.at.step}. The work so far is "
@@ -401,7 +359,7 @@ class Training:
         except StudyError as error:
             say(f"WARNING: {error} Training goes on without; earlier checkpoints are kept.")
 
-    def saved(self, stop: TrainingStopped) -> TrainingStopped:
+    def _saved(self, stop: TrainingStopped) -> TrainingStopped:
         """The same stop, after saving."""
         self.at.train_seconds += self.meter.stop()
         self.settle()
@@ -421,7 +379,7 @@ class Training:
         # On CPU compiling costs minutes and gains little for matrix products of this size.
         return setting == "on" or (setting == "auto" and self.device.kind == "cuda")
 
-    def result(self) -> TrainingResult:
+    def _result(self) -> TrainingResult:
         at = self.at
         return TrainingResult(
             best_epoch=at.best_epoch,

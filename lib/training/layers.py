@@ -8,9 +8,7 @@ processor's vector units idle. On accelerators PyTorch's own kernels are used. N
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,10 +18,6 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import register_flop_formula
 
-from lib.training.streams import as_global
-
-Draw = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
-"""From one network's inputs and its generator to its dropout mask, of the same shape."""
 _LEVELS = 256
 """Values of a random byte."""
 
@@ -31,7 +25,7 @@ _LEVELS = 256
 def linear(inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """`torch.nn.functional.linear`: (…, k), (n, k), (n,) to (…, n); in fp32 by the faster library."""
     plain = inputs.dtype == weight.dtype == torch.float32 and inputs.device.type == "cpu"
-    if plain and not _streams and not torch.is_autocast_enabled("cpu") and _prefers_onednn():
+    if plain and not torch.is_autocast_enabled("cpu") and _prefers_onednn():
         return cast(torch.Tensor, _OneDnnLinear.apply(inputs, weight, bias))
     return functional.linear(inputs, weight, bias)
 
@@ -62,39 +56,12 @@ class ByteDropout(nn.Module):
         if not self.training or self.threshold == 0:
             return inputs
         if not _draws_bytes(inputs.device):
-            if not _streams:
-                return functional.dropout(inputs, self.probability, training=True)
-            kept = cast(torch.Tensor, _MaskPerNetwork.apply(inputs, partial(_torch_mask, self.probability)))
-            return inputs * kept * (1.0 / (1.0 - self.probability))
-        if _streams:
-            return inputs * cast(
-                torch.Tensor, _MaskPerNetwork.apply(inputs, partial(_byte_mask, self.threshold))
-            )
-        return inputs * _scaled_mask(inputs.shape, inputs.dtype, self.threshold, None)
+            return functional.dropout(inputs, self.probability, training=True)
+        return inputs * _scaled_mask(inputs.shape, inputs.dtype, self.threshold)
 
     def extra_repr(self) -> str:
         """Shown by `print(network)`."""
         return f"p={self.probability}"
-
-
-_streams: list[torch.Generator] = []
-
-
-@contextmanager
-def separate_streams(generators: list[torch.Generator]) -> Iterator[None]:
-    """Within `torch.func.vmap` over several networks each draws its dropout from a generator of its own.
-
-    A network then sees the same random numbers as when it is trained alone (on an accelerator: alone without
-    `torch.compile`, which draws numbers of its own).
-
-    Args:
-        generators: one per network, on the device that computes.
-    """
-    _streams[:] = generators
-    try:
-        yield
-    finally:
-        _streams.clear()
 
 
 def use_fast_layers(network: nn.Module) -> None:
@@ -135,51 +102,9 @@ class _OneDnnLinear(torch.autograd.Function):
         )
 
 
-class _MaskPerNetwork(torch.autograd.Function):
-    """The dropout masks of networks that are computed together, each drawn by `draw` with its generator."""
-
-    generate_vmap_rule = False
-
-    @staticmethod
-    def forward(inputs: torch.Tensor, draw: Draw) -> torch.Tensor:
-        raise RuntimeError("networks that are computed one by one draw their masks themselves")
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        """Masks have no gradient."""
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[None, None]:
-        return None, None
-
-    @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[Any, ...], inputs: torch.Tensor, draw: Draw
-    ) -> tuple[torch.Tensor, int]:
-        one = inputs.select(in_dims[0], 0)
-        return torch.stack([draw(one, generator) for generator in _streams]), 0
-
-
-def _byte_mask(threshold: int, one: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """The scaled mask of one network with inputs like `one`."""
-    return _scaled_mask(one.shape, one.dtype, threshold, generator)
-
-
-def _torch_mask(probability: float, one: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """True where PyTorch's own dropout keeps an element of one network.
-
-    Its numbers depend on shape and type, and it knows the global stream only.
-    """
-    with as_global(generator):
-        ones = torch.ones(one.shape, dtype=one.dtype, device=one.device)
-        return functional.dropout(ones, probability, training=True) != 0
-
-
-def _scaled_mask(
-    shape: torch.Size, dtype: torch.dtype, threshold: int, generator: torch.Generator | None
-) -> torch.Tensor:
+def _scaled_mask(shape: torch.Size, dtype: torch.dtype, threshold: int) -> torch.Tensor:
     """0 where an element is dropped, 1 / (1 - p) elsewhere."""
-    seed = int(torch.empty((), dtype=torch.int64).random_(generator=generator))
+    seed = int(torch.empty((), dtype=torch.int64).random_())
     n = shape.numel()
     words = np.random.SFC64(seed).random_raw((n + 7) // 8)
     drawn = torch.from_numpy(words.view(np.int8))[:n].view(shape)

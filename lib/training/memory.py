@@ -16,6 +16,7 @@ _SIGNS = (
     "alloc_failed",  # cuBLAS, cuDNN
     "bad_alloc",  # C++, as XGBoost and CatBoost pass it on
     "bad allocation",
+    "invalid buffer size",  # MPS: a tensor larger than any buffer that Metal gives
 )
 
 

@@ -26,20 +26,11 @@ def checkpoint_bytes(weights: int, trained: int, keep: int) -> int:
     return (keep + 1) * (weights + 2 * trained) + (keep + 1) * weights
 
 
-def state_bytes(weights: int, keep: int, pack: int = 1) -> int:
+def state_bytes(weights: int, keep: int) -> int:
     """Most that the state directories of trainings take at any moment, if all weights are trained.
 
     Args:
         weights: bytes of a network's weights.
-        keep: checkpoints that are kept of each run.
-        pack: runs that are trained at once.
+        keep: checkpoints that are kept.
     """
-    return pack * checkpoint_bytes(weights, weights, keep) + KEPT_STATES * weights
-
-
-def pack_keeps(n_parameters: int, configured: int) -> int:
-    """How many checkpoints each of several runs that are trained together keeps.
-
-    Two at least: while some have written the next one, all of them still have the last in common.
-    """
-    return max(2, kept_checkpoints(n_parameters, configured))
+    return checkpoint_bytes(weights, weights, keep) + KEPT_STATES * weights

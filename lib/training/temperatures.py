@@ -31,6 +31,8 @@ class Reading(NamedTuple):
     """Optimiser steps done."""
     celsius: float | None
     """None where the sensor only knows the band."""
+    paused: float
+    """Seconds that the guard has paused the run so far, over all invocations."""
     band: str
 
 
@@ -54,24 +56,32 @@ class TemperatureRecord:
         self._clock = clock
         self._loaded: list[Reading] | None = None
         self._maximum: float | None = None
+        self._paused = 0.0
         self._torn = False
 
     @property
     def readings(self) -> list[Reading]:
         """All that were kept, oldest first."""
-        if self._loaded is None:  # not before the first use: only then is the state directory held
-            self._loaded = self._load()
-            self._maximum = max((r.celsius for r in self._loaded if r.celsius is not None), default=None)
-        return self._loaded
+        return self._load_once()
 
     @property
     def maximum(self) -> float | None:
         """Highest temperature in degrees Celsius, or None if there is none."""
         return self._maximum if self.readings else None
 
+    @property
+    def paused(self) -> float:
+        """Seconds of pauses, over all invocations; a kill forgets those after the last reading kept."""
+        self._load_once()
+        return self._paused
+
+    def add_pause(self, seconds: float) -> None:
+        """Count a pause."""
+        self._paused += seconds
+
     def add(self, step: int, celsius: float | None, band: str) -> None:
         """Keep a reading, unless it tells nothing new. A disk that refuses never stops training."""
-        new = Reading(self._clock(), step, celsius, band)
+        new = Reading(self._clock(), step, celsius, round(self.paused, 1), band)
         if not self._is_new(new):
             return
         self.readings.append(new)
@@ -79,7 +89,9 @@ class TemperatureRecord:
             self._maximum = celsius
         if self._path is None:
             return
-        text = f"{new.moment:.0f},{step},{'' if celsius is None else f'{celsius:.1f}'},{band}\n"
+        text = (
+            f"{new.moment:.0f},{step},{'' if celsius is None else f'{celsius:.1f}'},{new.paused:.1f},{band}\n"
+        )
         try:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(f"\n{text}" if self._torn else text)
@@ -107,6 +119,13 @@ class TemperatureRecord:
         # A clock that was set back would otherwise keep readings out for hours.
         return not 0 <= new.moment - self.readings[-1].moment < self._every
 
+    def _load_once(self) -> list[Reading]:
+        if self._loaded is None:  # not before the first use: only then is the state directory held
+            self._loaded = self._load()
+            self._maximum = max((r.celsius for r in self._loaded if r.celsius is not None), default=None)
+            self._paused += max((r.paused for r in self._loaded), default=0.0)
+        return self._loaded
+
     def _load(self) -> list[Reading]:
         try:
             text = self._path.read_text(encoding="utf-8", errors="replace") if self._path else ""
@@ -118,10 +137,10 @@ class TemperatureRecord:
 
 def _parse(line: str) -> Reading | None:
     try:
-        moment, step, celsius, band = line.split(",")
+        moment, step, celsius, paused, band = line.split(",")
         if band not in BANDS:
             return None
-        return Reading(float(moment), int(step), float(celsius) if celsius else None, band)
+        return Reading(float(moment), int(step), float(celsius) if celsius else None, float(paused), band)
     except ValueError:
         return None
 

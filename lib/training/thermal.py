@@ -2,7 +2,8 @@
 
 It reads a sensor now and then and pauses or raises; saving the state is the engine's part. The bands, in
 degrees Celsius (`ThermalConfig`): below `monitor` nothing, up to `warn` a note, up to `stop` pauses, above
-`stop` the end.
+`stop` the end. The pauses between steps are those of `lib.training.throttle`, which settles just below
+`warn`; long cool-down pauses are for a machine that stays hot although it hardly works.
 """
 
 from __future__ import annotations
@@ -16,10 +17,16 @@ from lib.errors import TrainingStopped
 from lib.training.progress import duration, say, say_once
 from lib.training.sensors import Sensor, find_sensors
 from lib.training.temperatures import TemperatureRecord
+from lib.training.throttle import MARGIN, Throttle
 
 PLAUSIBLE = (-30.0, 150.0)
 """Degrees Celsius; anything else is a sensor's error."""
 _SLICE_SECONDS = 1.0
+_SHORTEST_PAUSE = 0.1
+"""Seconds; less is saved up, because no system sleeps exactly for a millisecond."""
+_READING_SHARE = {False: 0.02, True: 0.05}
+"""Of the time at most, at full speed and slowed down: 100 small steps take no longer than a sensor that is a
+program."""
 
 
 class ThermalGuard:
@@ -39,6 +46,7 @@ class ThermalGuard:
             only sets a flag is honoured within a second.
         alive: told each second of a pause what is done (words) and the latest temperature, for those who
             watch.
+        throttle: says how much of the time is worked while it is hot.
     """
 
     def __init__(
@@ -57,8 +65,12 @@ class ThermalGuard:
         self.alive: Callable[[str, float | None], None] = lambda doing, celsius: None
         self._sleep = clock
         self._now = now
+        self.throttle = Throttle(config.warn - MARGIN)
         self._steps_since_reading = 0
         self._read_at: float | None = None
+        self._reading_seconds = 0.0
+        self._resumed_at: float | None = None
+        self._limit_since: float | None = None
         self._slow = False
         self._monitoring = False
         self._had_reading: set[str] = set()
@@ -107,72 +119,91 @@ class ThermalGuard:
         """
         if not self.sensors:
             return
-        if not self._is_due():
-            if self._slow:
-                self._pause(self.config.step_pause_seconds)
-            return
-        value = self._read(step)
-        if value is None:
-            self._slow = False
-            return
-        self._refuse_heat(value, step)
-        if value >= self.config.warn:
-            if self._slow:
-                self._cool_down(step)
+        begin = self._now()
+        if self._is_due(begin):
+            value = self._read(step)
+            self._reading_seconds = self._now() - begin
+            if value is None:
+                self._slow = False
             else:
-                self._slow = True
-                say(
-                    f"Hot: {self._text(value)} at step {step}. Training pauses "
-                    f"{self.config.step_pause_seconds:g} s after each step until it is below "
-                    f"{self.config.monitor:g} °C."
-                )
-        elif value < self.config.monitor:
-            if self._slow:
-                say(f"Cool again: {self._text(value)} at step {step}. Training goes on at full speed.")
-            self._slow = False
-        elif not self._monitoring:
-            say(f"Warm: {self._text(value)} at step {step}; pauses begin at {self.config.warn:g} °C.")
-        self._monitoring = value >= self.config.monitor
-        if self._slow:
-            self._pause(self.config.step_pause_seconds)
+                self._refuse_heat(value, step)
+                self._steer(value, step)
+        if self._slow and self._resumed_at is not None:
+            self._slow_down(worked=begin - self._resumed_at, idle=self._now() - begin)
+        self._resumed_at = self._now()
 
-    def _is_due(self) -> bool:
+    def _is_due(self, moment: float) -> bool:
         """The first step, then every `check_every_steps` or `check_every_seconds`, whichever is sooner."""
-        moment = self._now()
         self._steps_since_reading += 1
-        if (
-            self._read_at is None
-            or self._steps_since_reading >= self.config.check_every_steps
-            or moment - self._read_at >= self.config.check_every_seconds
-        ):
-            self._read_at, self._steps_since_reading = moment, 0
-            return True
-        return False
+        if self._read_at is not None:
+            since = moment - self._read_at
+            by_steps = self._steps_since_reading >= self.config.check_every_steps
+            if not by_steps and since < self.config.check_every_seconds:
+                return False
+            if since < self._reading_seconds / _READING_SHARE[self._slow]:
+                return False
+        self._read_at, self._steps_since_reading = moment, 0
+        return True
 
-    def _cool_down(self, step: int) -> None:
+    def _steer(self, value: float, step: int) -> None:
+        """What a temperature below the limit means for the steps to come."""
+        config = self.config
+        if value >= config.warn and not self._slow:
+            self._slow, self.throttle.owed = True, 0.0
+            say(
+                f"Hot: {self._text(value)} at step {step}. Training pauses between steps, as long as it "
+                f"takes to stay below {config.warn:g} °C."
+            )
+        elif value >= config.monitor and not (self._monitoring or self._slow):
+            say(f"Warm: {self._text(value)} at step {step}; pauses begin at {config.warn:g} °C.")
+        self._monitoring = value >= config.monitor
+        if not self._slow:
+            return
+        moment = self._now()
+        self.throttle.update(value, moment)
+        if value < config.monitor and self.throttle.is_off:
+            self._slow = False
+            say(f"Cool again: {self._text(value)} at step {step}. Training goes on at full speed.")
+        elif not (self.throttle.at_limit and value >= config.warn):
+            self._limit_since = None
+        elif self._limit_since is None:
+            self._limit_since = moment
+        elif moment - self._limit_since >= config.cooldown_seconds:
+            self._limit_since = None
+            self._cool_down(value, step)
+
+    def _slow_down(self, worked: float, idle: float) -> None:
+        """Pause for what the work since the last check asks for: never longer than to cool down."""
+        self.throttle.book(worked, idle)
+        if self.throttle.owed >= _SHORTEST_PAUSE:
+            self._pause(min(self.throttle.owed, self.config.cooldown_seconds))
+            self.throttle.owed = 0.0
+
+    def _cool_down(self, hot: float, step: int) -> None:
+        value = hot
         for number in range(1, self.config.max_cooldowns + 1):
             say(
-                f"Still hot: {self._text(self.last)}. Cool-down pause {number} of "
+                f"Still hot: {self._text(value)}, though hardly working. Cool-down pause {number} of "
                 f"{duration(self.config.cooldown_seconds)}; training waits until below "
                 f"{self.config.monitor:g} °C."
             )
             self._pause(self.config.cooldown_seconds, "cooling down")
             if self.should_stop():
                 return
-            value = self._read(step)
+            found = self._read(step)
             self._read_at = self._now()
-            if value is None or value < self.config.monitor:
-                self._slow = False
-                say(f"Cool again: {self._text(value)}. Training goes on.")
+            if found is None or found < self.config.monitor:
+                say(f"Cool again: {self._text(found)}. Training goes on.")
                 return
+            value = found
             self._refuse_heat(value, step)
-        if self.last is not None and self.last >= self.config.warn:
+        if value >= self.config.warn:
             total = duration(self.config.max_cooldowns * self.config.cooldown_seconds)
             raise TrainingStopped(
-                f"Training stopped at step {step}: still {self._text(self.last)} after {total} of cool-down "
+                f"Training stopped at step {step}: still {self._text(value)} after {total} of cool-down "
                 f"pauses. Something else heats this machine. {_HOW_TO_CONTINUE}"
             )
-        say(f"This machine rests at {self._text(self.last)}. Training goes on with pauses between steps.")
+        say(f"This machine rests at {self._text(value)}. Training goes on with pauses between steps.")
 
     def _refuse_heat(self, value: float, step: int) -> None:
         if value > self.config.stop:
@@ -222,11 +253,12 @@ class ThermalGuard:
         return "monitor" if value >= self.config.monitor else "normal"
 
     def _pause(self, seconds: float, doing: str = "slowed by heat") -> None:
-        left = seconds
+        begin, left = self._now(), seconds
         while left > 0 and not self.should_stop():
             self.alive(doing, self.last)
             self._sleep(min(left, _SLICE_SECONDS))
             left -= _SLICE_SECONDS
+        self.record.add_pause(self._now() - begin)
 
     def _text(self, value: float | None) -> str:
         if self.last is None or value is None:

@@ -7,8 +7,8 @@ until its pipe is closed. It may run out of memory or be killed; only the proces
 from __future__ import annotations
 
 import contextlib
+import copy
 import ctypes
-import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,6 +22,8 @@ from lib.training.memory import is_out_of_memory
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from lib.training.devices import Device
 
 
 _TIMED_SECONDS = 0.2
@@ -62,16 +64,10 @@ class _Probe:
 
         from lib.training.devices import Device
         from lib.training.optim import build_optimizer
-        from lib.tuning.hardware import free_memory
 
         self.setup = setup
         self.device = Device.choose(setup.runtime, job_threads=setup.job_threads)
-        free = {
-            "cpu": free_memory,
-            "cuda": lambda: torch.cuda.mem_get_info(self.device.handle)[0],
-            "mps": torch.mps.recommended_max_memory,
-        }[self.device.kind]()
-        self.memory_limit = int(self._memory_now() + setup.runtime.memory_share * free)
+        self.memory_limit = int(self._memory_now() + setup.runtime.memory_share * _free_memory(self.device))
         self.network = setup.factory().to(self.device.handle).train()
         self.optimizer = build_optimizer(self.network, setup.recipe)
         self.compiled: Any = None
@@ -125,13 +121,9 @@ class _Probe:
             loss.backward()
 
         flops: int | None = None
-        if candidate.count_flops:  # counting slows a pass down, so it is the untimed one
-            flops = self._count_flops(step)
-            # The counter keeps tensors alive in reference cycles: they are no part of a training step.
-            gc.collect()
-            self._reset_peak()
-        else:
-            step()
+        if candidate.count_flops:
+            flops = self._count_flops(shape)
+        step()
         return {
             "status": "ok",
             "seconds": min(self._times(step)),  # of several, the least disturbed by other work
@@ -177,12 +169,21 @@ class _Probe:
         self.device.synchronise()
         return time.perf_counter() - begin
 
-    def _count_flops(self, step: Callable[[], None]) -> int | None:
-        """Floating-point operations of a forward and backward pass, as PyTorch counts them."""
+    def _count_flops(self, shape: tuple[int, int, int]) -> int | None:
+        """Floating-point operations of a forward and backward pass, from shapes alone.
+
+        On PyTorch's device without memory, so the same everywhere: MPS computes gradients of linear layers
+        by an operator that PyTorch's counter has no formula for. None if a network needs real numbers.
+        """
+        import torch
         from torch.utils.flop_counter import FlopCounterMode
 
-        with FlopCounterMode(display=False) as counter:
-            step()
+        try:
+            network = copy.deepcopy(self.network).to("meta")
+            with FlopCounterMode(display=False) as counter:
+                network(torch.empty(shape, device="meta")).sum().backward()
+        except (RuntimeError, NotImplementedError):
+            return None
         return int(counter.get_total_flops()) or None
 
     def _memory_now(self) -> int:
@@ -219,6 +220,19 @@ class _Probe:
                 lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
                 return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
         return self.device.peak_memory()
+
+
+def _free_memory(device: Device) -> int:
+    """Bytes that are free where a training computes."""
+    import torch
+
+    from lib.tuning.hardware import free_memory
+
+    if device.kind == "cuda":
+        return int(torch.cuda.mem_get_info(device.handle)[0])
+    if device.kind == "mps":  # what Metal is good for; others share that memory and may leave less of it
+        return min(int(torch.mps.recommended_max_memory()), free_memory())
+    return free_memory()
 
 
 def _settled(times: list[float]) -> bool:

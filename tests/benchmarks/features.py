@@ -37,7 +37,8 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 """
 END = """
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(seconds, columns, peak / 1024, (peak - before) / 1024)
+unit = 1024**2 if sys.platform == "darwin" else 1024
+print(seconds, columns, peak / unit, (peak - before) / unit)
 """
 OURS = """
 import talib

@@ -31,10 +31,11 @@ MICRO = {"mixed": 256, "independent": 16}
 
 
 def device() -> Any:
-    """The accelerator if there is one."""
-    import torch
+    """The one that the engine chooses, so that peak, feeding and training are measured on the same."""
+    from lib.config.training import Runtime
+    from lib.training.devices import Device
 
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Device.choose(Runtime()).handle
 
 
 def matmul_speed(precision: str, seconds: float = 2.0) -> dict[str, float]:
@@ -45,7 +46,7 @@ def matmul_speed(precision: str, seconds: float = 2.0) -> dict[str, float]:
     import torch
 
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-    size = 8192 if device().type == "cuda" else 2048
+    size = {"cuda": 8192, "mps": 4096}.get(device().type, 2048)
     a = torch.randn(size, size, device=device()).to(dtype)
     b = torch.randn(size, size, device=device()).to(dtype)
     ways = {"matmul": lambda: a @ b}
@@ -64,11 +65,12 @@ def matmul_speed(precision: str, seconds: float = 2.0) -> dict[str, float]:
 
 def processor() -> str:
     """The accelerator's name, or the processor's."""
-    import torch
-
+    from lib.config.training import Runtime
+    from lib.training.devices import Device
     from lib.training.provenance import hardware
 
-    return torch.cuda.get_device_name() if device().type == "cuda" else str(hardware()["cpu"])
+    cpu, name = str(hardware()["cpu"]), Device.choose(Runtime()).name
+    return f"{cpu}, {name}" if name else cpu
 
 
 def architecture(budget: str) -> Any:
@@ -120,7 +122,7 @@ def ours(budget: str, mode: str, precision: str, batch: int, guess: float) -> di
     size = architecture(budget)
     network = NetworkFactory(settings, size, CONTEXT, np.zeros(CHANNELS), np.ones(CHANNELS))()
     count = max(2, round(TIMED_SECONDS * guess / batch)) * batch
-    torch.set_num_threads(Device.choose(Runtime()).threads)
+    chosen = Device.choose(Runtime())
     peak = matmul_speed(precision)
     training, selection = samples(count), samples(batch)
     with tempfile.TemporaryDirectory() as folder:
@@ -141,8 +143,7 @@ def ours(budget: str, mode: str, precision: str, batch: int, guess: float) -> di
     while time.perf_counter() - begin < 1:
         windows.gather(numbers)
         gathered += batch
-    if device().type == "cuda":
-        torch.cuda.synchronize()
+    chosen.synchronise()
     feeding = (time.perf_counter() - begin) / gathered
     return {
         "samples_per_second": speed,

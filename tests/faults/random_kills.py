@@ -47,32 +47,23 @@ class Case:
     effective_batch: int = 64
     window_stride: int = 6
     max_epochs: int = 8
-    pack: int = 1
-    """Seeds, which are trained together."""
 
     @property
     def cell(self) -> str:
         return f"base/Aa20/daily/direction/h5/{self.model}/2M"
 
     @property
-    def runs(self) -> list[str]:
-        """Folder of each seed."""
-        return [f"results/runs/{self.cell}/seed{seed}" for seed in range(1, self.pack + 1)]
+    def run(self) -> str:
+        return f"results/runs/{self.cell}/seed1"
 
     @property
-    def targets(self) -> list[str]:
-        return [f"{run}/metrics.json" for run in self.runs]
+    def target(self) -> str:
+        return f"{self.run}/metrics.json"
 
     def project(self, folder: Path, market: pl.DataFrame) -> Project:
         """A copy of the project whose batch size is known, so that accumulation is certain."""
         project = make_project(folder, market)
-        project.experiment(
-            models=[self.model],
-            budgets=["2M"],
-            tuning="quickstart",
-            n_trials=3,
-            seeds=[*range(1, self.pack + 1)],
-        )
+        project.experiment(models=[self.model], budgets=["2M"], tuning="quickstart", n_trials=3)
         project.study(
             training={
                 "max_epochs": self.max_epochs,
@@ -80,7 +71,6 @@ class Case:
                 "checkpoint_every_epochs": 1,
                 "window_stride": self.window_stride,
                 "effective_batch": self.effective_batch,
-                "pack": self.pack,
             },
             thermal={"sensor": "off"},
         )
@@ -92,12 +82,9 @@ class Case:
         search = project.folder / "results" / "hpo" / self.cell
         trials = pl.read_parquet(search / "trials.parquet").filter(pl.col("state") != "interrupted")
         best = read_json(search / "best.json")
-        found: dict[str, Any] = {}
-        for name in self.runs:
-            run = project.folder / name
-            found |= {f"{name}/{file}": (run / file).read_bytes() for file in EQUAL_BYTES}
-            found[f"{name}/history"] = pl.read_parquet(run / "history.parquet").drop(TIMINGS).to_dicts()
-        return found | {
+        run = project.folder / self.run
+        return {name: (run / name).read_bytes() for name in EQUAL_BYTES} | {
+            "history": pl.read_parquet(run / "history.parquet").drop(TIMINGS).to_dicts(),
             # Attempts that were interrupted have numbers too, so those of the others differ.
             "trials": trials.drop("number", "seconds", "duplicate_of").to_dicts(),
             "best": {key: value for key, value in best.items() if key not in ("seconds", "best_trial")},
@@ -162,7 +149,7 @@ class Killer:
             shutil.rmtree(self.project.folder / "results" / name, ignore_errors=True)
 
     def finish(self) -> None:
-        with workflow(self.project, *self.case.targets) as process:
+        with workflow(self.project, self.case.target) as process:
             assert process.wait(timeout=PATIENCE_SECONDS) == 0, log_of(self.project)
 
     def _is_overdue(self, stage: str) -> bool:
@@ -172,7 +159,7 @@ class Killer:
 
     def _once(self) -> bool:
         """One invocation; whether it came to its end."""
-        with workflow(self.project, *self.case.targets) as process:
+        with workflow(self.project, self.case.target) as process:
             job = next_job(process)
             while job is not None:
                 stage = STAGES[job[1]]
@@ -244,12 +231,12 @@ def next_job(
 def undisturbed(project: Project, case: Case) -> tuple[dict[str, Any], dict[str, float]]:
     """The results without any kill, and how long each stage took."""
     took: dict[str, float] = {}
-    with workflow(project, *case.targets) as process:
+    with workflow(project, case.target) as process:
         while (job := next_job(process)) is not None:
             begin = time.monotonic()
             with contextlib.suppress(psutil.NoSuchProcess):
                 job[0].wait(timeout=PATIENCE_SECONDS)
-            stage = STAGES[job[1]]  # the first job of a pack trains, the others find their work done
-            took[stage] = max(took.get(stage, 0.0), time.monotonic() - begin)
+            stage = STAGES[job[1]]
+            took[stage] = time.monotonic() - begin
         assert process.wait() == 0, log_of(project)
     return case.results(project), took

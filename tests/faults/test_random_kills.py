@@ -15,9 +15,6 @@ OTHERS = {
     "independent, fp32, accumulated": Case(
         "patchtst", "fp32", micro_batch=8, effective_batch=16, window_stride=40, max_epochs=4
     ),
-    "mixed, fp32, three runs together": Case(
-        "patchtst-mixed", "fp32", micro_batch=16, effective_batch=16, window_stride=40, max_epochs=4, pack=3
-    ),
     "cross, bf16, accumulated": Case(
         "patchtst-cross", "bf16", micro_batch=8, effective_batch=16, window_stride=40, max_epochs=4
     ),

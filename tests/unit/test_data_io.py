@@ -1,5 +1,7 @@
 """Files are whole or absent, and a changed byte is found."""
 
+import errno
+import fcntl
 import json
 import os
 import platform
@@ -37,6 +39,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     def full_disk(_: int) -> None:
         raise OSError(28, "No space left on device")
 
+    monkeypatch.delattr(fcntl, "F_FULLFSYNC", raising=False)
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(OSError, match="No space left"):
         write_parquet_atomic(FRAME.head(1), path)
@@ -127,8 +130,37 @@ with atomic_path(Path({str(path)!r})) as temporary:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("knows", [True, False])
+def test_on_a_mac_the_cache_of_the_disk_is_emptied_too(tmp_path, monkeypatch, knows):
+    asked, synced = [], []
+
+    def answer(descriptor, command):
+        asked.append(command)
+        if not knows:
+            raise OSError(errno.ENOTSUP, "a network disk")
+
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", answer)
+    monkeypatch.setattr(os, "fsync", synced.append)
+    write_json_atomic(tmp_path / "a.json", {"a": 1})
+    assert asked == [51]
+    assert len(synced) == (0 if knows else 1)
+
+
+def test_a_write_that_fails_on_a_mac_is_not_taken_for_a_disk_that_cannot_flush(tmp_path, monkeypatch):
+    def broken(descriptor, command):
+        raise OSError(errno.EIO, "the disk is broken")
+
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", broken)
+    with pytest.raises(OSError, match=r"a\.json"):
+        write_json_atomic(tmp_path / "a.json", {"a": 1})
+    assert not (tmp_path / "a.json").exists()
+
+
 def test_a_folder_is_flushed_with_every_file_in_it(tmp_path, monkeypatch):
     flushed = []
+    monkeypatch.delattr(fcntl, "F_FULLFSYNC", raising=False)
     monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_ino))
     for name in ("weights.bin", "deep/model.json"):
         (tmp_path / "model" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -193,6 +225,7 @@ def test_a_model_is_on_the_disk_before_its_folder_gets_its_name(tmp_path, monkey
         raise Renamed(path)
 
     flushed = []
+    monkeypatch.delattr(fcntl, "F_FULLFSYNC", raising=False)
     monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_ino))
     monkeypatch.setattr(Path, "replace", rename)
     model = SimpleNamespace(save=lambda folder: (folder / "weights.bin").write_text("weights"))

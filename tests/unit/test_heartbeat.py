@@ -40,7 +40,7 @@ def test_progress_leaves_its_beat_in_the_state_directory(tmp_path):
 
 
 def test_a_training_shows_life_while_it_validates_and_while_it_cools_down(tmp_path):
-    """A clock that stands still but for the pauses and validation, so that only those can make a beat due."""
+    """A clock that stands still but for passes through the network and pauses."""
     clock, seen = [0.0], []
     shown = Progress(4, 3, "a training", now=lambda: clock[0], state_dir=tmp_path / "state")
     sensor = tmp_path / "temperature"
@@ -49,26 +49,27 @@ def test_a_training_shows_life_while_it_validates_and_while_it_cools_down(tmp_pa
     def sleep(seconds: float) -> None:
         clock[0] += seconds
         look()
-        if clock[0] > 200:
+        if clock[0] > 800:
             sensor.write_text("65")
 
     def look() -> None:
         seen.extend((status.beat.doing, status.beat.temperature) for status in read_statuses(tmp_path))
 
-    def slow_validation(network: TinyNetwork) -> None:
-        if not network.training:
-            look()
-            clock[0] += EVERY_SECONDS
+    def slow_forward(network: TinyNetwork) -> None:
+        look()
+        clock[0] += EVERY_SECONDS
 
-    config = ThermalConfig(sensor=f"file:{sensor}", check_every_steps=1)
+    config = ThermalConfig(sensor=f"file:{sensor}", check_every_steps=1, warn=75.0, cooldown_seconds=60.0)
     guard = ThermalGuard.from_config(config, sleep, lambda: clock[0])
     network = TinyNetwork()
-    network.fault = slow_validation
+    network.fault = slow_forward
     own = context(tmp_path, thermal=guard, progress=shown)
-    train(network, make_samples(), make_samples(400, 1), "bce", recipe(max_epochs=1), own)
+    samples = make_samples()
+    train(network, samples, make_samples(400, 1), "bce", recipe(max_epochs=1, effective_batch=2), own)
     look()
     doings = [doing for doing, _ in seen]
-    assert doings.index("running") < doings.index("cooling down") < doings.index("validating")
+    firsts = [doings.index(doing) for doing in ("running", "slowed by heat", "cooling down", "validating")]
+    assert firsts == sorted(firsts)
     assert ("cooling down", 90.0) in seen
 
 
@@ -115,24 +116,21 @@ def test_the_command_shows_running_and_stopped_jobs(tmp_path):
 
 
 def test_a_rehearsed_curve_goes_through_all_bands_and_ends_in_a_stop(tmp_path, capsys):
-    sensor = tmp_path / "temperature"
-    sensor.write_text("60")
+    sensor, clock = tmp_path / "temperature", [0.0]
     pauses: list[float] = []
-    guard = ThermalGuard.from_config(
-        ThermalConfig(sensor=f"file:{sensor}", check_every_steps=1), clock=pauses.append
-    )
-    guard.config = guard.config.model_copy(update={"max_cooldowns": 1})
 
-    def cool(seconds: float) -> None:  # a pause in which the machine cools down
+    def sleep(seconds: float) -> None:
         pauses.append(seconds)
-        sensor.write_text("65")
+        clock[0] += seconds
 
-    guard._sleep = cool
+    guard = ThermalGuard.from_config(ThermalConfig(sensor=f"file:{sensor}"), sleep, lambda: clock[0])
 
     def play() -> None:
-        for step, degrees in enumerate(curve(stop=True)):
+        for degrees in curve(stop=True):
             sensor.write_text(str(degrees))
-            guard.check(step)
+            for step in range(5):
+                clock[0] += 1.0
+                guard.check(step)
 
     with pytest.raises(TrainingStopped, match=r"9[68]"):
         play()

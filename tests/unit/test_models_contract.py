@@ -26,6 +26,8 @@ CHANNELS = ("log_return_1", "gap", "upper_shadow", "lower_shadow")
 """Past prices, because the naive models read them; to the others they are channels like any."""
 SCALES = np.array([0.01, 0.005, 0.004, 0.004])
 CONTEXT = 24
+CPU = Runtime(device="cpu")
+"""Where equal bytes are promised."""
 ARCHITECTURE = Architecture(
     d_model=16, n_heads=2, n_layers=1, d_ff=16, patch_length=8, patch_stride=8, dropout=0.1
 )
@@ -62,7 +64,9 @@ def build(name: str, task: str) -> Model:
 
 def fitted(name: str, task: str, folder: Path) -> Model:
     model = build(name, task)
-    result = model.fit(market(0, task), market(1, task), TrainingContext(seed=7, state_dir=folder / "state"))
+    result = model.fit(
+        market(0, task), market(1, task), TrainingContext(seed=7, state_dir=folder / "state", runtime=CPU)
+    )
     assert result.history
     assert np.isfinite(result.best_loss)
     assert 1 <= result.best_epoch <= result.epochs
@@ -117,7 +121,7 @@ def test_patchtst_learns_returns_as_small_as_a_hundredth(tmp_path):
     """Raw returns are far below the scale of a new network's outputs; errors must still beat the mean's."""
     model = build("transformer:patchtst", "regression")
     model.recipe = model.recipe.model_copy(update={"max_epochs": 15, "learning_rate": 3e-3})
-    context = TrainingContext(seed=7, state_dir=tmp_path)
+    context = TrainingContext(seed=7, state_dir=tmp_path, runtime=CPU)
     result = model.fit(market(0, "regression"), market(1, "regression"), context)
     test = market(2, "regression")
     error = test.target - model.predict(test).prediction
@@ -136,7 +140,7 @@ def test_fitting_never_learns_from_selection_targets_except_when_to_stop(name, t
         model = build(name, "direction")
         model.settings = model.Settings(**settings)
         model.recipe = model.recipe.model_copy(update={"max_epochs": 1})
-        context = TrainingContext(seed=7, state_dir=tmp_path / str(number))
+        context = TrainingContext(seed=7, state_dir=tmp_path / str(number), runtime=CPU)
         model.fit(market(0, "direction"), replace(selection, target=target), context)
         answers.append(model.predict(test).probability)
     np.testing.assert_array_equal(answers[0], answers[1])
@@ -195,7 +199,7 @@ def test_nothing_after_the_last_training_label_reaches_a_forecast_of_earlier_win
         model = build(name, task)
         model.settings = model.Settings(**ONE_ROUND.get(name, {}))
         model.recipe = model.recipe.model_copy(update={"max_epochs": 1})
-        model.fit(train, selection, TrainingContext(seed=7, state_dir=tmp_path / str(number)))
+        model.fit(train, selection, TrainingContext(seed=7, state_dir=tmp_path / str(number), runtime=CPU))
         said = model.predict(train)
         answers.append(said.prediction if said.probability is None else said.probability)
     np.testing.assert_array_equal(answers[0], answers[1])
@@ -208,7 +212,7 @@ def test_the_test_part_changes_nothing_that_was_fitted(name, tmp_path):
     for number, changes_after in enumerate((None, 300)):  # the last label of selection
         train, selection = parts_of_one_market("direction", 220, changes_after)
         model = build(name, "direction")
-        model.fit(train, selection, TrainingContext(seed=7, state_dir=tmp_path / str(number)))
+        model.fit(train, selection, TrainingContext(seed=7, state_dir=tmp_path / str(number), runtime=CPU))
         answers.append(model.predict(selection).probability)
     np.testing.assert_array_equal(answers[0], answers[1])
 
@@ -274,13 +278,15 @@ def test_wrong_shapes_and_other_problems_are_refused_in_words(name, tmp_path):
         with pytest.raises(ModelError, match=message):
             model.predict(samples)
         with pytest.raises(ModelError, match=message):
-            build(name, "direction").fit(samples, market(1, "direction"), TrainingContext(7, tmp_path / "s"))
+            build(name, "direction").fit(
+                samples, market(1, "direction"), TrainingContext(7, tmp_path / "s", CPU)
+            )
 
 
 @pytest.mark.parametrize("name", registry.names())
 def test_fitting_on_what_cannot_be_learned_from_is_refused(name, tmp_path):
     train, selection = market(0, "direction"), market(1, "direction")
-    context = TrainingContext(seed=7, state_dir=tmp_path)
+    context = TrainingContext(seed=7, state_dir=tmp_path, runtime=CPU)
     unknown = replace(train, target=np.where(np.arange(len(train)) == 3, np.nan, train.target))
     with pytest.raises(ModelError, match=r"1 of 377 targets of the training part are NaN"):
         build(name, "direction").fit(unknown, selection, context)
@@ -303,7 +309,11 @@ def test_learning_models_find_a_plain_signal(name, tmp_path):
     model.recipe = model.recipe.model_copy(
         update={"max_epochs": 40, "learning_rate": 3e-3, "effective_batch": 32, "window_stride": 1}
     )
-    model.fit(market(0, "direction"), market(1, "direction"), TrainingContext(seed=7, state_dir=tmp_path))
+    model.fit(
+        market(0, "direction"),
+        market(1, "direction"),
+        TrainingContext(seed=7, state_dir=tmp_path, runtime=CPU),
+    )
     # Chance is 0.5 with a standard error of 0.026; processors round differently, so not nearer to the best.
     assert (model.predict(test).prediction == test.target).mean() > 0.65
 
@@ -335,38 +345,16 @@ def test_a_network_that_was_interrupted_ends_in_the_same_predictions(name, task,
             model = build(name, task)
             model.recipe = model.recipe.model_copy(update={"max_epochs": 4})
             context = TrainingContext(
-                seed=7, state_dir=tmp_path / folder, runtime=Runtime(checkpoint_every_epochs=1), report=report
+                seed=7,
+                state_dir=tmp_path / folder,
+                runtime=CPU.model_copy(update={"checkpoint_every_epochs": 1}),
+                report=report,
             )
             with suppress(Interrupted):
                 result = model.fit(market(0, task), market(1, task), context)
         assert result.resumed == (folder == "resumed")
         answers.append(model.predict(market(2, task)).probability)
     np.testing.assert_array_equal(answers[0], answers[1])
-
-
-PACKING = [name for name in registry.names() if registry.get(name).metadata.packs]
-
-
-@pytest.mark.parametrize("task", ["direction", "regression", "triple_barrier"])
-@pytest.mark.parametrize("name", PACKING)
-def test_models_that_are_fitted_together_forecast_what_they_would_alone(name, task, tmp_path):
-    parts = (market(0, task), market(1, task))
-    models, contexts = [], []
-    for number in range(2):
-        model = build(name, task)
-        model.seed += number
-        models.append(model)
-        contexts.append(TrainingContext(model.seed, tmp_path / f"packed{number}", precision="fp32"))
-    results = type(models[0]).fit_together(models, [parts, parts], contexts)
-    for number, (model, result) in enumerate(zip(models, results, strict=True)):
-        alone = build(name, task)
-        alone.seed += number
-        context = TrainingContext(alone.seed, tmp_path / f"alone{number}", precision="fp32")
-        expected = alone.fit(*parts, context)
-        assert result is not None
-        assert result.best_loss == pytest.approx(expected.best_loss, rel=1e-3)
-        test = market(2, task)
-        np.testing.assert_allclose(model.forecast(test), alone.forecast(test), rtol=1e-2, atol=1e-5)
 
 
 def test_predictions_are_checked_when_they_are_made():

@@ -137,7 +137,7 @@ def test_a_gpu_that_sleeps_is_not_taken_for_a_cold_chip(install: Install) -> Non
 
 @pytest.mark.parametrize(
     ("level", "value"),
-    [("Nominal", 69.0), ("Moderate", 70.0), ("Heavy", 85.0), ("Trapping", 96.0), ("Sleeping", 96.0)],
+    [("Nominal", 69.0), ("Moderate", 77.5), ("Heavy", 90.0), ("Trapping", 96.0), ("Sleeping", 96.0)],
 )
 def test_powermetrics_is_read_with_sudo_that_asks_nothing(install: Install, level: str, value: float) -> None:
     install("powermetrics", POWERMETRICS.format(level))
@@ -149,7 +149,7 @@ def test_powermetrics_is_read_with_sudo_that_asks_nothing(install: Install, leve
 def test_powermetrics_needs_no_sudo_for_root(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     install("powermetrics", POWERMETRICS.format("Heavy"))
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    assert PowermetricsSensor(CONFIG).read() == 85.0
+    assert PowermetricsSensor(CONFIG).read() == 90.0
 
 
 def test_a_sudo_that_wants_a_password_is_not_asked_for_one(install: Install) -> None:
@@ -164,9 +164,20 @@ def test_the_pressure_comes_from_the_speed_limit_where_there_is_no_level(install
     install("pmset", "echo ' CPU_Speed_Limit \t= 100'")
     assert PressureSensor(CONFIG).read() == 69.0
     install("pmset", "echo ' CPU_Speed_Limit \t= 70'")
-    assert PressureSensor(CONFIG).read() == 85.0
+    assert PressureSensor(CONFIG).read() == 90.0
     install("notifyutil", NOTIFYUTIL.format(1))
-    assert PressureSensor(CONFIG).read() == 70.0
+    assert PressureSensor(CONFIG).read() == 77.5
+
+
+def test_without_a_speed_limit_there_is_no_reading_and_not_a_cool_machine(install: Install) -> None:
+    install(
+        "pmset",
+        "echo 'Note: No thermal warning level has been recorded'\n"
+        "echo 'Note: No performance warning level has been recorded'\n"
+        "echo 'Note: No CPU power status has been recorded'",
+    )
+    assert PressureSensor(CONFIG).read() is None
+    assert find_sensors(CONFIG) == []
 
 
 def test_a_mac_without_any_of_them_has_no_sensor(install: Install) -> None:
@@ -181,10 +192,10 @@ def test_when_one_dies_the_next_is_read_and_that_is_said_once(install: Install, 
     [sensor] = find_sensors(CONFIG)
     assert (sensor.read(), sensor.name, sensor.degrees) == (77.0, "macmon", True)
     paths["macmon"].unlink()
-    assert [sensor.read() for _ in range(5)] == [70.0] * 5
+    assert [sensor.read() for _ in range(5)] == [77.5] * 5
     assert (sensor.name, sensor.degrees) == ("powermetrics", False)
     paths["powermetrics"].unlink()
-    assert [sensor.read() for _ in range(2)] == [85.0] * 2
+    assert [sensor.read() for _ in range(2)] == [90.0] * 2
     assert sensor.name == "macOS thermal pressure"
     paths["notifyutil"].unlink()
     assert sensor.read() is None

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lib.config.data import SplitConfig, WalkForwardConfig
 from lib.config.folds import walk_forward, with_study_test
-from lib.config.training import Recipe
+from lib.config.training import Recipe, Runtime
 from lib.config.workflow import EvaluationConfig
 from lib.datasets.splits import assign
 from lib.datasets.targets import add_targets
@@ -204,7 +204,9 @@ def learner(name: str, table: pl.DataFrame, folder: Path) -> tuple[Model, pl.Dat
     problem = Problem("direction", 1, len(channels), 1, channels, split.channel_mean, split.channel_std)
     model_class = registry.get(name)
     model = model_class(model_class.Settings(), problem, None, Recipe(), 7)
-    model.fit(split.train, split.selection, TrainingContext(seed=7, state_dir=folder))
+    model.fit(
+        split.train, split.selection, TrainingContext(seed=7, state_dir=folder, runtime=Runtime(device="cpu"))
+    )
     parts = ("selection", "calibration", "test")
     return model, pl.concat(model.predict(getattr(split, part)).to_frame(part) for part in parts)
 

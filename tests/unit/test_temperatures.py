@@ -28,7 +28,7 @@ def clock() -> Clock:
 
 
 def kept(record: TemperatureRecord) -> list[tuple[int, float | None, str]]:
-    return [reading[1:] for reading in record.readings]
+    return [(reading.step, reading.celsius, reading.band) for reading in record.readings]
 
 
 def test_the_next_invocation_finds_what_this_one_has_seen(tmp_path: Path, clock: Clock) -> None:
@@ -83,7 +83,7 @@ def test_what_is_published_is_short_and_holds_the_peak(clock: Clock) -> None:
     assert record.published() == []
     record.add(1, 60.0, "normal")
     assert record.published() == [
-        {"moment": "1970-01-12T13:46:40+00:00", "step": 1, "celsius": 60.0, "band": "normal"}
+        {"moment": "1970-01-12T13:46:40+00:00", "step": 1, "celsius": 60.0, "paused": 0.0, "band": "normal"}
     ]
     for step in range(2, 1000):
         clock.now += 30
@@ -109,7 +109,8 @@ def test_a_run_that_heat_stopped_and_that_went_on_knows_its_peak_and_all_its_sec
 
     def fit(network: TinyNetwork):
         config = ThermalConfig(sensor=f"file:{sensor}", check_every_steps=1)
-        guard = ThermalGuard.from_config(config, record=TemperatureRecord(tmp_path / "state"))
+        record = TemperatureRecord(tmp_path / "state")
+        guard = ThermalGuard.from_config(config, now=lambda: 0.0, record=record)  # a reading takes no time
         own = context(tmp_path, thermal=guard)
         return guard, train(network, make_samples(), make_samples(40, 1), "bce", recipe(), own)
 

@@ -14,7 +14,7 @@ from lib.config.barriers import BarrierConfig
 from lib.config.data import SplitConfig
 from lib.config.load import read_yaml
 from lib.config.model import Architecture
-from lib.config.training import Recipe
+from lib.config.training import Recipe, Runtime
 from lib.config.workflow import EvaluationConfig
 from lib.datasets.barriers import volatility
 from lib.datasets.splits import PARTS
@@ -190,7 +190,9 @@ def fitted(name: str, split: SplitSamples, folder: Path) -> Model:
     recipe = Recipe(max_epochs=12, effective_batch=32, learning_rate=3e-3, window_stride=1)
     architecture = ARCHITECTURE if model_class.metadata.has_budget else None
     model = model_class(model_class.Settings(), problem, architecture, recipe, 7)
-    model.result = model.fit(split.train, split.selection, TrainingContext(seed=7, state_dir=folder))
+    model.result = model.fit(
+        split.train, split.selection, TrainingContext(seed=7, state_dir=folder, runtime=Runtime(device="cpu"))
+    )
     return model
 
 

@@ -54,6 +54,16 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are():
         Device.choose(runtime(device=missing))
 
 
+@pytest.mark.parametrize(("gpu", "chosen"), [("Apple M4 Max", "mps"), ("Apple Paravirtual device", "cpu")])
+def test_the_gpu_of_a_virtual_mac_is_left_alone(monkeypatch, gpu, chosen):
+    """It computes `linear` wrongly, and says nothing."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.mps, "get_name", lambda: gpu)
+    monkeypatch.setattr(torch.mps, "set_per_process_memory_fraction", lambda share: None)
+    assert Device.choose(runtime(device="auto")).kind == chosen
+
+
 def test_an_unknown_precision_is_refused():
     with pytest.raises(ConfigError, match="fp8"):
         Device.choose(runtime(), "fp8")

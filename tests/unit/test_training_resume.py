@@ -119,8 +119,8 @@ def test_a_process_killed_and_then_terminated_continues_to_the_same_bytes(tmp_pa
     wait_until(waits.exists)
     wait_until(lambda: len(list(hashed("s00000003"))) == 1)
     killed.kill()
-    killed.join()
-    assert killed.exitcode == -signal.SIGKILL
+    killed.wait()
+    assert killed.returncode == -signal.SIGKILL
 
     waits.unlink()
     terminated = in_child(lambda: waiting(tmp_path))
@@ -128,7 +128,7 @@ def test_a_process_killed_and_then_terminated_continues_to_the_same_bytes(tmp_pa
     wait_until(lambda: len(list(hashed("s00000006"))) == 1)
     terminated.terminate()
     waits.unlink()
-    terminated.join()
+    terminated.wait()
     assert "stopped by SIGTERM" in (tmp_path / "reason.txt").read_text()
 
     network, result = fit(tmp_path)

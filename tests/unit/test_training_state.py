@@ -29,7 +29,7 @@ def test_a_second_process_is_kept_out_and_told_why(tmp_path):
     ):
         pytest.fail("entered")
     holder.kill()
-    holder.join()
+    holder.wait()
     with open_state(folder, "a", timeout=5) as state:  # a killed holder leaves no lock behind
         assert state.folder.is_dir()
 
@@ -46,8 +46,8 @@ def test_one_who_waits_gets_in_when_the_holder_leaves(tmp_path):
     wait_until(ready.exists)
     with open_state(tmp_path / "state", "a", timeout=60):
         pass
-    holder.join()
-    assert holder.exitcode == 0
+    holder.wait()
+    assert holder.returncode == 0
 
 
 def test_a_job_can_hold_the_state_around_its_training(tmp_path):
@@ -71,7 +71,7 @@ def test_a_state_that_a_process_holds_is_not_retired(tmp_path):
     retire(tmp_path / "state")
     assert (tmp_path / "state").exists()
     holder.kill()
-    holder.join()
+    holder.wait()
     retire(tmp_path / "state")
     assert not (tmp_path / "state").exists()
 
@@ -82,7 +82,7 @@ def test_the_states_of_the_runs_done_last_stay_and_those_not_done_all_stay(tmp_p
         state = states / "daily" / f"seed{number}"
         state.mkdir(parents=True)
         (state / "finished.pt").touch()
-        if number != 0:  # trained in another job's pack, not predicted yet
+        if number != 0:  # trained, not predicted yet
             outputs.mkdir(exist_ok=True)
             (outputs / state.name).touch()
             os.utime(outputs / state.name, (number, number))

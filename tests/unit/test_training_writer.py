@@ -203,8 +203,8 @@ def test_a_kill_in_the_middle_of_a_write_leaves_the_checkpoint_before(tmp_path, 
     killed = in_child(torn)
     wait_until((tmp_path / "half").exists)
     killed.kill()
-    killed.join()
-    assert killed.exitcode == -signal.SIGKILL
+    killed.wait()
+    assert killed.returncode == -signal.SIGKILL
     state = tmp_path / "state"
     assert list(state.glob(".*.tmp"))
     assert [path.name[:17] for path in CheckpointStore(state, 3).checkpoints()] == ["checkpoint-e00001"]

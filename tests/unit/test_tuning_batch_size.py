@@ -10,12 +10,18 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from lib.config.model import Architecture
 from lib.config.training import Recipe, Runtime
 from lib.errors import ConfigError, ModelError
+from lib.models.transformer.factory import NetworkFactory
+from lib.models.transformer.patchtst import PatchTSTSettings
+from lib.training.devices import Device
 from lib.tuning.batch_size import (
     _choose,
     _climb,
@@ -27,7 +33,7 @@ from lib.tuning.batch_size import (
     matches_hardware,
 )
 from lib.tuning.hardware import free_memory, require_hardware
-from lib.tuning.probe import Candidate, Setup
+from lib.tuning.probe import Candidate, Setup, _free_memory, _Probe
 
 ROOT = Path(__file__).parents[2]
 LENGTH, CHANNELS = 8, 4
@@ -217,6 +223,24 @@ def test_one_disturbed_measurement_does_not_decide() -> None:
     assert result["micro_batch"] == 8
     by_size = {row["micro_batch"]: row["samples_per_second"] for row in result["candidates"][:4]}
     assert by_size[2] == pytest.approx(2 / 0.02)  # a smaller batch cannot take longer than a larger one
+
+
+@pytest.mark.parametrize(("recommended", "free"), [(100, 30), (30, 100)])
+def test_on_a_mac_neither_metal_nor_the_machine_gives_more_than_it_has(monkeypatch, recommended, free):
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: recommended)
+    monkeypatch.setattr("lib.tuning.hardware.free_memory", lambda: free)
+    assert _free_memory(Device(torch.device("mps"), "fp32", 1)) == 30
+
+
+def test_operations_counted_from_shapes_are_those_of_a_real_pass():
+    size = Architecture(d_model=64, n_heads=4, n_layers=2, d_ff=128)
+    factory = NetworkFactory(PatchTSTSettings().model_dump(), size, 80, np.zeros(20), np.ones(20))
+    runtime = Runtime(device="cpu", precision="fp32", threads=1)
+    probe = _Probe(Setup(factory, 80, 20, 4, "bce", Recipe(), runtime, None))
+    with FlopCounterMode(display=False) as real:
+        factory().train()(torch.randn(2, 80, 20)).sum().backward()
+    counted = probe.attempt(Candidate(2, "fp32", count_flops=True))["flops"]
+    assert counted == pytest.approx(real.get_total_flops(), rel=0.05)
 
 
 SCRIPT = """

@@ -2,10 +2,11 @@
 
 import itertools
 import resource
+import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from test_house import ROOT
@@ -165,6 +166,7 @@ def build(**changes) -> Hungry:
         torch.OutOfMemoryError("the card is full"),
         MemoryError(),
         RuntimeError("MPS backend out of memory (allocated 9 GB)"),
+        RuntimeError("Invalid buffer size: 24.00 GiB"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
     ],
 )
@@ -182,11 +184,12 @@ def test_out_of_memory_halves_the_micro_batch_and_changes_no_result(tmp_path, ca
     assert "with 4 windows" in said
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not enforce a limit on address space")
 def test_memory_that_really_runs_out_on_a_cpu_is_recognised(tmp_path):
     """150 MB for each window, in a process that may have 1 GB more than it has."""
 
     def work():
-        size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        size = psutil.Process().memory_info().vms
         resource.setrlimit(resource.RLIMIT_AS, (size + 1_000_000_000, resource.RLIM_INFINITY))
         found = fit_within_memory(
             lambda: build(fits=16, bytes_per_window=150_000_000),
@@ -197,8 +200,8 @@ def test_memory_that_really_runs_out_on_a_cpu_is_recognised(tmp_path):
         (tmp_path / "found").write_text(str(found.micro_batch))
 
     child = in_child(work)
-    child.join(60)
-    assert child.exitcode == 0
+    child.wait(240)
+    assert child.returncode == 0
     assert int((tmp_path / "found").read_text()) in (2, 4)
 
 

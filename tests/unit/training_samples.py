@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import torch
 from torch import nn
@@ -81,10 +82,13 @@ def weights_hash(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def in_child(work: Callable[[], None]) -> BaseProcess:
-    """A real process to be killed. Forked: importing torch anew would take longer than all these tests."""
-    child = get_context("fork").Process(target=work, daemon=True)
-    child.start()
+def in_child(work: Callable[[], None]) -> subprocess.Popen[bytes]:
+    """A real process to be killed. A fresh one: macOS does not bear a fork after PyTorch was used."""
+    code = f"import sys; sys.path[:] = {sys.path!r}; import cloudpickle; cloudpickle.load(sys.stdin.buffer)()"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    assert child.stdin is not None
+    child.stdin.write(cloudpickle.dumps(work))
+    child.stdin.close()
     return child
 
 

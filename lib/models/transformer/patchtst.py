@@ -45,7 +45,6 @@ class PatchTSTForecaster(NetworkModel):
         has_budget=True,
         input="window",
         network=True,
-        packs=True,
         ternary=True,
         description="patches and a transformer",
     )

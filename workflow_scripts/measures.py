@@ -1,0 +1,33 @@
+"""Snakemake's benchmarks where the system counts no bytes per process (macOS).
+
+There psutil's processes have no `io_counters`; Snakemake 9.27 takes that for a process that is gone, throws
+the whole measurement away and warns at the end of every job. With a method that says what is so, all but
+the bytes is measured.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import psutil
+
+
+def _no_counters(process: psutil.Process) -> NoReturn:
+    raise NotImplementedError("this system does not count the bytes that a process reads and writes")
+
+
+def measure_without_bytes() -> bool:
+    """For the workflow, before any job; whether bytes read and written stay unknown here."""
+    if not hasattr(psutil.Process, "io_counters"):
+        psutil.Process.io_counters = _no_counters
+    return psutil.Process.io_counters is _no_counters
+
+
+def say_what_is_not_measured() -> None:
+    """Once, when a study starts."""
+    if measure_without_bytes():
+        print(
+            "Benchmarks: this system does not count bytes read and written; `-` or NA stands for them.",
+            file=sys.stderr,
+        )
