@@ -27,6 +27,9 @@ except (StudyError, OSError) as error:
 
 VERSIONS = stage_versions()
 
+# What decides the measures of a run: opening the confirmation is no reason to measure runs anew.
+MEASURES = PLAN.config.evaluation.model_dump_json(exclude={"confirmation"})
+
 tell_jobs(workflow.resource_settings.cores)
 look_behind_ancient_inputs()
 measure_without_bytes()

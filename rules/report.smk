@@ -27,7 +27,7 @@ rule collect_runs:
         folders=run_folders,
         datasets=run_datasets,
         primaries=run_primaries,
-        evaluation=PLAN.config.evaluation.model_dump_json(),
+        evaluation=MEASURES,
         version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/collect_runs.py"
@@ -194,6 +194,7 @@ if PLAN.config.selection:
             "../envs/workflow.yaml"
         params:
             selection=PLAN.config.selection.model_dump_json(),
+            context_length=PLAN.config.context_length[PLAN.config.selection.timescale],
             version=VERSIONS["evaluation"],
         script:
             "../workflow_scripts/select_configuration.py"
@@ -216,7 +217,7 @@ rule compare_models:
         "../envs/workflow.yaml"
     params:
         primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
-        evaluation=PLAN.config.evaluation.model_dump_json(),
+        evaluation=MEASURES,
         version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/compare_models.py"

@@ -75,7 +75,7 @@ rule evaluate:
     conda:
         "../envs/workflow.yaml"
     params:
-        evaluation=PLAN.config.evaluation.model_dump_json(),
+        evaluation=MEASURES,
         primary=lambda wildcards: PLAN.data.primary_symbol(
             PLAN.vintage(run_of(wildcards))
         ),

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from lib.config.experiment import Experiment
+from lib.config.experiment import PlannedExperiment
 from lib.config.load import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import read_json, read_parquet, write_json_atomic
@@ -15,7 +15,7 @@ from workflow_scripts.shell import job
 
 with job(snakemake):
     declared = json.loads(snakemake.params.experiments)
-    experiments = {name: validate(Experiment, content, name) for name, content in declared.items()}
+    experiments = {name: validate(PlannedExperiment, content, name) for name, content in declared.items()}
     planted = {
         (name, task, horizon): best_auc(experiment.data.synthetic, task, horizon)
         for name, experiment in experiments.items()

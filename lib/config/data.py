@@ -52,12 +52,12 @@ class SplitConfig(StrictModel):
 
 
 class WalkForwardConfig(StrictModel):
-    """Where the folds lie. The last one has the study's whole validation and test as its test part."""
+    """Where the folds lie. Their test parts follow each other and end before the study's own test."""
 
     first_test: date
     """First day of the first fold's test part."""
     test_months: int = Field(12, ge=1)
-    """Length of a fold's test part; the last one before the study's validation may be shorter."""
+    """Length of a fold's test part; the last one may be shorter."""
     validation_months: int = Field(18, ge=1)
     """The months before a test part that stop training early (in its first `selection_share`)."""
     train_years: int | None = Field(None, ge=1)
@@ -131,7 +131,8 @@ class DataConfig(StrictModel):
     download: DownloadConfig = DownloadConfig()
     splits: SplitConfig
     walk_forward: WalkForwardConfig | None = None
-    """Folds for experiments that ask for them, and for the base models of meta-modules."""
+    """Folds for experiments that ask for them, and for the base models of meta-modules (which have one more,
+    for the study's own test)."""
     validation: ValidationConfig = ValidationConfig()
     synthetic: SyntheticConfig = SyntheticConfig()
 

@@ -66,11 +66,14 @@ class Experiment(StrictModel):
     training: dict[str, Any] = {}
     """Fields of the training section that differ in this experiment."""
     walk_forward: bool = False
-    """Train every run once in each fold of `data.walk_forward`; the variants are wf01, wf02, …"""
+    """Train every run once in each fold of `data.walk_forward`: the folds are the evidence, and the study's
+    own test, trained for too once `evaluation.confirmation` is open, stands beside it."""
+    folds: list[Annotated[int, Field(ge=1)]] = []
+    """Only these folds, counted from 1 in order of time; default: all."""
     train_fractions: list[Annotated[float, Field(gt=0, le=1)]] = [1.0]
-    """Train on each of these shares of the training dates, the latest ones; the variants are frac25, …"""
+    """Train on each of these shares of the training dates, the latest ones."""
     context_lengths: list[Annotated[int, Field(ge=2)]] = []
-    """Windows of each of these lengths instead of the study's; the variants are ctx60, …"""
+    """Windows of each of these lengths, in bars, instead of the study's."""
     ids: dict[Name, dict[str, str | int]] = {}
     """Names for parts of the grid, by words of the run (``P1-2M: {budget: 2M}``), for targets and tables."""
     from_selection: bool = False
@@ -87,6 +90,8 @@ class Experiment(StrictModel):
         if self.barriers and "triple_barrier" not in self.tasks:
             raise ValueError("`barriers:` belongs to task triple_barrier, which is not among the tasks")
         self._control_is_whole()
+        if self.folds and not self.walk_forward:
+            raise ValueError("`folds:` names some of the folds, so it needs `walk_forward: true`")
         if not self.from_selection:
             for name in ("datasets", "models"):
                 if not getattr(self, name):
@@ -112,8 +117,15 @@ class Experiment(StrictModel):
 
 
 class PlannedExperiment(Experiment):
-    """An experiment as the workflow runs it: whole, one of its folds, or the learners of a meta-module."""
+    """An experiment as the workflow runs it: whole, one of its folds, or the learners of a meta-module.
 
+    `variant` is a label for paths, made of the facts below; nothing is read from it.
+    """
+
+    declared: str = ""
+    """The experiment that was declared, of which this is the whole or a part."""
+    condition: str = ""
+    """The `variant` that was declared: what its runs share, whatever fold or share they are of."""
     fold: int | None = None
     """Of `data.walk_forward`, from 1; None: the study's own splits."""
     meta: Name | None = None
@@ -122,3 +134,11 @@ class PlannedExperiment(Experiment):
     """Of `train_fractions`."""
     context_length: int | None = None
     """Of `context_lengths`; None: the study's own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_by_default(cls, given: Any) -> Any:
+        """What nobody has divided is its own condition."""
+        if isinstance(given, dict):
+            return given | {"condition": given.get("condition") or given.get("variant", "base")}
+        return given

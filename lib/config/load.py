@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pydantic_core import ErrorDetails
 
 from lib.config.confidential import SECRET, masked, refuse_secret_variable
 from lib.config.experiment import Experiment, PlannedExperiment
-from lib.config.folds import fold_variant, walk_forward
+from lib.config.folds import fold_label, walk_forward, with_study_test
 from lib.config.hpo import SearchSpace
 from lib.config.meta import MetaModule
 from lib.config.model import Architecture, ModelFile, vary
@@ -302,27 +303,47 @@ def _planned(
 ) -> dict[str, PlannedExperiment]:
     """The experiment itself, or one for each of its folds, shares of the training dates and context lengths.
 
-    A share of 1 adds nothing to the variant: those runs are the study's own.
+    A share of 1 adds nothing to the variant: those runs are the study's own. In folds, the study's own split
+    is planned only while the confirmation is open.
     """
-    planned = validate(PlannedExperiment, declared, where)
+    planned = validate(PlannedExperiment, {**declared, "declared": name}, where)
     out = {name: planned}
     if planned.walk_forward:
-        if config.data.walk_forward is None:
-            raise ConfigError(
-                f"{where}: walk-forward folds are not declared; add `walk_forward:` to `data:`."
-            )
-        count = len(walk_forward(config.data.walk_forward, config.data.splits))
-        out = _each(out, {fold_variant(fold): {"fold": fold} for fold in range(1, count + 1)})
-    out = _each(
-        out,
-        {
-            "" if share == 1 else f"frac{100 * share:g}".replace(".", ""): {"train_fraction": share}
-            for share in planned.train_fractions
-        },
-    )
+        folds: dict[str, dict[str, Any]] = {
+            fold_label(fold): {"fold": fold} for fold in _folds_of(planned, config, where)
+        }
+        opened = planned.role == "question" and config.evaluation.confirmation == "open"
+        out = _each(out, folds | ({"": {"fold": None}} if opened else {}))
+    out = _each(out, {_share_label(share): {"train_fraction": share} for share in planned.train_fractions})
     if planned.context_lengths:
         out = _each(out, {f"ctx{bars}": {"context_length": bars} for bars in planned.context_lengths})
     return out
+
+
+def _folds_of(planned: PlannedExperiment, config: WorkflowConfig, where: str) -> list[int]:
+    """Numbers of the folds in which an experiment is trained."""
+    folds, splits = config.data.walk_forward, config.data.splits
+    if folds is None:
+        raise ConfigError(f"{where}: walk-forward folds are not declared; add `walk_forward:` to `data:`.")
+    if planned.role == "base_models":
+        if folds.first_test >= splits.validation_start:
+            raise ConfigError(
+                f"{where}: walk_forward.first_test {folds.first_test} must lie before validation_start "
+                f"{splits.validation_start}: a meta-module learns from the folds' forecasts of earlier years."
+            )
+        return list(range(1, len(with_study_test(folds, splits)) + 1))
+    count = len(walk_forward(folds, splits))
+    if beyond := [fold for fold in planned.folds if fold > count]:
+        raise ConfigError(
+            f"{where}: `folds:` names {beyond[0]}, and `data.walk_forward` makes {count} before the study's "
+            "own test."
+        )
+    return sorted(set(planned.folds)) or list(range(1, count + 1))
+
+
+def _share_label(share: float) -> str:
+    """Label of a share of the training dates, in per cent and exact: no two shares have the same."""
+    return "" if share == 1 else f"frac{(100 * Decimal(repr(share))).normalize():f}"
 
 
 def _each(

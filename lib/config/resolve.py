@@ -13,7 +13,7 @@ from typing import Any
 from lib.config.barriers import BarrierConfig
 from lib.config.base import StrictModel, is_ternary
 from lib.config.data import SplitConfig
-from lib.config.folds import walk_forward
+from lib.config.folds import with_study_test
 from lib.config.load import Study, recipe_for, validate
 from lib.config.model import Architecture
 from lib.config.runs import NO_BUDGET, Run
@@ -25,6 +25,10 @@ class RunSpecification(StrictModel):
 
     run: dict[str, str | int]
     experiment: str
+    condition: str
+    """The variant that the experiment declares; `run.variant` is a label that also says the facts below."""
+    fold: int | None = None
+    """Walk-forward fold, from 1; None: the study's own split."""
     role: str
     question: str
     source: str
@@ -86,10 +90,12 @@ def specify(study: Study, run: Run, experiment_name: str) -> RunSpecification:
     model = study.models[run.model]
     splits = (experiment.data and experiment.data.splits) or study.config.data.splits
     if experiment.fold is not None and study.config.data.walk_forward is not None:
-        splits = walk_forward(study.config.data.walk_forward, splits)[experiment.fold - 1]
+        splits = with_study_test(study.config.data.walk_forward, splits)[experiment.fold - 1]
     return RunSpecification(
         run=run.fields(),
         experiment=experiment_name,
+        condition=experiment.condition,
+        fold=experiment.fold,
         role=experiment.role,
         question=experiment.question,
         source=source,

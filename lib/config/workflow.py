@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
@@ -55,6 +55,9 @@ class EvaluationConfig(StrictModel):
     seed: int = 0
     power: float = Field(0.8, gt=0.5, lt=1)
     """Chance with which the smallest detectable effect would be found."""
+    confirmation: Literal["closed", "open"] = "closed"
+    """Experiments in walk-forward folds: `open` trains them for the study's own test too, to be shown beside
+    the folds' verdict. Open it once, when the folds have decided."""
     conformal_level: float = Field(0.9, gt=0.5, lt=1)
     """Share of outcomes that conformal intervals and sets promise to contain."""
     trading: TradingConfig = TradingConfig()

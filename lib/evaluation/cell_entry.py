@@ -72,6 +72,7 @@ def _measured(cell: Cell, evidence: Evidence, material: Material) -> dict[str, A
         **cell.words,
         "budget": None if cell.words["budget"] == "*" else cell.words["budget"],
         "axis": cell.axis.name,
+        "folds": cell.folds,
         "label": describe.label_of(cell.words),
         "metric": primary_metric(cell.task),
         "margin": evidence.margin,

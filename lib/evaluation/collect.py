@@ -7,7 +7,6 @@ whatever was found.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,11 @@ _IDENTITY: dict[str, type[pl.DataType]] = {
     "experiment": pl.String, "role": pl.String, "question": pl.String, "variant": pl.String,
     "dataset": pl.String, "timescale": pl.String, "task": pl.String, "horizon": pl.Int64,
     "model": pl.String, "family": pl.String, "budget": pl.String, "seed": pl.Int64, "id": pl.String,
+    "condition": pl.String, "fold": pl.Int64, "train_fraction": pl.Float64, "context_length": pl.Int64,
+    "labels": pl.String,
 }  # fmt: skip
 _PLACE: dict[str, type[pl.DataType]] = {
-    "row": pl.String, "column": pl.String, "tier": pl.Int64, "fraction": pl.Float64,
+    "row": pl.String, "column": pl.String, "tier": pl.Int64,
     "status": pl.String, "problem": pl.String,
 }  # fmt: skip
 _SHAPE: dict[str, type[pl.DataType]] = {
@@ -92,16 +93,6 @@ RUNS_SCHEMA: dict[str, type[pl.DataType]] = {
 }
 """Columns of runs.parquet in order."""
 
-_FRACTION = re.compile(r"(?:^|[-_.])frac(\d+)(?=$|[-_.])")
-_SHARES = {"12": 0.125, "125": 0.125}
-"""`frac12` and `frac125` stand for 12.5 %; other numbers are percent."""
-
-
-def fraction_of(variant: str) -> float:
-    """Share of the training dates that a variant uses: `frac25` is 0.25; 1 where none is named."""
-    found = _FRACTION.search(variant)
-    return 1.0 if found is None else _SHARES.get(found[1], int(found[1]) / 100.0)
-
 
 def read_run(folder: Path) -> RunFiles | None:
     """The three small files of a finished run, or None if one is absent or damaged (which is logged)."""
@@ -126,7 +117,8 @@ def collect_runs(
     """One row per declared run.
 
     Args:
-        declared: per run its eight fields, `experiment, role, question, path` and, if known, `family`.
+        declared: per run its eight fields, `experiment, role, question, path`, what its variant stands for
+            (`condition, fold, train_fraction, context_length, labels`) and, if known, `family` and `id`.
         read: given a run's `path`, its files (`metrics`, `params`, `provenance`) or None if it is not there;
             `lambda path: read_run(Path(path))` for runs on disk.
         problems: path to why a run that is there cannot be used.
@@ -146,7 +138,6 @@ def _row(run: Mapping[str, Any], files: RunFiles | None, problem: str | None) ->
     row: dict[str, Any] = dict.fromkeys(RUNS_SCHEMA)
     row |= {name: run.get(name) for name in (*_IDENTITY, "path")}
     row["row"], row["column"], row["tier"] = split_dataset(str(run["dataset"]))
-    row["fraction"] = fraction_of(str(run["variant"]))
     if files is None:
         return row | {"status": "failed" if problem else "missing", "problem": problem}
     params, provenance, metrics = files["params"], files["provenance"], files["metrics"]

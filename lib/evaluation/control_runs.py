@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from lib.config.experiment import Experiment
+from lib.config.experiment import PlannedExperiment
 from lib.config.runs import NO_BUDGET
 from lib.evaluation.axes import AXES, Row
 from lib.evaluation.cells import estimate_auc, measure_cell
@@ -35,7 +35,7 @@ _BLIND = "naive"
 
 
 def control_entries(
-    name: str, experiment: Experiment, material: Material, planted_auc: PlantedAuc | None
+    name: str, experiment: PlannedExperiment, material: Material, planted_auc: PlantedAuc | None
 ) -> list[dict[str, Any]]:
     """Outcome of each control of an experiment: one entry per problem, model and budget, over all seeds."""
     entries = []
@@ -121,7 +121,7 @@ def lacking_controls(
 
 
 def _groups(
-    problem: Problem, model: str, experiment: Experiment, material: Material
+    problem: Problem, model: str, experiment: PlannedExperiment, material: Material
 ) -> Iterator[tuple[str, list[Row]]]:
     for budget in (*experiment.budgets, NO_BUDGET):
         rows = material.index.find(problem, model, budget, experiment.seeds)
@@ -133,7 +133,7 @@ def _groups(
 def _judge(
     rows: list[Row],
     problem: Problem,
-    experiment: Experiment,
+    experiment: PlannedExperiment,
     material: Material,
     planted: float | None,
     false_gain: tuple[float, float] | None,
@@ -181,7 +181,7 @@ def _auc(rows: list[Row], problem: Problem, material: Material) -> Estimate | No
     return replace(auc, seed_noise=()) if auc else None
 
 
-def _sizes(problem: Problem, model: str, experiment: Experiment, material: Material) -> list[Row]:
+def _sizes(problem: Problem, model: str, experiment: PlannedExperiment, material: Material) -> list[Row]:
     """Declared runs of a null control that say whether size alone helps; empty with one size or few seeds."""
     if experiment.role != "null_control" or len(set(experiment.seeds)) < LEAST_SEEDS:
         return []
@@ -194,7 +194,7 @@ def _sizes(problem: Problem, model: str, experiment: Experiment, material: Mater
 
 
 def _false_gain(
-    rows: Sequence[Row], experiment: Experiment, material: Material
+    rows: Sequence[Row], experiment: PlannedExperiment, material: Material
 ) -> tuple[float, float] | None:
     """A gain from size beyond the margin and beyond chance, where there is nothing to gain."""
     if not rows:

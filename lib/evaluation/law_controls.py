@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lib.config.experiment import Experiment
+from lib.config.experiment import PlannedExperiment
 from lib.evaluation.axes import AXES
 from lib.evaluation.cells import measure_cell
 from lib.evaluation.control_runs import described_control
@@ -17,7 +17,7 @@ from lib.evaluation.material import PROBLEM, Material, problems_of
 from lib.evaluation.questions import verdict_of
 
 
-def law_entries(name: str, experiment: Experiment, material: Material) -> list[dict[str, Any]]:
+def law_entries(name: str, experiment: PlannedExperiment, material: Material) -> list[dict[str, Any]]:
     """Outcome of a law control: one entry per problem and model, over all sizes and seeds."""
     entries = []
     for problem in problems_of(experiment):

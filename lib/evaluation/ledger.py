@@ -47,7 +47,7 @@ def deflated_trading(rows: Sequence[Row], search_trials: int) -> dict[str, Any]:
         lines.append(
             {
                 "path": row["path"],
-                **{word: row[word] for word in (*WORDS, "seed")},
+                **{word: row[word] for word in (*WORDS, "fold", "seed")},
                 "sharpe": row["trading_sharpe"],
                 "sharpe_low": row["trading_sharpe_low"],
                 "sharpe_high": row["trading_sharpe_high"],

@@ -13,9 +13,10 @@ from typing import Any
 from lib.config.base import is_classification
 from lib.evaluation import describe, scaling_law
 from lib.evaluation.asked import Asked
-from lib.evaluation.axes import Axis, grouped
+from lib.evaluation.axes import Axis
 from lib.evaluation.cell_entry import cell_entry, note_weaknesses
-from lib.evaluation.cells import Cell, margin_of, measure_cell
+from lib.evaluation.cells import Cell, cells_of, margin_of
+from lib.evaluation.confirmation import confirmation
 from lib.evaluation.control_runs import failed_controls, undeclared_controls
 from lib.evaluation.decision import Decision, question_verdict
 from lib.evaluation.families import Family, holm_families
@@ -50,11 +51,7 @@ def answers_of(asked: Sequence[Asked], material: Material, controls: Entries) ->
     Returns:
         One entry per axis that an experiment varies, and one per interaction of two of its axes.
     """
-    cells = [
-        (one, axis, [measure_cell(axis, rows, material) for rows in grouped(axis, one.rows).values()])
-        for one in asked
-        for axis in one.judged
-    ]
+    cells = [(one, axis, cells_of(axis, one.rows, material)) for one in asked for axis in one.judged]
     grids = [(one, [measure_interaction(*of, material) for of in _grids(one)]) for one in asked]
     families = holm_families(
         [
@@ -89,7 +86,8 @@ def _question(
         decision = cell_verdict(evidence)
         decisions.append(decision)
         minds.append(change_of_mind(decision, evidence, material.cfg.power))
-        described.append(cell_entry(cell, evidence, decision, minds[-1], material))
+        beside = confirmation(cell, decision.verdict, evidence.margin, material.cfg)
+        described.append(cell_entry(cell, evidence, decision, minds[-1], material) | {"confirmation": beside})
         note_weaknesses(cell, evidence, material)
     decision = question_verdict(decisions, axis.label)
     return {
@@ -130,6 +128,7 @@ def _evidence(cell: Cell, declared: float, level: float, material: Material, con
         cell.dates_lost,
         failed_controls(controls, model),
         undeclared,
+        cell.lost_folds,
     )
     return Evidence(
         **vars(standing),
@@ -188,6 +187,7 @@ def _interaction(
         found.dates_lost,
         failed_controls(controls, model),
         undeclared_controls(controls, model, budgets),
+        found.lost_folds,
     )
     labels = (found.axes[0].label, found.axes[1].label)
     decision = interaction_verdict(found.effect, level, margin, labels, standing, confidence)

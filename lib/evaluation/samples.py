@@ -145,6 +145,13 @@ class Aligned:
     target: Floats
     scores: Floats
     task: str
+    parts: tuple[slice, ...] = ()
+    """Samples of each walk-forward fold, where several are joined; their scores are of different models."""
+
+    @property
+    def folds(self) -> tuple[slice, ...]:
+        """Samples of each fold; all of them where none are joined."""
+        return self.parts or (slice(0, self.target.size),)
 
     @property
     def counts(self) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 StandingGate = Literal["controls", "seeds", "collapsed"]
@@ -31,11 +32,14 @@ class Standing:
     failed_controls: Sequence[str] = ()
     undeclared_controls: Sequence[str] = ()
     """Controls that the study does not declare, in words."""
+    lost_folds: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """Walk-forward folds left out for all, and the levels without a usable run there."""
 
     @classmethod
     def of(
         cls, declared: Mapping[str, int], usable: Mapping[str, int], collapsed: Sequence[str] = (),
         dates_lost: int = 0, failed_controls: Sequence[str] = (), undeclared_controls: Sequence[str] = (),
+        lost_folds: Mapping[int, Sequence[str]] = MappingProxyType({}),
     ) -> Standing:  # fmt: skip
         """From the declared and the usable runs (seeds) of each level that is compared."""
         return cls(
@@ -46,6 +50,7 @@ class Standing:
             shared_dates=dates_lost or None,
             failed_controls=failed_controls,
             undeclared_controls=undeclared_controls,
+            lost_folds=lost_folds,
         )
 
     @property
@@ -80,6 +85,10 @@ class Standing:
         notes = []
         if self.incomplete:
             notes.append(f"some seeds are missing at {', '.join(self.incomplete)}")
+        notes += [
+            f"fold {fold} is left out{' for want of ' if without else ''}{', '.join(without)}"
+            for fold, without in self.lost_folds.items()
+        ]
         if self.shared_dates:
             notes.append(f"{self.shared_dates} test samples that not all runs hold are left out")
         notes += [f"{control} is declared" for control in self.undeclared_controls]

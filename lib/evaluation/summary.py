@@ -12,27 +12,27 @@ from typing import Any
 import polars as pl
 
 from lib.config.base import is_classification
-from lib.config.experiment import Experiment
+from lib.config.experiment import PlannedExperiment
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.asked import asked_by
-from lib.evaluation.axes import fold_of
+from lib.evaluation.axes import CASE, Case, case_of
 from lib.evaluation.baselines import baseline_tables
 from lib.evaluation.control_runs import PlantedAuc, control_entries
 from lib.evaluation.diagnosis import diagnose
 from lib.evaluation.law_controls import law_entries
 from lib.evaluation.ledger import deflated_trading, ledger
-from lib.evaluation.material import PROBLEM, Material, Problem, RunIndex, problems_of
+from lib.evaluation.material import PROBLEM, Material, RunIndex
 from lib.evaluation.plain import plain
 from lib.evaluation.power import LOGIT_GAP, detectable
 from lib.evaluation.questions import answers_of
-from lib.evaluation.samples import Predictions, Reader, calibration_reader, dates_of
+from lib.evaluation.samples import Predictions, Reader, calibration_reader
 from lib.evaluation.walk_forward import walk_forward_entries
 
 _LISTED = 10
 
 
 def scaling_summary(
-    experiments: Mapping[str, Experiment],
+    experiments: Mapping[str, PlannedExperiment],
     runs: pl.DataFrame,
     predictions: Reader,
     cfg: EvaluationConfig,
@@ -46,7 +46,7 @@ def scaling_summary(
     """Everything that the study answers, as strict JSON values.
 
     Args:
-        experiments: by name, in the order of declaration.
+        experiments: as they are planned, by name, in the order of declaration.
         runs: the table of `collect_runs`.
         predictions: given a run's path and a split, its predictions; called once per finished run.
         cfg: draws, confidence and seed.
@@ -71,7 +71,7 @@ def scaling_summary(
         Predictions(calibration_reader(predictions), primary, what="calibration"),
     )
     material.usable(material.index.rows)  # a look at test counts, whatever becomes of it
-    _put_on_record(experiments, material)
+    _put_on_record(material)
     _note_waiting(waiting, material)
     _note_few_windows(minimum_train_windows, material)
     suspects = _note_too_good(material)
@@ -85,9 +85,7 @@ def scaling_summary(
     answers = answers_of(asked, material, controls)
     diagnoses = [diagnose(one, material, controls) for one in asked]
     questions = [e for e in experiments.values() if e.role == "question"]
-    declared = [e for e in questions if fold_of(e.variant) is None]  # folds have a table of their own
-    problems = list(dict.fromkeys(problem for e in declared for problem in problems_of(e)))
-    margins = {p: min(e.margin for e in declared if p in set(problems_of(e))) for p in problems}
+    margins = _margins(questions, material)
     rows = material.index.rows
     summary: dict[str, Any] = {
         "confidence": cfg.confidence,
@@ -100,7 +98,7 @@ def scaling_summary(
         "controls": controls,
         **_controls(controls, material),
         "too_good": suspects,
-        "baselines": (tables := baseline_tables(problems, material)),
+        "baselines": (tables := baseline_tables(list(margins), material)),
         "power": _power(tables, material, margins),
         "trading": deflated_trading(rows, search_trials),
         "test_looks": len(seen),
@@ -113,7 +111,7 @@ def scaling_summary(
 
 
 def _entries(
-    name: str, experiment: Experiment, material: Material, planted_auc: PlantedAuc | None
+    name: str, experiment: PlannedExperiment, material: Material, planted_auc: PlantedAuc | None
 ) -> list[dict[str, Any]]:
     if experiment.role == "law_control":
         return law_entries(name, experiment, material)
@@ -136,27 +134,37 @@ def _controls(entries: Sequence[Mapping[str, Any]], material: Material) -> dict[
     return {"controls_passed": not failed, "controls_text": text}
 
 
+def _margins(questions: Sequence[PlannedExperiment], material: Material) -> dict[tuple[Case, bool], float]:
+    """The smallest margin that is asked of each case, in folds or on the study's own split."""
+    found: dict[tuple[Case, bool], float] = {}
+    for experiment in questions:
+        for row in material.index.of_experiment(experiment):
+            asked = case_of(row), experiment.walk_forward
+            found[asked] = min(experiment.margin, found.get(asked, experiment.margin))
+    return found
+
+
 def _power(
-    tables: Sequence[Mapping[str, Any]], material: Material, margins: Mapping[Problem, float]
+    tables: Sequence[Mapping[str, Any]], material: Material, margins: Mapping[tuple[Case, bool], float]
 ) -> list[dict[str, Any]]:
     """What each test set can show: as planned from its size, and as measured between its models."""
     out = []
     cfg = material.cfg
     for table in tables:
-        problem: Problem = tuple(table[word] for word in PROBLEM)
-        row, samples = material.usable(material.index.of_problem(problem))[0]
+        case: Case = tuple(table[word] for word in CASE)
         # Windows of the primary symbol, which decides; symbols of one date are no independent labels.
-        rate, n = row["test_base_rate"], int(samples.keys.size)
-        planned = detectable(dates_of(samples.keys).size, rate, problem[4], cfg.confidence, cfg.power)
+        rate, n = table["base_rate"], table["n"]
+        planned = detectable(table["dates"], rate, case[6], cfg.confidence, cfg.power)
         reaches = [line["detectable_difference"] for line in table["rows"] if line["detectable_difference"]]
         measured = sorted(reaches)[len(reaches) // 2] if reaches else None
-        margin = margins[problem]
+        margin = margins[case, bool(table["folds"])]
         reach = None
-        if is_classification(problem[3]):
+        if is_classification(case[5]):
             reach = measured if measured is not None else planned.log_loss
         out.append(
             {
-                "cell": dict(zip(PROBLEM, problem, strict=True)),
+                "cell": dict(zip(CASE, case, strict=True)),
+                "folds": table["folds"],
                 "n": n,
                 "effective_n": planned.effective_n,
                 "base_rate": rate,
@@ -188,12 +196,12 @@ def _power_text(
     )
 
 
-def _put_on_record(experiments: Mapping[str, Experiment], material: Material) -> None:
+def _put_on_record(material: Material) -> None:
     """Runs that are missing, broken, repeated or say nothing, listed once before anything is measured."""
     index = material.index
     for kind, where, text in material.predictions.troubles:
         material.notice(kind, where, text)
-    for name in dict.fromkeys([*experiments, *(row["experiment"] for row in index.rows)]):
+    for name in dict.fromkeys(row["experiment"] for row in index.rows):
         rows = [row for row in index.rows if row["experiment"] == name]
         if paths := [str(row["path"]) for row in rows if row["status"] == "missing"]:
             text = f"{name}: {len(paths)} of {len(rows)} runs are missing: {_list(paths)}."

@@ -21,9 +21,7 @@ from lib.config.experiment import Experiment
 from lib.config.runs import Run
 from lib.data.io import read_json, write_json_atomic
 from lib.evaluation.asked import asked_by, tests_of
-from lib.evaluation.axes import fold_of
 from lib.evaluation.material import RunIndex
-from lib.evaluation.walk_forward import contrasts_of
 from lib.planning.plan import Plan
 
 
@@ -55,17 +53,16 @@ def record_declarations(plan: Plan, folder: Path, finished: Callable[[Run], bool
 def declared_tests(plan: Plan) -> dict[str, list[str]]:
     """By experiment, one sentence per family of tests; none for controls, which have a rule of their own."""
     experiments = plan.study.experiments
-    rows = [run.fields() | {"path": run.label()} for run in plan.runs]
-    index = RunIndex(pl.DataFrame(rows))
+    rows = [run.fields() | plan.facts(run) | {"path": run.label()} for run in plan.runs]
+    index = RunIndex(pl.DataFrame(rows, infer_schema_length=None))
     tests: dict[str, list[str]] = {name: [] for name in experiments}
     for asked in asked_by(experiments, index):
-        for name in asked.experiments:
+        for name in asked.planned:
             tests[name] += tests_of(asked)
     models = _models_by_problem(plan)
     for name, experiment in experiments.items():
         if experiment.role == "question":
-            folded = fold_of(experiment.variant) is not None
-            tests[name] += _in_folds(experiment, plan, name) if folded else _tables(plan, name, models)
+            tests[name] += _tables(plan, name, models)
     return tests
 
 
@@ -83,7 +80,8 @@ def declaration_hash(plan: Plan, name: str, tests: list[str]) -> str:
         ),
         "runs": [plan.specification(run).model_dump(mode="json") for run in runs],
         "searches": searches,
-        "evaluation": plan.config.evaluation.model_dump(mode="json"),
+        # Opening the confirmation changes nothing that was declared.
+        "evaluation": plan.config.evaluation.model_dump(mode="json", exclude={"confirmation"}),
         "tests": tests,
     }
     text = json.dumps(content, sort_keys=True)
@@ -116,15 +114,3 @@ def _tables(plan: Plan, name: str, models: Mapping[tuple[str, str, str, str, int
         return []
     where = "" if len(problems) == 1 else f", in {several} of {len(problems)} problems"
     return [f"paired differences of all models from the one that is best on validation{where}"]
-
-
-def _in_folds(experiment: Experiment, plan: Plan, name: str) -> list[str]:
-    """What is compared over the test dates of all folds."""
-    problems = {_problem(run) for run in plan.grids[name]}
-    groups = [(run.model, run.budget) for run in plan.runs if _problem(run) in problems]
-    pairs = len(contrasts_of(list(dict.fromkeys(groups))))
-    if not pairs:
-        return []
-    return [
-        f"{pairs} paired differences of sizes and opponents over the dates of all folds, adjusted by Holm"
-    ]

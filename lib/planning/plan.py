@@ -98,8 +98,7 @@ class Plan:
         return [
             name
             for name, experiment in experiments.items()
-            if experiment.role.endswith("_control")
-            or any(name == own or name.startswith(f"{own}-") for own in declared)
+            if experiment.role.endswith("_control") or experiment.declared in declared
         ]
 
     @cached_property
@@ -154,6 +153,22 @@ class Plan:
             "settings": settings.model_dump(mode="json"),
         }
         return declared.model_copy(update=said)
+
+    def facts(self, run: Run) -> dict[str, str | int | float | None]:
+        """What is known of a run beside its words before it is trained: columns of the table of runs."""
+        specification = self.specification(run)
+        return {
+            "experiment": self.study.experiments[self.experiment_of[run]].declared,
+            "role": specification.role,
+            "question": specification.question,
+            "condition": specification.condition,
+            "fold": specification.fold,
+            "train_fraction": specification.train_fraction,
+            "context_length": specification.context_length,
+            "labels": specification.labels,
+            "family": registry.full_name(specification.model).split(":")[0],
+            "id": self.id_of(run),
+        }
 
     def vintage(self, run: Run) -> str:
         """Vintage whose data the run uses."""

@@ -170,8 +170,11 @@ def dearest(plan: Plan) -> dict[str, dict[str, str]]:
     wanted = plan.config.selection
     found: dict[str, tuple[int, Run]] = {}
     for run in {run for phase in wanted.phases for run in plan.scope(phase).runs}:
-        problem = (run.variant, run.task, run.timescale, run.horizon)
-        if problem != ("base", wanted.task, wanted.timescale, wanted.horizon) or run.budget == NO_BUDGET:
+        facts = plan.facts(run)
+        usual = facts["context_length"] == plan.config.context_length[run.timescale]  # type: ignore[index]
+        problem = (facts["condition"], facts["train_fraction"], run.task, run.timescale, run.horizon)
+        asked = ("base", 1.0, wanted.task, wanted.timescale, wanted.horizon)
+        if problem != asked or not usual or run.budget == NO_BUDGET:
             continue
         cost = estimated_windows(plan, run) * effort_of(plan, run).flops
         found[run.budget] = max((cost, run), found.get(run.budget, (0, run)))

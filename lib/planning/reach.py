@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from lib.config.base import is_classification
-from lib.evaluation.axes import fold_of
+from lib.config.runs import Run
 from lib.evaluation.power import Detectable, detectable
 from lib.planning.forecast import estimated_test_samples
 from lib.planning.plan import Plan
@@ -45,13 +45,22 @@ class Reach:
 
 
 def reaches(plan: Plan, samples: Samples, today: date) -> list[Reach]:
-    """Reach of every problem, the weakest first; from the calendar where samples have not been counted."""
-    out = {}
+    """Reach of every problem, the weakest first; from the calendar where samples have not been counted.
+
+    A problem that is asked in walk-forward folds has the test samples of all its folds.
+    """
+    out: dict[tuple[str, str, str, int], Reach] = {}
+    tests: dict[tuple[str, str, str, int], dict[int | None, Run]] = {}
     for run in plan.runs:
-        words = (run.dataset, run.timescale, run.task, run.horizon)
-        if plan.specification(run).role != "question" or fold_of(run.variant) is not None or words in out:
-            continue
-        n = estimated_test_samples(plan, run, today)
+        specification = plan.specification(run)
+        if specification.role == "question":
+            words = (run.dataset, run.timescale, run.task, run.horizon)
+            tests.setdefault(words, {}).setdefault(specification.fold, run)
+    folded = {words for words, found in tests.items() if any(fold is not None for fold in found)}
+    for words, found in tests.items():
+        runs = [run for fold, run in found.items() if fold is not None or words not in folded]
+        run = runs[0]
+        n = sum(estimated_test_samples(plan, run, today) for run in runs)
         rate = 0.5 if is_classification(run.task) else None
         settings = plan.config.evaluation
         shows = detectable(n, rate, run.horizon, settings.confidence, settings.power)
@@ -62,6 +71,8 @@ def reaches(plan: Plan, samples: Samples, today: date) -> list[Reach]:
         for cell in cells:
             test = cell["splits"]["test"]
             words = (dataset, timescale, str(cell["task"]), int(cell["horizon"]))
+            if words in folded:
+                continue  # what is counted is the study's own test
             shows = detectable(
                 int(test["n"]) // symbols,
                 test["base_rate"],

@@ -144,6 +144,7 @@ def _table(
     far = min(20.0, 1.05 * max([2.0, *(abs(v) for row in scaled for v in row if v is not None)]))
     strip = Strip(-far, far, references=(0.0,), band=(-1.0, 1.0))
     same = len(set(margins)) == 1
+    beside = any(cell.get("confirmation") for cell in cells)
     rows = []
     for cell, margin, (value, low, high) in zip(cells, margins, scaled, strict=True):
         seeds = min((int(p.get("seeds") or 0) for p in cell.get("points") or []), default=0)
@@ -158,6 +159,7 @@ def _table(
                 Cell(number(cell.get("detectable_gain"))),
                 Cell(str(seeds)),
                 Cell(verdict_words(cell)),
+                *([_confirmed(cell)] if beside else []),
             ]
         )
     labels = [(0.0, "0")]
@@ -173,9 +175,10 @@ def _table(
         Column("Detectable", numeric=True),
         Column("Seeds", numeric=True),
         Column("Verdict"),
+        *([Column("The study's own test")] if beside else []),
     ]
     folded = f"Gains of {plural(len(rows), 'cell')}" if one_of or len(rows) > _FOLD_BEYOND else None
-    return Table(_CAPTION, columns, rows, folded)
+    return Table(f"{_CAPTION} {_BESIDE}" if beside else _CAPTION, columns, rows, folded)
 
 
 def _holm_span(found: Mapping[str, Any]) -> str:
@@ -188,6 +191,20 @@ def _best_skill(cell: Mapping[str, Any]) -> str:
     return _holm_span(max(known, key=lambda one: float(one["estimate"]), default={}))
 
 
+def _confirmed(cell: Mapping[str, Any]) -> Cell:
+    """What the study's own split says beside the folds."""
+    found = cell.get("confirmation") or {}
+    if found.get("state") != "open":
+        return Cell(str(found.get("state") or "–"))
+    gain = found.get("gain") or {}
+    span = interval(gain.get("estimate"), gain.get("low"), gain.get("high"))
+    return Cell(f"{span}: {found.get('says')}", sort=finite(gain.get("estimate")))
+
+
+_BESIDE = (
+    "Gains and verdicts are those of all walk-forward folds together; the study's own test, which no fold "
+    "contains, stands beside them and decides nothing (closed: not trained for, see evaluation.confirmation)."
+)
 _CAPTION = (
     "Gain in test loss from the first to the last level. The shaded band is the margin, declared "
     "beforehand. An interval right of 0, its mark beyond the band, scales if no step in between goes back, "

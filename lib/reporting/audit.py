@@ -79,9 +79,12 @@ def confounds_section(inputs: ReportInputs) -> Section:
     for question, cell in cells:
         paths = [str(r.get("path")) for r in compared.runs(cell) if r.get("status") == "done"]
         unrecorded += any(path not in inputs.run_provenance for path in paths)
-        facts = [fact for path in paths if (fact := _facts(path, inputs))]
-        asked = str(question.get("question") or "")
-        for key, values in _differences(facts, str(cell.get("axis") or "parameters")).items():
+        folds: dict[str, list[dict[str, str]]] = {}
+        for fact in (fact for path in paths if (fact := _facts(path, inputs))):
+            folds.setdefault(fact.get("fold", ""), []).append(fact)
+        asked, axis = str(question.get("question") or ""), str(cell.get("axis") or "parameters")
+        differing = [pair for facts in folds.values() for pair in _differences(facts, axis).items()]
+        for key, values in differing:
             found.setdefault((asked, key), [Cell(asked), Cell(key, code=True), Cell(listed(values))])
     lead = (
         f"{plural(len(found), 'setting')} differed besides the axis: each may explain it as well."

@@ -15,7 +15,6 @@ from lib.reporting.inputs import ReportInputs
 from lib.reporting.words import NO_BUDGET, plural
 
 Row = Mapping[str, Any]
-_MODEL = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget")
 
 
 def blocked(inputs: ReportInputs, model: Any) -> list[str]:
@@ -49,7 +48,7 @@ class Compared:
         self._against: dict[tuple[str, ...], Row] = {}
         for table in inputs.scaling.get("baselines") or []:
             for line in table.get("rows") or []:
-                self._against[_words({**table, **line}, _MODEL)] = line
+                self._against[(*_words({**table, **line}, WORDS), str(bool(table.get("folds"))))] = line
 
     def runs(self, cell: Row) -> list[Row]:
         """Declared runs of a cell, done or not."""
@@ -68,7 +67,9 @@ class Compared:
         """The row of the table of models that a level of a cell has, with `over_base_rate` and its interval:
         the paired difference on the same dates."""
         rows = self.levels(cell).get(level)
-        return self._against.get(_words(rows[0], _MODEL)) if rows else None
+        if not rows:
+            return None
+        return self._against.get((*_words(rows[0], WORDS), str(bool(cell.get("folds")))))
 
     def _along(self, name: str) -> dict[tuple[str, ...], list[Row]]:
         if name not in self._groups:
@@ -95,7 +96,7 @@ def seeds_by_size(inputs: ReportInputs) -> list[int]:
     seeds: dict[tuple[str, ...], set[Any]] = {}
     for row in inputs.runs.to_dicts():
         if row.get("role") in (None, "question") and row.get("budget") not in (None, NO_BUDGET):
-            found = seeds.setdefault(_words(row, _MODEL), set())
+            found = seeds.setdefault(_words(row, (*WORDS, "fold")), set())
             if row.get("status") == "done":
                 found.add(row.get("seed"))
     return sorted(len(found) for found in seeds.values())

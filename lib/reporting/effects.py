@@ -148,7 +148,7 @@ def _diagnosed(one: Mapping[str, Any]) -> Table:
     rows: list[Sequence[Cell]] = [
         [
             Cell(str(row.get("budget"))),
-            Cell(percent(row.get("fraction"), 1)),
+            Cell(percent(row.get("train_fraction"), 1)),
             Cell(count(row.get("n_train"))),
             Cell(parameters(row.get("param_count"))),
             Cell(number(row.get("loss"))),

@@ -244,7 +244,7 @@ def _control_row(control: Row, names: Names, strip: Strip) -> list[Cell]:
     auc, low, high = (finite(control.get(key)) for key in ("auc", "low", "high"))
     lines = [v for k in ("planted_auc", "required_auc") if (v := finite(control.get(k))) is not None]
     passed = bool(control.get("passed"))
-    where = names.problem({**control, "variant": "base"})
+    where = names.problem({**control, "condition": "base"})
     budget = control.get("budget")
     return [
         Cell(f"{what} · {where} · {model_words(control.get('model'), None if budget == '*' else budget)}"),

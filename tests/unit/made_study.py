@@ -24,11 +24,11 @@ import polars as pl
 import yaml
 
 from lib.config.base import split_dataset
-from lib.config.experiment import Experiment
+from lib.config.experiment import PlannedExperiment
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import write_json_atomic, write_parquet_atomic
 from lib.evaluation.batch import RunFolder, evaluate_folders
-from lib.evaluation.collect import collect_runs, fraction_of, read_run
+from lib.evaluation.collect import collect_runs, read_run
 from lib.evaluation.samples import read_predictions
 from lib.evaluation.summary import scaling_summary
 
@@ -70,7 +70,7 @@ class World:
         column = "abcd".index(split_dataset(row["dataset"])[1])
         size = PARAMETERS[row["budget"]] / 2e6 if row["budget"] != "none" else 1.0
         error = self.base_error * size**-self.parameters * (tier / 20) ** -self.features
-        error *= fraction_of(row["variant"]) ** -self.data
+        error *= row["train_fraction"] ** -self.data
         return max(0.02, error - self.per_column * column)
 
 
@@ -78,7 +78,7 @@ class World:
 class Study:
     """Experiments, their runs and where they lie."""
 
-    experiments: dict[str, Experiment]
+    experiments: dict[str, PlannedExperiment]
     rows: list[dict[str, Any]] = field(default_factory=list)
     folder: Path = Path()
 
@@ -112,43 +112,44 @@ def prices(seed: int = 0) -> pl.DataFrame:
 
 def big_study(
     budgets: Sequence[str] = ("2M", "20M", "200M"), seeds: Sequence[int] = (42, 43, 44, 45, 46)
-) -> dict[str, Experiment]:
+) -> dict[str, PlannedExperiment]:
     """Three budgets x five seeds x four tiers x five rows, columns, shares of data, baselines, controls."""
     grid: dict[str, Any] = {"timescales": ["daily"], "horizons": [5], "models": ["patchtst-mixed"],
                             "budgets": list(budgets), "seeds": list(seeds)}  # fmt: skip
     tiers, rows, columns = (20, 50, 200, 500), "ABCDE", "bcd"
     tasks = ["direction", "threshold_1pct", "threshold_2pct", "regression"]
     return {
-        "phase1": Experiment(
+        "phase1": PlannedExperiment(
             question="Does forecast loss fall as PatchTST grows from 2M to 200M parameters?",
             datasets=["Aa20"], tasks=tasks, **grid,
         ),
-        "phase5": Experiment(
+        "phase5": PlannedExperiment(
             question="Do parameters, input channels and assets help each other?",
             datasets=[f"{row}a{tier}" for row, tier in product(rows, tiers)],
             tasks=["threshold_1pct"], **grid,
         ),
-        "phase4": Experiment(
+        "phase4": PlannedExperiment(
             question="Do sentiment, volatility and search data help?",
             datasets=["Aa20", *(f"A{column}20" for column in columns)], tasks=["threshold_1pct"], **grid,
         ),
         **{
-            f"data_{name}": Experiment(
-                question="Does loss fall with the share of training dates?", variant=name,
+            f"data_{name}": PlannedExperiment(
+                question="Does loss fall with the share of training dates?", variant=name, condition="base",
+                train_fraction=share,
                 datasets=["Aa20"], tasks=["direction", "threshold_1pct"], **grid,
             )
-            for name in ("frac12", "frac25", "frac50")
+            for name, share in (("frac12", 0.125), ("frac25", 0.25), ("frac50", 0.5))
         },
-        "baselines": Experiment(
+        "baselines": PlannedExperiment(
             question="What do simple opponents reach on the same samples?", datasets=["Aa20"],
             timescales=["daily"], tasks=tasks, horizons=[5],
             models=["base_rate", "logistic", "xgboost"], seeds=[42],
         ),
-        "control_null": Experiment(
+        "control_null": PlannedExperiment(
             question="Is nothing found where there is nothing?", role="null_control", variant="null",
             labels="shifted", datasets=["Aa20"], tasks=["threshold_1pct"], **grid,
         ),
-        "control_positive": Experiment(
+        "control_positive": PlannedExperiment(
             question="Is a planted signal found?", role="positive_control", variant="planted",
             data={"source": "synthetic", "vintage": "planted-1"}, datasets=["Aa20"], tasks=["direction"],
             **grid | {"horizons": [1], "budgets": ["2M"], "seeds": [42]},
@@ -156,7 +157,7 @@ def big_study(
     }  # fmt: skip
 
 
-def small_study() -> dict[str, Experiment]:
+def small_study() -> dict[str, PlannedExperiment]:
     """One question with controls and baselines: two dozen runs."""
     study = big_study(seeds=(42, 43, 44))
     keep = {name: study[name] for name in ("phase1", "baselines", "control_null", "control_positive")}
@@ -166,7 +167,7 @@ def small_study() -> dict[str, Experiment]:
 
 
 def make_study(
-    folder: Path, experiments: Mapping[str, Experiment] | None = None, world: World = World()
+    folder: Path, experiments: Mapping[str, PlannedExperiment] | None = None, world: World = World()
 ) -> Study:
     """Write the run folders of a study: predictions, history, parameters, provenance. No model anywhere."""
     study = Study(dict(experiments or big_study()), folder=folder)
@@ -185,7 +186,16 @@ def make_study(
     return study
 
 
-def _declared(name: str, experiment: Experiment) -> list[dict[str, Any]]:
+def facts_of(experiment: PlannedExperiment) -> dict[str, Any]:
+    """What a plan says of an experiment's runs beside their words."""
+    return {
+        "condition": experiment.condition, "fold": experiment.fold,
+        "train_fraction": experiment.train_fraction, "context_length": experiment.context_length or 80,
+        "labels": experiment.labels,
+    }  # fmt: skip
+
+
+def _declared(name: str, experiment: PlannedExperiment) -> list[dict[str, Any]]:
     rows = []
     for dataset, timescale, task, horizon, model, seed in product(
         experiment.datasets, experiment.timescales, experiment.tasks, experiment.horizons,
@@ -202,8 +212,8 @@ def _declared(name: str, experiment: Experiment) -> list[dict[str, Any]]:
             family = (
                 "transformer" if sized else {"xgboost": "boosting", "logistic": "linear"}.get(model, "naive")
             )
-            rows.append(words | {"experiment": name, "role": experiment.role, "question": experiment.question,
-                                 "family": family, "path": path})  # fmt: skip
+            asked = {"experiment": name, "role": experiment.role, "question": experiment.question}
+            rows.append(words | facts_of(experiment) | asked | {"family": family, "path": path})
     return rows
 
 
@@ -222,7 +232,9 @@ def truth(task: str, horizon: int, days: int, planted: bool, seed: int) -> tuple
     return odds, (ndtr(common) < expit(odds)).astype(float)
 
 
-def _write_run(row: Mapping[str, Any], experiment: Experiment, market: pl.DataFrame, world: World) -> None:
+def _write_run(
+    row: Mapping[str, Any], experiment: PlannedExperiment, market: pl.DataFrame, world: World
+) -> None:
     task, horizon, planted = str(row["task"]), int(row["horizon"]), experiment.role == "positive_control"
     dates = market.filter(pl.col("date") >= VALIDATION_START)["date"].to_list()[:-horizon]
     known, target = truth(task, horizon, len(dates), planted, world.seed)
@@ -295,7 +307,7 @@ def hash_of(path: str) -> int:
 def _write_records(
     folder: Path, row: Mapping[str, Any], shares: list[float] | None, error: float, rng: np.random.Generator
 ) -> None:
-    n_train = round(2000 * fraction_of(row["variant"])) * (1 + "ABCDE".index(row["dataset"][0]))
+    n_train = round(2000 * row["train_fraction"]) * (1 + "ABCDE".index(row["dataset"][0]))
     size = PARAMETERS[row["budget"]]
     words = {
         k: row[k] for k in ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "seed")

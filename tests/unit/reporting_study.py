@@ -35,6 +35,9 @@ LEVEL = {
 RATE = {"direction": (0.553, 0.601, 0.584, 0.588), "threshold_1pct": (0.502, 0.381, 0.402, 0.376)}
 
 
+FACTS = {"condition": "base", "fold": None, "train_fraction": 1.0, "context_length": 80}
+
+
 def path_of(row: dict[str, Any]) -> str:
     words = [row[k] for k in ("variant", "dataset", "timescale", "task")]
     return "/".join(
@@ -51,6 +54,7 @@ def run_row(task: str, model: str, budget: str, seed: int = 42, **changes: Any) 
         "role": "question",
         "question": QUESTION if budget != "none" else "What do simple opponents reach?",
         "variant": "base",
+        **FACTS,
         "dataset": "Aa20",
         "timescale": "daily",
         "task": task,
@@ -113,6 +117,7 @@ def missing(row: dict[str, Any]) -> dict[str, Any]:
         "role",
         "question",
         "variant",
+        *FACTS,
         "dataset",
         "timescale",
         "task",
@@ -191,6 +196,7 @@ def cell(task: str, **changes: Any) -> dict[str, Any]:
     )
     return {
         "variant": "base",
+        **FACTS,
         "dataset": "Aa20",
         "timescale": "daily",
         "task": task,
@@ -287,6 +293,7 @@ def baseline_table(task: str) -> dict[str, Any]:
         )
     return {
         "variant": "base",
+        **FACTS,
         "dataset": "Aa20",
         "timescale": "daily",
         "task": task,

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
-from lib.evaluation.collect import RUNS_SCHEMA, collect_runs, fraction_of, read_run
+from lib.evaluation.collect import RUNS_SCHEMA, collect_runs, read_run
 
 WORDS: dict[str, Any] = {
     "variant": "base", "dataset": "Aa20", "timescale": "daily", "task": "direction", "horizon": 5,
@@ -82,7 +82,7 @@ def test_a_finished_run_fills_its_row(tmp_path: Path) -> None:
         "epochs": 4, "steps": 48, "train_seconds": 30.0, "total_seconds": 33.0, "samples_per_second": 900.0,
         "train_gap": 0.02, "calibration_method": "platt", "test_calibrated_log_loss": 0.69,
         "test_conformal_coverage": 0.88, "test_conformal_width": 1.7, "trading_sharpe": 0.4,
-        "trading_hold_sharpe": 0.5, "row": "A", "column": "a", "tier": 20, "fraction": 1.0, "hpo_trials": 0,
+        "trading_hold_sharpe": 0.5, "row": "A", "column": "a", "tier": 20, "hpo_trials": 0,
         "peak_memory_mb": 812.5, "device": "cpu", "precision": "bf16", "micro_batch": 64,
         "effective_batch": 256, "learning_rate": 1e-4, "weight_decay": 1e-5, "path": str(folder),
     }  # fmt: skip
@@ -131,13 +131,10 @@ def test_a_run_that_cannot_be_used_says_why() -> None:
     assert (row["status"], row["problem"]) == ("failed", "broken")
 
 
-@pytest.mark.parametrize(
-    ("variant", "share"),
-    [("base", 1.0), ("frac12", 0.125), ("frac125", 0.125), ("frac25", 0.25), ("frac50", 0.5),
-     ("matched-frac50", 0.5), ("fraction", 1.0), ("null", 1.0)],
-)  # fmt: skip
-def test_the_variant_says_what_share_of_the_dates_was_trained_on(variant: str, share: float) -> None:
-    assert fraction_of(variant) == share
+def test_what_a_variant_stands_for_is_what_was_declared_and_never_read_from_its_name() -> None:
+    facts = {"condition": "frac25-wf01-ctx60", "fold": None, "train_fraction": 1.0, "context_length": 80}
+    row = collect_runs([DECLARED | facts | {"variant": "frac25-wf01-ctx60"}], lambda path: None).to_dicts()[0]
+    assert {name: row[name] for name in facts} == facts
 
 
 def test_no_declared_run_gives_an_empty_table_of_the_same_columns() -> None:

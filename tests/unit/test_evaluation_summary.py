@@ -13,10 +13,11 @@ import polars as pl
 import pytest
 
 from lib.config.base import BUDGET_PARAMETERS
-from lib.config.experiment import Experiment
+from lib.config.experiment import PlannedExperiment
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.collect import RUNS_SCHEMA
 from lib.evaluation.summary import scaling_summary
+from tests.unit.made_study import facts_of
 
 CFG = EvaluationConfig(bootstrap_draws=300)
 DAYS = 500
@@ -25,13 +26,13 @@ Noise = Callable[[str, int], float]
 """Standard deviation of a run's error around the true log-odds, by budget and seed."""
 
 
-def experiment(**changes: Any) -> Experiment:
+def experiment(**changes: Any) -> PlannedExperiment:
     fields: dict[str, Any] = {
         "question": "Do more parameters help?", "datasets": ["Aa20"], "timescales": ["daily"],
         "tasks": ["direction"], "horizons": [1], "models": ["patchtst", "logistic"], "budgets": list(BUDGETS),
         "seeds": [1, 2, 3],
     }  # fmt: skip
-    return Experiment(**fields | changes)
+    return PlannedExperiment(**fields | changes)
 
 
 NULL = experiment(role="null_control", variant="null", labels="shifted", models=["patchtst"], budgets=["2M"])
@@ -65,13 +66,13 @@ class World:
         """Test predictions by path."""
         self.calibration: dict[str, pl.DataFrame] = {}
 
-    def add(self, name: str, exp: Experiment) -> Iterator[dict[str, Any]]:
+    def add(self, name: str, exp: PlannedExperiment) -> Iterator[dict[str, Any]]:
         for task, model, seed in product(exp.tasks, exp.models, exp.seeds):
             for budget in exp.budgets if model.startswith("patchtst") else ["none"]:
                 path = f"{exp.variant}/{task}/{model}/{budget}/{seed}"
                 self.frames[path] = self.predictions(exp, task, budget, seed)
                 self.calibration[path] = self.predictions(exp, task, budget, seed, "calibration")
-                row = dict.fromkeys(RUNS_SCHEMA) | {
+                row = dict.fromkeys(RUNS_SCHEMA) | facts_of(exp) | {
                     "experiment": name, "role": exp.role, "question": exp.question, "variant": exp.variant,
                     "dataset": "Aa20", "timescale": "daily", "task": task, "horizon": 1, "model": model,
                     "family": "transformer" if model.startswith("patchtst") else "linear", "budget": budget,
@@ -79,7 +80,7 @@ class World:
                     "status": "done", "path": path, "param_count": BUDGET_PARAMETERS.get(budget, 20),
                     "selection_log_loss": 0.6 if budget == "none" else 0.65, "selection_mse": 1e-4,
                     "test_base_rate_log_loss": 0.69, "train_base_rate": 0.5, "test_base_rate": 0.5,
-                    "n_test": self.days, "row": "A", "column": "a", "tier": 20, "fraction": 1.0,
+                    "n_test": self.days, "row": "A", "column": "a", "tier": 20,
                     "too_good": exp.role == "leak_control",
                 }  # fmt: skip
                 yield row
@@ -88,7 +89,7 @@ class World:
         return self.frames[path] if split == "test" else self.calibration[path]
 
     def predictions(
-        self, exp: Experiment, task: str, budget: str, seed: int, part: str = "test"
+        self, exp: PlannedExperiment, task: str, budget: str, seed: int, part: str = "test"
     ) -> pl.DataFrame:
         rng = np.random.default_rng([seed, len(budget), len(exp.variant), part == "calibration"])
         noises = {"scales": scaling, "flat": flat, None: self.control_noise}
@@ -127,7 +128,8 @@ class World:
         return pl.DataFrame(columns)
 
     def summary(
-        self, experiments: dict[str, Experiment], spoil: Callable[[dict[str, Any]], None] = lambda row: None,
+        self, experiments: dict[str, PlannedExperiment],
+        spoil: Callable[[dict[str, Any]], None] = lambda row: None,
         planted_auc: float | None = 0.75, primary: str | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         rows = [row for name, exp in experiments.items() for row in self.add(name, exp)]
@@ -208,7 +210,8 @@ def test_the_contract_of_the_file(scales: dict[str, Any]) -> None:
         "walk_forward", "waiting", "too_good",
     }  # fmt: skip
     (cell,) = scales["questions"][0]["cells"]
-    assert {"variant", "dataset", "timescale", "task", "horizon", "model", "metric", "points", "slope",
+    assert {"condition", "train_fraction", "context_length", "folds", "confirmation", "dataset", "timescale",
+             "task", "horizon", "model", "metric", "points", "slope",
             "gain", "detectable_gain", "forms", "verdict", "reason"} <= set(cell)  # fmt: skip
     assert {"estimate", "low", "high", "low_holm", "high_holm", "unit"} <= set(cell["slope"])
     assert {"experiment", "role", "model", "budget", "auc", "low", "high", "level", "planted_auc",
@@ -314,7 +317,9 @@ def test_a_null_control_in_which_size_helps_has_failed() -> None:
     # Larger models are merely less sure of themselves, which lowers the loss where nothing can be learned.
     original = world.predictions
 
-    def shrinking(exp: Experiment, task: str, budget: str, seed: int, part: str = "test") -> pl.DataFrame:
+    def shrinking(
+        exp: PlannedExperiment, task: str, budget: str, seed: int, part: str = "test"
+    ) -> pl.DataFrame:
         share = {"2M": 4.5, "20M": 1.0, "200M": 0.0}.get(budget, 1.0) if exp.labels == "shifted" else 1.0
         return original(exp, task, budget, seed, part).with_columns(
             probability_1=0.5 + share * (pl.col("probability_1") - 0.5)
@@ -468,7 +473,7 @@ def test_a_size_that_only_states_itself_less_boldly_has_not_learned_more() -> No
     world = World(flat)
     original = world.predictions
 
-    def bold(exp: Experiment, task: str, budget: str, seed: int, part: str = "test") -> pl.DataFrame:
+    def bold(exp: Any, task: str, budget: str, seed: int, part: str = "test") -> pl.DataFrame:
         factor = {"2M": 3.0, "20M": 2.0}.get(budget, 1.0) if exp.role == "question" else 1.0
         odds = (pl.col("probability_1") / (1 - pl.col("probability_1"))).log() * factor
         return original(exp, task, budget, seed, part).with_columns(probability_1=1 / (1 + (-odds).exp()))

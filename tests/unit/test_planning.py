@@ -10,7 +10,10 @@ import yaml
 from lib.config.load import validate
 from lib.config.resolve import RunSpecification, apply_parameters
 from lib.errors import ConfigError
+from lib.evaluation.axes import AXES
+from lib.evaluation.collect import collect_runs
 from lib.planning.checks import uncontrolled_models
+from lib.planning.declaration import declaration_hash, declared_tests
 from lib.planning.plan import Plan, plan_study
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -34,12 +37,12 @@ def plan(tmp_path: Path, monkeypatch):
 
     def made(
         data: dict | None = None, experiments: list[str] | None = None, experiment: dict | None = None,
-        **changes,
+        study: dict | None = None, **changes,
     ) -> Plan:  # fmt: skip
         declared = EXPERIMENT | (experiment or {}) | changes
         (tmp_path / "config/experiments/own.yaml").write_text(yaml.safe_dump(declared))
         content = yaml.safe_load((CONFIG / "config.yaml").read_text())
-        content |= {"experiments": experiments or ["own"]}
+        content |= {"experiments": experiments or ["own"]} | (study or {})
         content["data"] = content["data"] | (data or {})
         return plan_study(content, tmp_path / "config", {})
 
@@ -151,8 +154,8 @@ def test_a_meta_module_brings_its_learners_and_its_base_models_in_every_fold(met
     plan = meta_plan()
     bases = plan.meta.bases("small")
     folds = sorted({run.variant for run in bases})
-    assert folds == ["wf01", "wf02", "wf03", "wf04", "wf05", "wf06"], (
-        "2004 to 2012 by two years, and the last"
+    assert folds == ["wf01", "wf02", "wf03", "wf04", "wf05", "wf06", "wf07"], (
+        "2004 to 2015 by two years, and the study's own test"
     )
     assert len(bases) == len(folds) * 2 * 2
     [learner] = plan.meta.learners("small")
@@ -185,6 +188,35 @@ def test_an_experiment_may_ask_for_walk_forward_folds_itself(plan):
     made = plan(data={"walk_forward": FOLDS}, models=["logistic"], walk_forward=True, tuning="none")
     assert sorted({run.variant for run in made.runs}) == [f"wf0{fold}" for fold in range(1, 7)]
     assert all(run in made.runs for run in made.experiment_of)
+    test_start = made.config.data.splits.test_start
+    for run in made.runs:
+        own = made.specification(run).splits
+        assert own.test_end is not None
+        assert own.test_end < test_start, "the study's own test is no part of a fold"
+
+
+def test_some_folds_keep_their_numbers_and_others_than_there_are_are_refused(plan):
+    asked = {"models": ["logistic"], "walk_forward": True, "tuning": "none"}
+    made = plan(data={"walk_forward": FOLDS}, folds=[3, 2], **asked)
+    assert sorted({run.variant for run in made.runs}) == ["wf02", "wf03"]
+    assert {made.facts(run)["fold"] for run in made.runs} == {2, 3}
+    with pytest.raises(ConfigError, match=r"`folds:` names 7, and `data\.walk_forward` makes 6"):
+        plan(data={"walk_forward": FOLDS}, folds=[7], **asked)
+    with pytest.raises(ConfigError, match="`folds:` names some of the folds"):
+        plan(data={"walk_forward": FOLDS}, folds=[2], models=["logistic"], tuning="none")
+
+
+def test_the_studys_own_test_is_planned_only_while_the_confirmation_is_open(plan):
+    asked = {"models": ["logistic"], "walk_forward": True, "folds": [1], "tuning": "none"}
+    closed = plan(data={"walk_forward": FOLDS}, **asked)
+    assert [run.variant for run in closed.runs] == ["wf01"]
+    opened = plan(data={"walk_forward": FOLDS}, study={"evaluation": {"confirmation": "open"}}, **asked)
+    assert [(run.variant, opened.facts(run)["fold"]) for run in opened.runs] == [("wf01", 1), ("base", None)]
+    assert {opened.facts(run)["condition"] for run in opened.runs} == {"base"}
+    assert opened.specification(opened.runs[1]).splits == opened.config.data.splits
+    names = [closed, opened]
+    first, second = (declaration_hash(made, "own-wf01", []) for made in names)
+    assert first == second, "to open it changes no declaration"
 
 
 def test_a_plan_says_what_its_test_sets_can_show_before_training():
@@ -241,10 +273,44 @@ def test_shares_of_dates_and_window_lengths_are_runs_of_their_own_variant(plan):
     made = plan(tuning="none", budgets=["2M"], train_fractions=[0.125, 0.5, 1.0], context_lengths=[60, 120])
     found = {run.variant: made.specification(run) for run in made.runs}
     assert list(found) == [
-        "frac125-ctx60", "frac125-ctx120", "frac50-ctx60", "frac50-ctx120", "ctx60", "ctx120",
+        "frac12.5-ctx60", "frac12.5-ctx120", "frac50-ctx60", "frac50-ctx120", "ctx60", "ctx120",
     ]  # fmt: skip
     assert (found["frac50-ctx120"].train_fraction, found["frac50-ctx120"].context_length) == (0.5, 120)
     assert found["ctx60"].train_fraction == 1.0
+
+
+def table_of(made: Plan) -> list[dict]:
+    """The table of runs of a study of which nothing is trained yet."""
+    rows = [row | {"path": str(i)} for i, row in enumerate(json.loads(made.scope().declared_runs()))]
+    return collect_runs(rows, lambda path: None).to_dicts()
+
+
+@pytest.mark.parametrize("share", [0.375, 0.0625, 0.12, 0.125, 0.07, 1 / 3])
+def test_a_share_of_the_dates_keeps_its_value_from_the_plan_to_the_table(plan, share):
+    made = plan(tuning="none", budgets=["2M"], train_fractions=[share, 1.0])
+    rows = {row["variant"]: row for row in table_of(made)}
+    assert len(rows) == 2
+    [part] = [row for name, row in rows.items() if name != "base"]
+    assert part["train_fraction"] == share
+    assert float(AXES["data"].level(part)) == pytest.approx(share, rel=1e-14)
+    assert (part["condition"], part["fold"], part["context_length"]) == ("base", None, 80)
+
+
+def test_two_shares_never_share_a_label(plan):
+    shares = [0.12, 0.125, 0.0125, 0.375, 0.0375, 3.75e-3, 1.0]
+    made = plan(tuning="none", budgets=["2M"], train_fractions=shares)
+    assert len({run.variant for run in made.runs}) == len(shares)
+    assert "frac37.5" in {run.variant for run in made.runs}
+
+
+@pytest.mark.parametrize("variant", ["frac25", "wf01", "ctx60", "untuned-wf02-frac50"])
+def test_a_variant_of_ones_own_is_a_label_that_nobody_interprets(plan, variant):
+    made = plan(tuning="none", variant=variant)
+    for row in table_of(made):
+        assert (row["variant"], row["condition"]) == (variant, variant)
+        assert (row["fold"], row["train_fraction"], row["context_length"]) == (None, 1.0, 80)
+    [slope] = [t for t in declared_tests(made)["own"] if t.startswith("slope")]
+    assert slope.startswith("slope of the loss over parameters, 2M to 20M"), "it is asked like any other"
 
 
 PHASES = {"phase1": ["own"], "phase2": ["other"]}
