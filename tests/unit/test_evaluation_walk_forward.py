@@ -17,7 +17,7 @@ from lib.evaluation.confirmation import confirmation, says
 from lib.evaluation.diagnosis import diagnose
 from lib.evaluation.interactions import interactions_of, measure_interaction
 from lib.evaluation.material import Material, RunIndex
-from lib.evaluation.questions import questions_of
+from lib.evaluation.questions import answers_of
 from lib.evaluation.samples import Predictions
 from lib.evaluation.walk_forward import contrasts_of, walk_forward_entries
 from lib.metrics.classification import roc_auc
@@ -151,7 +151,8 @@ def test_a_level_is_judged_by_the_seeds_that_every_fold_has():
 def test_a_fold_without_a_level_is_left_out_for_all_and_named_in_the_reason():
     asked = experiments(3)
     found = material(asked, lost(2, "200M", 1, 2, 3))
-    [[(question, [cell])]] = [questions_of(one, found, []) for one in asked_by(asked, found.index)]
+    [question] = answers_of(asked_by(asked, found.index), found, []).questions
+    cell, _ = measured(asked, *lost(2, "200M", 1, 2, 3))
     assert (cell.folds, dict(cell.lost_folds)) == ([1, 3], {2: ["200M"]})
     assert cell.dates is not None
     assert cell.dates.size == 2 * DAYS, "2M is not judged on more dates than 200M"
