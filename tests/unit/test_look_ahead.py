@@ -433,6 +433,7 @@ def specification(model: str, plugin: str | None = None, dataset: str = "Aa20") 
             "settings": {},
             "architecture": None,
             "recipe": Recipe(),
+            "condition": "base",
             "context_length": 20,
             "labels": "true",
             "splits": SPLITS,

@@ -75,8 +75,10 @@ def test_models_without_a_control_of_their_own_are_named(plan):
     }
     whole = ["own", "control_null_sizes", "control_leak_sizes", "control_positive_study", "control_law",
              "control_law_twin"]  # fmt: skip
-    assert uncontrolled_models(plan(experiments=whole).study) == {}
-    [other] = uncontrolled_models(plan(experiments=whole, experiment={"models": ["patchtst"]}).study).items()
+    folds = {"walk_forward": {"first_test": "2010-01-01", "test_months": 6, "train_years": 8}}
+    assert uncontrolled_models(plan(folds, experiments=whole).study) == {}
+    others = plan(folds, experiments=whole, experiment={"models": ["patchtst"]})
+    [other] = uncontrolled_models(others.study).items()
     assert other[0] == "patchtst"
     assert len(other[1]) == 3
 
@@ -309,8 +311,8 @@ def test_a_variant_of_ones_own_is_a_label_that_nobody_interprets(plan, variant):
     for row in table_of(made):
         assert (row["variant"], row["condition"]) == (variant, variant)
         assert (row["fold"], row["train_fraction"], row["context_length"]) == (None, 1.0, 80)
-    [slope] = [t for t in declared_tests(made)["own"] if t.startswith("slope")]
-    assert slope.startswith("slope of the loss over parameters, 2M to 20M"), "it is asked like any other"
+    [gain] = [t for t in declared_tests(made)["own"] if t.startswith("gain in loss over parameters")]
+    assert gain.startswith("gain in loss over parameters, 2M to 20M"), "it is asked like any other"
 
 
 PHASES = {"phase1": ["own"], "phase2": ["other"]}
