@@ -104,38 +104,27 @@ def reach_table(found: Sequence[Reach], power: float) -> Table | None:
     """The smallest gains that the questions of a study could show; None without a question."""
     if not found:
         return None
-    names = (
-        "phase",
-        "question",
-        "cells",
-        "dates",
-        "independent",
-        "noise",
-        "gain",
-        "flat",
-        "margin",
-        "answer",
-    )
+    names = ("phase", "question", "dates / horizon", "noise", "gain", "flat", "margin", "answer")
     title = f"The smallest gain that each question can show with a chance of {power:.0%} (nats)"
     table = _table(title, names, ("phase", "question", "noise", "answer"))
+    for column in table.columns[2:]:
+        column.no_wrap = True
     for reach in found:
-        one = reach.weakest
+        one, cells = reach.weakest, len(reach.comparisons)
         table.add_row(
             reach.phase or "–",
-            f"{reach.experiment}: {reach.along}",
-            str(len(reach.comparisons)),
-            f"{'about ' if one.estimated else ''}{one.design.dates:,}",
-            f"{one.design.labels:,.0f}",
+            f"{reach.experiment}: {reach.along}" + (f", {cells} cells" if cells > 1 else ""),
+            f"{'about ' if one.estimated else ''}{one.design.dates:,} / {one.design.horizon}",
             f"{one.noise.label:.3f} {one.noise.source}",
             "–" if one.shows is None else f"{one.shows:.4f}",
             "–" if one.flat is None else f"{one.flat:.4f}",
             f"{reach.margin:g}",
-            reach.answer if reach.enough or not reach.able else f"{reach.answer} in all cells",
+            reach.answer if reach.enough or not reach.able else f"{reach.answer} in {cells - reach.able}",
         )
     table.caption = (
-        "Of the weakest cell. dates: about, by the calendar. independent: labels that overlap with no other. "
-        "noise: standard deviation of a label's paired difference. gain: at Holm's level, the first of its "
-        "family. flat: smallest margin within which equal sizes are found flat. An answer also takes skill."
+        "Of a question's weakest cell. about: by the calendar. noise: standard deviation of the paired "
+        "difference of one label. gain: at Holm's level for the first of its family. flat: smallest margin "
+        "within which equal levels are found flat. Every verdict takes skill and controls as well."
     )
     return table
 
@@ -156,8 +145,8 @@ def _remedy(reach: Reach, bars_per_year: Mapping[str, float]) -> str:
     design = reach.weakest.design
     if reach.weakest.shows is None:
         return (
-            f"{design.dates} test dates at a horizon of {design.horizon} bars cannot be resampled; walk-forward "
-            "folds, a longer test or a shorter horizon would do."
+            f"{design.dates} test dates at a horizon of {design.horizon} bars cannot be resampled; "
+            "walk-forward folds, a longer test or a shorter horizon would do."
         )
     needed = reach.dates_needed or 0
     more = needed - design.dates

@@ -191,7 +191,7 @@ def reaches(
         out.append(
             Reach(phase, asked.name, asked.analysis, _along(*own[0]), asked.margin, family, found, ways)
         )
-    order = [first, *plan.config.phases, None]
+    order = [*([first] if first else []), *plan.config.phases, None]
     return sorted(out, key=lambda reach: order.index(reach.phase))
 
 
