@@ -22,8 +22,8 @@ def question_power(cells: Sequence[Evidence], nats: Sequence[float], power: floa
         power: chance to find the gain.
 
     Returns:
-        `detectable_gain, margin` (nats, of the weakest cell), `able` of `cells`, `enough`, `text`, `remedies`.
-        `enough` is None where nothing has been measured.
+        `detectable_gain, margin` (nats, of the weakest cell), `able` of `cells`, `enough`, `text`,
+        `remedies`; `enough` is None where nothing has been measured.
     """
     known = [
         (one.detectable_gain / one.margin, one, unit)

@@ -212,7 +212,7 @@ def _families(groups: Sequence[tuple[Asked, list[Group]]]) -> list[int]:
     sizes: Counter[Hashable] = Counter()
     families: list[Hashable] = []
     for at, (asked, own) in enumerate(groups):
-        alone: Hashable = at if len(own[0][0]) == 1 else asked.name
+        alone: Hashable = at if len(own[0][0]) == 1 else ("interactions", id(asked))
         families.append("confirmatory" if asked.analysis == "confirmatory" else alone)
         sizes[families[-1]] += len(own)
     return [sizes[family] for family in families]
