@@ -24,6 +24,7 @@ from lib.evaluation.interactions import Interaction, interactions_of, measure_in
 from lib.evaluation.material import Material
 from lib.evaluation.measures import primary_metric
 from lib.evaluation.pooling import Pooled, pool
+from lib.evaluation.question_power import question_power
 from lib.evaluation.remedies import change_of_mind
 from lib.evaluation.standing import Standing
 from lib.evaluation.verdicts import Evidence, cell_verdict, interaction_verdict
@@ -80,9 +81,10 @@ def _grids(asked: Asked) -> list[tuple[Axis, Axis, list[Any]]]:
 def _question(
     asked: Asked, axis: Axis, cells: Sequence[Cell], family: Family, material: Material, controls: Entries
 ) -> dict[str, Any]:
-    described, decisions, minds = [], [], []
+    described, decisions, minds, evidences = [], [], [], []
     for cell, level in zip(cells, family.levels, strict=True):
         evidence = _evidence(cell, asked.margin, level, material, controls)
+        evidences.append(evidence)
         decision = cell_verdict(evidence)
         decisions.append(decision)
         minds.append(change_of_mind(decision, evidence, material.cfg.power))
@@ -105,6 +107,7 @@ def _question(
         "reason": decision.reason,
         "change_mind": _first_of(decision, decisions, minds),
         "family": {"size": family.size, "method": "Holm", "what": family.what},
+        "power": question_power(evidences, [cell.nats_per_loss for cell in cells], material.cfg.power),
         "pooled": [_pooled(found, axis, material.cfg.confidence) for found in pool(cells)],
         "cells": described,
     }

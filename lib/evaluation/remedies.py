@@ -24,7 +24,7 @@ def change_of_mind(decision: Decision, evidence: Evidence, power: float = _POWER
     lacking = _standing(evidence)
     lacking += _of_gate(decision, evidence)
     if decision.verdict == "undecidable":
-        lacking += _skill(evidence) + _precision(evidence, power)
+        lacking += _skill(evidence) + precision(evidence, power)
     if evidence.undeclared_controls:
         lacking.append(
             f"Controls that the study does not declare: {'; '.join(evidence.undeclared_controls)}."
@@ -94,7 +94,7 @@ def _skill(e: Evidence) -> list[str]:
     return out
 
 
-def _precision(e: Evidence, power: float) -> list[str]:
+def precision(e: Evidence, power: float = _POWER) -> list[str]:
     """How many times the dates and the seeds that there are would show a gain of the margin."""
     if e.gain is None or e.gain.se_dates is None:
         return []

@@ -20,7 +20,7 @@ import polars as pl
 from lib.config.experiment import Experiment
 from lib.config.runs import Run
 from lib.data.io import read_json, write_json_atomic
-from lib.evaluation.asked import asked_by, tests_of
+from lib.evaluation.asked import Asked, asked_by, tests_of
 from lib.evaluation.material import RunIndex
 from lib.planning.plan import Plan
 
@@ -50,13 +50,17 @@ def record_declarations(plan: Plan, folder: Path, finished: Callable[[Run], bool
         write_json_atomic(path, [*entries, {"question": experiment.question} | own | facts])
 
 
+def asked_in(plan: Plan) -> list[Asked]:
+    """What a study will ask, from its plan; the path of a row is its run's label."""
+    rows = [run.fields() | plan.facts(run) | {"path": run.label()} for run in plan.runs]
+    return asked_by(plan.study.experiments, RunIndex(pl.DataFrame(rows, infer_schema_length=None)))
+
+
 def declared_tests(plan: Plan) -> dict[str, list[str]]:
     """By experiment, one sentence per family of tests; none for controls, which have a rule of their own."""
     experiments = plan.study.experiments
-    rows = [run.fields() | plan.facts(run) | {"path": run.label()} for run in plan.runs]
-    index = RunIndex(pl.DataFrame(rows, infer_schema_length=None))
     tests: dict[str, list[str]] = {name: [] for name in experiments}
-    for asked in asked_by(experiments, index):
+    for asked in asked_in(plan):
         for name in asked.planned:
             tests[name] += tests_of(asked)
     models = _models_by_problem(plan)

@@ -11,6 +11,7 @@ from lib.evaluation.comparisons import Estimate, SeedNoise
 from lib.evaluation.controls import null_control, positive_control
 from lib.evaluation.decision import Decision, Gate, Verdict, question_verdict
 from lib.evaluation.families import holm_families
+from lib.evaluation.question_power import question_power
 from lib.evaluation.remedies import change_of_mind
 from lib.evaluation.standing import Standing
 from lib.evaluation.verdicts import Evidence, cell_verdict, interaction_verdict
@@ -260,6 +261,22 @@ def test_as_many_dates_and_seeds_as_are_asked_for_would_show_the_margin() -> Non
     enough = wide(dates, seeds).gain
     assert enough is not None
     assert enough.detectable(0.95) == pytest.approx(0.005, rel=0.05)
+
+
+def test_a_question_can_answer_only_if_its_weakest_cell_shows_the_margin() -> None:
+    sharp, blunt = (replace(losses(0.65, 0.65, 0.65), detectable_gain=shown) for shown in (0.004, 0.02))
+    assert sharp.margin == 0.005
+    able = question_power([sharp], [1.0], 0.8)
+    assert (able["enough"], able["remedies"]) == (True, [])
+    assert able["text"].startswith("This question can answer: with a chance of 80% it shows a gain of 0.0040")
+    both = question_power([sharp, blunt], [1.0, 1.0], 0.8)
+    assert (both["enough"], both["able"], both["detectable_gain"]) == (False, 1, 0.02)
+    assert "cannot show its margin" in both["text"]
+    assert "0.0200 nats in the weakest of 2 cells" in both["text"]
+    nothing = question_power([replace(sharp, detectable_gain=None)], [1.0], 0.8)
+    assert nothing["enough"] is None
+    partly = question_power([sharp, replace(sharp, detectable_gain=None)], [1.0, 1.0], 0.8)
+    assert partly["enough"] is False, "a cell without a gain can show nothing"
 
 
 def test_more_seeds_are_asked_for_only_where_seeds_are_noisy() -> None:

@@ -4,7 +4,6 @@ import io
 import json
 import math
 import shutil
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from lib.planning.jobs import (
     words_of,
 )
 from lib.planning.plan import Plan, plan_study
-from lib.planning.preview import cost_table, dearest, phase_table, reach_table, weak_cells
+from lib.planning.preview import cost_table, dearest, phase_table, weak_cells
 from tests.unit.shipped import CONFIG
 from workflow_scripts.paths import PATHS
 
@@ -211,10 +210,3 @@ def test_small_cells_are_named_and_a_long_list_is_cut():
     lines = weak_cells({("v", "Ad100", "monthly"): [weak] * 25})
     assert len(lines) == 21
     assert lines[-1] == "and 5 more"
-
-
-def test_the_smallest_detectable_effect_is_estimated_before_there_are_data(plan):
-    made = plan(own={"tuning": "none"})
-    text = shown(reach_table(made, {}, date(2026, 1, 1)))
-    assert "about 750" in text, "2016 to 2018 by the calendar, less the horizon"
-    assert "not counted yet" in text

@@ -221,25 +221,6 @@ def test_the_studys_own_test_is_planned_only_while_the_confirmation_is_open(plan
     assert first == second, "to open it changes no declaration"
 
 
-def test_a_plan_says_what_its_test_sets_can_show_before_training():
-    from datetime import date
-
-    from lib.planning.reach import reaches
-
-    plan = plan_study(yaml.safe_load((CONFIG / "config.yaml").read_text()), CONFIG, {})
-    part = {"n": 749, "base_rate": 0.58}
-    cell = {"task": "direction", "horizon": 5, "splits": {"test": part}}
-    found = reaches(plan, {("embedded-2018", "Aa20", "daily"): [cell]}, date(2026, 1, 1))
-    [reach] = [reach for reach in found if not reach.estimated]
-    assert reach.margin == 0.005
-    assert reach.shows.effective_n == 749 / 5
-    assert reach.enough is False
-    assert 0.6 < reach.shows.auc < 0.7
-    [other] = [reach for reach in found if reach.estimated]
-    assert other.task == "threshold_1pct", "what is not counted yet is told from the calendar"
-    assert other.n == pytest.approx(3 * 252, abs=7)
-
-
 def test_settings_are_varied_in_turn_and_each_combination_is_a_model_of_its_own(plan):
     made = plan(
         tuning="none",
