@@ -37,29 +37,29 @@ def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     )
 
 
-def warmup_length(total_steps: int, recipe: Recipe) -> int:
-    """Steps of warm-up: as configured, but at most `warmup_max_share` of all."""
-    return min(recipe.warmup_steps, int(recipe.warmup_max_share * total_steps))
+def learning_rate(step: int, recipe: Recipe, decay_from: int | None = None) -> float:
+    """Peak learning rate of one optimiser step, as the recipe's schedule has it.
 
-
-def learning_rate(step: int, total_steps: int, recipe: Recipe) -> float:
-    """Learning rate of one optimiser step.
-
-    Rises linearly to `learning_rate` during warm-up, then falls along half a cosine and reaches
-    `min_learning_rate` with the last step.
+    Rises linearly over `warmup_share` of the steps. `cosine` then falls along half a cosine and reaches
+    `min_learning_rate` with the last step; `stable` stays and, once annealing has begun, falls in a
+    straight line.
 
     Args:
         step: from 0.
-        total_steps: of the whole run without early stopping.
-        recipe: the rates and the warm-up.
+        recipe: the rates and the schedule.
+        decay_from: step with which annealing began or will begin (`stable`); None: not before it must.
     """
     peak = recipe.learning_rate
-    warmup = warmup_length(total_steps, recipe)
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    share = min(1.0, (step - warmup) / max(1, total_steps - 1 - warmup))
     floor = min(recipe.min_learning_rate, peak)
-    return floor + (peak - floor) * 0.5 * (1.0 + math.cos(math.pi * share))
+    warmup = int(recipe.warmup_share * recipe.max_steps)
+    if recipe.schedule == "cosine":
+        share = min(1.0, max(0, step - warmup) / max(1, recipe.max_steps - 1 - warmup))
+        height = 0.5 * (1.0 + math.cos(math.pi * share))
+    else:
+        begin = recipe.decay_begins_by if decay_from is None else decay_from
+        height = 1.0 - min(1.0, max(0, step - begin + 1) / recipe.decay_steps)
+    rising = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    return min(rising * peak, floor + (peak - floor) * height)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -136,6 +136,7 @@ class PatchTST(nn.Module):
             factory.seed,
             factory.outputs,
         )
+        self.output_layers = [self.readout.linear]
         use_fast_layers(self)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
