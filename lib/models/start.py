@@ -47,8 +47,8 @@ def start_at(network: nn.Module, outputs: Sequence[float]) -> None:
     layers = getattr(network, "output_layers", None)
     if not layers:
         raise ModelError(
-            f"{type(network).__name__}: name its `output_layers` (linear layers whose sum is the answer), so that it can "
-            "begin at the base rate."
+            f"{type(network).__name__}: name its `output_layers` (linear layers whose sum is the answer), so "
+            "that it can begin at the base rate."
         )
     with torch.no_grad():
         for number, layer in enumerate(cast("Sequence[nn.Linear]", layers)):
