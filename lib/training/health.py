@@ -48,8 +48,8 @@ class Watch:
             return f"the gradient became {norm}"
         if first_loss is not None and loss > explosion_factor * first_loss:
             return (
-                f"the loss of a batch was {loss:.4g}, more than {explosion_factor:g} times the mean until the "
-                f"first validation, {first_loss:.4g}"
+                f"the loss of a batch was {loss:.4g}, more than {explosion_factor:g} times the mean until "
+                f"the first validation, {first_loss:.4g}"
             )
         return None
 

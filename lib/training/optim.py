@@ -15,6 +15,11 @@ from lib.config.training import Recipe
 from lib.errors import ModelError
 
 
+def rate_multiplier(parameter: nn.Parameter) -> float:
+    """What a parameter's learning rate is in units of the recipe's; 1 unless its network says otherwise."""
+    return float(getattr(parameter, "rate_multiplier", 1.0))
+
+
 def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW over all trainable parameters; biases and norm weights are not decayed.
 
@@ -24,13 +29,20 @@ def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     parameters = [p for p in network.parameters() if p.requires_grad]
     if not parameters:
         raise ModelError("the network has no trainable parameter.")
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for parameter in parameters:
         # Decay pulls towards 0, which for the scale of a norm is not "simple" but "off".
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
+        groups.setdefault((parameter.ndim >= 2, rate_multiplier(parameter)), []).append(parameter)
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
+        [
+            {
+                "params": own,
+                "multiplier": multiplier,
+                # AdamW shrinks weights by rate x decay a step: divided, all sizes shrink alike.
+                "weight_decay": recipe.weight_decay / multiplier if decays else 0.0,
+            }
+            for (decays, multiplier), own in groups.items()
+        ],
         lr=recipe.learning_rate,
         betas=recipe.betas,
         fused=all(p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps") for p in parameters),
@@ -63,9 +75,9 @@ def learning_rate(step: int, recipe: Recipe, decay_from: int | None = None) -> f
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Use a learning rate for all parameters from the next step on."""
+    """Use a learning rate from the next step on, for each parameter times its multiplier."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["multiplier"]
 
 
 def clip_gradients(network: nn.Module, maximum: float) -> torch.Tensor:
