@@ -43,7 +43,7 @@ class Recipe(StrictModel):
     peak rate until patience or the steps run out, then down in a straight line over `decay_steps`
     (warm-up-stable-decay)."""
     decay_steps: int = Field(50, ge=1)
-    """Of `stable`; part of `max_steps`."""
+    """Of `stable`; part of `max_steps`, at most all of them."""
     validate_every_steps: int = Field(10, ge=1)
     patience_steps: int = Field(100, ge=1)
     """Steps without a better selection loss before training stops (`cosine`) or anneals (`stable`)."""
@@ -69,9 +69,14 @@ class Recipe(StrictModel):
         return given
 
     @property
+    def annealing_steps(self) -> int:
+        """Steps in which `stable` goes down."""
+        return min(self.decay_steps, self.max_steps)
+
+    @property
     def decay_begins_by(self) -> int:
         """Step from which `stable` anneals at the latest."""
-        return max(0, self.max_steps - self.decay_steps)
+        return self.max_steps - self.annealing_steps
 
 
 class Runtime(StrictModel):

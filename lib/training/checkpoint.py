@@ -28,7 +28,7 @@ from lib.training.progress import say
 from lib.training.retention import FINISHED, checkpoint_bytes, kept_checkpoints
 
 Payload = dict[str, Any]
-FORMAT = 2
+FORMAT = 3
 _FULL = 4_000_000
 """Bytes; with less free than this, what PyTorch says of a failed write is not worth reading."""
 _NAME = re.compile(r"checkpoint-s(\d+)-b(\d+)\.pt")

@@ -297,14 +297,15 @@ class Training:
         if recipe.schedule == "cosine":
             at.stopped_early = impatient and at.step < recipe.max_steps
         elif at.decay_from is None and (impatient or at.step >= recipe.decay_begins_by):
-            at.decay_from, at.stopped_early = at.step, at.step < recipe.decay_begins_by
+            at.decay_from = min(at.step, recipe.decay_begins_by)  # between validations it began by itself
+            at.stopped_early = at.step < recipe.decay_begins_by
         self.finished = at.step >= self._last_step() or (recipe.schedule == "cosine" and at.stopped_early)
 
     def _last_step(self) -> int:
         """Step after which nothing more is to be learned: the rate is at its floor."""
         if self.at.decay_from is None:
             return self.recipe.max_steps
-        return min(self.recipe.max_steps, self.at.decay_from + self.recipe.decay_steps)
+        return self.at.decay_from + self.recipe.annealing_steps
 
     def _keep_best(self) -> None:
         with self.average.in_place() if self.average is not None else nullcontext():

@@ -1,6 +1,7 @@
 """The optimiser and its learning rate.
 
-AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) with linear warm-up and cosine decay (arXiv:1608.03983).
+AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) with linear warm-up, then half a cosine (arXiv:1608.03983)
+or a constant rate that is annealed at the end (warm-up-stable-decay, arXiv:2404.06395).
 The learning rate is a pure function of the step, so there is no scheduler whose state could be lost.
 """
 
@@ -69,7 +70,7 @@ def learning_rate(step: int, recipe: Recipe, decay_from: int | None = None) -> f
         height = 0.5 * (1.0 + math.cos(math.pi * share))
     else:
         begin = recipe.decay_begins_by if decay_from is None else decay_from
-        height = 1.0 - min(1.0, max(0, step - begin + 1) / recipe.decay_steps)
+        height = 1.0 - min(1.0, max(0, step - begin + 1) / recipe.annealing_steps)
     rising = min(1.0, (step + 1) / warmup) if warmup else 1.0
     return min(rising * peak, floor + (peak - floor) * height)
 

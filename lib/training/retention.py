@@ -20,7 +20,7 @@ def checkpoint_bytes(weights: int, trained: int, keep: int) -> int:
     Args:
         weights: bytes of all weights and buffers.
         trained: bytes of the weights that are trained; the optimiser keeps two moments of each.
-        keep: checkpoints that are kept, each with the best epoch's weights.
+        keep: checkpoints that are kept, each with the best weights.
     """
     # One more of each than is kept: the new one is written before the oldest is deleted.
     return (keep + 1) * (weights + 2 * trained) + (keep + 1) * weights
