@@ -183,15 +183,19 @@ class CheckpointStore:
         """All checkpoint files, oldest first, whole or not."""
         return sorted(path for path in self.folder.glob("checkpoint-*.pt") if _NAME.fullmatch(path.name))
 
-    def require_space(self, network: nn.Module) -> int:
+    def require_space(self, network: nn.Module, averaged: bool = False) -> int:
         """Check that the disk can hold what this store will keep at most; returns that need in bytes.
+
+        Args:
+            network: whose checkpoints they are.
+            averaged: whether an average of its weights is kept as well.
 
         Raises:
             StudyError: it cannot.
         """
         weights = sum(t.numel() * t.element_size() for t in network.state_dict().values())
         trained = sum(p.numel() * p.element_size() for p in network.parameters() if p.requires_grad)
-        need = checkpoint_bytes(weights, trained, self.keep)
+        need = checkpoint_bytes(weights, trained, self.keep, averaged)
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
         if free < need:

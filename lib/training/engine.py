@@ -146,7 +146,7 @@ class Training:
         )
         self.compiled = bool(choices.get("compile", self._wants_compile()))
         if not found:
-            store.require_space(network)
+            store.require_space(network, recipe.averaging > 0)
             seed_everything(context.seed)  # weights are the caller's; this is for dropout
 
         self.network = network.to(self.device.handle)

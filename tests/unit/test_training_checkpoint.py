@@ -187,16 +187,18 @@ def test_too_little_disk_space_is_told_before_training_starts(tmp_path, monkeypa
         train(network, make_samples(), make_samples(40, 1), "bce", recipe(), context(tmp_path))
 
 
-def test_the_stated_disk_need_is_enough_and_not_exaggerated(tmp_path):
+@pytest.mark.parametrize("averaged", [False, True])
+def test_the_stated_disk_need_is_enough_and_not_exaggerated(tmp_path, averaged):
     network = torch.nn.Linear(500, 500)
     optimizer = torch.optim.AdamW(network.parameters())
     network(torch.ones(1, 500)).sum().backward()
     optimizer.step()
     store = CheckpointStore(tmp_path, keep=3)
-    need = store.require_space(network)
+    need = store.require_space(network, averaged)
     most = 0
     for step in range(1, 8):
         content = {"model": network.state_dict(), "optimizer": optimizer.state_dict()}
+        content |= {"average": list(network.parameters())} if averaged else {}
         at = Position(step=step, best_step=max(1, step - 1))
         store.save(content, at, network.state_dict())
         most = max(most, sum(path.stat().st_size for path in tmp_path.iterdir()))
