@@ -50,7 +50,13 @@ STUDY: dict[str, Any] = {
         },
     },
     "experiments": ["small"],
-    "training": {"max_epochs": 2, "effective_batch": 16, "window_stride": 40, "validation_stride": 20},
+    "training": {
+        "max_steps": 6,
+        "validate_every_steps": 3,
+        "decay_steps": 2,
+        "effective_batch": 16,
+        "validation_stride": 20,
+    },
     "evaluation": {"bootstrap_draws": 100},
 }
 SMALL: dict[str, Any] = {
