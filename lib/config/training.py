@@ -6,6 +6,7 @@ decide only where and how comfortably, so changing them never re-trains anything
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,17 @@ REPLACED = {
     "checkpoint_every_epochs": "checkpoint_every_steps",
 }
 """Keys that counted in epochs, with what took their place."""
+
+
+def refuse_replaced(names: Iterable[str]) -> None:
+    """Refuse keys that counted in epochs.
+
+    Raises:
+        ValueError: with what took their place.
+    """
+    old = [f"`{name}` is now `{REPLACED[name]}`" for name in names if name in REPLACED]
+    if old:
+        raise ValueError(f"{'; '.join(old)}: training is counted in optimiser steps (config/README.md)")
 
 
 class Recipe(StrictModel):
@@ -60,12 +72,8 @@ class Recipe(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _counted_in_steps(cls, given: Any) -> Any:
-        old = [key for key in given if key in REPLACED] if isinstance(given, dict) else []
-        if old:
-            raise ValueError(
-                "; ".join(f"`{key}` is now `{REPLACED[key]}`" for key in old)
-                + ". Training is counted in optimiser steps (config/README.md, section training)"
-            )
+        if isinstance(given, dict):
+            refuse_replaced(given)
         return given
 
     @property

@@ -52,8 +52,9 @@ def kept_for_backward(network, inputs) -> int:
 
 @pytest.mark.parametrize("mode", ["mixed", "independent", "cross"])
 @pytest.mark.parametrize("pooling", ["last", "mean"])
-def test_the_analytic_size_of_the_activations_is_what_pytorch_keeps(mode, pooling):
-    settings = PatchTSTSettings(channel_mode=mode, pooling=pooling).model_dump()
+@pytest.mark.parametrize("dropout_at", ["everywhere", "branches", "paths"])
+def test_the_analytic_size_of_the_activations_is_what_pytorch_keeps(mode, pooling, dropout_at):
+    settings = PatchTSTSettings(channel_mode=mode, pooling=pooling, dropout_at=dropout_at).model_dump()
     for architecture in architecture_grid("2M", settings, 20, 80, BASE)[::6]:
         network = NetworkFactory(settings, architecture, 80, np.zeros(20), np.ones(20))().train()
         measured = kept_for_backward(network, torch.randn(2, 80, 20))
