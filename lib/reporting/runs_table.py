@@ -95,7 +95,6 @@ def _row(row: Mapping[str, Any], varying: Collection[str], inputs: ReportInputs)
         Cell("–" if spread is None else f"{number(low, 3)} to {number(high, 3)}", sort=spread),
         Cell("; ".join(_short(a) for a in tests) or "–"),
         Cell(steps, sort=finite(row.get("best_step"))),
-        Cell(count(row.get("steps")), sort=finite(row.get("steps"))),
         Cell("–" if rate is None else f"{rate:.1e}", sort=rate),
         Cell(duration(row.get("total_seconds")), sort=finite(row.get("total_seconds"))),
         Cell(count(row.get("samples_per_second")), sort=finite(row.get("samples_per_second"))),
