@@ -73,13 +73,8 @@ def counted(plan: Plan) -> Samples:
     }
 
 
-def measured(plan: Plan, samples: Samples) -> Known:
-    """Training windows of the data that are here, and speeds that have been measured here."""
-    windows = {
-        (*words, cell["task"], cell["horizon"]): cell["splits"]["train"]["n"]
-        for words, cells in samples.items()
-        for cell in cells
-    }
+def measured(plan: Plan) -> Known:
+    """Speeds that have been measured here, and what finished searches have found."""
     speeds = {
         (run.dataset, run.timescale, run.model, run.budget): found["samples_per_second"]
         for run in plan.runs
@@ -90,7 +85,7 @@ def measured(plan: Plan, samples: Samples) -> Known:
         for search in everything(plan, plan.experiment_of).searches
         if (found := found_in(Path(PATHS.search.format(**words_of(search)), "best.json")))
     }
-    return windows, speeds, best
+    return speeds, best
 
 
 def noise_so_far(plan: Plan) -> Past:
@@ -129,7 +124,7 @@ def main() -> None:
         jobs = listed_jobs(listed)
         pending = pending_of(plan, jobs, PATHS)
         samples = counted(plan)
-        known = measured(plan, samples)
+        known = measured(plan)
         costs = forecast(plan, pending, *known)
         phase = next((p for p in plan.config.phases if p in Path(arguments.target).parts), None)
         found = reaches(plan, samples, date.today(), noise_so_far(plan), phase)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from lib.config.base import StrictModel
+from lib.config.training import refuse_replaced
 from lib.errors import ConfigError
 
 
@@ -48,6 +49,15 @@ class Choice(StrictModel):
 type Parameter = FloatRange | IntRange | Choice
 
 
+def _none_replaced(parameters: dict[str, Parameter]) -> dict[str, Parameter]:
+    refuse_replaced(parameters)
+    return parameters
+
+
+Parameters = Annotated[dict[str, Parameter], AfterValidator(_none_replaced)]
+"""What is searched, by name."""
+
+
 class SearchConfig(StrictModel):
     """Who works on a hyperparameter search. Decides no result of a single worker's search."""
 
@@ -80,8 +90,8 @@ class SearchSpace(StrictModel):
 
     n_trials: int = Field(50, ge=1)
     timeout_hours: float | None = Field(None, gt=0)
-    pruner_warmup_epochs: int = Field(10, ge=0)
+    pruner_warmup_steps: int = Field(100, ge=0)
     seed: int = 0
     architecture: Literal["grid"] | None = None
     """`grid`: the search also chooses among the architectures of the budget."""
-    parameters: dict[str, Parameter] = Field(min_length=1)
+    parameters: Parameters = Field(min_length=1)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from lib.config.base import Name, StrictModel, is_name
-from lib.config.hpo import Parameter
+from lib.config.hpo import Parameters
 from lib.errors import ConfigError
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9^][A-Za-z0-9^.=_-]*$")]
@@ -30,7 +30,7 @@ class ModelFile(StrictModel):
     """The model's own."""
     training: dict[str, Any] = {}
     """Fields of the training section that differ for this model; an experiment's own come before these."""
-    search: dict[str, Parameter] = {}
+    search: Parameters = {}
     """Parameters to search in place of those of the experiment's search space. A model without budgets is
     searched only if it says what to search."""
 

@@ -27,11 +27,10 @@ from pydantic import Field
 from lib.config.base import StrictModel
 from lib.datasets.controls import PLANTED_CHANNEL
 from lib.datasets.windows import Samples
-from lib.metrics.losses import mean_loss
 from lib.models.base import Model, ModelMetadata
 from lib.models.naive._channels import LOWER_SHADOW, SHADOW, require
 from lib.models.registry import register
-from lib.models.rounds import history_row, untrained_result
+from lib.models.rounds import history_row, losses_of, untrained_result
 from lib.models.storage import read_plain, write_plain
 from lib.training.context import TrainingContext, TrainingResult
 
@@ -89,11 +88,9 @@ class Oracle(Model):
             self.base = float(train.target.mean())
         self.weights = self._estimate(train)
         self.scale = 1.0 if self.problem.binary else float(np.std(self._line(train)))
-        losses = [
-            mean_loss(part.target, self.forecast(part), self.problem.binary) for part in (train, selection)
-        ]
+        losses = losses_of(self, train, selection)
         seconds = time.monotonic() - begin
-        return untrained_result(losses[1], seconds, [history_row(1, losses[0], losses[1], seconds)])
+        return untrained_result(losses[2], seconds, [history_row(1, *losses, seconds)])
 
     def forecast(self, samples: Samples) -> np.ndarray:
         """From the signal where it is seen, the base rate elsewhere, each with the run's own small error."""
