@@ -289,9 +289,18 @@ def batch_size_for(wildcards):
 
 
 def predictions_before(wildcards):
-    """What must be on record before a run may train, where it is the largest of a question."""
-    keys = PLAN.predictions.before(run_of(wildcards))
-    return [PREDICTION.format(axis=axis, name=name) for axis, name in keys]
+    """What must be on record before a run may train, where it is the largest of a question.
+
+    A run that is there already cannot wait for what is not. A job's own process has its place in the order.
+    """
+    if not workflow.is_main_process:
+        return []
+    run = run_of(wildcards)
+    keys = PLAN.predictions.before(run)
+    records = [PREDICTION.format(axis=axis, name=name) for axis, name in keys]
+    if not records or not is_finished(run):
+        return records
+    return [record for record in records if Path(record).is_file()]
 
 
 def best_of(wildcards):

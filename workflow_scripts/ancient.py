@@ -1,6 +1,7 @@
 """What Snakemake does with `ancient` inputs that the workflow cannot do with.
 
-It passes over jobs that must run when an `ancient` input of theirs is re-made; `look_behind_ancient_inputs` mends it.
+It passes over jobs that must run when an `ancient` input of theirs is re-made; `look_behind_ancient_inputs`
+mends it.
 
 In Snakemake 9.19–9.27 (`DAG.update_needrun`) a job that must run hides every job downstream of it from the
 search for reasons, since they will run because of it. Along `ancient` inputs they do not, and so a missing
@@ -8,8 +9,8 @@ output, a changed parameter or another set of inputs goes unnoticed: the workflo
 Reported as https://github.com/snakemake/snakemake/issues/4166. To be removed when that is closed;
 tests/workflow/test_study.py asks a further question of a finished study.
 
-It also runs a job again when it has one `ancient` input more or less than before, though the content of none would
-be a reason. `overlook_among_recorded_inputs` takes some out of that comparison;
+It also runs a job again when it has one `ancient` input more or less than before, though the content of none
+would be a reason. `overlook_among_recorded_inputs` takes some out of that comparison;
 tests/workflow/test_predictions.py asks about runs that are there already.
 """
 

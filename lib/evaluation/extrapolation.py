@@ -1,8 +1,9 @@
 """What the law fitted on smaller levels predicts for the next larger one, on the same dates.
 
-Before the largest level is trained only the smaller ones are known. The law says how its mean loss differs from
-theirs on the dates that all of them share, so the noise that dates have in common is left out; what each level
-has of its own, the new one included, is not. Reads no files, and compares nothing with what came of it.
+Before the largest level is trained only the smaller ones are known. The law says how its mean loss differs
+from theirs on the dates that all of them share, so the noise that dates have in common is left out; what
+each level has of its own, the new one included, is not. Reads no files, and compares nothing with what came
+of it.
 """
 
 from __future__ import annotations
@@ -56,10 +57,10 @@ def extrapolate(
 ) -> Extrapolation:
     """Predict the mean loss of a further level on the dates of the given ones.
 
-    The line in log size (or the law with a floor, where three or more levels identify it) is fitted to draws of
-    the levels' means. Of the noise of dates, the deviations of the levels from their common mean count: by the
-    stationary bootstrap for the levels that are there, and as much again as they have on average for the new one.
-    Its seeds are taken to differ as those of the others do.
+    The line in log size (or the law with a floor, where three or more levels identify it) is fitted to draws
+    of the levels' means. Of the noise of dates, the deviations of the levels from their common mean count:
+    by the stationary bootstrap for the levels that are there, and as much again as they have on average for
+    the new one. Its seeds are taken to differ as those of the others do.
 
     Args:
         levels: at least two of different sizes, on the same samples.

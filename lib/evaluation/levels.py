@@ -123,7 +123,8 @@ def seed_deviates(levels: Sequence[Level], draws: int, seed: int) -> Floats:
 
 
 def seed_deviates_of_another(levels: Sequence[Level], seeds: int, draws: int, seed: int) -> Floats:
-    """Deviates of the mean of a further level from the choice of its seeds, which differ as those of the others
+    """Deviates of the mean of a further level from the choice of its seeds, which differ as those of the
+    others
     do; (draws,), 0 where nothing is known."""
     spread = [level for level in levels if level.seeds > 1]
     if not spread:

@@ -1,8 +1,9 @@
-"""What the law predicted for the largest level before it was trained, put on record and held against what came.
+"""What the law predicted for the largest level before it was trained, put on record and held against what
+came.
 
-A record is a list of dated entries, one per distinct prediction; nothing is ever taken out. The entry that counts
-is the last one written before any run of the largest level was begun. Reads the test predictions of smaller
-levels only; writes no files.
+A record is a list of dated entries, one per distinct prediction; nothing is ever taken out. The entry that
+counts is the last one written before any run of the largest level was begun. Reads the test predictions of
+smaller levels only; writes no files.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ def predictions(axis: str, cells: Sequence[Mapping[str, Any]], material: Materia
     """What the smaller levels of each cell predict for its largest.
 
     Args:
-        axis: along which the cells vary.
-        cells: `cell` (the words that its runs share), `largest` (`level, size, seeds`), and `smaller`: per level
-            its `level`, `size` and `rows` (`path, fold, seed, status`).
+        axis: along which the cells vary. cells: `cell` (the words that its runs share), `largest` (`level,
+            size, seeds`), and `smaller`: per level its `level`, `size` and `rows` (`path, fold, seed,
+            status`).
         material: predictions of the smaller levels, and settings.
 
     Returns:
-        Per cell `cell, axis, largest, from, dates, confidence` and either `form, law, flat, note` or `problem`.
+        Per cell `cell, axis, largest, from, dates, confidence` and either `form, law, flat, note` or
+        `problem`.
     """
     found: list[dict[str, Any]] = plain([_prediction(axis, cell, material) for cell in cells])
     return found
@@ -48,7 +50,8 @@ def _prediction(axis: str, declared: Mapping[str, Any], material: Material) -> d
     rows = {own["level"]: [row | {"task": task} for row in own["rows"]] for own in declared["smaller"]}
     joined = join(rows, material, task, f"{axis} up to {largest['level']}")
     levels = [
-        Level(label, sizes[label], joined.aligned.losses(at)) for label, at in (joined.positions if joined else {}).items()
+        Level(label, sizes[label], joined.aligned.losses(at))
+        for label, at in (joined.positions if joined else {}).items()
     ]
     entry = {
         "axis": axis,
@@ -86,8 +89,9 @@ def came_true(cell: Cell, records: Sequence[Sequence[Mapping[str, Any]]]) -> dic
         records: of all questions.
 
     Returns:
-        None where nothing is to be predicted: another axis, or fewer than three levels. Else `on_record`, `text`
-        and, if it is, the entry with its `date`, the `realised` loss and whether it is `inside` each interval.
+        None where nothing is to be predicted: another axis, or fewer than three levels. Else `on_record`,
+        `text` and, if it is, the entry with its `date`, the `realised` loss and whether it is `inside` each
+        interval.
     """
     labels = list(cell.declared)
     if cell.axis.name not in FORESEEN or len(labels) < LEAST_LEVELS:
@@ -131,9 +135,9 @@ def _held_against(found: Mapping[str, Any]) -> dict[str, Any]:
     within = {"inside": _inside(value, law), "flat_inside": _inside(value, flat)}
     smaller = " and ".join(str(own["level"]) for own in found["from"])
     text = (
-        f"Before {found['largest']} was trained, the law fitted to {smaller} ({_FORMS[found['form']]}) predicted "
-        f"{_span(law)}; it came to {value:.4f}: {_WORDS[within['inside']]}. Without a law, the mean of {smaller} "
-        f"predicted {_span(flat)}: {_WORDS[within['flat_inside']]}. {found['note']}"
+        f"Before {found['largest']} was trained, the law fitted to {smaller} ({_FORMS[found['form']]}) "
+        f"predicted {_span(law)}; it came to {value:.4f}: {_WORDS[within['inside']]}. Without a law, the mean "
+        f"of {smaller} predicted {_span(flat)}: {_WORDS[within['flat_inside']]}. {found['note']}"
     )
     return within | {"text": text}
 
@@ -149,5 +153,3 @@ def _span(said: Foretold) -> str:
     if said.low is None or said.high is None:
         return f"{said.estimate:.4f}"
     return f"{said.estimate:.4f} [{said.low:.4f}, {said.high:.4f}]"
-
-

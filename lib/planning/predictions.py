@@ -1,8 +1,8 @@
 """Which predictions must be on record before a run may be trained, and which runs they are made from.
 
-A question about sizes, or about the quantity of data, with three levels or more has one record: what the smaller
-levels of all its cells predict for the largest. Every run of a largest level waits for it. Planned from the words
-of runs alone; what is predicted is computed in `lib.evaluation.on_record`.
+A question about sizes, or about the quantity of data, with three levels or more has one record: what the
+smaller levels of all its cells predict for the largest. Every run of a largest level waits for it. Planned
+from the words of runs alone; what is predicted is computed in `lib.evaluation.on_record`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import polars as pl
 from lib.config.base import BUDGET_PARAMETERS
 from lib.config.load import Study
 from lib.config.runs import Run
+from lib.errors import ConfigError
 from lib.evaluation.asked import asked_by
 from lib.evaluation.axes import WORDS, Axis, Row, grouped
 from lib.evaluation.folds import declared_seeds, evidence_of
 from lib.evaluation.material import RunIndex
 from lib.evaluation.on_record import FORESEEN, LEAST_LEVELS
-from lib.errors import ConfigError
 
 Key = tuple[str, str]
 """Axis and name of a record: of the experiments that ask."""
@@ -166,7 +166,11 @@ def _cell(axis: Axis, rows: Sequence[Row], levels: Sequence[str]) -> dict[str, A
 
 def _size(axis: Axis, row: Row) -> float:
     """As declared, since nothing is measured yet: parameters of a budget, per cent of the dates."""
-    return float(BUDGET_PARAMETERS[row["budget"]]) if axis.name == "parameters" else 100.0 * row["train_fraction"]
+    return (
+        float(BUDGET_PARAMETERS[row["budget"]])
+        if axis.name == "parameters"
+        else 100.0 * row["train_fraction"]
+    )
 
 
 def _rows(level: Mapping[str, Any], path: str) -> list[dict[str, Any]]:

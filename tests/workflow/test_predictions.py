@@ -1,4 +1,5 @@
-"""The law predicts: what smaller sizes say of the largest is on record before that is trained, and stays there."""
+"""The law predicts: what smaller sizes say of the largest is on record before that is trained, and stays
+there."""
 
 import re
 from datetime import datetime, timedelta
@@ -84,7 +85,9 @@ def test_a_prediction_made_again_is_a_further_entry_and_trains_nothing(predicted
     assert question["cells"][0]["prediction"]["confidence"] == first[0]["cells"][0]["confidence"]
 
 
-def test_a_size_that_was_there_first_is_not_trained_again_and_not_said_to_be_predicted(project: Project) -> None:
+def test_a_size_that_was_there_first_is_not_trained_again_and_not_said_to_be_predicted(
+    project: Project,
+) -> None:
     study(project, ["2M", "200M"])
     done = project.snakemake("results/runs.parquet")
     assert done.returncode == 0, done.stdout
