@@ -136,8 +136,8 @@ def _held_against(found: Mapping[str, Any]) -> dict[str, Any]:
     smaller = " and ".join(str(own["level"]) for own in found["from"])
     text = (
         f"Before {found['largest']} was trained, the law fitted to {smaller} ({_FORMS[found['form']]}) "
-        f"predicted {_span(law)}; it came to {value:.4f}: {_WORDS[within['inside']]}. Without a law, the mean "
-        f"of {smaller} predicted {_span(flat)}: {_WORDS[within['flat_inside']]}. {found['note']}"
+        f"predicted {_span(law)}; it came to {value:.4f}: {_WORDS[within['inside']]}. Without a law, the "
+        f"mean of {smaller} predicted {_span(flat)}: {_WORDS[within['flat_inside']]}. {found['note']}"
     )
     return within | {"text": text}
 

@@ -134,7 +134,7 @@ def _data(inputs: ReportInputs, cells: Sequence[tuple[Row, Row]]) -> list[Line]:
     levels = sorted({len(c.get("points") or []) for _, c in cells})
     return [
         ("Data", "Source", listed(sources) or _UNKNOWN),
-        ("Data", "How D is counted", "windows of the training part; a share is of its dates, the latest ones"),
+        ("Data", "How D is counted", "windows of the training part; a share: its latest dates"),
         ("Data", "Training windows", _range(trained, ",.0f")),
         ("Data", "Repetition", "the same windows every epoch: the history is finite"),
         ("Points", "Points of a fit", f"{_range(levels)} levels of {_range(seeds)} seeds"),
@@ -163,12 +163,12 @@ def _fitting(inputs: ReportInputs, cells: Sequence[tuple[Row, Row]]) -> list[Lin
          f"{EXPONENTS[0]} to {EXPONENTS[1]:g}, the best refined by golden section"),
         ("Fit", "Weighting of points", "none"),
         ("Uncertainty", "Intervals",
-         f"{level:g} %, over dates (paired stationary bootstrap; {LAW_DRAWS} draws for the law, {DRAWS} for a "
-         "prediction) and seeds (t)"),
+         f"{level:g} %, over dates (paired stationary bootstrap; {LAW_DRAWS} draws for the law, {DRAWS} for "
+         "a prediction) and seeds (t)"),
         ("Uncertainty", "Correction for many tests", f"Holm, families of {_range(sorted(families))}"),
         ("Uncertainty", "Test predictions looked at", count(inputs.scaling.get("test_looks"))),
         ("Availability", "Code", f"commit {commit}"),
-        ("Availability", "Points", "runs.csv and scaling.json beside this report; data by SHA-256 under Provenance"),
+        ("Availability", "Points", "runs.csv and scaling.json beside this report; data by SHA-256"),
     ]  # fmt: skip
 
 

@@ -141,6 +141,6 @@ def _cost(cell: Entry, compared: Compared) -> str:
         return ""
     factor = (spent[last] / spent[first]) ** (1.0 / apart)
     return (
-        f" and take {factor:.3g} times the time; the runs of {last} took {duration(spent[last])}, those of the "
-        f"next tenfold would take {duration(spent[last] * factor)}"
+        f" and take {factor:.3g} times the time; the runs of {last} took {duration(spent[last])}, those of "
+        f"the next tenfold would take {duration(spent[last] * factor)}"
     )
