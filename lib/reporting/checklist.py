@@ -15,7 +15,7 @@ from lib.evaluation.power_law import EXPONENTS, HUBER, STARTS
 from lib.evaluation.scaling_law import LAW_DRAWS
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Section, Table
-from lib.reporting.words import count, finite, listed, parameters, plural
+from lib.reporting.words import NO_BUDGET, count, finite, listed, parameters, plural
 
 Row = Mapping[str, Any]
 _UNKNOWN = "not recorded"
@@ -35,7 +35,10 @@ def checklist_section(inputs: ReportInputs) -> Section | None:
     sized = [
         row
         for row in inputs.runs.to_dicts()
-        if row.get("role") in (None, "question") and row.get("status") == "done" and row.get("param_count")
+        if row.get("role") in (None, "question")
+        and row.get("status") == "done"
+        and row.get("budget") not in (None, NO_BUDGET)
+        and row.get("param_count")
     ]
     body = [
         [Cell(topic), Cell(asked), Cell(answer)]

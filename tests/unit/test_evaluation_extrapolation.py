@@ -12,12 +12,18 @@ import polars as pl
 import pytest
 
 from lib.config.workflow import EvaluationConfig
+from lib.evaluation.axes import AXES, WORDS
 from lib.evaluation.comparisons import DateLosses
 from lib.evaluation.extrapolation import extrapolate
 from lib.evaluation.levels import Level
 from lib.evaluation.material import Material, RunIndex
 from lib.evaluation.on_record import predictions, with_entry
-from lib.evaluation.samples import Predictions
+from lib.evaluation.samples import Predictions, read_predictions
+from lib.evaluation.summary import scaling_summary
+from lib.reporting.compared import Compared
+from lib.reporting.report import ReportInputs, build_page, render_html, render_markdown
+from lib.reporting.worth import beside_linear
+from tests.unit.made_study import SYMBOL, make_study, small_study, summarise
 
 CFG = EvaluationConfig(confidence=0.9)
 SIZES = (2e6, 2e7, 2e8)
@@ -159,3 +165,110 @@ def test_records_need_two_levels_to_say_anything() -> None:
     [cell] = predictions("parameters", declared(), material)
     assert cell["problem"] == "fewer than two smaller sizes can be used"
     assert "law" not in cell
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | None], tuple[pl.DataFrame, Any]]:
+    """A made-up study of three sizes and linear opponents, judged with a prediction written at some time."""
+    wanted = {name: e for name, e in small_study().items() if name in ("phase1", "baselines")}
+    made_up = make_study(tmp_path_factory.mktemp("judged"), wanted)
+    runs, _ = summarise(made_up, EvaluationConfig(bootstrap_draws=100))
+    rows = runs.filter(pl.col("budget") != "none").to_dicts()
+
+    def smaller(budget: str, size: float) -> dict[str, Any]:
+        own = [
+            {name: row[name] for name in ("path", "fold", "seed", "status")}
+            for row in rows
+            if row["budget"] == budget
+        ]
+        return {"level": budget, "size": size, "rows": own}
+
+    words = dict(zip(WORDS, AXES["parameters"].rest(rows[0]), strict=True))
+    cell = {
+        "cell": words,
+        "largest": {"level": "200M", "size": 2e8, "seeds": 3},
+        "smaller": [smaller("2M", 2e6), smaller("20M", 2e7)],
+    }
+    material = Material(RunIndex(runs), Predictions(read_predictions, SYMBOL, set()), CFG)
+    cells = predictions("parameters", [cell], material)
+
+    def judge(written: str | None) -> tuple[pl.DataFrame, Any]:
+        record = [with_entry([], cells, datetime.fromisoformat(written))] if written else []
+        summary = scaling_summary(
+            made_up.experiments, runs, read_predictions, CFG, primary=SYMBOL, predicted=record
+        )
+        return runs, summary
+
+    return judge
+
+
+def test_only_what_was_written_before_the_largest_began_is_held_against_it(
+    judged: Callable[[str | None], tuple[pl.DataFrame, Any]],
+) -> None:
+    runs, summary = judged("2026-01-10T00:00:00+00:00")
+    [cell] = summary["questions"][0]["cells"]
+    said = cell["prediction"]
+    assert said["on_record"] is True
+    assert said["realised"] == pytest.approx(cell["points"][-1]["value"])
+    assert said["inside"] == (said["law"]["low"] <= said["realised"] <= said["law"]["high"])
+
+    # Read first, before any fit through all points, in both renderings.
+    page = build_page(ReportInputs("made up", runs=runs, scaling=summary))
+    [verdict] = page.verdicts
+    assert verdict.predicted == [said["text"]]
+    for text in (render_markdown(page), render_html(page).replace("&#39;", "'")):
+        assert text.index("Before 200M was trained") < text.index(verdict.sentence)
+    reading = next(s for s in page.sections if s.id == "scaling").panels[0].reading
+    assert reading.startswith("Before 200M was trained")
+    assert reading.index("Before 200M") < reading.index("Slope")
+
+    for late in ("2026-01-30T12:00:00+00:00", None):
+        _, summary = judged(late)
+        said = summary["questions"][0]["cells"][0]["prediction"]
+        assert said["on_record"] is False
+        assert said["text"] == "Not on record: nothing was predicted before 200M was trained."
+
+
+def test_a_report_says_what_more_compute_is_worth_beside_a_linear_model_and_how_it_was_fitted(
+    judged: Callable[[str | None], tuple[pl.DataFrame, Any]],
+) -> None:
+    runs, summary = judged(None)
+    inputs = ReportInputs("made up", runs=runs, scaling=summary)
+    page = build_page(inputs)
+    [verdict] = page.verdicts
+    assert verdict.worth.startswith("Worth more compute?")
+    assert "the next tenfold would take" in verdict.worth
+    lines = {line["budget"]: line for line in summary["baselines"][0]["rows"] if line["budget"] != "none"}
+    assert summary["baselines"][0]["linear"] == "logistic"
+    best = max(-line["over_linear"] for line in lines.values())
+    assert f"{best:.4f}".replace("-", "−") in verdict.worth
+    # The same difference by hand, from the losses of both.
+    logistic = next(line for line in summary["baselines"][0]["rows"] if line["model"] == "logistic")
+    assert lines["2M"]["over_linear"] == pytest.approx(lines["2M"]["log_loss"] - logistic["log_loss"])
+
+    fitted = next(section for section in page.sections if section.id == "fitting")
+    answers = {row[1].text: row[2].text for row in fitted.tables[0].rows}
+    assert answers["Sizes"] == "2.02M to 202M"
+    assert answers["Points of a fit"] == "3 levels of 3 seeds"
+    assert answers["Learning rate"] == "0.0003"
+    assert answers["Training windows"] == "2,000"
+    assert "| Loss minimised |" in render_markdown(page).replace("Fit | ", "| ")
+
+
+def test_a_law_below_the_linear_model_is_called_of_no_use() -> None:
+    cell = {"axis": "parameters", "points": [{"level": "2M", "budget": "2M"}]}
+
+    class Against(Compared):
+        def __init__(self, difference: float) -> None:
+            self.line = {
+                "over_linear": difference,
+                "over_linear_low_holm": difference - 0.01,
+                "over_linear_high_holm": difference + 0.01,
+            }
+
+        def against_others(self, cell: Any, level: str) -> Any:
+            return self.line
+
+    assert "of no use" in beside_linear(cell, Against(0.002))
+    assert beside_linear(cell, Against(-0.002)).startswith("No level clearly beats the linear model")
+    assert beside_linear(cell, Against(-0.02)) == "2M beats the linear model by 0.0200 [0.0100, 0.0300]."
