@@ -49,10 +49,10 @@ def _prediction(axis: str, declared: Mapping[str, Any], material: Material) -> d
     task, horizon = str(words["task"]), int(words["horizon"])
     rows = {own["level"]: [row | {"task": task} for row in own["rows"]] for own in declared["smaller"]}
     joined = join(rows, material, task, f"{axis} up to {largest['level']}")
-    levels = [
-        Level(label, sizes[label], joined.aligned.losses(at))
-        for label, at in (joined.positions if joined else {}).items()
-    ]
+    levels: list[Level] = []
+    if joined is not None:
+        aligned, own = joined.aligned, joined.positions
+        levels = [Level(label, sizes[label], aligned.losses(at)) for label, at in own.items()]
     entry = {
         "axis": axis,
         "cell": words,

@@ -137,8 +137,8 @@ def fit_law_with_floor(
     best, fits = resampled_fits(levels, drawn)
     tails = tails_of(confidence or cfg.confidence)
     note = why_not_identified(best, fits, tails)
-    sizes = [float(level.size or 0.0) for level in levels]
-    grid = np.geomspace(min(sizes), max(sizes), CURVE_POINTS)
+    sizes = np.array([float(level.size or 0.0) for level in levels])
+    grid = np.geomspace(sizes.min(), sizes.max(), CURVE_POINTS)
     low, high = np.quantile(fits.at(grid), tails, axis=0)
     curve = [tuple(map(float, at)) for at in zip(grid, best.at(grid)[0], low, high, strict=True)]
     return Law(
