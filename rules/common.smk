@@ -13,7 +13,10 @@ from lib.operations.awake import stay_awake
 from lib.planning.declaration import record_declarations
 from lib.planning.data import feature_identity
 from lib.planning.plan import plan_study
-from workflow_scripts.ancient import look_behind_ancient_inputs
+from workflow_scripts.ancient import (
+    look_behind_ancient_inputs,
+    overlook_among_recorded_inputs,
+)
 from workflow_scripts.cores import tell_jobs
 from workflow_scripts.measures import measure_without_bytes, say_what_is_not_measured
 from workflow_scripts.paths import PATHS
@@ -32,6 +35,8 @@ MEASURES = PLAN.config.evaluation.model_dump_json(exclude={"confirmation"})
 
 tell_jobs(workflow.resource_settings.cores)
 look_behind_ancient_inputs()
+# Another question about runs that are there already is no reason to train them again.
+overlook_among_recorded_inputs(PATHS.prediction.split("{")[0])
 measure_without_bytes()
 
 
@@ -53,10 +58,12 @@ wildcard_constraints:
     day=r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
     meta=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     phase=r"phase[0-9]+",
+    axis=r"parameters|data",
     id="|".join(map(re.escape, PLAN.ids)) or r"(?!)",
 
 
 RUN = PATHS.run
+PREDICTION = PATHS.prediction
 SEARCH = PATHS.search
 BATCH_SIZE = PATHS.batch_size
 CALENDAR = f"data/calendars/{PLAN.config.data.validation.calendar}.parquet"
@@ -279,6 +286,21 @@ def batch_size_for(wildcards):
     """The found batch size of a shape; nothing for models without weights of a budget."""
     sized = PLAN.has_weights(wildcards.model, wildcards.budget)
     return BATCH_SIZE.format(**wildcards) if sized else []
+
+
+def predictions_before(wildcards):
+    """What must be on record before a run may train, where it is the largest of a question.
+
+    A run that is there already cannot wait for what is not. A job's own process has its place in the order.
+    """
+    if not workflow.is_main_process:
+        return []
+    run = run_of(wildcards)
+    keys = PLAN.predictions.before(run)
+    records = [PREDICTION.format(axis=axis, name=name) for axis, name in keys]
+    if not records or not is_finished(run):
+        return records
+    return [record for record in records if Path(record).is_file()]
 
 
 def best_of(wildcards):

@@ -61,6 +61,10 @@ rule fit_scaling:
         primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
         evaluation=PLAN.config.evaluation.model_dump_json(),
         looks="results/test_looks.txt",
+        predicted=lambda wildcards: [
+            PREDICTION.format(axis=axis, name=name)
+            for axis, name in PLAN.predictions.names()
+        ],
         version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/fit_scaling.py"

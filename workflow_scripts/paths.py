@@ -19,6 +19,7 @@ PATHS = Paths(
     prices="data/raw/{vintage}/prices/{symbol}",
     series="data/raw/{vintage}/series/{series}",
     phase="results/{phase}",
+    prediction="results/predicted/{axis}/{name}.json",
 )
 
 STATES = Path("results/state/runs")

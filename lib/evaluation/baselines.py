@@ -66,18 +66,20 @@ def _table(case: Case, joined: Joined[Group], cfg: EvaluationConfig) -> dict[str
     losses = {group: aligned.losses(positions) for group, positions in groups.items()}
     reference = min(groups, key=lambda group: _selection_loss(joined.rows(group), metric))
     naive = _naive_losses(joined)
+    linear = _linear_of(joined, metric)
     described: list[dict[str, Any]] = []
-    compared: dict[str, list[Estimate | None]] = {"difference": [], "over_base_rate": []}
+    compared: dict[str, list[Estimate | None]] = {"difference": [], "over_base_rate": [], "over_linear": []}
     for group, positions in groups.items():
         own = joined.rows(group)
         loss = estimate_loss(losses[group], horizon)
         auc = estimate_auc(aligned, positions, horizon) if is_classification(task) else None
         gap = None if group == reference else compare_losses(losses[group], losses[reference], horizon)
         over = None if naive is None else compare_losses(losses[group], naive, horizon)
+        ahead = None if linear in (None, group) else compare_losses(losses[group], losses[linear], horizon)
         line: dict[str, Any] = {"model": group[0], "budget": group[1], "label": labels[group],
                                 "seeds": len(positions)}  # fmt: skip
         line |= _bounds("auc", auc, cfg) | _bounds(metric, loss, cfg)
-        for name, estimate in (("difference", gap), ("over_base_rate", over)):
+        for name, estimate in (("difference", gap), ("over_base_rate", over), ("over_linear", ahead)):
             line |= _bounds(name, estimate, cfg)
             compared[name].append(estimate)
         line["detectable_difference"] = gap.detectable(cfg.confidence, cfg.power) if gap else None
@@ -101,9 +103,16 @@ def _table(case: Case, joined: Joined[Group], cfg: EvaluationConfig) -> dict[str
         "rows": described,
         "reference": reference[0],
         "reference_budget": reference[1],
+        "linear": None if linear is None else linear[0],
         "base_rate_loss": None if naive is None else float(naive.means[0]),
         **_many(losses, labels, reference, naive, horizon, cfg, described),
     }
+
+
+def _linear_of(joined: Joined[Group], metric: str) -> Group | None:
+    """The linear model that is best on validation; None if none was run on these samples."""
+    linear = [group for group in joined.positions if joined.rows(group)[0]["family"] == "linear"]
+    return min(linear, key=lambda group: _selection_loss(joined.rows(group), metric), default=None)
 
 
 def _naive_losses(joined: Joined[Group]) -> DateLosses | None:

@@ -12,6 +12,7 @@ from lib.evaluation.decision import Decision, equivalence_confidence
 from lib.evaluation.levels import level_draws
 from lib.evaluation.material import Material
 from lib.evaluation.measures import primary_metric
+from lib.evaluation.on_record import came_true
 from lib.evaluation.verdicts import Evidence
 
 
@@ -20,6 +21,7 @@ def cell_entry(
 ) -> dict[str, Any]:
     """What was measured, what decided, and what would change it."""
     return {
+        "prediction": came_true(cell, material.predicted),
         **_measured(cell, evidence, material),
         **skill_entry(evidence),
         "verdict": decision.verdict,

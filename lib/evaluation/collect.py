@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ _COST: dict[str, type[pl.DataType]] = {
     "n_train": pl.Int64, "n_selection": pl.Int64, "n_calibration": pl.Int64, "n_test": pl.Int64,
     "train_base_rate": pl.Float64, "train_share_down": pl.Float64, "train_share_neutral": pl.Float64,
     "effective_n_test": pl.Float64, "hpo_trials": pl.Int64,
-    "steps": pl.Int64, "train_seconds": pl.Float64, "total_seconds": pl.Float64,
+    "steps": pl.Int64, "started": pl.String, "train_seconds": pl.Float64, "total_seconds": pl.Float64,
     "samples_per_second": pl.Float64,
     "peak_memory_mb": pl.Float64, "device": pl.String, "precision": pl.String, "micro_batch": pl.Int64,
     "effective_batch": pl.Int64, "learning_rate": pl.Float64, "weight_decay": pl.Float64, "path": pl.String,
@@ -191,6 +192,14 @@ def _shape(params: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, An
     }
 
 
+def _started(provenance: Mapping[str, Any]) -> str | None:
+    """When the job began that finished a run, at the latest: its end was noted in whole seconds."""
+    finished, seconds = provenance.get("finished"), (provenance.get("seconds") or {}).get("total")
+    if finished is None or seconds is None:
+        return None
+    return (datetime.fromisoformat(finished) + timedelta(seconds=1 - float(seconds))).isoformat()
+
+
 def _cost(
     params: Mapping[str, Any], provenance: Mapping[str, Any], splits: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -203,6 +212,7 @@ def _cost(
     out |= {name: fit.get(name) for name in ("steps", "samples_per_second")}
     out |= {name: recipe.get(name) for name in ("effective_batch", "learning_rate", "weight_decay")}
     return out | {
+        "started": _started(provenance),
         "hpo_trials": int((params.get("hpo") or {}).get("n_trials") or 0),
         "effective_n_test": (splits.get("test") or {}).get("effective_n"),
         "train_seconds": seconds.get("fit"),

@@ -86,6 +86,12 @@ def level_draws(levels: Sequence[Level], horizon: int, cfg: EvaluationConfig, dr
     deviate), because resampling three to five seeds would understate their noise. Levels with fewer than four
     seeds use the variance pooled over levels.
     """
+    drawn = date_draws(levels, horizon, cfg, draws)
+    return None if drawn is None else drawn + seed_deviates(levels, draws, cfg.seed)
+
+
+def date_draws(levels: Sequence[Level], horizon: int, cfg: EvaluationConfig, draws: int) -> Floats | None:
+    """Like `level_draws`, of the noise of dates alone."""
     block = joint_block(levels, horizon)
     counts = levels[0].losses.counts
     if not enough_blocks(counts.size, block):
@@ -94,8 +100,7 @@ def level_draws(levels: Sequence[Level], horizon: int, cfg: EvaluationConfig, dr
     sums = np.array([level.losses.sums.mean(axis=0) for level in levels])
     drawn: Floats = (weights @ sums.T) / (weights @ counts)[:, None]
     centre = np.array([level.mean for level in levels])
-    drawn = centre + (drawn - centre) * widening(counts.size, block, cfg.confidence)
-    return drawn + seed_deviates(levels, draws, cfg.seed)
+    return centre + (drawn - centre) * widening(counts.size, block, cfg.confidence)
 
 
 def seed_deviates(levels: Sequence[Level], draws: int, seed: int) -> Floats:
@@ -115,3 +120,17 @@ def seed_deviates(levels: Sequence[Level], draws: int, seed: int) -> Floats:
         scale = np.sqrt(generator.chisquare(df, draws) / df) if own else shared
         out[:, at] = generator.normal(size=draws) * np.sqrt(variance / level.seeds) / scale
     return out
+
+
+def seed_deviates_of_another(levels: Sequence[Level], seeds: int, draws: int, seed: int) -> Floats:
+    """Deviates of the mean of a further level from the choice of its seeds, which differ as those of the
+    others
+    do; (draws,), 0 where nothing is known."""
+    spread = [level for level in levels if level.seeds > 1]
+    if not spread:
+        return np.zeros(draws)
+    generator = np.random.default_rng([seed, 73])
+    degrees = sum(level.seeds - 1 for level in spread)
+    pooled = sum(float(level.losses.means.var(ddof=1)) * (level.seeds - 1) for level in spread) / degrees
+    scale = np.sqrt(generator.chisquare(degrees, draws) / degrees)
+    return np.asarray(generator.normal(size=draws) * np.sqrt(pooled / seeds) / scale)

@@ -5,7 +5,7 @@ Measures and judges nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -103,6 +103,8 @@ class Material:
     calibration: Predictions | None = None
     """Of the part of validation that nothing else uses; None: nothing is recalibrated."""
     troubles: list[Trouble] = field(default_factory=list)
+    predicted: Sequence[Sequence[Mapping[str, Any]]] = ()
+    """Records of what was predicted for the largest levels (see `on_record`)."""
 
     def usable(self, rows: Sequence[Row]) -> list[tuple[Row, RunSamples]]:
         """The finished runs among `rows` whose predictions can be used, with them."""

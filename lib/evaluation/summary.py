@@ -42,6 +42,7 @@ def scaling_summary(
     seen: set[str] | None = None,
     waiting: Mapping[str, str] = MappingProxyType({}),
     minimum_train_windows: int = 0,
+    predicted: Sequence[Sequence[Mapping[str, Any]]] = (),
 ) -> dict[str, Any]:
     """Everything that the study answers, as strict JSON values.
 
@@ -56,6 +57,7 @@ def scaling_summary(
         seen: digests of test predictions looked at before (see `looks`); those read now are added to it.
         waiting: experiments that are declared and cannot be run yet, with what they wait for.
         minimum_train_windows: runs that learned from fewer are put on record.
+        predicted: records of what was predicted for the largest levels before they were trained.
 
     Returns:
         `confidence, waiting, questions, interactions, joint_law, diagnosis, walk_forward, power, baselines,
@@ -69,6 +71,7 @@ def scaling_summary(
         Predictions(predictions, primary, seen),
         cfg,
         Predictions(calibration_reader(predictions), primary, what="calibration"),
+        predicted=predicted,
     )
     material.usable(material.index.rows)  # a look at test counts, whatever becomes of it
     _put_on_record(material)

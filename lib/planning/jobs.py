@@ -31,6 +31,8 @@ class Paths:
     series: str
     phase: str
     """Folder of a phase's report."""
+    prediction: str
+    """Record of what was predicted for the largest level of a question."""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from lib.planning.checks import (
 )
 from lib.planning.data import DataPlan
 from lib.planning.meta import MetaPlan, check_meta_modules
+from lib.planning.predictions import PredictionPlan
 from lib.planning.scope import Scope
 from lib.planning.searches import SearchPlan
 
@@ -55,6 +56,7 @@ class Plan:
         self._scopes: dict[str | None, Scope] = {}
         self._specifications: dict[Run, RunSpecification] = {}
         self.meta = MetaPlan(study, self.experiment_of)
+        self.predictions = PredictionPlan(study, self.grids)
         self.data = DataPlan(study, assets, series, self.datasets)
         self.searches = SearchPlan(study, self.experiment_of, self._specify, self.data.channels)
         self._check_variants()

@@ -24,6 +24,7 @@ from lib.reporting.words import (
     plural,
     prose,
 )
+from lib.reporting.worth import best_lift, kept_word, predicted_words, worth_words
 
 _FOLD_BEYOND = 12
 _STEPS = 6
@@ -86,8 +87,10 @@ def _verdict(question: Mapping[str, Any], compared: Compared, names: Names, one_
         number=interval(*deciding_gain(decisive)) if decisive else "",
         after="" if margin is None else f"a gain of {number(margin, 3)} would matter",
         change=_change(question, cells, compared, names),
-        table=_table(cells, question, names, one_of) if cells else None,
+        table=_table(cells, question, compared, names, one_of) if cells else None,
         reason=prose(reason),
+        predicted=predicted_words(cells, decisive, names),
+        worth=" ".join(worth_words(decisive, margin, compared)) if decisive else "",
         kind=EXPLORATORY if question.get("analysis") == "exploratory" else "",
     )
 
@@ -133,7 +136,11 @@ def _label(verdict: str, cell: Mapping[str, Any] | None, n: int, names: Names) -
 
 
 def _table(
-    cells: Sequence[Mapping[str, Any]], question: Mapping[str, Any], names: Names, one_of: bool
+    cells: Sequence[Mapping[str, Any]],
+    question: Mapping[str, Any],
+    compared: Compared,
+    names: Names,
+    one_of: bool,
 ) -> Table:
     """Gains in units of their margin, so that cells of different measures share one axis."""
     margins = [_margin(cell, question.get("margin")) or 1.0 for cell in cells]
@@ -145,6 +152,7 @@ def _table(
     strip = Strip(-far, far, references=(0.0,), band=(-1.0, 1.0))
     same = len(set(margins)) == 1
     beside = any(cell.get("confirmation") for cell in cells)
+    foreseen = any(cell.get("prediction") for cell in cells)
     rows = []
     for cell, margin, (value, low, high) in zip(cells, margins, scaled, strict=True):
         seeds = min((int(p.get("seeds") or 0) for p in cell.get("points") or []), default=0)
@@ -156,6 +164,8 @@ def _table(
                 *([] if same else [Cell(number(margin, 3))]),
                 Cell(_holm_span(cell.get("recalibrated") or {})),
                 Cell(_best_skill(cell)),
+                Cell(best_lift(cell, compared)),
+                *([Cell(kept_word(cell))] if foreseen else []),
                 Cell(number(cell.get("detectable_gain"))),
                 Cell(str(seeds)),
                 Cell(verdict_words(cell)),
@@ -172,6 +182,8 @@ def _table(
         *([] if same else [Column("Margin", numeric=True)]),
         Column("Recalibrated", numeric=True),
         Column("Best level over the base rate", numeric=True),
+        Column("Best level over the linear model", numeric=True),
+        *([Column("Prediction for the largest")] if foreseen else []),
         Column("Detectable", numeric=True),
         Column("Seeds", numeric=True),
         Column("Verdict"),

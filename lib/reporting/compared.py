@@ -63,9 +63,9 @@ class Compared:
             found.setdefault(axis.level(row), []).append(row)
         return {level: found[level] for level in sorted(found, key=axis.order)}
 
-    def against_base_rate(self, cell: Row, level: str) -> Row | None:
-        """The row of the table of models that a level of a cell has, with `over_base_rate` and its interval:
-        the paired difference on the same dates."""
+    def against_others(self, cell: Row, level: str) -> Row | None:
+        """The row of the table of models that a level of a cell has, with `over_base_rate`, `over_linear` and
+        their intervals: paired differences on the same dates."""
         rows = self.levels(cell).get(level)
         if not rows:
             return None

@@ -36,12 +36,25 @@ PARAMETERS = {"2M": 2_021_953, "20M": 20_104_321, "200M": 201_612_289, "none": 2
 HISTORY_START, VALIDATION_START, TEST_START = date(2005, 1, 3), date(2013, 1, 1), date(2016, 1, 1)
 TEST_END = date(2018, 12, 31)
 SYMBOL = "^GSPC"
+FINISHED = {
+    "none": "2026-01-01T12:00:00+00:00", "2M": "2026-01-02T12:00:00+00:00",
+    "20M": "2026-01-03T12:00:00+00:00", "200M": "2026-01-30T12:00:00+00:00",
+}  # fmt: skip
+"""When the training of a size ended, smaller ones first."""
 REGISTERED = {
     "transformer": "transformer:patchtst",
     "boosting": "boosting:xgboost",
     "linear": "linear:logistic",
     "naive": "naive:base_rate",
+    "reference": "reference:oracle",
 }
+FAMILY = {
+    "patchtst-mixed": "transformer", "xgboost": "boosting", "logistic": "linear", "oracle": "reference",
+    "oracle-flat": "reference",
+}  # fmt: skip
+"""Of each model; all others look at nothing."""
+LAW = {"2M": 1.2, "20M": 0.5, "200M": 0.05}
+"""Error of each size where a law control expects that size helps."""
 SHAPE = {"d_model": 192, "n_heads": 8, "n_layers": 6, "d_ff": 480}
 CFG = EvaluationConfig()
 TASKS = {
@@ -152,15 +165,28 @@ def big_study(
         "control_positive": PlannedExperiment(
             question="Is a planted signal found?", role="positive_control", variant="planted",
             data={"source": "synthetic", "vintage": "planted-1"}, datasets=["Aa20"], tasks=["direction"],
-            **grid | {"horizons": [1], "budgets": ["2M"], "seeds": [42]},
+            **grid | {"horizons": [1], "seeds": [42]},
         ),
+        "control_leak": PlannedExperiment(
+            question="Does the alarm go off at a planted leak?", role="leak_control", variant="leak",
+            planted="tomorrow", datasets=["Aa20"], tasks=["threshold_1pct"], **grid | {"seeds": [42]},
+        ),
+        **{
+            f"control_{name}": PlannedExperiment(
+                question="Is a known law told as what it is?", role="law_control", variant=name,
+                expects=expects, data={"source": "synthetic", "vintage": "planted-2"}, datasets=["Aa20"],
+                tasks=["direction"], **grid | {"horizons": [1], "models": [model]},
+            )
+            for name, expects, model in (("law", "scales", "oracle"), ("law_twin", "flat", "oracle-flat"))
+        },
     }  # fmt: skip
 
 
 def small_study() -> dict[str, PlannedExperiment]:
     """One question with controls and baselines: two dozen runs."""
     study = big_study(seeds=(42, 43, 44))
-    keep = {name: study[name] for name in ("phase1", "baselines", "control_null", "control_positive")}
+    controls = [name for name in study if name.startswith("control_")]
+    keep = {name: study[name] for name in ("phase1", "baselines", *controls)}
     keep["phase1"] = keep["phase1"].model_copy(update={"tasks": ["threshold_1pct"]})
     keep["baselines"] = keep["baselines"].model_copy(update={"tasks": ["threshold_1pct"]})
     return keep
@@ -201,7 +227,7 @@ def _declared(name: str, experiment: PlannedExperiment) -> list[dict[str, Any]]:
         experiment.datasets, experiment.timescales, experiment.tasks, experiment.horizons,
         experiment.models, experiment.seeds,
     ):  # fmt: skip
-        sized = model.startswith("patchtst")
+        sized = model.startswith(("patchtst", "oracle"))
         for budget in experiment.budgets if sized else ["none"]:
             words = {"variant": experiment.variant, "dataset": dataset, "timescale": timescale, "task": task,
                      "horizon": horizon, "model": model, "budget": budget, "seed": seed}  # fmt: skip
@@ -209,9 +235,7 @@ def _declared(name: str, experiment: PlannedExperiment) -> list[dict[str, Any]]:
                 f"results/runs/{experiment.variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}"
                 f"/seed{seed}"
             )
-            family = (
-                "transformer" if sized else {"xgboost": "boosting", "logistic": "linear"}.get(model, "naive")
-            )
+            family = FAMILY.get(model, "naive")
             asked = {"experiment": name, "role": experiment.role, "question": experiment.question}
             rows.append(words | facts_of(experiment) | asked | {"family": family, "path": path})
     return rows
@@ -235,15 +259,18 @@ def truth(task: str, horizon: int, days: int, planted: bool, seed: int) -> tuple
 def _write_run(
     row: Mapping[str, Any], experiment: PlannedExperiment, market: pl.DataFrame, world: World
 ) -> None:
-    task, horizon, planted = str(row["task"]), int(row["horizon"]), experiment.role == "positive_control"
+    task, horizon = str(row["task"]), int(row["horizon"])
+    planted = experiment.role in ("positive_control", "law_control")
     dates = market.filter(pl.col("date") >= VALIDATION_START)["date"].to_list()[:-horizon]
     known, target = truth(task, horizon, len(dates), planted, world.seed)
     rng = np.random.default_rng([int(row["seed"]), world.seed, hash_of(str(row["path"]))])
     error = world.error(row) * (1 + world.seed_noise * rng.normal())
     if planted:
-        error = 0.2
+        error = LAW[row["budget"]] if experiment.expects == "scales" else 0.05 if experiment.expects else 0.2
     if experiment.labels == "shifted":
         target = np.random.default_rng(5).permutation(target)
+    if experiment.planted == "tomorrow":
+        known, error = 6.0 * (2.0 * target - 1.0), 1.0
     unit = 0.002 if task == "regression" else 1.0
     score = known + unit * error * rng.normal(size=known.size)
     if row["family"] == "naive":
@@ -328,6 +355,7 @@ def _write_records(
     write_json_atomic(
         folder / "provenance.json",
         {
+            "finished": FINISHED[row["budget"]],
             "parameters": {"total": size, "embedding": size // 40, "head": 193},
             "fit": {"best_step": 40, "steps": 80,
                     "samples_per_second": 4e9 / size, "precision": "bf16",
