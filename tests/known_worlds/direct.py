@@ -109,7 +109,8 @@ def _trained(specification: RunSpecification, plan: Plan) -> _Run:
     resolved = resolve(specification)
     market = plan.data.data_config(resolved.vintage).synthetic.model_dump_json()
     law = OracleSettings.model_validate(resolved.settings | {"words": job._words_of(resolved)})
-    key = f"{resolved.run} {market} {law.seen} {law.noise} {law.sees_leaks} {law.matching}"
+    leaks = resolved.planted != "none" and law.sees_leaks
+    key = f"{resolved.run} {market} {law.seen} {law.noise} {leaks} {law.matching}"
     if key not in _KNOWN:
         context = TrainingContext(seed=int(resolved.run["seed"]), state_dir=Path())
         finished = job.train_run(resolved, _table(market), context)
