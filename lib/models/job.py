@@ -103,7 +103,7 @@ def model_for(resolved: ResolvedRun, samples: SplitSamples) -> Model:
     return model
 
 
-def _words_of(resolved: ResolvedRun) -> dict[str, str | int | float]:
+def _words_of(resolved: ResolvedRun) -> dict[str, str | int | float | None]:
     """What an oracle's law may depend on.
 
     Raises:
@@ -115,9 +115,10 @@ def _words_of(resolved: ResolvedRun) -> dict[str, str | int | float]:
             "none. Use it in a law_control with `data:` of its own."
         )
     row, column, tier = split_dataset(str(resolved.run["dataset"]))
-    parts: dict[str, str | int | float] = {"row": row, "column": column, "tier": tier}
-    parts["train_fraction"] = resolved.train_fraction
-    return {**resolved.run, **parts}
+    facts = {
+        name: getattr(resolved, name) for name in ("condition", "fold", "train_fraction", "context_length")
+    }
+    return {**resolved.run, **facts, "row": row, "column": column, "tier": tier}
 
 
 def keep_machine_choice(resolved: ResolvedRun, state_dir: Path, threads: int) -> tuple[ResolvedRun, int]:

@@ -259,6 +259,27 @@ def test_an_oracle_sees_a_leak_at_every_size(frame, tmp_path):
     assert roc_auc(leaking.test.target.astype(float), made.forecast(leaking.test)) > 0.99
 
 
+def test_an_oracle_may_be_blind_to_a_leak_and_surer_or_louder_than_it_should_be(frame, tmp_path):
+    leaking = load_samples(frame, "direction", 1, 80, SPLITS, planted="tomorrow")
+    blind = oracle(leaking, ORACLE.Settings(seen=0.0, sees_leaks=False), tmp_path)
+    assert roc_auc(leaking.test.target.astype(float), blind.forecast(leaking.test)) < 0.55
+
+    samples = load_samples(frame, "direction", 1, 80, SPLITS)
+    target = samples.test.target.astype(float)
+
+    def forecast(**effect):
+        law = {"seen": 1.0, "noise": 0.0, "effects": [{"when": {"budget": "2M"}, **effect}]}
+        return oracle(samples, ORACLE.Settings(**law, words={"budget": "2M"}), tmp_path).forecast(
+            samples.test
+        )
+
+    as_it_is, surer, louder = forecast(), forecast(stretch=3.0), forecast(noise=1.0)
+    assert roc_auc(target, surer) == pytest.approx(roc_auc(target, as_it_is)), "it knows no more"
+    assert roc_auc(target, louder) < roc_auc(target, as_it_is) - 0.01
+    for worse in (surer, louder):
+        assert log_loss_per_sample(target, worse).mean() > log_loss_per_sample(target, as_it_is).mean() + 0.02
+
+
 def test_an_oracle_is_told_the_words_of_its_run_and_refused_on_other_data(frame):
     plan = planned(["control_law"])
     run = plan.runs[-1]

@@ -17,9 +17,10 @@ It holds no weights of its budget: the budget is a word to it. It is refused on 
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Self, cast
 
 import numpy as np
 from pydantic import Field
@@ -35,16 +36,22 @@ from lib.models.storage import read_plain, write_plain
 from lib.training.context import TrainingContext, TrainingResult
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-Words = dict[str, str | int | float]
+Words = dict[str, str | int | float | None]
 
 
 class Effect(StrictModel):
-    """What some words of a run add to the share of windows in which the signal is seen."""
+    """What some words of a run change."""
 
     when: Words
     """Words of the run that must all match: variant, dataset, timescale, task, horizon, model, budget, seed,
-    row, column, tier, train_fraction."""
-    seen: Annotated[float, Field(ge=-1, le=1)]
+    row, column, tier, condition, fold, train_fraction, context_length."""
+    seen: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    """Added to the share of windows in which the signal is seen."""
+    noise: Annotated[float, Field(ge=0)] = 0.0
+    """Added to the run's own error: a loss that has nothing to do with the signal."""
+    stretch: Annotated[float, Field(gt=0)] = 1.0
+    """Factor of the distance from the base rate: above 1 forecasts are surer than they should be, with the
+    same knowledge."""
 
 
 class OracleSettings(StrictModel):
@@ -60,6 +67,17 @@ class OracleSettings(StrictModel):
     seed."""
     words: Words = {}
     """Of the run; the workflow fills them in."""
+    sees_leaks: bool = True
+    """Whether a channel that knows the future is used."""
+
+    @property
+    def matching(self) -> list[Effect]:
+        """The effects that hold for the words of the run."""
+        return [
+            effect
+            for effect in self.effects
+            if all(str(self.words.get(word)) == str(value) for word, value in effect.when.items())
+        ]
 
 
 @register("reference:oracle")
@@ -98,23 +116,23 @@ class Oracle(Model):
 
         seen = _draws(samples, "windows") < self.share
         line = np.where(seen, self._line(samples), self.base)
-        if PLANTED_CHANNEL in samples.channel_names:  # a leak is seen by every size
+        if PLANTED_CHANNEL in samples.channel_names and self._law.sees_leaks:  # by every size
             line = self._line(samples)
-        settings: OracleSettings = self.settings  # type: ignore[assignment]
-        own = _normal(samples, f"{self.seed} {sorted((k, str(v)) for k, v in settings.words.items())}")
-        line = line + settings.noise * self.scale * own
+        line = self.base + math.prod(effect.stretch for effect in self._law.matching) * (line - self.base)
+        own = _normal(samples, f"{self.seed} {sorted((k, str(v)) for k, v in self._law.words.items())}")
+        noise = self._law.noise + sum(effect.noise for effect in self._law.matching)
+        line = line + noise * self.scale * own
         return expit(line) if self.problem.binary else line
 
     @property
     def share(self) -> float:
         """Of the windows in which the signal is seen: what the law says for the words of this run."""
-        settings: OracleSettings = self.settings  # type: ignore[assignment]
-        added = sum(
-            effect.seen
-            for effect in settings.effects
-            if all(str(settings.words.get(word)) == str(value) for word, value in effect.when.items())
-        )
-        return float(np.clip(settings.seen + added, 0.0, 1.0))
+        added = sum(effect.seen for effect in self._law.matching)
+        return float(np.clip(self._law.seen + added, 0.0, 1.0))
+
+    @property
+    def _law(self) -> OracleSettings:
+        return cast(OracleSettings, self.settings)
 
     def save(self, folder: Path) -> None:
         """A handful of numbers as JSON."""
