@@ -11,7 +11,7 @@ from lib.config.resolve import RunSpecification, apply_parameters, resolve
 from lib.config.runs import Run
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import read_parquet, sha256_of, write_json_atomic, write_parquet_atomic
-from lib.models.job import model_for, samples_for
+from lib.models.job import for_fitting, model_for, samples_for
 from lib.training.tracking import Group
 from lib.tuning.hardware import require_hardware
 from lib.tuning.hpo import run_search
@@ -43,7 +43,7 @@ with job(snakemake):
         state_dir = folder / "trials" / report.key
         label = f"trial {report.number + 1} of {search['n_trials']}, {group.name}"
         context = context_for(snakemake, config, resolved, state_dir, fingerprint, group, label)
-        samples = samples_for(resolved, frame)
+        samples = for_fitting(resolved, samples_for(resolved, frame))
         counts = model_for(resolved, samples).parameter_counts() or {}
         architecture = resolved.architecture.model_dump() if resolved.architecture else None
         report.describe(architecture, counts.get("total"))
@@ -53,7 +53,7 @@ with job(snakemake):
                 lambda: model_for(resolved, samples), samples, context, resolved.recipe.effective_batch
             )
         smaller = found.micro_batch is not None and 0 < result.micro_batch < found.micro_batch
-        report.describe(epochs=result.epochs, micro_batch=result.micro_batch if smaller else None)
+        report.describe(steps=result.steps, micro_batch=result.micro_batch if smaller else None)
         return result.best_loss
 
     space = validate(SearchSpace, search["space"], "search space")

@@ -80,7 +80,7 @@ class SearchSpace(StrictModel):
 
     n_trials: int = Field(50, ge=1)
     timeout_hours: float | None = Field(None, gt=0)
-    pruner_warmup_epochs: int = Field(10, ge=0)
+    pruner_warmup_steps: int = Field(100, ge=0)
     seed: int = 0
     architecture: Literal["grid"] | None = None
     """`grid`: the search also chooses among the architectures of the budget."""

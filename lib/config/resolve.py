@@ -43,6 +43,8 @@ class RunSpecification(StrictModel):
     architecture: Architecture | None
     recipe: Recipe
     context_length: int
+    primary: str | None = None
+    """Symbol on whose selection windows training stops and chooses; None: on those of all symbols."""
     train_fraction: float = 1.0
     """Share of the training dates that is learned from, the latest ones."""
     labels: str

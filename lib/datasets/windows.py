@@ -67,18 +67,18 @@ class Samples:
         missing = -len(self) % multiple
         if not missing or not len(self):
             return self
-        rows = np.append(np.arange(len(self)), np.full(missing, len(self) - 1))
-        return replace(
-            self,
-            ends=self.ends[rows],
-            target=self.target[rows],
-            dates=self.dates[rows],
-            symbols=self.symbols[rows],
-        )
+        return self._rows(np.append(np.arange(len(self)), np.full(missing, len(self) - 1)))
+
+    def of_symbol(self, symbol: str | None) -> Samples:
+        """The windows of one symbol; all of them without one, or where it has none."""
+        chosen = np.flatnonzero(self.symbols == symbol)
+        return self._rows(chosen) if len(chosen) else self
 
     def every(self, stride: int, offset: int = 0) -> Samples:
         """Every `stride`-th window, beginning with number `offset`; a view of this one."""
-        chosen = slice(offset, None, stride)
+        return self._rows(slice(offset, None, stride))
+
+    def _rows(self, chosen: np.ndarray | slice) -> Samples:
         return replace(
             self,
             ends=self.ends[chosen],

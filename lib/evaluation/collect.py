@@ -66,7 +66,7 @@ _TRADING = (
 _EXCESS = ("sharpe", "bar_sharpe", "skewness", "kurtosis", "probabilistic_sharpe")
 _HOLD = ("sharpe", "total_return", "max_drawdown")
 _FIT: dict[str, type[pl.DataType]] = {
-    "best_epoch": pl.Int64, "epochs": pl.Int64, "best_train_loss": pl.Float64,
+    "best_step": pl.Int64, "best_train_loss": pl.Float64,
     "best_validation_loss": pl.Float64, "train_gap": pl.Float64,
 }  # fmt: skip
 _COST: dict[str, type[pl.DataType]] = {

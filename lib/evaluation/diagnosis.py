@@ -1,4 +1,4 @@
-"""Are the models short of data? Runs on 12.5 to 100 % of the dates, told by loss, gap and best epoch.
+"""Are the models short of data? Runs on 12.5 to 100 % of the dates, told by loss, gap and best step.
 
 Puts the grid of sizes and shares into one table, fits the joint law and reads it. Reads no files.
 """
@@ -145,8 +145,8 @@ def _line(level: Level, rows: Sequence[Row]) -> dict[str, Any]:
         "train_loss": _mean(rows, "best_train_loss"),
         "validation_loss": _mean(rows, "best_validation_loss"),
         "gap": _mean(rows, "train_gap"),
-        "best_epoch": _mean(rows, "best_epoch"),
-        "epochs": _mean(rows, "epochs"),
+        "best_step": _mean(rows, "best_step"),
+        "steps": _mean(rows, "steps"),
     }
 
 

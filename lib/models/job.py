@@ -6,9 +6,8 @@ state directory it is given, and no family of models.
 
 from __future__ import annotations
 
-import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -64,6 +63,15 @@ def samples_for(resolved: ResolvedRun, frame: pl.DataFrame) -> SplitSamples:
         train_fraction=resolved.train_fraction,
         planted=resolved.planted,
     )
+
+
+def for_fitting(resolved: ResolvedRun, samples: SplitSamples) -> SplitSamples:
+    """The same, with the selection windows of the primary symbol alone.
+
+    That symbol is judged; to stop and choose by the others as well would give every asset row a criterion
+    of its own.
+    """
+    return replace(samples, selection=samples.selection.of_symbol(resolved.primary))
 
 
 def model_for(resolved: ResolvedRun, samples: SplitSamples) -> Model:
@@ -157,10 +165,8 @@ def train_run(resolved: ResolvedRun, frame: pl.DataFrame, context: TrainingConte
     clock = [time.monotonic()]
     samples = samples_for(resolved, frame)
     model = model_for(resolved, samples)
-    windows_per_epoch = math.ceil(len(samples.train) / resolved.recipe.window_stride)
-    context.progress.steps_per_epoch = math.ceil(windows_per_epoch / resolved.recipe.effective_batch)
     clock.append(time.monotonic())
-    result = model.fit(samples.train, samples.selection, context)
+    result = model.fit(samples.train, for_fitting(resolved, samples).selection, context)
     clock.append(time.monotonic())
     parts = {
         part: _predict(model, getattr(samples, part), part) for part in ("selection", "calibration", "test")
@@ -168,7 +174,7 @@ def train_run(resolved: ResolvedRun, frame: pl.DataFrame, context: TrainingConte
     clock.append(time.monotonic())
     shares = pooled_means(samples.train) if is_classification(samples.train.task) else None
     load, _, predict = (after - before for before, after in pairwise(clock))
-    fit = result.seconds  # this process may have found all but the last epoch done
+    fit = result.seconds  # this process may have found nearly all of it done
     return FinishedRun(
         model=model,
         result=result,

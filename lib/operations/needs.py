@@ -17,7 +17,7 @@ from lib.training.retention import kept_checkpoints, state_bytes
 WEIGHT = 4
 """Bytes of a parameter: weights are stored and trained in fp32."""
 RESIDENT = 36
-"""Bytes per parameter while training: weights, gradients, two moments, the best epoch's weights (4 each), the
+"""Bytes per parameter while training: weights, gradients, two moments, the best weights (4 each), the
 copies of weights and gradients that autocast makes (2 each), and a checkpoint's copy of weights and
 moments (12)."""
 BESIDE_A_CARD = 16

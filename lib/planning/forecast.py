@@ -9,7 +9,6 @@ the calendar, and said to be an estimate.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -67,9 +66,8 @@ class Cost:
 class Effort:
     """The longest way that one training can take."""
 
-    epochs: int
-    stride: int
-    """Every how many training windows are used in an epoch."""
+    windows: int
+    """Shown in all its steps."""
     flops: int
     """Operations per window."""
 
@@ -130,14 +128,8 @@ class _Sum:
         self, plan: Plan, run: Run, effort: Effort, times: int, train_windows: Windows, speeds: Speeds,
         rates: Mapping[tuple[str, str], float],
     ) -> None:  # fmt: skip
-        """Some trainings like this run's, each to its last epoch."""
-        key = (plan.vintage(run), run.dataset, run.timescale, run.task, run.horizon)
-        fold = plan.study.experiments[plan.experiment_of[run]].fold
-        windows = None if fold else train_windows.get(key)  # what is counted are the study's own splits
-        if windows is None:
-            windows, self.estimated = estimated_windows(plan, run), True
-        share = plan.specification(run).train_fraction
-        own = times * effort.epochs * math.ceil(windows * share / effort.stride)
+        """Some trainings like this run's, each to its last step."""
+        own = times * effort.windows
         operations = own * effort.flops
         self.samples, self.flops = self.samples + own, self.flops + operations
         speed = speeds.get((run.dataset, run.timescale, run.model, run.budget))
@@ -166,7 +158,7 @@ class _Sum:
 
 
 def effort_of(plan: Plan, run: Run, best: Mapping[str, Any] | None = None) -> Effort:
-    """Epochs, stride and operations of a run's training at most.
+    """Windows shown, and operations per window, of a run's training at most.
 
     Args:
         plan: the study.
@@ -190,8 +182,8 @@ def effort_of(plan: Plan, run: Run, best: Mapping[str, Any] | None = None) -> Ef
         for values in product(*shapes.values())
     ]
     return Effort(
-        max(parameters.get("max_epochs", [recipe.max_epochs])),
-        min(parameters.get("window_stride", [recipe.window_stride])),
+        max(parameters.get("max_steps", [recipe.max_steps]))
+        * max(parameters.get("effective_batch", [recipe.effective_batch])),
         max(flops),
     )
 

@@ -151,6 +151,7 @@ class Plan:
             "model": registry.full_name(declared.model),
             "plugin_hash": registry.plugin_hash(declared.model),
             "settings": settings.model_dump(mode="json"),
+            "primary": self.data.primary_symbol(self.vintage(run)),
         }
         return declared.model_copy(update=said)
 

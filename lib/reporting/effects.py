@@ -142,7 +142,7 @@ def _diagnosed(one: Mapping[str, Any]) -> Table:
         "Parameters",
         "Test loss",
         "Validation − train",
-        "Best epoch",
+        "Best step",
         "Seeds",
     )
     rows: list[Sequence[Cell]] = [
@@ -153,7 +153,7 @@ def _diagnosed(one: Mapping[str, Any]) -> Table:
             Cell(parameters(row.get("param_count"))),
             Cell(number(row.get("loss"))),
             Cell(number(row.get("gap"))),
-            Cell(number(row.get("best_epoch"), 1)),
+            Cell(number(row.get("best_step"), 1)),
             Cell(count(row.get("seeds"))),
         ]
         for row in one.get("rows") or []

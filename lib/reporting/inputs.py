@@ -24,7 +24,7 @@ class ReportInputs:
     scaling: Mapping[str, Any] = field(default_factory=dict)
     """Questions with cells and verdicts, controls, tables of models, warnings, looks at the test set."""
     histories: Mapping[str, pl.DataFrame] = field(default_factory=dict)
-    """Run path to its history: `epoch, step, train_loss, validation_loss, …`."""
+    """Run path to its history: `step, train_loss, validation_loss, selection_loss, …`."""
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Run path to its measures: `splits`, `reliability`, `calibration`, `conformal`, `trading`, …"""
     daily: Mapping[str, pl.DataFrame] = field(default_factory=dict)

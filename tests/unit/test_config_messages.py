@@ -46,10 +46,10 @@ def test_patchtst_is_compared_with_the_recipe_of_its_ablation():
 
 def test_an_unknown_key_is_refused_with_the_corrected_line():
     content = quickstart()
-    content["training"]["max_epoch"] = 7
+    content["training"]["max_step"] = 7
     message = refusal(content)
-    assert "unknown key `training.max_epoch`" in message
-    assert "\n  max_epochs: 7" in message
+    assert "unknown key `training.max_step`" in message
+    assert "\n  max_steps: 7" in message
 
 
 def test_an_unknown_key_deep_inside_a_section_is_refused():

@@ -138,7 +138,7 @@ def test_what_is_tested_is_what_is_declared(evaluated, tmp_path):
     [
         ("architectures/patchtst_200m.yaml", "dropout", 0.123),
         ("hpo/default_search.yaml", "n_trials", 7),
-        ("hpo/default_search.yaml", "pruner_warmup_epochs", 3),
+        ("hpo/default_search.yaml", "pruner_warmup_steps", 3),
         ("experiments/p1_parameters.yaml", "n_trials", 49),
         ("experiments/p1_parameters.yaml", "seeds", [1, 2, 3, 4, 5]),
     ],

@@ -21,7 +21,7 @@ FILES = {
     "metrics.json": {
         "run": WORDS,
         "parameters": {"total": 2_010_000, "embedding": 9_000, "head": 193},
-        "fit": {"best_epoch": 2, "epochs": 4, "train_gap": 0.02},
+        "fit": {"best_step": 24, "train_gap": 0.02},
         "calibration": {
             "chosen": "platt",
             "methods": [{"method": "none", "test_log_loss": 0.7}, {"method": "platt", "test_log_loss": 0.69}],
@@ -54,7 +54,7 @@ FILES = {
         "hardware": {"device": "cpu"},
         "seconds": {"load": 1.0, "fit": 30.0, "predict": 1.0, "total": 33.0},
         "peak_memory_mb": 812.5,
-        "fit": {"best_epoch": 2, "epochs": 4, "steps": 48, "samples_per_second": 900.0, "precision": "bf16"},
+        "fit": {"best_step": 24, "steps": 48, "samples_per_second": 900.0, "precision": "bf16"},
     },
 }
 
@@ -78,8 +78,8 @@ def test_a_finished_run_fills_its_row(tmp_path: Path) -> None:
         "d_ff": 480, "param_count": 2_010_000, "embedding_count": 9_000, "head_count": 193,
         "selection_auc": 0.6,
         "calibration_auc": 0.58, "test_auc": 0.57, "test_auc_low": 0.5, "test_collapsed": False,
-        "n_train": 3000, "n_test": 200, "train_base_rate": 0.53, "effective_n_test": 40.0, "best_epoch": 2,
-        "epochs": 4, "steps": 48, "train_seconds": 30.0, "total_seconds": 33.0, "samples_per_second": 900.0,
+        "n_train": 3000, "n_test": 200, "train_base_rate": 0.53, "effective_n_test": 40.0, "best_step": 24,
+        "steps": 48, "train_seconds": 30.0, "total_seconds": 33.0, "samples_per_second": 900.0,
         "train_gap": 0.02, "calibration_method": "platt", "test_calibrated_log_loss": 0.69,
         "test_conformal_coverage": 0.88, "test_conformal_width": 1.7, "trading_sharpe": 0.4,
         "trading_hold_sharpe": 0.5, "row": "A", "column": "a", "tier": 20, "hpo_trials": 0,

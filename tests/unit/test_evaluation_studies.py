@@ -135,7 +135,7 @@ def test_shares_of_the_data_give_a_diagnosis_and_a_joint_law(
     assert diagnosis["reading"] == "undecidable"
     assert diagnosis["data_gain_at_largest"]["low"] < 0.005
     assert diagnosis["data_gain_at_largest"]["estimate"] > 0
-    assert all(row["gap"] is not None and row["best_epoch"] == 4 for row in diagnosis["rows"])
+    assert all(row["gap"] is not None and row["best_step"] == 40 for row in diagnosis["rows"])
     (law,) = grown[2]["joint_law"]
     assert len(law["points"]) == 12
     # The planted world is not additive, but the law still follows it.

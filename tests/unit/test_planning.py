@@ -259,11 +259,11 @@ def test_settings_are_varied_in_turn_and_each_combination_is_a_model_of_its_own(
 
 def test_an_experiments_recipe_comes_before_the_models_and_that_before_the_studys(plan, tmp_path):
     path = tmp_path / "config/models/patchtst-mixed.yaml"
-    own = {"training": {"learning_rate": 0.5, "max_epochs": 7}}
+    own = {"training": {"learning_rate": 0.5, "max_steps": 7}}
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | own))
-    made = plan(tuning="none", training={"max_epochs": 3})
+    made = plan(tuning="none", training={"max_steps": 3})
     recipe = made.specification(made.runs[0]).recipe
-    assert (recipe.learning_rate, recipe.max_epochs) == (0.5, 3)
+    assert (recipe.learning_rate, recipe.max_steps) == (0.5, 3)
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"training": {"learning_rat": 1}}))
     with pytest.raises(ConfigError, match=r"patchtst-mixed\.yaml.*learning_rate"):
         plan(tuning="none")

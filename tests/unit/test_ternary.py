@@ -187,7 +187,7 @@ def fitted(name: str, split: SplitSamples, folder: Path) -> Model:
         "triple_barrier", 5, len(names), context, names, split.channel_mean, split.channel_std, NARROW
     )
     model_class = registry.get(name)
-    recipe = Recipe(max_epochs=12, effective_batch=32, learning_rate=3e-3, window_stride=1)
+    recipe = Recipe(max_steps=400, patience_steps=400, effective_batch=32, learning_rate=3e-3)
     architecture = ARCHITECTURE if model_class.metadata.has_budget else None
     model = model_class(model_class.Settings(), problem, architecture, recipe, 7)
     model.result = model.fit(

@@ -206,12 +206,12 @@ def test_memory_that_really_runs_out_on_a_cpu_is_recognised(tmp_path):
 
 
 def test_a_checkpoint_that_was_begun_with_more_does_not_hold_a_trial_back(tmp_path):
-    """Memory that other work takes meanwhile: what fitted for two epochs no longer does."""
+    """Memory that other work takes meanwhile: what fitted until the second validation no longer does."""
     place = context(tmp_path, micro_batch=16)
-    stop = {"at": 2}
+    stop = {"at": 6}
 
-    def interrupt(epoch: int, loss: float) -> None:
-        if epoch == stop["at"]:
+    def interrupt(step: int, loss: float) -> None:
+        if step == stop["at"]:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -79,6 +79,8 @@ def count_parameters(
         head += patches * d
     if settings["pooling"] == "attention":
         head += d
+    if settings["skip"]:
+        head += outputs * n_channels
     if settings["normalisation"] == "revin_stats":  # projected channels have projected statistics
         head += (2 * entering if mixed else 2) * d + d
     backbone = architecture.n_layers * layer
