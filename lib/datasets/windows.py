@@ -8,6 +8,7 @@ imported.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -112,6 +113,7 @@ def load_samples(
     barriers: BarrierConfig | None = None,
     train_fraction: float = 1.0,
     planted: str = "none",
+    needed: Collection[str] = PARTS,
 ) -> SplitSamples:
     """Windows of a dataset table (`lib.features.assemble`), divided into four parts.
 
@@ -120,9 +122,10 @@ def load_samples(
     nothing can be learned; every run of the problem sees the same ones. `barriers` are those of ternary
     labels. With a `train_fraction` below 1 only the latest share of the training dates is kept: what a
     shorter history would have given, as near to validation as before. With `planted="tomorrow"` the last
-    channel is the return from each bar's close to the next one's: a leak on purpose.
+    channel is the return from each bar's close to the next one's: a leak on purpose. The `needed` parts may not
+    be empty.
 
-    Raises DataError if the table is not as described, the horizon is longer than the data, a part is empty,
+    Raises DataError if the table is not as described, the horizon is longer than the data, a needed part is empty,
     or training has fewer windows than `splits.minimum_train_windows` (unless `splits.allow_small`).
     """
     if labels not in ("true", "shifted") or planted not in ("none", "tomorrow"):
@@ -140,7 +143,7 @@ def load_samples(
     labelled = _latest(labelled, train_fraction)
     counts = {part: int((labelled["part"] == part).sum()) for part in PARTS}
     need = f"a sample needs {context_length} bars of context and {horizon} bars ahead"
-    check_not_empty(counts, frame, splits, need)
+    check_not_empty({part: counts[part] for part in needed}, frame, splits, need)
     _check_enough(counts["train"], splits, need)
 
     if planted == "tomorrow":

@@ -11,7 +11,8 @@ from lib.planning.plan import Plan
 
 _RULE = re.compile(r"^ *(?:local)?(?:rule|checkpoint) (\w+):$")
 Search = tuple[str, ...]
-"""Words of a search: those of a run without its seed, its budget being the one that is searched."""
+"""Words of a search: those of a run, its budget being the one that is searched, and in place of the seed the
+number of the search."""
 Job = tuple[str, list[str]]
 """Rule and outputs."""
 
@@ -22,6 +23,8 @@ class Paths:
 
     run: str
     search: str
+    transfer_check: str
+    """Of a search, with the `size` that is checked."""
     batch_size: str
     dataset: str
     quality: str
@@ -52,15 +55,13 @@ class Pending:
 
 def search_of(plan: Plan, run: Run) -> Search | None:
     """The search that a run is trained with; None without one."""
-    budget = plan.searches.budget(run)
-    if budget is None:
-        return None
-    return (run.variant, run.dataset, run.timescale, run.task, str(run.horizon), run.model, budget)
+    words = plan.searches.words(run)
+    return tuple(words.values()) if words else None
 
 
 def words_of(search: Search) -> dict[str, str]:
     """Words of a search by name."""
-    names = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget")
+    names = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "search")
     return dict(zip(names, search, strict=True))
 
 
