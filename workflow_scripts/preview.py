@@ -71,13 +71,8 @@ def counted(plan: Plan) -> Samples:
     }
 
 
-def measured(plan: Plan, samples: Samples) -> Known:
-    """Training windows of the data that are here, and speeds that have been measured here."""
-    windows = {
-        (*words, cell["task"], cell["horizon"]): cell["splits"]["train"]["n"]
-        for words, cells in samples.items()
-        for cell in cells
-    }
+def measured(plan: Plan) -> Known:
+    """Speeds that have been measured here, and what finished searches have found."""
     speeds = {
         (run.dataset, run.timescale, run.model, run.budget): found["samples_per_second"]
         for run in plan.runs
@@ -88,7 +83,7 @@ def measured(plan: Plan, samples: Samples) -> Known:
         for search in everything(plan, plan.experiment_of).searches
         if (found := found_in(Path(PATHS.search.format(**words_of(search)), "best.json")))
     }
-    return windows, speeds, best
+    return speeds, best
 
 
 def with_selections(plan: Plan, configfile: Path) -> dict[str, Plan]:
@@ -120,7 +115,7 @@ def main() -> None:
         jobs = listed_jobs(listed)
         pending = pending_of(plan, jobs, PATHS)
         samples = counted(plan)
-        known = measured(plan, samples)
+        known = measured(plan)
         costs = forecast(plan, pending, *known)
         expanded = with_selections(plan, arguments.configfile)
         phases = phase_table(plan, pending, known, jobs_by_phase(plan, jobs, PATHS), expanded)

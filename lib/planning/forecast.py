@@ -1,9 +1,8 @@
 """What a study will cost: operations from exact counts, hours from measured speed, bytes on disk.
 
-An upper bound: every run and every trial is taken to the last epoch that its search space allows, though
+An upper bound: every run and every trial is taken to the last step that its search space allows, though
 early stopping and pruning usually end it before. Models without a budget take seconds and are not counted.
-Where the data are not here yet (and for walk-forward folds) the number of training windows is estimated from
-the calendar, and said to be an estimate.
+How much history there is plays no part: every run takes the steps of its recipe.
 """
 
 from __future__ import annotations
@@ -29,13 +28,9 @@ BARS_PER_YEAR = {
     "daily": 252.0, "2d": 126.0, "3d": 84.0, "5d": 50.4, "weekly": 52.18, "2wk": 26.09, "monthly": 12.0,
     "multires": 252.0,
 }  # fmt: skip
-EARLIEST = date(1993, 1, 29)
-"""First day of SPY; where a dataset's history has no declared beginning, it is taken to begin here."""
 _BYTES = 4
 """Of a weight."""
 
-Windows = Mapping[tuple[str, str, str, str, int], int]
-"""Training windows by (vintage, dataset, timescale, task, horizon), as far as the data are here."""
 Speeds = Mapping[tuple[str, str, str, str], float]
 """Samples per second by (dataset, timescale, model, budget), as far as they have been measured here."""
 
@@ -51,8 +46,6 @@ class Cost:
     """Hyperparameter trials, each trained like a run."""
     samples: int
     """Training windows passed through the network."""
-    estimated: bool
-    """Whether some of the data are not here, so that their windows are an estimate."""
     flops: int
     hours: float | None
     """None until a batch-size discovery has measured a model of this budget on this machine."""
@@ -75,7 +68,6 @@ class Effort:
 def forecast(
     plan: Plan,
     pending: Pending,
-    train_windows: Windows,
     speeds: Speeds,
     best: Mapping[Search, Mapping[str, Any]] | None = None,
 ) -> list[Cost]:
@@ -84,7 +76,6 @@ def forecast(
     Args:
         plan: the study.
         pending: runs and searches that are still to come.
-        train_windows: as far as the data are here.
         speeds: as far as they have been measured. A shape that has not been measured is taken to reach the
             operations per second of another one of its model and budget.
         best: parameters that finished searches have found; runs of others are taken to train as long as
@@ -96,7 +87,7 @@ def forecast(
         if plan.has_weights(run.model, run.budget):
             own = sums.setdefault((run.model, run.budget), _Sum())
             effort = effort_of(plan, run, (best or {}).get(search_of(plan, run) or ()))
-            own.add_training(plan, run, effort, 1, train_windows, speeds, rates)
+            own.add_training(plan, run, effort, 1, speeds, rates)
             own.add_disk(plan, run)
     known = {(search_of(plan, run), run.budget): run for run in plan.experiment_of}
     for search in pending.searches:
@@ -107,7 +98,7 @@ def forecast(
         own = sums.setdefault((run.model, words["budget"]), _Sum())
         times = plan.searches.n_trials(run)
         own.trials += times
-        own.add_training(plan, run, effort_of(plan, run), times, train_windows, speeds, rates)
+        own.add_training(plan, run, effort_of(plan, run), times, speeds, rates)
     return [own.cost(*words) for words, own in sums.items()]
 
 
@@ -122,10 +113,10 @@ class _Sum:
     def __init__(self) -> None:
         self.runs = self.trials = self.samples = self.flops = self.result_bytes = self.checkpoint_bytes = 0
         self.seconds = 0.0
-        self.estimated, self.timed = False, True
+        self.timed = True
 
     def add_training(
-        self, plan: Plan, run: Run, effort: Effort, times: int, train_windows: Windows, speeds: Speeds,
+        self, plan: Plan, run: Run, effort: Effort, times: int, speeds: Speeds,
         rates: Mapping[tuple[str, str], float],
     ) -> None:  # fmt: skip
         """Some trainings like this run's, each to its last step."""
@@ -152,7 +143,7 @@ class _Sum:
     def cost(self, model: str, budget: str) -> Cost:
         """The sum, in words."""
         return Cost(
-            model, budget, self.runs, self.trials, self.samples, self.estimated, self.flops,
+            model, budget, self.runs, self.trials, self.samples, self.flops,
             self.seconds / 3600 if self.timed else None, self.result_bytes, self.checkpoint_bytes,
         )  # fmt: skip
 
@@ -203,16 +194,6 @@ def _operations_per_second(plan: Plan, speeds: Speeds) -> dict[tuple[str, str], 
             words = (run.model, run.budget)
             rates[words] = min(rate, rates.get(words, rate))
     return rates
-
-
-def estimated_windows(plan: Plan, run: Run) -> int:
-    """Training windows that the calendar suggests, for data that are not here."""
-    splits = plan.specification(run).splits
-    begins = [plan.data.members(run.dataset).history_from, splits.train_start, EARLIEST]
-    first = max(day for day in begins if day is not None)
-    years = max(0.0, (splits.train_end - first).days / 365.25)
-    symbols = max(1, len(plan.data.symbols(plan.vintage(run), run.dataset)))
-    return max(1, round(symbols * years * BARS_PER_YEAR[run.timescale]))
 
 
 def estimated_test_samples(plan: Plan, run: Run, today: date) -> int:

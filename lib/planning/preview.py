@@ -10,16 +10,15 @@ from rich.table import Table
 
 from lib.config.base import BUDGET_PARAMETERS
 from lib.config.runs import NO_BUDGET, Run
-from lib.planning.forecast import Cost, Speeds, Windows, effort_of, estimated_windows, forecast
+from lib.planning.forecast import Cost, Speeds, effort_of, forecast
 from lib.planning.jobs import Pending, Search, everything
 from lib.planning.plan import Plan
 from lib.planning.reach import Samples, reaches
 
 SHOWN = 20
 """Lines of a list; the others are counted."""
-Known = tuple[Windows, Speeds, Mapping[Search, Mapping[str, Any]]]
-"""Training windows of the data that are here, speeds that have been measured here, and what finished searches
-have found."""
+Known = tuple[Speeds, Mapping[Search, Mapping[str, Any]]]
+"""Speeds that have been measured here, and what finished searches have found."""
 
 
 def gigabytes(size: float) -> str:
@@ -34,8 +33,7 @@ def hours_in_words(costs: list[Cost]) -> str:
     """Hours of several costs, or why they are not known."""
     if any(cost.hours is None for cost in costs):
         return "not measured yet"
-    about = "about " if any(cost.estimated for cost in costs) else ""
-    return f"{about}{sum(cost.hours or 0.0 for cost in costs):,.2f}"
+    return f"{sum(cost.hours or 0.0 for cost in costs):,.2f}"
 
 
 def cost_table(costs: list[Cost]) -> Table:
@@ -50,14 +48,12 @@ def cost_table(costs: list[Cost]) -> Table:
             cost.budget,
             str(cost.runs),
             str(cost.trials),
-            f"{'about ' if cost.estimated else ''}{cost.samples:,}",
+            f"{cost.samples:,}",
             f"{cost.flops / 1e15:,.2f}",
             hours_in_words([cost]),
             gigabytes(cost.result_bytes),
             gigabytes(cost.checkpoint_bytes),
         )
-    if any(cost.estimated for cost in costs):
-        table.caption = "about: the data are not here yet; their windows are estimated from the calendar."
     return table
 
 
@@ -69,7 +65,7 @@ def phase_table(
     Args:
         plan: the study.
         pending: what the target has still to wait for.
-        known: what is known of data, speeds and searches.
+        known: what is known of speeds and searches.
         jobs: of each phase (`jobs_by_phase`).
         expanded: the study as it would be with other selections, by what would be selected; for phases that
             wait for one.
@@ -176,7 +172,8 @@ def dearest(plan: Plan) -> dict[str, dict[str, str]]:
         asked = ("base", 1.0, wanted.task, wanted.timescale, wanted.horizon)
         if problem != asked or not usual or run.budget == NO_BUDGET:
             continue
-        cost = estimated_windows(plan, run) * effort_of(plan, run).flops
+        effort = effort_of(plan, run)
+        cost = effort.windows * effort.flops
         found[run.budget] = max((cost, run), found.get(run.budget, (0, run)))
     order = sorted(found, key=lambda budget: BUDGET_PARAMETERS[budget])
     return {

@@ -339,8 +339,14 @@ def _write_records(
     )  # fmt: skip
     if row["family"] not in ("transformer", "boosting"):
         write_parquet_atomic(
-            pl.DataFrame(schema={"step": pl.Int64, "train_loss": pl.Float64, "validation_loss": pl.Float64,
-                                 "selection_loss": pl.Float64}),
+            pl.DataFrame(
+                schema={
+                    "step": pl.Int64,
+                    "train_loss": pl.Float64,
+                    "validation_loss": pl.Float64,
+                    "selection_loss": pl.Float64,
+                }
+            ),
             folder / "history.parquet",
         )
         return

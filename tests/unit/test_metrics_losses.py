@@ -46,7 +46,7 @@ def test_a_constant_that_is_added_to_the_logits_changes_nothing(added):
     assert mean_loss(BINARY, expit(SIGNAL + added), binary=True) > expected
 
     expected = intercept_refitted_loss(CLASSES, softmax(SCORES, axis=1), binary=False)
-    moved = softmax(SCORES + [added, 0.0, -0.5 * added], axis=1)
+    moved = softmax(SCORES + np.array([added, 0.0, -0.5 * added]), axis=1)
     assert intercept_refitted_loss(CLASSES, moved, binary=False) == pytest.approx(expected, abs=1e-8)
     assert mean_loss(CLASSES, moved, binary=False) > expected
 
@@ -75,7 +75,7 @@ def test_of_three_classes_it_is_the_best_that_one_offset_for_each_can_do(sharpne
     scores, columns = sharpness * SCORES, CLASSES.astype(int) + 1
 
     def loss(offsets):
-        probability = softmax(scores + [*offsets, 0.0], axis=1)
+        probability = softmax(scores + np.array([*offsets, 0.0]), axis=1)
         return float(-np.log(probability[np.arange(N), columns]).mean())
 
     best = minimize(loss, [0.0, 0.0], method="BFGS", options={"gtol": 1e-10})

@@ -20,7 +20,7 @@ class Clock:
 
 def test_a_log_file_gets_a_whole_line_about_every_ten_seconds() -> None:
     stream, clock = io.StringIO(), Clock()
-    progress = Progress(2, 60, "net", stream, now=clock)
+    progress = Progress(60, "net", stream, now=clock)
     for step in range(1, 41):
         progress.update(step, loss=0.5)
         clock.seconds += 1.0

@@ -180,7 +180,7 @@ def test_each_validation_of_a_network_and_each_round_of_another_model_is_one_poi
         output={n: str(tmp_path / n) for n in ("params", "provenance", "history", "importance")}
     )
     for model, told_live in ((MLP, True), (XGBoost, False)):
-        history = [{"step": 10 * n, "validation_loss": 1.0 / n} for n in (1, 2, 3)]
+        history = [{"step": 10 * n, "validation_loss": 1.0 / n, "selection_loss": 1.0 / n} for n in (1, 2, 3)]
         with open_tracker(TrackingConfig(mlflow=True), store, model.__name__, {}, {}) as tracker:
             for row in history if told_live else []:  # as `Training._track` does
                 tracker.log({k: v for k, v in row.items() if k != "step"}, row["step"])

@@ -69,9 +69,7 @@ def test_a_window_outside_its_matrix_is_refused(end):
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    n=st.integers(1, 500), batch=st.integers(1, 300), seed=st.integers(0, 2**31), step=st.integers(0, 300)
-)
+@given(n=st.integers(1, 500), batch=st.integers(1, 300), seed=st.integers(0, 2**31), step=st.integers(0, 300))
 def test_the_windows_of_a_step_are_a_pure_function_of_seed_and_step(n, batch, seed, step):
     found = Order(n, batch, seed).step(step)
     other = Order(n, batch, seed)  # that has been elsewhere before, as a resumed run has not

@@ -25,7 +25,11 @@ from lib.training.engine import train
 
 
 def payload(value: float = 0.0) -> dict:
-    return {"format": FORMAT, "model": {"w": torch.full((100,), value)}, "plain": [1, 2.5, None, "text", (1, 2)]}
+    return {
+        "format": FORMAT,
+        "model": {"w": torch.full((100,), value)},
+        "plain": [1, 2.5, None, "text", (1, 2)],
+    }
 
 
 def test_what_is_written_is_read_again(tmp_path):

@@ -52,6 +52,7 @@ class TinyNetwork(nn.Module):
             nn.Flatten(), nn.Linear(LENGTH * CHANNELS, 16), nn.LayerNorm(16), nn.GELU(), nn.Dropout(dropout)
         )
         self.head = nn.Linear(16, 1)
+        self.output_layers = [self.head]
         self.fault: Any = None
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ from transformers import PatchTSTConfig, PatchTSTModel
 
 from lib.models.normalisation import Normalisation
 from lib.models.transformer._encoder import Encoder
-from lib.models.transformer.mup import branch_scale, scale_for_size
+from lib.models.transformer._mup import branch_scale, scale_for_size
 from lib.models.transformer.parameters import n_patches, projected_channels, shares_patch_weights
 from lib.training.layers import PathDropout, use_fast_layers
 

@@ -122,7 +122,7 @@ class Trial:
             minimum_class_count=1,
             allow_small=True,
         )
-        recipe = specification.recipe.model_copy(update={"max_epochs": 1})
+        recipe = specification.recipe.model_copy(update={"max_steps": 10})
         small = {"recipe": recipe, "splits": splits, "train_fraction": 1.0, "labels": "true"}
         return resolve(specification.model_copy(update=small))
 
