@@ -87,8 +87,8 @@ class Transfer(StrictModel):
     """In folds: the years before the first fold's test part by whose loss the recipe is chosen, trained on
     what lies before them; every fold uses it. Otherwise the study's own training and selection."""
     rates: list[Annotated[float, Field(gt=0)]] = [0.5, 2.0]
-    """Multiples of the found learning rate that are tried at every size beside the rate itself, to see whether
-    the optimum is the same there; none: not checked."""
+    """Multiples of the found learning rate that are tried at every size beside the rate itself, to see
+    whether the optimum is the same there; none: not checked."""
 
 
 class SearchSpace(StrictModel):
@@ -101,7 +101,7 @@ class SearchSpace(StrictModel):
     architecture: Literal["grid"] | None = None
     """`grid`: the search also chooses among the architectures of the budget."""
     transfer: Transfer | None = None
-    """What else the recipe is used for; None: each run has a search of its own words, in each fold too."""
+    """What else the recipe is used for; None: every fold and share is searched apart."""
     parameters: dict[str, Parameter] = Field(min_length=1)
 
     @model_validator(mode="after")

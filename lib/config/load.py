@@ -291,8 +291,8 @@ def _check_overrides(config: WorkflowConfig) -> None:
     for name in config.overrides:
         if name not in known:
             raise ConfigError(
-                f"configuration: `overrides:` names {name}, which is neither a phase nor an experiment of this "
-                f"study.{nearest(name, known)}"
+                f"configuration: `overrides:` names {name}, which is neither a phase nor an experiment of "
+                f"this study.{nearest(name, known)}"
             )
 
 

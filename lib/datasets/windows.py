@@ -122,11 +122,10 @@ def load_samples(
     nothing can be learned; every run of the problem sees the same ones. `barriers` are those of ternary
     labels. With a `train_fraction` below 1 only the latest share of the training dates is kept: what a
     shorter history would have given, as near to validation as before. With `planted="tomorrow"` the last
-    channel is the return from each bar's close to the next one's: a leak on purpose. The `needed` parts may not
-    be empty.
+    channel is the return from each bar's close to the next one's: a leak on purpose.
 
-    Raises DataError if the table is not as described, the horizon is longer than the data, a needed part is empty,
-    or training has fewer windows than `splits.minimum_train_windows` (unless `splits.allow_small`).
+    Raises DataError if the table is not as described, the horizon is longer than the data, a `needed` part is
+    empty, or training has fewer windows than `splits.minimum_train_windows` (unless `splits.allow_small`).
     """
     if labels not in ("true", "shifted") or planted not in ("none", "tomorrow"):
         raise ValueError(f"no such labels or planted channel: {labels!r}, {planted!r}")

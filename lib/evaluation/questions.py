@@ -82,7 +82,8 @@ def _question(
 ) -> dict[str, Any]:
     described, decisions, minds = [], [], []
     for cell, level in zip(cells, family.levels, strict=True):
-        evidence = _evidence(cell, asked.margin, level, material, controls)
+        judged = asked.analysis == "confirmatory"
+        evidence = _evidence(cell, asked.margin, level, material, controls, judged)
         decision = cell_verdict(evidence)
         decisions.append(decision)
         minds.append(change_of_mind(decision, evidence, material.cfg.power))
@@ -118,7 +119,10 @@ def _first_of(decision: Decision, cells: Sequence[Decision], minds: Sequence[lis
     return ["Runs of this question."]
 
 
-def _evidence(cell: Cell, declared: float, level: float, material: Material, controls: Entries) -> Evidence:
+def _evidence(
+    cell: Cell, declared: float, level: float, material: Material, controls: Entries, judged: bool
+) -> Evidence:
+    """`judged`: of a confirmatory question, whose intervals must hold the luck of searches, too."""
     labels, cfg, model = list(cell.seeds), material.cfg, str(cell.words["model"])
     undeclared = undeclared_controls(controls, model, labels if cell.axis.name == "parameters" else ())
     standing = Standing.of(
@@ -129,6 +133,7 @@ def _evidence(cell: Cell, declared: float, level: float, material: Material, con
         failed_controls(controls, model),
         undeclared,
         cell.lost_folds,
+        cell.searches if judged else {},
     )
     return Evidence(
         **vars(standing),
@@ -157,7 +162,7 @@ def verdict_of(cell: Cell, declared: float, material: Material) -> Decision:
         declared: margin, in nats.
         material: settings.
     """
-    return cell_verdict(_evidence(cell, declared, material.cfg.confidence, material, ()))
+    return cell_verdict(_evidence(cell, declared, material.cfg.confidence, material, (), judged=False))
 
 
 def _pooled(found: Pooled, axis: Axis, confidence: float) -> dict[str, Any]:
@@ -188,6 +193,7 @@ def _interaction(
         failed_controls(controls, model),
         undeclared_controls(controls, model, budgets),
         found.lost_folds,
+        found.searches if asked.analysis == "confirmatory" else {},
     )
     labels = (found.axes[0].label, found.axes[1].label)
     decision = interaction_verdict(found.effect, level, margin, labels, standing, confidence)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from lib.evaluation.comparisons import estimate_mean
@@ -49,9 +50,8 @@ def check_transfer(losses: pl.DataFrame, horizon: int) -> TransferCheck:
         losses: columns `lib.tuning.transfer.LOSSES`.
         horizon: least block length, in bars.
     """
-    tables = {
-        float(factor): own.sort("date") for (factor,), own in losses.sort("factor").group_by("factor", maintain_order=True)
-    }  # fmt: skip
+    ordered = losses.sort("factor", "date").group_by("factor", maintain_order=True)
+    tables = {float(factor): own for (factor,), own in ordered}
     found = tables.get(1.0)
     if found is None or found["loss"].null_count():
         return TransferCheck([_rate(factor, own, None, horizon) for factor, own in tables.items()], None)
@@ -77,4 +77,4 @@ def _rate(factor: float, own: pl.DataFrame, found: pl.DataFrame | None, horizon:
 
 
 def _mean(own: pl.DataFrame) -> float:
-    return float((own["loss"] * own["n"]).sum() / own["n"].sum())
+    return float(np.average(own["loss"].to_numpy(), weights=own["n"].to_numpy()))

@@ -19,8 +19,8 @@ from lib.config.base import is_classification, is_ternary, split_dataset
 from lib.config.load import validate
 from lib.config.resolve import ResolvedRun, RunSpecification
 from lib.data.io import read_json, write_json_atomic
-from lib.datasets.splits import PARTS
 from lib.datasets.rates import means_by_symbol, pooled_means
+from lib.datasets.splits import PARTS
 from lib.datasets.windows import Samples, SplitSamples, load_samples
 from lib.errors import IntegrityError, ModelError
 from lib.models import registry
@@ -51,9 +51,7 @@ class FinishedRun:
     """`load`, `fit`, `predict` and their sum `total`; `fit` over all invocations that led here."""
 
 
-def samples_for(
-    resolved: ResolvedRun, frame: pl.DataFrame, needed: Collection[str] = PARTS
-) -> SplitSamples:
+def samples_for(resolved: ResolvedRun, frame: pl.DataFrame, needed: Collection[str] = PARTS) -> SplitSamples:
     """The samples that a run is declared to see; the `needed` parts may not be empty."""
     run = resolved.run
     return load_samples(

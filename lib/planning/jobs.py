@@ -42,6 +42,8 @@ class Pending:
 
     runs: tuple[Run, ...]
     searches: tuple[Search, ...]
+    checks: tuple[tuple[Search, str], ...] = ()
+    """Of transferred recipes: the search, and the size at which its recipe is checked."""
 
     def of(self, plan: Plan, runs: Iterable[Run]) -> Pending:
         """What of it some runs need."""
@@ -50,6 +52,7 @@ class Pending:
         return Pending(
             tuple(run for run in self.runs if run in own),
             tuple(search for search in self.searches if search in wanted),
+            tuple(check for check in self.checks if check[0] in wanted),
         )
 
 
@@ -69,7 +72,10 @@ def everything(plan: Plan, runs: Iterable[Run]) -> Pending:
     """Some runs with all their searches, as if nothing were there."""
     listed = tuple(runs)
     searches = dict.fromkeys(search for run in listed if (search := search_of(plan, run)))
-    return Pending(listed, tuple(searches))
+    checks = dict.fromkeys(
+        (search_of(plan, run) or (), size) for run in listed for size in plan.searches.checked_sizes(run)
+    )
+    return Pending(listed, tuple(searches), tuple(checks))
 
 
 def listed_jobs(text: str) -> list[Job]:
@@ -92,6 +98,7 @@ def pending_of(plan: Plan, jobs: Sequence[Job], paths: Paths) -> Pending:
             r for r in whole.runs if f"{paths.run.format(**r.fields())}/predictions/test.parquet" in outputs
         ),
         tuple(s for s in whole.searches if f"{paths.search.format(**words_of(s))}/best.json" in outputs),
+        tuple(c for c in whole.checks if paths.transfer_check.format(**words_of(c[0]), size=c[1]) in outputs),
     )
 
 

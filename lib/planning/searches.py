@@ -1,8 +1,8 @@
 """Hyperparameter searches of a study: which runs are searched, in which space, and with how many trials.
 
-A search serves the runs that share its words. Each size of an experiment (in each fold) has some of its own,
-with seeds that no run has; with a `transfer` they are made once, at one budget on years before the first fold's
-test part, and serve every size, share, context and fold.
+A search serves the runs that share its words. Each size of an experiment has some of its own, with seeds that
+no run has; with a `transfer` they are made once, on years before the first fold's test part, and serve every
+fold, share of the history and context length, and every size if they are made at one budget.
 """
 
 from __future__ import annotations
@@ -131,8 +131,10 @@ class SearchPlan:
         changes: dict[str, object] = {
             "experiment": "transfer", "question": "Which recipe?", "role": "question", "fold": None,
             "train_fraction": 1.0,
-            "context_length": 1 if experiment.meta else self._study.config.context_length[found.run["timescale"]],  # type: ignore[index]
         }  # fmt: skip
+        if not experiment.meta:
+            lengths: Mapping[str, int] = self._study.config.context_length  # type: ignore[assignment]
+            changes["context_length"] = lengths[str(found.run["timescale"])]
         folds = [self._study.experiments[self._experiment_of[run]].fold for run in self._served(words)]
         known = [fold for fold in folds if fold is not None]
         if known and data.walk_forward:
@@ -174,11 +176,10 @@ class SearchPlan:
                 own = experiment.model_dump_json(include=_SEARCHED_BY)
                 first = first or own
                 if own != first:
-                    other = self._experiment_of[runs[0]]
+                    other = self._study.experiments[self._experiment_of[runs[0]]].declared
                     raise ConfigError(
-                        f"experiments {self._study.experiments[other].declared} and {experiment.declared} share "
-                        f"the search {'/'.join(key)} but would search differently. Give the latter its own "
-                        "`variant:`."
+                        f"experiments {other} and {experiment.declared} share the search {'/'.join(key)} but "
+                        f"would search differently. Give {experiment.declared} its own `variant:`."
                     )
 
     def checked_sizes(self, run: Run) -> list[str]:

@@ -56,7 +56,13 @@ def search_section(inputs: ReportInputs) -> Section:
         tables = [transfer[1]]
     entries = [*BUDGET_LEGEND, ("line series ink", "best so far")]
     return Section(
-        "search", "Search for hyperparameters", lead, notes, legend(entries) if panels else None, panels, tables
+        "search",
+        "Search for hyperparameters",
+        lead,
+        notes,
+        legend(entries) if panels else None,
+        panels,
+        tables,
     )
 
 

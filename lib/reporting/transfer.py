@@ -8,19 +8,17 @@ from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Table
 from lib.reporting.words import listed, number
 
+
 def transfer_table(inputs: ReportInputs) -> tuple[str, Table] | None:
     """What it comes to in a sentence, and the losses of each rate by size; None where nothing was checked."""
     if not inputs.transfer:
         return None
-    checks = sorted(
-        ((_where(path), _size(path), check_transfer(frame, _horizon(path))) for path, frame in inputs.transfer.items()),
-        key=lambda item: (item[0], list(BUDGET_PARAMETERS).index(item[1])),
-    )  # fmt: skip
+    sizes = list(BUDGET_PARAMETERS)
+    found = [(_where(p), _size(p), check_transfer(f, _horizon(p))) for p, f in inputs.transfer.items()]
+    checks = sorted(found, key=lambda item: (item[0], sizes.index(item[1])))
     factors = sorted({rate.factor for _, _, check in checks for rate in check.rates})
-    columns = [
-        Column("Search"), Column("Size"), *(Column(f"{factor:g} x the rate", numeric=True) for factor in factors),
-        Column("Does it hold?"),
-    ]  # fmt: skip
+    rated = [Column(f"{factor:g} x the rate", numeric=True) for factor in factors]
+    columns = [Column("Search"), Column("Size"), *rated, Column("Does it hold?")]
     rows = []
     for where, size, check in checks:
         losses = {rate.factor: rate for rate in check.rates}
@@ -44,7 +42,9 @@ def _sentence(checks: list[tuple[str, str, TransferCheck]]) -> str:
         return f"Did the recipe transfer? Not to {listed(lost)}: another rate is clearly better there."
     if unknown:
         return f"Did the recipe transfer? It cannot be said for {listed(unknown)}."
-    return "Did the recipe transfer? Yes: at every size the found rate is within one standard error of the best."
+    return (
+        "Did the recipe transfer? Yes: at every size the found rate is within one standard error of the best."
+    )
 
 
 def _answer(check: TransferCheck) -> str:

@@ -16,7 +16,13 @@ from lib.metrics.losses import intercept_refitted, losses
 from lib.models.base import Model
 from lib.training.progress import say
 
-LOSSES = {"factor": pl.Float64, "learning_rate": pl.Float64, "date": pl.Date, "loss": pl.Float64, "n": pl.Int64}
+LOSSES = {
+    "factor": pl.Float64,
+    "learning_rate": pl.Float64,
+    "date": pl.Date,
+    "loss": pl.Float64,
+    "n": pl.Int64,
+}
 """Columns of a check: the mean loss of each selection date, with the intercept re-fitted, and its samples. A
 training that diverged has one row without a date."""
 
@@ -63,4 +69,6 @@ def losses_by_rate(
             )
         rate = own.recipe.learning_rate
         tables.append(found.with_columns(factor=pl.lit(factor), learning_rate=pl.lit(rate)))
-    return pl.concat([table.select(pl.col(name).cast(kind) for name, kind in LOSSES.items()) for table in tables])
+    return pl.concat(
+        [table.select(pl.col(name).cast(kind) for name, kind in LOSSES.items()) for table in tables]
+    )

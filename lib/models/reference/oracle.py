@@ -93,7 +93,9 @@ class Oracle(Model):
             mean_loss(part.target, self.forecast(part), self.problem.binary) for part in (train, selection)
         ]
         seconds = time.monotonic() - begin
-        return untrained_result(losses[1], seconds, [history_row(1, losses[0], losses[1], seconds)])
+        return untrained_result(
+            losses[1], seconds, [history_row(1, losses[0], losses[1], losses[1], seconds)]
+        )
 
     def forecast(self, samples: Samples) -> np.ndarray:
         """From the signal where it is seen, the base rate elsewhere, each with the run's own small error."""

@@ -130,7 +130,7 @@ class Trial:
         model = model_for(self.resolved, self.parts)
         runtime = Runtime(device="cpu", precision="fp32", compile="off")
         context = TrainingContext(model.seed, next(self._folders), runtime=runtime)
-        return model, model.fit(train, selection, context).epochs
+        return model, model.fit(train, selection, context).steps
 
     def _forecasts(self, model: Model) -> np.ndarray:
         return np.concatenate([_numbers(model, part) for part in (self.parts.calibration, self.parts.test)])
