@@ -118,8 +118,8 @@ def collect_runs(
 
     Args:
         declared: per run its eight fields, `experiment, role, question, path`, what its variant stands for
-            (`condition, fold, train_fraction, context_length, labels`), number and words of its search (`search,
-            searched`) and, if known, `family` and `id`.
+            (`condition, fold, train_fraction, context_length, labels`), number and words of its search
+            (`search, searched`) and, if known, `family` and `id`.
         read: given a run's `path`, its files (`metrics`, `params`, `provenance`) or None if it is not there;
             `lambda path: read_run(Path(path))` for runs on disk.
         problems: path to why a run that is there cannot be used.

@@ -29,7 +29,7 @@ from workflow_scripts.paths import PATHS
 EXPERIMENT = {
     "question": "Does it?", "datasets": ["Aa20"], "timescales": ["daily"], "tasks": ["direction"],
     "horizons": [5], "models": ["patchtst-mixed"], "budgets": ["2M"], "seeds": [1, 2], "tuning": "default",
-    "n_trials": 10,
+    "searches": 1, "n_trials": 10,
 }  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def test_only_the_jobs_of_a_target_are_pending_also_those_in_groups(plan):
     text = """Job stats:
 rule search_hyperparameters:
     input: x
-    output: results/hpo/base/Aa20/daily/direction/h5/patchtst-mixed/2M/best.json, results/hpo/other
+    output: results/hpo/base/Aa20/daily/direction/h5/patchtst-mixed/2M/search1/best.json, results/hpo/other
     jobid: 3
 
 group job short (jobs in lexicogr. order):
