@@ -144,7 +144,7 @@ def test_jobs_are_counted_with_the_first_phase_that_needs_them(plan):
         "data/processed/embedded-2018/Aa20/daily.samples.json",
         "data/processed/embedded-2018/Aa50/daily.parquet",
         "data/raw/embedded-2018/quality/Aa50.json",
-        "results/hpo/base/Aa50/daily/direction/h5/patchtst-mixed/20M/best.json",
+        "results/hpo/base/Aa50/daily/direction/h5/patchtst-mixed/20M/search1/best.json",
         "results/batch_sizes/Aa20/daily/patchtst-mixed/2M.json",
         "results/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1/model",
         "results/runs/null/Aa20/daily/direction/h5/patchtst-mixed/2M/seed42/model",

@@ -60,7 +60,8 @@ def test_the_report_says_whether_the_recipe_transferred():
     path = "results/hpo/base/Aa20/daily/direction/h5/patchtst-mixed/2M/search1/transfer_check/{}.parquet"
     inputs = full_study()
     inputs = type(inputs)(**{**vars(inputs), "transfer": {
-        path.format("200M"): checked(half=-0.02, twice=0.01), path.format("20M"): checked(half=0.01, twice=0.01),
+        path.format("200M"): checked(half=-0.02, twice=0.01),
+        path.format("20M"): checked(half=0.01, twice=0.01),
     }})  # fmt: skip
     sentence, table = transfer_table(inputs)
     assert sentence.startswith("Did the recipe transfer? Not to 200M of Aa20")
