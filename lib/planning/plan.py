@@ -106,7 +106,8 @@ class Plan:
         found: dict[str, list[Run]] = {}
         for name, experiment in self.study.experiments.items():
             for title, words in experiment.ids.items():
-                found[title] = [run for run in self.grids[name] if has_words(run, words)]
+                named = [run for run in self.grids[name] if has_words(run, words)]  # folds bear the same name
+                found[title] = list(dict.fromkeys([*found.get(title, []), *named]))
         return found
 
     def id_of(self, run: Run) -> str | None:
