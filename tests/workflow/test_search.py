@@ -99,13 +99,13 @@ def test_a_transfer_is_checked_at_half_and_twice_the_rate(searched):
 
 @pytest.mark.slow
 def test_no_search_sees_anything_from_the_first_fold_s_test_on(searched, tmp_path, market):
-    later = pl.col("date") >= FIRST_TEST
+    days_later = (pl.col("date") - FIRST_TEST).dt.total_days()
+    other_prices = (
+        0.005 * (1 + days_later).clip(0)
+    ).exp()  # half a per cent more in every later day's return
     other = make_project(
         tmp_path,
-        market.with_columns(
-            pl.when(later).then(2 * pl.col(name)).otherwise(pl.col(name)).alias(name)
-            for name in ("open", "high", "low", "close")
-        ),
+        market.with_columns(pl.col(name) * other_prices for name in ("open", "high", "low", "close")),
     )
     transferred(other)
     shape = "results/batch_sizes/Aa20/daily/patchtst-mixed"  # of the same shape: nothing to discover anew
