@@ -53,6 +53,8 @@ wildcard_constraints:
     model=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     budget=r"2M|20M|200M|none",
     seed=r"[0-9]+",
+    search=r"[1-9][0-9]*",
+    searched=r"2M|20M|200M",
     worker=r"[0-9]+",
     name=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     day=r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
@@ -73,6 +75,7 @@ QUALITY = f"{PATHS.quality}.json"
 SAMPLES = f"{PATHS.dataset}.samples.json"
 
 BEST = f"{SEARCH}/best.json"
+TRANSFER_CHECK = PATHS.transfer_check
 
 # What a job asks of a cluster, by budget; a profile's `set-resources` overrides it. A training that meets its time
 # limit is continued, so minutes need not cover the longest one. On one machine only the threads count.
@@ -306,8 +309,25 @@ def predictions_before(wildcards):
 def best_of(wildcards):
     """The search a run is trained with; nothing with `tuning: none`."""
     run = run_of(wildcards)
-    budget = PLAN.searches.budget(run)
-    return BEST.format(**(run.fields() | {"budget": budget})) if budget else []
+    words = PLAN.searches.words(run)
+    return BEST.format(**words) if words else []
+
+
+def search_words(wildcards):
+    """Words of the search that a path names, whichever of its outputs it is."""
+    words = {name: word for name, word in wildcards.items() if name != "worker"}
+    return words | {"budget": words.pop("searched", wildcards.budget)}
+
+
+def searched_data(wildcards, pattern):
+    """Dataset file of a search, or what belongs to it."""
+    vintage = checked(PLAN.searches.vintage, search_words(wildcards))
+    return pattern.format(vintage=vintage, **dict(wildcards))
+
+
+def transfer_checks(wildcards):
+    """Whether transferred recipes hold at every size, of the searches that a report covers."""
+    return scope_of(wildcards).check_paths(TRANSFER_CHECK)
 
 
 def production_quality(wildcards):

@@ -80,6 +80,7 @@ rule report:
         samples=lambda wildcards: dataset_files(wildcards, SAMPLES),
         datasets=dataset_files,
         searches=searches_of,
+        transfer=transfer_checks,
         csv_samples=lambda wildcards: expand(
             "data/samples/{vintage}", vintage=scope_of(wildcards).vintages
         ),
@@ -153,6 +154,7 @@ use rule report as report_phase with:
         samples=lambda wildcards: dataset_files(wildcards, SAMPLES),
         datasets=dataset_files,
         searches=searches_of,
+        transfer=transfer_checks,
     output:
         html="results/{phase}/report.html",
         markdown="results/{phase}/report.md",

@@ -25,8 +25,9 @@ class SplitConfig(StrictModel):
     embargo_days: int = Field(0, ge=0)
     """Calendar days before the next part in which no label may end, in addition to the purge. Days, not bars:
     a week is the same week on every timescale."""
-    selection_share: float = Field(0.7, gt=0, lt=1)
-    """First part of validation, for early stopping and every choice; the rest is for calibration."""
+    selection_share: float = Field(0.7, gt=0, le=1)
+    """First part of validation, for early stopping and every choice; the rest is for calibration (a search
+    needs none, so it may take all)."""
     minimum_train_windows: int = Field(200, ge=1)
     """A cell with fewer training windows is refused."""
     minimum_class_count: int = Field(20, ge=1)

@@ -51,10 +51,11 @@ class Experiment(StrictModel):
     seeds: list[int] = Field(min_length=1)
     tuning: Name = "none"
     """`none`, or NAME of a search space config/hpo/NAME_search.yaml."""
-    tune_at: Budget | None = None
-    """Search at this budget only and use what it finds at all of them; default: at each."""
+    searches: int = Field(3, ge=1)
+    """Searches of each size with seeds of their own, dealt to the run seeds in turn, so that the luck of a
+    search enters the intervals. A confirmatory question needs three."""
     n_trials: int | None = Field(None, ge=1)
-    """Trials of the search in total; default: the search space's own."""
+    """Trials of each search in total; default: the search space's own."""
     labels: Literal["true", "shifted"] = "true"
     """`shifted`: targets are moved by years in a circle, so that nothing can be learned (a null control)."""
     planted: Literal["none", "tomorrow"] = "none"
@@ -63,6 +64,8 @@ class Experiment(StrictModel):
     """Of a law control: the verdict that its market and model are made for."""
     barriers: BarrierConfig | None = None
     """For task `triple_barrier`; default: barriers of one standard deviation, neutrals kept."""
+    recipe: Name | None = None
+    """Name of a file in config/recipes/ to train by; default: the study's own recipe."""
     training: dict[str, Any] = {}
     """Fields of the training section that differ in this experiment."""
     walk_forward: bool = False

@@ -58,6 +58,17 @@ def _fold(start: date, end: date | None, config: WalkForwardConfig, splits: Spli
     )
 
 
+def early_years(config: WalkForwardConfig, splits: SplitConfig, fold: int, years: int) -> SplitConfig:
+    """Splits for choices that every fold from this one on may use: all end before its test part begins.
+
+    Selection is the last `years` before it, and no calibration is held back from them.
+    """
+    first = with_study_test(config, splits)[fold - 1].test_start
+    longer = config.model_copy(update={"validation_months": 12 * years})
+    early = _fold(first, None, longer, splits)
+    return early.model_copy(update={"selection_share": 1.0})
+
+
 def fold_label(fold: int) -> str:
     """Label of a fold, counted from 1, in paths and tables: ``wf03``."""
     return f"wf{fold:02d}"

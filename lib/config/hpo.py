@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lib.config.base import StrictModel
+from lib.config.base import Budget, Dataset, StrictModel
 from lib.config.training import refuse_replaced
 from lib.errors import ConfigError
 
@@ -85,6 +85,22 @@ def database_address(config: SearchConfig, environment: Mapping[str, str] = os.e
     return address
 
 
+class Transfer(StrictModel):
+    """A recipe is searched once and used in every fold, on every share of the history and, if a budget is
+    named, at every size (Yang et al. 2022, arXiv 2203.03466)."""
+
+    budget: Budget | None = None
+    """The budget that is searched for all; None: each is searched. Models without budgets have no other."""
+    dataset: Dataset | None = None
+    """The dataset that is searched; None: each dataset of an experiment has its own recipe."""
+    selection_years: int = Field(3, ge=1)
+    """In folds: the years before the first fold's test part by whose loss the recipe is chosen, trained on
+    what lies before them; every fold uses it. Otherwise the study's own training and selection."""
+    rates: list[Annotated[float, Field(gt=0)]] = [0.5, 2.0]
+    """Multiples of the found learning rate that are tried at every size beside the rate itself, to see
+    whether the optimum is the same there; none: not checked."""
+
+
 class SearchSpace(StrictModel):
     """Parameters to search, named as in the training section or the model's settings."""
 
@@ -94,4 +110,15 @@ class SearchSpace(StrictModel):
     seed: int = 0
     architecture: Literal["grid"] | None = None
     """`grid`: the search also chooses among the architectures of the budget."""
+    transfer: Transfer | None = None
+    """What else the recipe is used for; None: every fold and share is searched apart."""
     parameters: Parameters = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _of_use_everywhere(self) -> Self:
+        if self.transfer and self.transfer.budget and self.architecture:
+            raise ValueError(
+                f"an architecture found at {self.transfer.budget} is of no use at another budget: leave "
+                "`budget:` of `transfer:` or `architecture:` out"
+            )
+        return self

@@ -77,6 +77,17 @@ class Architecture(StrictModel):
         return {"d_model": width, "n_layers": layers, "n_heads": heads, "d_ff": feed_forward}
 
 
+class RecipeFile(StrictModel):
+    """How to train, as a whole (config/recipes/NAME.yaml), for experiments that say `recipe: NAME`."""
+
+    training: dict[str, Any] = {}
+    """Fields of the training section, over the study's; those of a model or experiment come before these."""
+    dropout: float | None = Field(None, ge=0, lt=1)
+    """Instead of that of every budget's architecture."""
+    settings: dict[str, Any] = {}
+    """Settings of the models with budgets, over those of their files."""
+
+
 class AssetsFile(StrictModel):
     """config/data/assets.yaml: rows of the matrix, and what each source calls a symbol."""
 

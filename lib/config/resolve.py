@@ -54,6 +54,8 @@ class RunSpecification(StrictModel):
     """Of ternary labels; None for other tasks."""
     splits: SplitConfig
     tuning: str
+    search: int | None = None
+    """Number of the search whose recipe it is trained with, from 1; None: not searched."""
 
     def to_json(self) -> str:
         """Canonical text: equal specifications give equal bytes."""
@@ -93,6 +95,10 @@ def specify(study: Study, run: Run, experiment_name: str) -> RunSpecification:
     splits = (experiment.data and experiment.data.splits) or study.config.data.splits
     if experiment.fold is not None and study.config.data.walk_forward is not None:
         splits = with_study_test(study.config.data.walk_forward, splits)[experiment.fold - 1]
+    named = study.recipes.get(experiment.recipe or "")
+    architecture = None if run.budget == NO_BUDGET else study.architectures[run.budget]
+    if architecture and named and named.dropout is not None:
+        architecture = architecture.model_copy(update={"dropout": named.dropout})
     return RunSpecification(
         run=run.fields(),
         experiment=experiment_name,
@@ -104,9 +110,9 @@ def specify(study: Study, run: Run, experiment_name: str) -> RunSpecification:
         vintage=vintage,
         model=model.model,
         plugin=model.plugin,
-        settings=model.settings,
-        architecture=None if run.budget == NO_BUDGET else study.architectures[run.budget],
-        recipe=recipe_for(study.config, experiment, model=model),
+        settings=model.settings | (named.settings if named and architecture else {}),
+        architecture=architecture,
+        recipe=recipe_for(study.config, experiment, model=model, base=named),
         context_length=1
         if experiment.meta
         else experiment.context_length or study.config.context_length[run.timescale],  # type: ignore[index]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
@@ -90,6 +90,9 @@ class WorkflowConfig(StrictModel):
     """Names of files in config/experiments/. Controls among them belong to every phase's report."""
     phases: dict[PhaseName, list[Name]] = {}
     """Parts of the study with a report of their own (``results/phase1/report.html``): their experiments."""
+    overrides: dict[str, dict[str, Any]] = {}
+    """Fields of experiments that differ in this study, by phase or by experiment (whose own come last), for
+    example ``phase5: {tuning: default, n_trials: 30}``."""
     selection: Selection | None = None
     """How the best configuration of some phases is chosen, for experiments that say `from_selection`."""
     meta: list[Name] = []

@@ -8,6 +8,7 @@ imported.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -112,6 +113,7 @@ def load_samples(
     barriers: BarrierConfig | None = None,
     train_fraction: float = 1.0,
     planted: str = "none",
+    needed: Collection[str] = PARTS,
 ) -> SplitSamples:
     """Windows of a dataset table (`lib.features.assemble`), divided into four parts.
 
@@ -122,8 +124,8 @@ def load_samples(
     shorter history would have given, as near to validation as before. With `planted="tomorrow"` the last
     channel is the return from each bar's close to the next one's: a leak on purpose.
 
-    Raises DataError if the table is not as described, the horizon is longer than the data, a part is empty,
-    or training has fewer windows than `splits.minimum_train_windows` (unless `splits.allow_small`).
+    Raises DataError if the table is not as described, the horizon is longer than the data, a `needed` part is
+    empty, or training has fewer windows than `splits.minimum_train_windows` (unless `splits.allow_small`).
     """
     if labels not in ("true", "shifted") or planted not in ("none", "tomorrow"):
         raise ValueError(f"no such labels or planted channel: {labels!r}, {planted!r}")
@@ -140,7 +142,7 @@ def load_samples(
     labelled = _latest(labelled, train_fraction)
     counts = {part: int((labelled["part"] == part).sum()) for part in PARTS}
     need = f"a sample needs {context_length} bars of context and {horizon} bars ahead"
-    check_not_empty(counts, frame, splits, need)
+    check_not_empty({part: counts[part] for part in needed}, frame, splits, need)
     _check_enough(counts["train"], splits, need)
 
     if planted == "tomorrow":

@@ -16,7 +16,7 @@ import polars as pl
 from lib.config.folds import fold_label
 from lib.errors import DataError
 from lib.evaluation.axes import WORDS
-from lib.evaluation.comparisons import DateLosses, compare_losses
+from lib.evaluation.comparisons import DateLosses, compare_losses, joined_searches
 from lib.evaluation.samples import Predictions, Reader, align, selection_reader
 
 PROBLEM = [*WORDS]
@@ -117,6 +117,7 @@ def _joined(name: tuple[Any, ...], folds: list[dict[tuple[Any, ...], DateLosses]
     return DateLosses(
         np.concatenate([part.sums for part in parts], axis=1),
         np.concatenate([part.counts for part in parts]),
+        joined_searches([part.searches for part in parts]),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from lib.config.base import is_ternary
 from lib.evaluation.axes import Row
-from lib.evaluation.comparisons import DateLosses, Estimate, compare_losses
+from lib.evaluation.comparisons import DateLosses, Estimate, compare_losses, joined_searches
 from lib.evaluation.levels import Level
 from lib.evaluation.material import Material
 from lib.evaluation.measures import loss_per_sample
@@ -109,7 +109,8 @@ def _recalibrated(parts: Sequence[Part], material: Material) -> list[DateLosses 
                 break
             sums.append(_by_date(loss_per_sample(aligned.target, score, aligned.task), aligned))
         complete = len(sums) == len(rows)
-        out.append(DateLosses(np.array(sums), aligned.counts) if complete else None)
+        searches = aligned.searches_of(positions)
+        out.append(DateLosses(np.array(sums), aligned.counts, searches) if complete else None)
     return out
 
 
@@ -121,5 +122,7 @@ def _chained(parts: Sequence[DateLosses | None]) -> DateLosses:
     """The losses of several folds one after the other."""
     known = [part for part in parts if part is not None]
     return DateLosses(
-        np.concatenate([part.sums for part in known], axis=1), np.concatenate([part.counts for part in known])
+        np.concatenate([part.sums for part in known], axis=1),
+        np.concatenate([part.counts for part in known]),
+        joined_searches([part.searches for part in known]),
     )

@@ -18,7 +18,7 @@ from lib.evaluation import scaling_law
 from lib.evaluation.axes import WORDS, Axis, Row, grouped, in_one_line
 from lib.evaluation.cell_skill import Part, measure_skill
 from lib.evaluation.comparisons import DateLosses, Estimate, estimate_mean, seed_noise_of_mean
-from lib.evaluation.folds import Joined, confirmation_of, declared_seeds, evidence_of, join
+from lib.evaluation.folds import Joined, confirmation_of, declared_seeds, evidence_of, join, searches_among
 from lib.evaluation.forecast_tests import auc_influence
 from lib.evaluation.levels import Level
 from lib.evaluation.material import Material
@@ -51,7 +51,7 @@ def estimate_auc(aligned: Aligned, rows: Sequence[int], horizon: int) -> Estimat
     values /= ranked.sum()
     counts = sum_by_date(ranked.astype(np.float64), aligned.index, aligned.dates.size)
     sums = sum_by_date(influence, aligned.index, aligned.dates.size)
-    noise = seed_noise_of_mean(values)
+    noise = seed_noise_of_mean(values, searches=aligned.searches_of(rows))
     found = estimate_mean(sums[counts > 0], counts[counts > 0], horizon, [noise] if noise else [])
     return Estimate(float(values.mean()), found.se_dates, found.date_degrees, found.seed_noise, found.block)
 
@@ -68,7 +68,7 @@ def _rankings(aligned: Aligned, row: int, fold: slice) -> list[tuple[Floats, Flo
 
 def estimate_loss(losses: DateLosses, horizon: int) -> Estimate:
     """Mean loss of the runs (seeds) of one model, with the noise of dates and of seeds."""
-    noise = seed_noise_of_mean(losses.means)
+    noise = seed_noise_of_mean(losses.means, searches=losses.searches)
     return estimate_mean(losses.sums.mean(axis=0), losses.counts, horizon, [noise] if noise else [])
 
 
@@ -107,6 +107,8 @@ class Cell:
     """Regression: squared error of always predicting 0 on the test set."""
     collapsed: list[str] = field(default_factory=list)
     """Levels all of whose runs say nearly the same for every sample."""
+    searches: dict[str, int] = field(default_factory=dict)
+    """Different searches that found the recipes of each level's usable runs; no entry where none did."""
     dates_lost: int = 0
     """Test samples that not all runs hold, and that were left out."""
     dates: np.ndarray | None = None
@@ -211,6 +213,8 @@ def _add_level(cell: Cell, label: str, joined: Joined[str], material: Material) 
     auc = estimate_auc(aligned, positions, cell.horizon) if classes else None
     low, high = loss.interval(confidence)
     auc_low, auc_high = auc.interval(confidence) if auc else (None, None)
+    if found := searches_among(rows):
+        cell.searches[label] = found
     if all(row["test_collapsed"] for row in rows):
         cell.collapsed.append(label)
     point: dict[str, Any] = {

@@ -29,7 +29,7 @@ _IDENTITY: dict[str, type[pl.DataType]] = {
     "dataset": pl.String, "timescale": pl.String, "task": pl.String, "horizon": pl.Int64,
     "model": pl.String, "family": pl.String, "budget": pl.String, "seed": pl.Int64, "id": pl.String,
     "condition": pl.String, "fold": pl.Int64, "train_fraction": pl.Float64, "context_length": pl.Int64,
-    "labels": pl.String,
+    "labels": pl.String, "search": pl.Int64, "searched": pl.String,
 }  # fmt: skip
 _PLACE: dict[str, type[pl.DataType]] = {
     "row": pl.String, "column": pl.String, "tier": pl.Int64,
@@ -119,7 +119,8 @@ def collect_runs(
 
     Args:
         declared: per run its eight fields, `experiment, role, question, path`, what its variant stands for
-            (`condition, fold, train_fraction, context_length, labels`) and, if known, `family` and `id`.
+            (`condition, fold, train_fraction, context_length, labels`), number and words of its search
+            (`search, searched`) and, if known, `family` and `id`.
         read: given a run's `path`, its files (`metrics`, `params`, `provenance`) or None if it is not there;
             `lambda path: read_run(Path(path))` for runs on disk.
         problems: path to why a run that is there cannot be used.

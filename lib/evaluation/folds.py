@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from lib.evaluation.axes import Row
+from lib.evaluation.comparisons import joined_searches
 from lib.evaluation.material import Material
 from lib.evaluation.samples import Aligned, RunSamples, align
 
@@ -81,6 +82,11 @@ def confirmation_of(rows: Sequence[Row]) -> list[Row]:
 def declared_seeds(rows: Sequence[Row]) -> int:
     """Number of different seeds among some rows, whatever their fold."""
     return len({row["seed"] for row in rows})
+
+
+def searches_among(rows: Sequence[Row]) -> int:
+    """Number of different searches that found the recipes of some runs, whatever their fold."""
+    return len({row["search"] for row in rows if row["search"] is not None})
 
 
 def join[G: Hashable](
@@ -180,4 +186,5 @@ def _chained[G: Hashable](parts: Sequence[Part[G]]) -> Aligned:
         np.concatenate([piece.scores for piece in pieces], axis=1),
         pieces[0].task,
         tuple(slice(int(a), int(b)) for a, b in pairwise(samples)),
+        joined_searches([piece.searches for piece in pieces]),
     )

@@ -16,7 +16,7 @@ import numpy as np
 from lib.evaluation.axes import WORDS, Axis, Row, in_one_line
 from lib.evaluation.cells import estimate_loss, zero_loss_of
 from lib.evaluation.comparisons import Estimate
-from lib.evaluation.folds import declared_seeds, evidence_of, join
+from lib.evaluation.folds import declared_seeds, evidence_of, join, searches_among
 from lib.evaluation.levels import Level, contrast
 from lib.evaluation.material import Material
 
@@ -35,6 +35,8 @@ class Interaction:
     """Declared runs (seeds) of each of the four corners that make the effect."""
     seeds: dict[str, int] = field(default_factory=dict)
     """Usable runs of each."""
+    searches: dict[str, int] = field(default_factory=dict)
+    """Different searches behind them; no entry where none is."""
     collapsed: list[str] = field(default_factory=list)
     """Those of the four all of whose runs say nearly the same for every sample."""
     dates_lost: int = 0
@@ -98,6 +100,8 @@ def measure_interaction(first: Axis, second: Axis, rows: Sequence[Row], material
         name, own = " ".join(corner), joined.rows(corner)
         if name in out.declared:
             out.seeds[name] = len(positions)
+            if found := searches_among(own):
+                out.searches[name] = found
             if all(row["test_collapsed"] for row in own):
                 out.collapsed.append(name)
         level = Level(name, None, joined.aligned.losses(positions))

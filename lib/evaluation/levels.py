@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.config.workflow import EvaluationConfig
-from lib.evaluation.comparisons import DateLosses, Estimate, estimate_mean, seed_noise_of_mean
+from lib.evaluation.comparisons import DateLosses, Estimate, estimate_mean, replicates, seed_noise_of_sum
 from lib.evaluation.uncertainty import block_length, enough_blocks, stationary_weights, widening
 from lib.metrics.classification import Floats
 
 _OWN_VARIANCE_FROM = 4
-"""With fewer seeds than this a level borrows the variance between seeds of all levels."""
+"""With fewer repetitions than this a level borrows the variance between those of all levels."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def contrast(levels: Sequence[Level], weights: Floats, horizon: int) -> Estimate
     """
     used = [(float(w), level) for w, level in zip(weights, levels, strict=True) if w != 0.0]
     sums = np.sum([w * level.losses.sums.mean(axis=0) for w, level in used], axis=0)
-    noise = [seed_noise_of_mean(level.losses.means, w) for w, level in used]
-    return estimate_mean(sums, levels[0].losses.counts, horizon, [term for term in noise if term is not None])
+    noise = seed_noise_of_sum([(w, level.losses) for w, level in used])
+    return estimate_mean(sums, levels[0].losses.counts, horizon, noise)
 
 
 def slope_weights(levels: Sequence[Level]) -> Floats | None:
@@ -104,21 +104,22 @@ def date_draws(levels: Sequence[Level], horizon: int, cfg: EvaluationConfig, dra
 
 
 def seed_deviates(levels: Sequence[Level], draws: int, seed: int) -> Floats:
-    """Deviates of the levels' means from the choice of seeds; (draws, levels), 0 where nothing is known."""
+    """Deviates of the levels' means from the choice of seeds and searches; (draws, levels), 0 if unknown."""
     generator = np.random.default_rng([seed, 71])
-    spread = [level for level in levels if level.seeds > 1]
+    known = [replicates(level.losses.means, level.losses.searches) for level in levels]
+    spread = [means for means, _ in known if means.size > 1]
     out = np.zeros((draws, len(levels)))
     if not spread:
         return out
-    pooled_df = sum(level.seeds - 1 for level in spread)
-    pooled = sum(float(level.losses.means.var(ddof=1)) * (level.seeds - 1) for level in spread) / pooled_df
+    pooled_df = sum(means.size - 1 for means in spread)
+    pooled = sum(float(means.var(ddof=1)) * (means.size - 1) for means in spread) / pooled_df
     shared = np.sqrt(generator.chisquare(pooled_df, draws) / pooled_df)
-    for at, level in enumerate(levels):
-        own = level.seeds >= _OWN_VARIANCE_FROM
-        df = level.seeds - 1
-        variance = float(level.losses.means.var(ddof=1)) if own else pooled
+    for at, (means, shares) in enumerate(known):
+        own = means.size >= _OWN_VARIANCE_FROM
+        df = means.size - 1
+        variance = float(means.var(ddof=1)) if own else pooled
         scale = np.sqrt(generator.chisquare(df, draws) / df) if own else shared
-        out[:, at] = generator.normal(size=draws) * np.sqrt(variance / level.seeds) / scale
+        out[:, at] = generator.normal(size=draws) * np.sqrt(variance * float(shares @ shares)) / scale
     return out
 
 

@@ -83,7 +83,8 @@ def _question(
 ) -> dict[str, Any]:
     described, decisions, minds, evidences = [], [], [], []
     for cell, level in zip(cells, family.levels, strict=True):
-        evidence = _evidence(cell, asked.margin, level, material, controls)
+        judged = asked.analysis == "confirmatory"
+        evidence = _evidence(cell, asked.margin, level, material, controls, judged)
         evidences.append(evidence)
         decision = cell_verdict(evidence)
         decisions.append(decision)
@@ -121,7 +122,10 @@ def _first_of(decision: Decision, cells: Sequence[Decision], minds: Sequence[lis
     return ["Runs of this question."]
 
 
-def _evidence(cell: Cell, declared: float, level: float, material: Material, controls: Entries) -> Evidence:
+def _evidence(
+    cell: Cell, declared: float, level: float, material: Material, controls: Entries, judged: bool
+) -> Evidence:
+    """`judged`: of a confirmatory question, whose intervals must hold the luck of searches, too."""
     labels, cfg, model = list(cell.seeds), material.cfg, str(cell.words["model"])
     undeclared = undeclared_controls(controls, model, labels if cell.axis.name == "parameters" else ())
     standing = Standing.of(
@@ -132,6 +136,7 @@ def _evidence(cell: Cell, declared: float, level: float, material: Material, con
         failed_controls(controls, model),
         undeclared,
         cell.lost_folds,
+        cell.searches if judged else {},
     )
     return Evidence(
         **vars(standing),
@@ -160,7 +165,7 @@ def verdict_of(cell: Cell, declared: float, material: Material) -> Decision:
         declared: margin, in nats.
         material: settings.
     """
-    return cell_verdict(_evidence(cell, declared, material.cfg.confidence, material, ()))
+    return cell_verdict(_evidence(cell, declared, material.cfg.confidence, material, (), judged=False))
 
 
 def _pooled(found: Pooled, axis: Axis, confidence: float) -> dict[str, Any]:
@@ -191,6 +196,7 @@ def _interaction(
         failed_controls(controls, model),
         undeclared_controls(controls, model, budgets),
         found.lost_folds,
+        found.searches if asked.analysis == "confirmatory" else {},
     )
     labels = (found.axes[0].label, found.axes[1].label)
     decision = interaction_verdict(found.effect, level, margin, labels, standing, confidence)

@@ -42,6 +42,10 @@ def _standing(e: Evidence) -> list[str]:
         wanted = max(LEAST_SEEDS - n for n in e.few_seeds.values())
         more = "one more seed" if wanted == 1 else "two more seeds"
         out.append(f"At least {more} at {', '.join(e.few_seeds)}.")
+    if e.few_searches:
+        out.append(
+            f"Three searches at {', '.join(e.few_searches)} (`searches: 3`), and as many seeds at least."
+        )
     if e.collapsed:
         out.append(
             f"Runs at {', '.join(e.collapsed)} that learn something: other training, not a longer test."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class RunSamples:
     target: Floats
     score: Floats
     """(n,), or (n, 3) probabilities of three classes."""
+    search: str | None = None
+    """The search that found the run's recipe; None: it was not searched."""
 
 
 @dataclass
@@ -62,7 +64,8 @@ class Predictions:
         path = str(row["path"])
         if path not in self._known:
             try:
-                self._known[path] = self._load(path, str(row["task"]))
+                found = self._load(path, str(row["task"]))
+                self._known[path] = replace(found, search=row.get("searched")) if found else None
             except (OSError, IntegrityError, pl.exceptions.PolarsError) as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 self._leave_out("unreadable", path, f"{self.what} predictions cannot be read ({reason})")
@@ -147,6 +150,8 @@ class Aligned:
     task: str
     parts: tuple[slice, ...] = ()
     """Samples of each walk-forward fold, where several are joined; their scores are of different models."""
+    searches: tuple[str | None, ...] = ()
+    """Search that found the recipe of each run, see `DateLosses`; () if nobody knows."""
 
     @property
     def folds(self) -> tuple[slice, ...]:
@@ -166,7 +171,11 @@ class Aligned:
             )
             for row in rows
         ]
-        return DateLosses(np.array(sums), self.counts)
+        return DateLosses(np.array(sums), self.counts, self.searches_of(rows))
+
+    def searches_of(self, rows: Sequence[int]) -> tuple[str | None, ...]:
+        """Searches of the runs with these positions."""
+        return tuple(self.searches[row] for row in rows) if self.searches else ()
 
     @property
     def outcome(self) -> Floats:
@@ -201,4 +210,5 @@ def align(runs: Sequence[RunSamples], task: str, where: str) -> tuple[Aligned | 
     days = (common // _SYMBOLS_PER_DAY).astype("datetime64[D]")
     dates, index = index_dates(days)
     scores = np.array([run.score[at] for run, at in zip(runs, picked, strict=True)])
-    return Aligned(dates, index, targets[0], scores, task), noticed
+    searches = tuple(run.search for run in runs)
+    return Aligned(dates, index, targets[0], scores, task, searches=searches), noticed

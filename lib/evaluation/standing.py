@@ -23,6 +23,8 @@ class Standing:
     """Declared levels without a usable run."""
     few_seeds: Mapping[str, int] = field(default_factory=dict)
     """Levels with fewer than `LEAST_SEEDS` usable runs, and how many they have."""
+    few_searches: Mapping[str, int] = field(default_factory=dict)
+    """Levels whose recipes fewer than `LEAST_SEEDS` searches have found, and how many did."""
     incomplete: Sequence[str] = ()
     """Levels that lack some, but not all, of their declared seeds."""
     collapsed: Sequence[str] = ()
@@ -40,11 +42,14 @@ class Standing:
         cls, declared: Mapping[str, int], usable: Mapping[str, int], collapsed: Sequence[str] = (),
         dates_lost: int = 0, failed_controls: Sequence[str] = (), undeclared_controls: Sequence[str] = (),
         lost_folds: Mapping[int, Sequence[str]] = MappingProxyType({}),
+        searches: Mapping[str, int] = MappingProxyType({}),
     ) -> Standing:  # fmt: skip
-        """From the declared and the usable runs (seeds) of each level that is compared."""
+        """From the declared and the usable runs (seeds) of each level that is compared, and the searches
+        behind them where it matters how many they are."""
         return cls(
             absent=[label for label in declared if not usable.get(label)],
             few_seeds={label: n for label in declared if 0 < (n := usable.get(label, 0)) < LEAST_SEEDS},
+            few_searches={label: n for label, n in searches.items() if 0 < n < LEAST_SEEDS},
             incomplete=[label for label in declared if 0 < usable.get(label, 0) < declared[label]],
             collapsed=[label for label in declared if label in collapsed],
             shared_dates=dates_lost or None,
@@ -71,6 +76,14 @@ class Standing:
             return "seeds", (
                 f"Only {_COUNTS[fewest]} at {where}: the noise between seeds is {known}, so neither a gain "
                 "nor its absence can be claimed"
+            )
+        if self.few_searches:
+            fewest = min(self.few_searches.values())
+            where = ", ".join(label for label, n in self.few_searches.items() if n == fewest)
+            count = "one search" if fewest == 1 else "two searches"
+            return "seeds", (
+                f"Only {count} behind the recipe at {where} (it takes three): how much of a difference is "
+                "the luck of a search is not known, so neither a gain nor its absence can be claimed"
             )
         if self.collapsed:
             return "collapsed", (

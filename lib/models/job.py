@@ -7,6 +7,7 @@ state directory it is given, and no family of models.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,9 +17,10 @@ import polars as pl
 
 from lib.config.base import is_classification, is_ternary, split_dataset
 from lib.config.load import validate
-from lib.config.resolve import ResolvedRun
+from lib.config.resolve import ResolvedRun, RunSpecification
 from lib.data.io import read_json, write_json_atomic
 from lib.datasets.rates import means_by_symbol, pooled_means
+from lib.datasets.splits import PARTS
 from lib.datasets.windows import Samples, SplitSamples, load_samples
 from lib.errors import IntegrityError, ModelError
 from lib.models import registry
@@ -49,8 +51,8 @@ class FinishedRun:
     """`load`, `fit`, `predict` and their sum `total`; `fit` over all invocations that led here."""
 
 
-def samples_for(resolved: ResolvedRun, frame: pl.DataFrame) -> SplitSamples:
-    """The samples that a run is declared to see."""
+def samples_for(resolved: ResolvedRun, frame: pl.DataFrame, needed: Collection[str] = PARTS) -> SplitSamples:
+    """The samples that a run is declared to see; the `needed` parts may not be empty."""
     run = resolved.run
     return load_samples(
         frame,
@@ -62,7 +64,19 @@ def samples_for(resolved: ResolvedRun, frame: pl.DataFrame) -> SplitSamples:
         barriers=resolved.barriers,
         train_fraction=resolved.train_fraction,
         planted=resolved.planted,
+        needed=needed,
     )
+
+
+def before_test(resolved: RunSpecification, frame: pl.DataFrame) -> pl.DataFrame:
+    """The dataset table as far as a search may see it: nothing from the first day of the test part on."""
+    return frame.filter(pl.col("date") < resolved.splits.test_start).rechunk()
+
+
+def samples_for_search(resolved: ResolvedRun, frame: pl.DataFrame) -> SplitSamples:
+    """Training samples, and selection samples of the primary symbol, of what a search may see."""
+    early = before_test(resolved, frame)
+    return for_fitting(resolved, samples_for(resolved, early, needed=("train", "selection")))
 
 
 def for_fitting(resolved: ResolvedRun, samples: SplitSamples) -> SplitSamples:

@@ -151,18 +151,6 @@ def _compares_sizes(model: str, null: Experiment) -> bool:
     return model in null.models and len(null.budgets) > 1 and len(set(null.seeds)) >= LEAST_SEEDS
 
 
-def check_searches(study: Study) -> None:
-    """Architectures searched at one budget for use at another."""
-    for name, experiment in study.experiments.items():
-        if experiment.tuning == "none" or not study.searches[experiment.tuning].architecture:
-            continue
-        if experiment.tune_at and set(experiment.budgets) != {experiment.tune_at}:
-            raise ConfigError(
-                f"experiment {name}: an architecture found at {experiment.tune_at} is of no use at "
-                "another budget. Leave `tune_at:` out, so that each budget is searched."
-            )
-
-
 def check_budgets(
     study: Study,
     runs: Mapping[Run, str],

@@ -94,11 +94,8 @@ def declaration_hash(plan: Plan, name: str, tests: list[str]) -> str:
 
 def _search(plan: Plan, run: Run) -> str | None:
     """Words of the search that a run is trained with, as canonical JSON; None without one."""
-    budget = plan.searches.budget(run)
-    if budget is None:
-        return None
-    words = {name: str(value) for name, value in run.fields().items() if name != "seed"}
-    return json.dumps(words | {"budget": budget}, sort_keys=True)
+    words = plan.searches.words(run)
+    return json.dumps(words, sort_keys=True) if words else None
 
 
 def _problem(run: Run) -> tuple[str, str, str, str, int]:

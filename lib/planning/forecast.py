@@ -8,7 +8,7 @@ How much history there is plays no part: every run takes the steps of its recipe
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import product
@@ -16,7 +16,7 @@ from typing import Any
 
 from lib.config.base import BUDGET_PARAMETERS, outputs_of
 from lib.config.model import Architecture
-from lib.config.resolve import apply_parameters
+from lib.config.resolve import RunSpecification, apply_parameters
 from lib.config.runs import NO_BUDGET, Run
 from lib.config.training import Recipe
 from lib.models.transformer.parameters import count_parameters, flops_per_sample
@@ -87,24 +87,26 @@ def forecast(
         if plan.has_weights(run.model, run.budget):
             own = sums.setdefault((run.model, run.budget), _Sum())
             effort = effort_of(plan, run, (best or {}).get(search_of(plan, run) or ()))
-            own.add_training(plan, run, effort, 1, speeds, rates)
+            own.add_training(plan, plan.specification(run), effort, 1, speeds, rates)
             own.add_disk(plan, run)
-    known = {(search_of(plan, run), run.budget): run for run in plan.experiment_of}
-    for search in pending.searches:
-        words = words_of(search)
-        if words["budget"] == NO_BUDGET:
-            continue
-        run = known[search, words["budget"]] if (search, words["budget"]) in known else _first(plan, search)
-        own = sums.setdefault((run.model, words["budget"]), _Sum())
-        times = plan.searches.n_trials(run)
+    for search, budget, times in _searched(plan, pending):
+        trained = plan.searches.specification(words_of(search), budget)
+        own = sums.setdefault((words_of(search)["model"], budget), _Sum())
         own.trials += times
-        own.add_training(plan, run, effort_of(plan, run), times, speeds, rates)
+        effort = _effort(plan, trained, _space_of(plan, search))
+        own.add_training(plan, trained, effort, times, speeds, rates)
     return [own.cost(*words) for words, own in sums.items()]
 
 
-def _first(plan: Plan, search: Search) -> Run:
-    """A run that is trained with a search at another budget than its own (`tune_at`)."""
-    return next(run for run in plan.experiment_of if search_of(plan, run) == search)
+def _searched(plan: Plan, pending: Pending) -> Iterator[tuple[Search, str, int]]:
+    """Searches and checks of what they found, with the budget that is trained and how often."""
+    for search in pending.searches:
+        words = words_of(search)
+        if words["budget"] != NO_BUDGET:
+            yield search, words["budget"], json.loads(plan.searches.declaration(words))["n_trials"]
+    for search, size in pending.checks:
+        check = json.loads(plan.searches.check_declaration(words_of(search), size))
+        yield search, size, len(check["rates"])
 
 
 class _Sum:
@@ -116,17 +118,19 @@ class _Sum:
         self.timed = True
 
     def add_training(
-        self, plan: Plan, run: Run, effort: Effort, times: int, speeds: Speeds,
+        self, plan: Plan, trained: RunSpecification, effort: Effort, times: int, speeds: Speeds,
         rates: Mapping[tuple[str, str], float],
     ) -> None:  # fmt: skip
-        """Some trainings like this run's, each to its last step."""
+        """Some trainings of this specification, each to its last step."""
         own = times * effort.windows
         operations = own * effort.flops
         self.samples, self.flops = self.samples + own, self.flops + operations
-        speed = speeds.get((run.dataset, run.timescale, run.model, run.budget))
-        rate = rates.get((run.model, run.budget))
+        dataset, timescale, model, budget = (
+            str(trained.run[word]) for word in ("dataset", "timescale", "model", "budget")
+        )
+        speed, rate = speeds.get((dataset, timescale, model, budget)), rates.get((model, budget))
         self.timed = self.timed and bool(speed or rate)
-        usual = _flops(plan, run)
+        usual = _flops_of(trained.model_dump(), plan.data.channels(dataset, timescale))
         if speed and usual:  # measured with the declared architecture; a costlier one is slower in proportion
             self.seconds += own / speed * max(1.0, effort.flops / usual)
         elif rate:
@@ -163,11 +167,20 @@ def effort_of(plan: Plan, run: Run, best: Mapping[str, Any] | None = None) -> Ef
     elif best is not None:
         parameters = {name: [value] for name, value in best.items()}
     else:
-        space = json.loads(plan.searches.declaration(words_of(search)))["space"]["parameters"]
-        parameters = {name: _ends(found) for name, found in space.items()}
+        parameters = _space_of(plan, search)
+    return _effort(plan, specification, parameters)
+
+
+def _space_of(plan: Plan, search: Search) -> dict[str, list[Any]]:
+    """What a search may try: all values of a choice, both ends of a range."""
+    space = json.loads(plan.searches.declaration(words_of(search)))["space"]["parameters"]
+    return {name: _ends(found) for name, found in space.items()}
+
+
+def _effort(plan: Plan, specification: RunSpecification, parameters: Mapping[str, list[Any]]) -> Effort:
     recipe = specification.recipe
     shapes = {name: values for name, values in parameters.items() if name not in Recipe.model_fields}
-    channels = plan.data.channels(run.dataset, run.timescale)
+    channels = plan.data.channels(str(specification.run["dataset"]), str(specification.run["timescale"]))
     flops = [
         _flops_of(apply_parameters(specification, dict(zip(shapes, values, strict=True))), channels)
         for values in product(*shapes.values())

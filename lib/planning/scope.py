@@ -44,11 +44,20 @@ class Scope:
         return sorted({(self._plan.vintage(run), run.dataset, run.timescale) for run in self.runs})
 
     def search_paths(self, pattern: str) -> list[str]:
-        """Paths of all searches, by a pattern with the words of a run."""
+        """Paths of all searches, by a pattern with the words of a search."""
         found: dict[str, None] = {}
         for run in self.runs:
-            if budget := self._plan.searches.budget(run):
-                found[pattern.format(**(run.fields() | {"budget": budget}))] = None
+            if words := self._plan.searches.words(run):
+                found[pattern.format(**words)] = None
+        return list(found)
+
+    def check_paths(self, pattern: str) -> list[str]:
+        """Paths of all checks of transferred recipes, by a pattern with the words of a search and `size`."""
+        found: dict[str, None] = {}
+        for run in self.runs:
+            for size in self._plan.searches.checked_sizes(run):
+                words = self._plan.searches.words(run) or {}
+                found[pattern.format(**words, size=size)] = None
         return list(found)
 
     def declared_runs(self) -> str:

@@ -23,7 +23,7 @@ _EXPECTED = {
 _FOLD_BEYOND = 12
 _RECORDED = ("git_commit", "packages", "hardware", "data")
 """What is compared of each run's provenance."""
-_NEVER = ("run.seed", "experiment", "question", "role", "hpo.best_value", "hpo.n_trials")
+_NEVER = ("run.seed", "search", "experiment", "question", "role", "hpo.best_value", "hpo.n_trials")
 
 
 def power_section(inputs: ReportInputs, names: Names) -> Section:

@@ -43,6 +43,8 @@ class ReportInputs:
     """Symbol to `source, vintage, rows, first, last, sha256`."""
     splits: Mapping[str, Any] = field(default_factory=dict)
     """The declared split dates and shares, by name."""
+    transfer: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    """Losses by multiple of the found rate, by the path of each check of a transferred recipe."""
     hpo: Mapping[str, tuple[Mapping[str, Any], pl.DataFrame]] = field(default_factory=dict)
     """Path of a search to its best trial (`parameters, best_value, …`) and its trials (`number, value`)."""
     importances: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -168,7 +168,7 @@ def test_a_read_only_folder_is_told(project: Project, name: str) -> None:
     user=AGAIN,
 )
 def test_a_full_disk_during_a_search(project: Project) -> None:
-    best = "results/hpo/base/Aa20/daily/direction/h5/mlp/none/best.json"
+    best = "results/hpo/base/Aa20/daily/direction/h5/mlp/none/search1/best.json"
     project.experiment(models=["mlp"], tuning="quickstart", n_trials=2)
     project.study(training={"max_steps": 3}, thermal={"sensor": "off"})
     state = project.folder / "results" / "state" / "hpo"

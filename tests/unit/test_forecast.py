@@ -28,7 +28,7 @@ from workflow_scripts.paths import PATHS
 EXPERIMENT = {
     "question": "Does it?", "datasets": ["Aa20"], "timescales": ["daily"], "tasks": ["direction"],
     "horizons": [5], "models": ["patchtst-mixed"], "budgets": ["2M"], "seeds": [1, 2], "tuning": "default",
-    "n_trials": 10,
+    "searches": 1, "n_trials": 10,
 }  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def test_only_the_jobs_of_a_target_are_pending_also_those_in_groups(plan):
     text = """Job stats:
 rule search_hyperparameters:
     input: x
-    output: results/hpo/base/Aa20/daily/direction/h5/patchtst-mixed/2M/best.json, results/hpo/other
+    output: results/hpo/base/Aa20/daily/direction/h5/patchtst-mixed/2M/search1/best.json, results/hpo/other
     jobid: 3
 
 group job short (jobs in lexicogr. order):
@@ -143,7 +143,7 @@ def test_jobs_are_counted_with_the_first_phase_that_needs_them(plan):
         "data/processed/embedded-2018/Aa20/daily.samples.json",
         "data/processed/embedded-2018/Aa50/daily.parquet",
         "data/raw/embedded-2018/quality/Aa50.json",
-        "results/hpo/base/Aa50/daily/direction/h5/patchtst-mixed/20M/best.json",
+        "results/hpo/base/Aa50/daily/direction/h5/patchtst-mixed/20M/search1/best.json",
         "results/batch_sizes/Aa20/daily/patchtst-mixed/2M.json",
         "results/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1/model",
         "results/runs/null/Aa20/daily/direction/h5/patchtst-mixed/2M/seed42/model",

@@ -97,8 +97,7 @@ def test_a_search_of_architectures_offers_those_of_the_budget_and_the_run_gets_i
     made = plan()
     for budget in ("2M", "20M"):
         run = next(run for run in made.runs if run.budget == budget)
-        words = {name: str(value) for name, value in run.fields().items() if name != "seed"}
-        content = json.loads(made.searches.declaration(words))
+        content = json.loads(made.searches.declaration(made.searches.words(run)))
         offered = content["space"]["parameters"]["architecture"]
         assert offered["ordered"]
         assert 25 <= len(offered["values"]) <= 35
@@ -110,9 +109,11 @@ def test_a_search_of_architectures_offers_those_of_the_budget_and_the_run_gets_i
         assert found.architecture.dropout == declared.architecture.dropout
 
 
-def test_an_architecture_found_at_one_budget_is_not_used_at_another(plan):
+def test_an_architecture_found_at_one_budget_is_not_used_at_another(plan, tmp_path):
+    space = tmp_path / "config/hpo/architectural_search.yaml"
+    space.write_text(space.read_text().replace("transfer:", "transfer:\n  budget: 2M"))
     with pytest.raises(ConfigError, match="of no use at another budget"):
-        plan(tune_at="2M")
+        plan()
 
 
 def test_channels_count_the_tier_the_series_and_the_slower_bars(plan, tmp_path):
