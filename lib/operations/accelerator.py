@@ -230,8 +230,10 @@ def compared(name: str, architecture: Architecture, device: Device) -> Check:
     began = time.monotonic()
     try:
         found_differences, faults = comparison.differences()
-    except (RuntimeError, StudyError) as error:  # also out of memory, and an operator that is not there
-        return Check(subject, "fail", f"{type(error).__name__}: {str(error).splitlines()[0]}", ADVICE)
+    # An operator that is not there and a lack of memory, too; MPS calls float64 a wrong type.
+    except (RuntimeError, TypeError, MemoryError, StudyError) as error:
+        words = "".join(str(error).splitlines()[:1])
+        return Check(subject, "fail", f"{type(error).__name__}: {words}", ADVICE)
     finally:
         gc.collect()
         device.release()

@@ -118,14 +118,24 @@ def test_weights_that_are_lost_in_saving_are_caught(monkeypatch):
     assert "after saving and loading" in check.found
 
 
-def test_an_operator_that_is_missing_fails_and_so_does_nan(monkeypatch):
-    def missing(found):
-        raise NotImplementedError("The operator 'aten::nothing' is not implemented for MPS.\nMore.")
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (NotImplementedError("aten::this is missing.\nMore."), "NotImplementedError: aten::this is missing."),
+        (TypeError("no float64 on MPS"), "TypeError: no float64 on MPS"),
+        (MemoryError(), "MemoryError: "),
+    ],
+)
+def test_what_a_device_raises_is_a_line_of_the_table(error, told, monkeypatch):
+    def refuse(found):
+        raise error
 
-    with monkeypatch.context() as patched:
-        Fault(missing).plant(patched)
-        check = compared("tiny", SMALL, device("fp32"))
-        assert (check.state, check.found[:40]) == ("fail", "NotImplementedError: The operator 'aten:")
+    Fault(refuse).plant(monkeypatch)
+    check = compared("tiny", SMALL, device("fp32"))
+    assert (check.state, check.found) == ("fail", told)
+
+
+def test_a_forecast_that_is_no_number_fails(monkeypatch):
     Fault(lambda found: found * float("nan")).plant(monkeypatch)
     assert compared("tiny", SMALL, device("fp32")).state == "fail"
 

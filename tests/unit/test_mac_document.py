@@ -19,3 +19,10 @@ def test_the_five_commands_are_targets_and_each_leaves_a_file():
     assert len(commands) == 5
     assert {target for target, _ in commands} <= set(targets)
     assert len({file for _, file in commands}) == 5
+
+
+def test_no_command_has_a_comment_behind_it():
+    """In the interactive zsh of a Mac its words would be arguments: here, files that tee writes."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert blocks
+    assert not any("#" in block for block in blocks)

@@ -135,6 +135,8 @@ APPLE = {
 def mac(tmp_path):
     """A folder with the set-up, and a function that runs it there, with variables that change the Mac."""
     shutil.copytree(ROOT / "envs", tmp_path / "envs", ignore=shutil.ignore_patterns("__pycache__"))
+    script = tmp_path / "envs" / "setup.sh"  # must not find a Python that this machine really has
+    script.write_text(re.sub(r"/opt/homebrew/bin|/usr/local/bin", f"{tmp_path}/absent", script.read_text()))
     for name, text in APPLE.items():
         program(tmp_path / "bin" / name, f"#!/bin/sh\n{text}\n")
     for name, machine in (("python3.12", "${M_PYTHON:-arm64}"), ("native", "arm64")):
