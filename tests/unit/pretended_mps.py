@@ -104,6 +104,7 @@ def pretended_mps() -> Iterator[Record]:
         }.items():
             stack.enter_context(patch.object(torch.mps, name, answer))
         stack.enter_context(patch.object(torch.backends.mps, "is_available", lambda: True))
+        stack.enter_context(patch.object(torch.backends.mps, "get_name", lambda: "Apple M4 Max"))
         stack.callback(torch._C._set_mkldnn_enabled, torch._C._get_mkldnn_enabled())
         torch._C._set_mkldnn_enabled(False)
         stack.enter_context(torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH))
