@@ -9,7 +9,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-heat bench-statistics test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation-readout verify clean clean-results lock docs confirm-versions leak-check
+.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-heat bench-statistics known-worlds test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation-readout verify clean clean-results lock docs confirm-versions leak-check
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ meta: .venv/.ready  ## The meta-module of config/meta-files.yaml, from the folde
 
 bench-statistics: .venv/.ready  ## Coverage of the intervals and rate of false findings, by simulation
 	@python tests/benchmarks/statistics.py
+
+known-worlds: .venv/.ready  ## Does the shipped study say what is so? On known markets, to results/benchmarks/known_worlds.json (PARTS="sizes seeds studies whole_way")
+	@python tests/benchmarks/known_worlds.py $(PARTS)
 
 compare-models: .venv/.ready  ## Every family of models on SPY from the folder MARKET_DATA_DIR, as a table and a page (replaces results/report.html)
 	@snakemake --cores all --rerun-incomplete results/model_comparison.csv results/report.html --configfile config/compare-models.yaml

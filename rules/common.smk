@@ -13,7 +13,10 @@ from lib.operations.awake import stay_awake
 from lib.planning.declaration import record_declarations
 from lib.planning.data import feature_identity
 from lib.planning.plan import plan_study
-from workflow_scripts.ancient import look_behind_ancient_inputs
+from workflow_scripts.ancient import (
+    look_behind_ancient_inputs,
+    overlook_among_recorded_inputs,
+)
 from workflow_scripts.cores import tell_jobs
 from workflow_scripts.measures import measure_without_bytes, say_what_is_not_measured
 from workflow_scripts.paths import PATHS
@@ -27,8 +30,13 @@ except (StudyError, OSError) as error:
 
 VERSIONS = stage_versions()
 
+# What decides the measures of a run: opening the confirmation is no reason to measure runs anew.
+MEASURES = PLAN.config.evaluation.model_dump_json(exclude={"confirmation"})
+
 tell_jobs(workflow.resource_settings.cores)
 look_behind_ancient_inputs()
+# Another question about runs that are there already is no reason to train them again.
+overlook_among_recorded_inputs(PATHS.prediction.split("{")[0])
 measure_without_bytes()
 
 
@@ -45,15 +53,19 @@ wildcard_constraints:
     model=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     budget=r"2M|20M|200M|none",
     seed=r"[0-9]+",
+    search=r"[1-9][0-9]*",
+    searched=r"2M|20M|200M",
     worker=r"[0-9]+",
     name=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     day=r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
     meta=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     phase=r"phase[0-9]+",
+    axis=r"parameters|data",
     id="|".join(map(re.escape, PLAN.ids)) or r"(?!)",
 
 
 RUN = PATHS.run
+PREDICTION = PATHS.prediction
 SEARCH = PATHS.search
 BATCH_SIZE = PATHS.batch_size
 CALENDAR = f"data/calendars/{PLAN.config.data.validation.calendar}.parquet"
@@ -63,6 +75,7 @@ QUALITY = f"{PATHS.quality}.json"
 SAMPLES = f"{PATHS.dataset}.samples.json"
 
 BEST = f"{SEARCH}/best.json"
+TRANSFER_CHECK = PATHS.transfer_check
 
 # What a job asks of a cluster, by budget; a profile's `set-resources` overrides it. A training that meets its time
 # limit is continued, so minutes need not cover the longest one. On one machine only the threads count.
@@ -73,8 +86,9 @@ MINUTES = {"none": 60, "2M": 240, "20M": 720, "200M": 1440}
 
 def size_of(wildcards):
     """The budget whose resources a job gets: networks without a budget are small, but not done in a moment."""
-    unbudgeted_network = wildcards.budget == "none" and PLAN.uses_gpu(wildcards.model)
-    return "2M" if unbudgeted_network else wildcards.budget
+    if PLAN.has_weights(wildcards.model, wildcards.budget):
+        return wildcards.budget
+    return "2M" if PLAN.uses_gpu(wildcards.model) else "none"
 
 
 def threads_of(wildcards):
@@ -272,15 +286,48 @@ def samples_of(wildcards):
 
 
 def batch_size_for(wildcards):
-    """The found batch size of a shape; nothing for models without a budget."""
-    return BATCH_SIZE.format(**wildcards) if wildcards.budget != "none" else []
+    """The found batch size of a shape; nothing for models without weights of a budget."""
+    sized = PLAN.has_weights(wildcards.model, wildcards.budget)
+    return BATCH_SIZE.format(**wildcards) if sized else []
+
+
+def predictions_before(wildcards):
+    """What must be on record before a run may train, where it is the largest of a question.
+
+    A run that is there already cannot wait for what is not. A job's own process has its place in the order.
+    """
+    if not workflow.is_main_process:
+        return []
+    run = run_of(wildcards)
+    keys = PLAN.predictions.before(run)
+    records = [PREDICTION.format(axis=axis, name=name) for axis, name in keys]
+    if not records or not is_finished(run):
+        return records
+    return [record for record in records if Path(record).is_file()]
 
 
 def best_of(wildcards):
     """The search a run is trained with; nothing with `tuning: none`."""
     run = run_of(wildcards)
-    budget = PLAN.searches.budget(run)
-    return BEST.format(**(run.fields() | {"budget": budget})) if budget else []
+    words = PLAN.searches.words(run)
+    return BEST.format(**words) if words else []
+
+
+def search_words(wildcards):
+    """Words of the search that a path names, whichever of its outputs it is."""
+    words = {name: word for name, word in wildcards.items() if name != "worker"}
+    return words | {"budget": words.pop("searched", wildcards.budget)}
+
+
+def searched_data(wildcards, pattern):
+    """Dataset file of a search, or what belongs to it."""
+    vintage = checked(PLAN.searches.vintage, search_words(wildcards))
+    return pattern.format(vintage=vintage, **dict(wildcards))
+
+
+def transfer_checks(wildcards):
+    """Whether transferred recipes hold at every size, of the searches that a report covers."""
+    return scope_of(wildcards).check_paths(TRANSFER_CHECK)
 
 
 def production_quality(wildcards):

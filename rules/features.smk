@@ -79,7 +79,9 @@ rule check_samples:
         cells=lambda wildcards: PLAN.cells(
             wildcards.vintage, wildcards.dataset, wildcards.timescale
         ),
-        splits=PLAN.config.data.splits.model_dump_json(),
+        splits=lambda wildcards: PLAN.data.data_config(
+            wildcards.vintage
+        ).splits.model_dump_json(),
         version=VERSIONS["datasets"],
     script:
         "../workflow_scripts/check_samples.py"

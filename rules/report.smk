@@ -27,7 +27,7 @@ rule collect_runs:
         folders=run_folders,
         datasets=run_datasets,
         primaries=run_primaries,
-        evaluation=PLAN.config.evaluation.model_dump_json(),
+        evaluation=MEASURES,
         version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/collect_runs.py"
@@ -61,6 +61,10 @@ rule fit_scaling:
         primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
         evaluation=PLAN.config.evaluation.model_dump_json(),
         looks="results/test_looks.txt",
+        predicted=lambda wildcards: [
+            PREDICTION.format(axis=axis, name=name)
+            for axis, name in PLAN.predictions.names()
+        ],
         version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/fit_scaling.py"
@@ -76,6 +80,7 @@ rule report:
         samples=lambda wildcards: dataset_files(wildcards, SAMPLES),
         datasets=dataset_files,
         searches=searches_of,
+        transfer=transfer_checks,
         csv_samples=lambda wildcards: expand(
             "data/samples/{vintage}", vintage=scope_of(wildcards).vintages
         ),
@@ -149,6 +154,7 @@ use rule report as report_phase with:
         samples=lambda wildcards: dataset_files(wildcards, SAMPLES),
         datasets=dataset_files,
         searches=searches_of,
+        transfer=transfer_checks,
     output:
         html="results/{phase}/report.html",
         markdown="results/{phase}/report.md",
@@ -194,6 +200,7 @@ if PLAN.config.selection:
             "../envs/workflow.yaml"
         params:
             selection=PLAN.config.selection.model_dump_json(),
+            context_length=PLAN.config.context_length[PLAN.config.selection.timescale],
             version=VERSIONS["evaluation"],
         script:
             "../workflow_scripts/select_configuration.py"
@@ -216,7 +223,7 @@ rule compare_models:
         "../envs/workflow.yaml"
     params:
         primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
-        evaluation=PLAN.config.evaluation.model_dump_json(),
+        evaluation=MEASURES,
         version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/compare_models.py"

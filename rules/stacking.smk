@@ -57,7 +57,7 @@ rule compare_meta:
         learners=lambda wildcards: [
             run.model for run in PLAN.meta.learners(wildcards.meta)
         ],
-        evaluation=PLAN.config.evaluation.model_dump_json(),
+        evaluation=MEASURES,
         version=[VERSIONS["stacking"], VERSIONS["evaluation"]],
     script:
         "../workflow_scripts/compare_meta.py"

@@ -18,12 +18,44 @@ rule tracking_store:
         "../workflow_scripts/tracking_store.py"
 
 
+# What the smaller levels of a question predict for the largest, before that is trained. The record only grows.
+rule predict_largest:
+    input:
+        lambda wildcards: [
+            f"{RUN.format(** run.fields())}/predictions/test.parquet"
+            for run in checked(PLAN.predictions.runs, wildcards.axis, wildcards.name)
+        ],
+    output:
+        update("results/predicted/{axis}/{name}.json"),
+    log:
+        "results/logs/predict_largest/{axis}/{name}.log",
+    benchmark:
+        "results/benchmarks/jobs/predict_largest/{axis}/{name}.tsv"
+    priority: 30
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        cells=lambda wildcards: PLAN.predictions.declaration(
+            wildcards.axis, wildcards.name, RUN
+        ),
+        primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
+        evaluation=MEASURES,
+        looks="results/test_looks.txt",
+        version=VERSIONS["evaluation"],
+    script:
+        "../workflow_scripts/predict_largest.py"
+
+
 rule train:
     input:
         dataset=dataset_of,
         samples=lambda wildcards: ancient(samples_of(wildcards)),
         batch_size=lambda wildcards: ancient(batch_size_for(wildcards)),
         best=best_of,
+        predicted=lambda wildcards: ancient(predictions_before(wildcards)),
         tracking=ancient("results/tracking/store.json"),
     output:
         model=directory(
@@ -75,7 +107,7 @@ rule evaluate:
     conda:
         "../envs/workflow.yaml"
     params:
-        evaluation=PLAN.config.evaluation.model_dump_json(),
+        evaluation=MEASURES,
         primary=lambda wildcards: PLAN.data.primary_symbol(
             PLAN.vintage(run_of(wildcards))
         ),

@@ -52,9 +52,10 @@ STUDY: dict[str, Any] = {
     "experiments": ["small"],
     "training": {
         "device": "cpu",
-        "max_epochs": 2,
+        "max_steps": 6,
+        "validate_every_steps": 3,
+        "decay_steps": 2,
         "effective_batch": 16,
-        "window_stride": 40,
         "validation_stride": 20,
     },
     "evaluation": {"bootstrap_draws": 100},

@@ -72,5 +72,5 @@ def context_for(
             {"fingerprint": fingerprint},
             group,
         ),
-        progress=Progress(resolved.recipe.max_epochs, 1, label, state_dir=state_dir),
+        progress=Progress(resolved.recipe.max_steps, label, state_dir=state_dir),
     )

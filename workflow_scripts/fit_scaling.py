@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from lib.config.experiment import Experiment
+from lib.config.experiment import PlannedExperiment
 from lib.config.load import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import read_json, read_parquet, write_json_atomic
@@ -15,7 +15,7 @@ from workflow_scripts.shell import job
 
 with job(snakemake):
     declared = json.loads(snakemake.params.experiments)
-    experiments = {name: validate(Experiment, content, name) for name, content in declared.items()}
+    experiments = {name: validate(PlannedExperiment, content, name) for name, content in declared.items()}
     planted = {
         (name, task, horizon): best_auc(experiment.data.synthetic, task, horizon)
         for name, experiment in experiments.items()
@@ -38,6 +38,7 @@ with job(snakemake):
         minimum_train_windows=snakemake.params.minimum_train_windows,
         search_trials=sum(read_json(path)["n_trials"] for path in snakemake.input.searches),
         seen=seen,
+        predicted=[read_json(path, list) for path in map(Path, snakemake.params.predicted) if path.is_file()],
     )
     add_looks(record, seen - before)
     write_json_atomic(Path(snakemake.output[0]), summary)

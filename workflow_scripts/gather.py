@@ -78,10 +78,9 @@ def readouts(runs: pl.DataFrame, read: Reader = read_predictions) -> tuple[pl.Da
     Of every experiment (all its folds together) whose models differ in these two alone: as many models as
     combinations of them, in one channel mode.
     """
-    where = ["asked", "family", *(word for word in PROBLEM if word != "model")]
+    where = ["experiment", "family", *(word for word in PROBLEM if word != "model")]
     combination = pl.struct("normalisation", "pooling").n_unique().over(where)
     varied = runs.with_columns(
-        asked=pl.col("experiment").str.replace(r"-wf\d+$", ""),  # the folds of one experiment
         family=pl.col("model").str.split(".").list.first(),  # without the values of what differs
     ).filter(
         pl.col("status") == "done", pl.col("role") == "question", pl.col("task") != "regression",
@@ -92,7 +91,7 @@ def readouts(runs: pl.DataFrame, read: Reader = read_predictions) -> tuple[pl.Da
         pl.col("channel_mode").n_unique().over(where) == 1,
     )  # fmt: skip
     tables, problems = [], []
-    for (name,), own in varied.group_by(["asked"], maintain_order=True):
+    for (name,), own in varied.group_by(["experiment"], maintain_order=True):
         try:
             tables.append(rank_readouts(own, read))
         except DataError as error:

@@ -27,10 +27,10 @@ from lib.training.provenance import git_commit, hardware, package_versions
 from lib.training.tracking import Tracker
 
 HISTORY = {
-    "epoch": pl.Int64,
     "step": pl.Int64,
     "train_loss": pl.Float64,
     "validation_loss": pl.Float64,
+    "selection_loss": pl.Float64,
     "learning_rate": pl.Float64,
     "seconds": pl.Float64,
     "samples_per_second": pl.Float64,
@@ -84,7 +84,7 @@ def _provenance(
     snakemake: Any, resolved: ResolvedRun, finished: FinishedRun, context: TrainingContext, dataset_hash: str
 ) -> dict[str, Any]:
     result = finished.result
-    fit = ("best_epoch", "best_loss", "epochs", "steps", "stopped_early", "samples_per_second", "precision")
+    fit = ("best_step", "best_loss", "steps", "stopped_early", "samples_per_second", "precision")
     return {
         "git_commit": git_commit(Path(snakemake.scriptdir)),
         "packages": package_versions(),
@@ -120,7 +120,7 @@ def _hashes(output: Any) -> dict[str, str]:
 def track_run(snakemake: Any, finished: FinishedRun, tracker: Tracker) -> None:
     """Hand over what a finished run has to show: losses by round, its size and time, its small files.
 
-    Networks have told their epochs while they were trained, other models have told nothing yet.
+    Networks have told their losses while they were trained, other models have told nothing yet.
     """
     for row in [] if finished.model.metadata.network else finished.result.history:
         tracker.log({k: v for k, v in row.items() if k != "step"}, int(row["step"]))

@@ -8,10 +8,12 @@ from pathlib import Path
 from lib.planning.jobs import Paths
 
 _RUN = "{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}"
+_SEARCH = f"results/hpo/{_RUN}/search{{search}}"
 
 PATHS = Paths(
     run=f"results/runs/{_RUN}/seed{{seed}}",
-    search=f"results/hpo/{_RUN}",
+    search=_SEARCH,
+    transfer_check=f"{_SEARCH}/transfer_check/{{size}}.parquet",
     batch_size="results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json",
     dataset="data/processed/{vintage}/{dataset}/{timescale}",
     quality="data/raw/{vintage}/quality/{dataset}",
@@ -19,6 +21,7 @@ PATHS = Paths(
     prices="data/raw/{vintage}/prices/{symbol}",
     series="data/raw/{vintage}/series/{series}",
     phase="results/{phase}",
+    prediction="results/predicted/{axis}/{name}.json",
 )
 
 STATES = Path("results/state/runs")

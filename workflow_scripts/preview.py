@@ -22,8 +22,9 @@ from lib.config.load import read_yaml
 from lib.data.io import read_json
 from lib.errors import StudyError
 from lib.planning.checks import uncontrolled_models
-from lib.planning.forecast import forecast
+from lib.planning.forecast import BARS_PER_YEAR, forecast
 from lib.planning.jobs import everything, jobs_by_phase, listed_jobs, pending_of, words_of
+from lib.planning.noise import Past, past_noise
 from lib.planning.plan import Plan, plan_study
 from lib.planning.preview import (
     Known,
@@ -32,9 +33,10 @@ from lib.planning.preview import (
     gigabytes,
     phase_table,
     reach_table,
+    remedies,
     weak_cells,
 )
-from lib.planning.reach import Samples
+from lib.planning.reach import Samples, reaches
 from workflow_scripts.paths import PATHS
 
 
@@ -71,13 +73,8 @@ def counted(plan: Plan) -> Samples:
     }
 
 
-def measured(plan: Plan, samples: Samples) -> Known:
-    """Training windows of the data that are here, and speeds that have been measured here."""
-    windows = {
-        (*words, cell["task"], cell["horizon"]): cell["splits"]["train"]["n"]
-        for words, cells in samples.items()
-        for cell in cells
-    }
+def measured(plan: Plan) -> Known:
+    """Speeds that have been measured here, and what finished searches have found."""
     speeds = {
         (run.dataset, run.timescale, run.model, run.budget): found["samples_per_second"]
         for run in plan.runs
@@ -88,7 +85,14 @@ def measured(plan: Plan, samples: Samples) -> Known:
         for search in everything(plan, plan.experiment_of).searches
         if (found := found_in(Path(PATHS.search.format(**words_of(search)), "best.json")))
     }
-    return windows, speeds, best
+    return speeds, best
+
+
+def noise_so_far(plan: Plan) -> Past:
+    """Noise of the gains that this study has measured here, the whole study's after those of its phases."""
+    folders = [Path(PATHS.phase.format(phase=phase)) for phase in plan.config.phases]
+    found = [found_in(folder / "scaling.json") for folder in (*folders, Path("results"))]
+    return past_noise(summary for summary in found if summary)
 
 
 def with_selections(plan: Plan, configfile: Path) -> dict[str, Plan]:
@@ -120,8 +124,10 @@ def main() -> None:
         jobs = listed_jobs(listed)
         pending = pending_of(plan, jobs, PATHS)
         samples = counted(plan)
-        known = measured(plan, samples)
+        known = measured(plan)
         costs = forecast(plan, pending, *known)
+        phase = next((p for p in plan.config.phases if p in Path(arguments.target).parts), None)
+        found = reaches(plan, samples, date.today(), noise_so_far(plan), phase)
         expanded = with_selections(plan, arguments.configfile)
         phases = phase_table(plan, pending, known, jobs_by_phase(plan, jobs, PATHS), expanded)
     except StudyError as error:
@@ -129,9 +135,12 @@ def main() -> None:
     there = [run for run in plan.runs if Path(PATHS.run.format(**run.fields()), "provenance.json").is_file()]
     if there:
         console.print(f"\n{len(there)} of {len(plan.runs)} runs of this study are there.")
-    for table in (phases, cost_table(costs) if costs else None, reach_table(plan, samples, date.today())):
+    reach = reach_table(found, plan.config.evaluation.power)
+    for table in (phases, cost_table(costs) if costs else None, reach):
         if table is not None:
             console.print("", table, sep="\n")
+    if weaker := remedies(found, BARS_PER_YEAR):
+        console.print("\nWhat would let a question show its margin, each by itself:", *weaker, sep="\n  ")
     if lacking := uncontrolled_models(plan.study):
         lines = [f"{model}: {', '.join(missing)}" for model, missing in lacking.items()]
         console.print("\nVerdicts will be weaker for lack of a control:", *lines, sep="\n  ")

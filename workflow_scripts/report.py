@@ -48,6 +48,7 @@ with job(snakemake):
         },
         splits=json.loads(snakemake.params.splits),
         hpo=searches(snakemake.params.searches),
+        transfer={path: read_parquet(path) for path in snakemake.input.transfer},
         importances={path: read_json(f"{path}/importances.json") for path in snakemake.params.searches},
         cost=job_costs(Path("results/benchmarks/jobs")),
         provenance={

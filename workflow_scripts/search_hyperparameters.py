@@ -10,8 +10,8 @@ from lib.config.load import validate
 from lib.config.resolve import RunSpecification, apply_parameters, resolve
 from lib.config.runs import Run
 from lib.config.workflow import WorkflowConfig
-from lib.data.io import read_parquet, sha256_of, write_json_atomic, write_parquet_atomic
-from lib.models.job import model_for, samples_for
+from lib.data.io import digest_of, read_parquet, write_json_atomic, write_parquet_atomic
+from lib.models.job import before_test, model_for, samples_for_search
 from lib.training.tracking import Group
 from lib.tuning.hardware import require_hardware
 from lib.tuning.hpo import run_search
@@ -27,8 +27,8 @@ with job(snakemake):
     batch_size = read_found(snakemake.input.get("batch_size"))
     if batch_size:
         require_hardware(batch_size, Path(snakemake.input.batch_size))
-    frame = read_parquet(snakemake.input.dataset)
-    identity = [sha256_of(Path(snakemake.input.dataset)), str(snakemake.params.version)]
+    frame = before_test(declared, read_parquet(snakemake.input.dataset))
+    identity = [digest_of(frame), str(snakemake.params.version)]
     search_id = resolve(declared).fingerprint(*identity)
     folder = Path(snakemake.params.state) / search_id[:16]
 
@@ -43,7 +43,7 @@ with job(snakemake):
         state_dir = folder / "trials" / report.key
         label = f"trial {report.number + 1} of {search['n_trials']}, {group.name}"
         context = context_for(snakemake, config, resolved, state_dir, fingerprint, group, label)
-        samples = samples_for(resolved, frame)
+        samples = samples_for_search(resolved, frame)
         counts = model_for(resolved, samples).parameter_counts() or {}
         architecture = resolved.architecture.model_dump() if resolved.architecture else None
         report.describe(architecture, counts.get("total"))
@@ -53,7 +53,7 @@ with job(snakemake):
                 lambda: model_for(resolved, samples), samples, context, resolved.recipe.effective_batch
             )
         smaller = found.micro_batch is not None and 0 < result.micro_batch < found.micro_batch
-        report.describe(epochs=result.epochs, micro_batch=result.micro_batch if smaller else None)
+        report.describe(steps=result.steps, micro_batch=result.micro_batch if smaller else None)
         return result.best_loss
 
     space = validate(SearchSpace, search["space"], "search space")
@@ -63,7 +63,7 @@ with job(snakemake):
         folder,
         f"search-{search_id[:16]}",
         search["n_trials"],
-        seed=space.seed + int(declared.run["seed"]),
+        seed=int(declared.run["seed"]),
         address=database_address(config.search),
         initial=declared.settings | declared.recipe.model_dump(),
         # Weights of finished trials serve nobody: 50 trials of 200M would keep 40 GB of them.

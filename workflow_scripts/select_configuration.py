@@ -15,7 +15,9 @@ from workflow_scripts.shell import job
 with job(snakemake):
     wanted = validate(Selection, json.loads(snakemake.params.selection), "section selection")
     runs = pl.concat([read_parquet(path) for path in snakemake.input]).unique("path", keep="first")
-    found = select_configuration(runs, wanted.task, wanted.timescale, wanted.horizon)
+    found = select_configuration(
+        runs, wanted.task, wanted.timescale, wanted.horizon, int(snakemake.params.context_length)
+    )
     text = (
         "# Chosen by validation alone; experiments with `from_selection` read it. Delete it to choose anew.\n"
     )

@@ -20,15 +20,14 @@ def main() -> None:
         print("Nothing is being trained, and nothing waits to be continued.")
         return
     table = Table(caption="What stopped is continued by the command that started it.", caption_justify="left")
-    for name in ("training", "state", "epoch", "step", "loss", "samples/s", "°C", "at most left", "seen"):
+    for name in ("training", "state", "step", "loss", "samples/s", "°C", "at most left", "seen"):
         table.add_column(name, justify="left" if name in ("training", "state") else "right")
     for status in statuses:
         beat = status.beat
         table.add_row(
             beat.label,
             beat.doing if status.running else "stopped",
-            f"{beat.epoch}/{beat.total_epochs}",
-            f"{beat.step}/{beat.steps_per_epoch}",
+            f"{beat.step}/{beat.total_steps}",
             "" if beat.loss is None else f"{beat.loss:.4f}",
             "" if beat.samples_per_second is None else f"{beat.samples_per_second:,.0f}",
             "" if beat.temperature is None else f"{beat.temperature:.0f}",

@@ -7,11 +7,17 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lib.config.document import config_markdown
+from lib.config.load import read_yaml
 from lib.features.documentation import catalogue_markdown
 from lib.operations.architecture import with_imports
+from lib.operations.study_document import with_study
+from lib.planning.plan import plan_study
 
 if __name__ == "__main__":
     (ROOT / "config" / "README.md").write_text(config_markdown(), encoding="utf-8")
     (ROOT / "docs" / "features.md").write_text(catalogue_markdown(), encoding="utf-8")
     page = ROOT / "docs" / "architecture.md"
     page.write_text(with_imports(page.read_text(encoding="utf-8"), ROOT / "lib"), encoding="utf-8")
+    page, config = ROOT / "docs" / "study.md", ROOT / "config"
+    study = plan_study(read_yaml(config / "study.yaml"), config, {})
+    page.write_text(with_study(page.read_text(encoding="utf-8"), study), encoding="utf-8")

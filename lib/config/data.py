@@ -25,8 +25,9 @@ class SplitConfig(StrictModel):
     embargo_days: int = Field(0, ge=0)
     """Calendar days before the next part in which no label may end, in addition to the purge. Days, not bars:
     a week is the same week on every timescale."""
-    selection_share: float = Field(0.7, gt=0, lt=1)
-    """First part of validation, for early stopping and every choice; the rest is for calibration."""
+    selection_share: float = Field(0.7, gt=0, le=1)
+    """First part of validation, for early stopping and every choice; the rest is for calibration (a search
+    needs none, so it may take all)."""
     minimum_train_windows: int = Field(200, ge=1)
     """A cell with fewer training windows is refused."""
     minimum_class_count: int = Field(20, ge=1)
@@ -52,12 +53,12 @@ class SplitConfig(StrictModel):
 
 
 class WalkForwardConfig(StrictModel):
-    """Where the folds lie. The last one has the study's whole validation and test as its test part."""
+    """Where the folds lie. Their test parts follow each other and end before the study's own test."""
 
     first_test: date
     """First day of the first fold's test part."""
     test_months: int = Field(12, ge=1)
-    """Length of a fold's test part; the last one before the study's validation may be shorter."""
+    """Length of a fold's test part; the last one may be shorter."""
     validation_months: int = Field(18, ge=1)
     """The months before a test part that stop training early (in its first `selection_share`)."""
     train_years: int | None = Field(None, ge=1)
@@ -99,7 +100,7 @@ class DownloadConfig(StrictModel):
 
 
 class SyntheticConfig(StrictModel):
-    """A market whose best reachable AUC is known, for the positive control."""
+    """A market whose best reachable AUC is known, for controls."""
 
     first: date = date(1999, 1, 4)
     last: date = date(2018, 12, 31)
@@ -117,7 +118,7 @@ class DataConfig(StrictModel):
     """Where prices come from: embedded, files, synthetic or yahoo (a module of lib/data/sources/)."""
     series_from: list[Name] | None = None
     """Where series come from, the preferred source first. Default: `files` for source files; fred, sentiment,
-    trends and yahoo for source yahoo; none for the others."""
+    trends and yahoo for source yahoo; `synthetic` for source synthetic; none for the others."""
     vintage: Name
     """Name of the immutable snapshot below `data/raw/`."""
     folder: Path | None = None
@@ -131,7 +132,8 @@ class DataConfig(StrictModel):
     download: DownloadConfig = DownloadConfig()
     splits: SplitConfig
     walk_forward: WalkForwardConfig | None = None
-    """Folds for experiments that ask for them, and for the base models of meta-modules."""
+    """Folds for experiments that ask for them, and for the base models of meta-modules (which have one more,
+    for the study's own test)."""
     validation: ValidationConfig = ValidationConfig()
     synthetic: SyntheticConfig = SyntheticConfig()
 
@@ -146,5 +148,9 @@ class DataConfig(StrictModel):
         """Sources of series, the preferred one first."""
         if self.series_from is not None:
             return list(self.series_from)
-        defaults = {"files": ["files"], "yahoo": ["fred", "sentiment", "trends", "yahoo"]}
+        defaults = {
+            "files": ["files"],
+            "synthetic": ["synthetic"],
+            "yahoo": ["fred", "sentiment", "trends", "yahoo"],
+        }
         return defaults.get(self.source, [])

@@ -22,9 +22,9 @@ from lib.config.data import (
     WalkForwardConfig,
 )
 from lib.config.experiment import Experiment, ExperimentData
-from lib.config.hpo import Choice, FloatRange, IntRange, SearchConfig, SearchSpace
+from lib.config.hpo import Choice, FloatRange, IntRange, SearchConfig, SearchSpace, Transfer
 from lib.config.meta import BaseForecasts, MetaModule
-from lib.config.model import Architecture, AssetsFile, ModelFile
+from lib.config.model import Architecture, AssetsFile, ModelFile, RecipeFile
 from lib.config.series import Combination, Members, Publication, SeriesDefinition, SeriesFile
 from lib.config.training import ThermalConfig, TrackingConfig, TrainingConfig
 from lib.config.workflow import EvaluationConfig, WorkflowConfig
@@ -48,8 +48,10 @@ PAGES: list[tuple[str, type[BaseModel]]] = [
     ("A meta-module (`meta/NAME.yaml`)", MetaModule),
     ("Base models of a meta-module", BaseForecasts),
     ("A model (`models/NAME.yaml`)", ModelFile),
+    ("A recipe (`recipes/NAME.yaml`)", RecipeFile),
     ("An architecture (`architectures/NAME.yaml`)", Architecture),
     ("A search space (`hpo/NAME_search.yaml`)", SearchSpace),
+    ("Section `transfer` of a search space", Transfer),
     ("A float parameter of a search", FloatRange),
     ("An integer parameter of a search", IntRange),
     ("A choice of a search", Choice),

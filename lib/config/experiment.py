@@ -8,23 +8,33 @@ from pydantic import Field, model_validator
 
 from lib.config.barriers import BarrierConfig
 from lib.config.base import Budget, Dataset, Name, StrictModel, Task, Timescale
-from lib.config.data import SyntheticConfig
+from lib.config.data import SplitConfig, SyntheticConfig
+
+Analysis = Literal["confirmatory", "exploratory"]
 
 
 class ExperimentData(StrictModel):
-    """Data of an experiment that does not use the study's own vintage (the positive control)."""
+    """Data of an experiment that does not use the study's own vintage (positive and law controls)."""
 
     source: Literal["synthetic"]
     vintage: Name
     synthetic: SyntheticConfig = SyntheticConfig()
+    splits: SplitConfig | None = None
+    """Its own division of time, for a market of other years than the study's."""
 
 
 class Experiment(StrictModel):
     """One question. The grid is datasets x timescales x tasks x horizons x models x budgets x seeds."""
 
     question: str
-    role: Literal["question", "null_control", "positive_control", "base_models", "meta_module"] = "question"
+    role: Literal[
+        "question", "null_control", "leak_control", "positive_control", "law_control", "base_models",
+        "meta_module",
+    ] = "question"  # fmt: skip
     """The last two are those of a meta-module (config/meta/); they are made from its file."""
+    analysis: Analysis = "exploratory"
+    """`confirmatory` for what the study was made to answer: all such questions share one correction for their
+    number. Any other question has one of its own, and its answer is called exploratory."""
     variant: Name = "base"
     """First component of the path of every run; whatever distinguishes runs must be visible there."""
     datasets: list[Dataset] = []
@@ -41,22 +51,32 @@ class Experiment(StrictModel):
     seeds: list[int] = Field(min_length=1)
     tuning: Name = "none"
     """`none`, or NAME of a search space config/hpo/NAME_search.yaml."""
-    tune_at: Budget | None = None
-    """Search at this budget only and use what it finds at all of them; default: at each."""
+    searches: int = Field(3, ge=1)
+    """Searches of each size with seeds of their own, dealt to the run seeds in turn, so that the luck of a
+    search enters the intervals. A confirmatory question needs three."""
     n_trials: int | None = Field(None, ge=1)
-    """Trials of the search in total; default: the search space's own."""
-    labels: Literal["true", "shuffled"] = "true"
-    """`shuffled`: targets are permuted within each split, so that nothing can be learned."""
+    """Trials of each search in total; default: the search space's own."""
+    labels: Literal["true", "shifted"] = "true"
+    """`shifted`: targets are moved by years in a circle, so that nothing can be learned (a null control)."""
+    planted: Literal["none", "tomorrow"] = "none"
+    """`tomorrow`: the next bar's return is one more channel (a leak control, where the alarm must go off)."""
+    expects: Literal["scales", "flat"] | None = None
+    """Of a law control: the verdict that its market and model are made for."""
     barriers: BarrierConfig | None = None
     """For task `triple_barrier`; default: barriers of one standard deviation, neutrals kept."""
+    recipe: Name | None = None
+    """Name of a file in config/recipes/ to train by; default: the study's own recipe."""
     training: dict[str, Any] = {}
     """Fields of the training section that differ in this experiment."""
     walk_forward: bool = False
-    """Train every run once in each fold of `data.walk_forward`; the variants are wf01, wf02, …"""
+    """Train every run once in each fold of `data.walk_forward`: the folds are the evidence, and the study's
+    own test, trained for too once `evaluation.confirmation` is open, stands beside it."""
+    folds: list[Annotated[int, Field(ge=1)]] = []
+    """Only these folds, counted from 1 in order of time; default: all."""
     train_fractions: list[Annotated[float, Field(gt=0, le=1)]] = [1.0]
-    """Train on each of these shares of the training dates, the latest ones; the variants are frac25, …"""
+    """Train on each of these shares of the training dates, the latest ones."""
     context_lengths: list[Annotated[int, Field(ge=2)]] = []
-    """Windows of each of these lengths instead of the study's; the variants are ctx60, …"""
+    """Windows of each of these lengths, in bars, instead of the study's."""
     ids: dict[Name, dict[str, str | int]] = {}
     """Names for parts of the grid, by words of the run (``P1-2M: {budget: 2M}``), for targets and tables."""
     from_selection: bool = False
@@ -72,10 +92,9 @@ class Experiment(StrictModel):
             raise ValueError("horizons are bars ahead: at least 1")
         if self.barriers and "triple_barrier" not in self.tasks:
             raise ValueError("`barriers:` belongs to task triple_barrier, which is not among the tasks")
-        if self.role == "null_control" and self.labels != "shuffled":
-            raise ValueError("a null_control needs `labels: shuffled`")
-        if self.role == "positive_control" and self.data is None:
-            raise ValueError("a positive_control needs `data:` with source synthetic")
+        self._control_is_whole()
+        if self.folds and not self.walk_forward:
+            raise ValueError("`folds:` names some of the folds, so it needs `walk_forward: true`")
         if not self.from_selection:
             for name in ("datasets", "models"):
                 if not getattr(self, name):
@@ -84,10 +103,32 @@ class Experiment(StrictModel):
             raise ValueError("a control needs its own `variant:`, apart from base")
         return self
 
+    def _control_is_whole(self) -> None:
+        """Each kind of control has what makes it one, and nothing else has it."""
+        for role, key, value, nothing in (
+            ("null_control", "labels", "shifted", "true"),
+            ("leak_control", "planted", "tomorrow", "none"),
+        ):
+            if self.role == role and getattr(self, key) != value:
+                raise ValueError(f"a {role} needs `{key}: {value}`")
+            if self.role != role and getattr(self, key) != nothing:
+                raise ValueError(f"`{key}: {value}` belongs to a {role}, and role is {self.role}")
+        if self.role in ("positive_control", "law_control") and self.data is None:
+            raise ValueError(f"a {self.role} needs `data:` with source synthetic")
+        if (self.role == "law_control") != (self.expects is not None):
+            raise ValueError("`expects:` belongs to a law_control, and a law_control needs it")
+
 
 class PlannedExperiment(Experiment):
-    """An experiment as the workflow runs it: whole, one of its folds, or the learners of a meta-module."""
+    """An experiment as the workflow runs it: whole, one of its folds, or the learners of a meta-module.
 
+    `variant` is a label for paths, made of the facts below; nothing is read from it.
+    """
+
+    declared: str = ""
+    """The experiment that was declared, of which this is the whole or a part."""
+    condition: str = ""
+    """The `variant` that was declared: what its runs share, whatever fold or share they are of."""
     fold: int | None = None
     """Of `data.walk_forward`, from 1; None: the study's own splits."""
     meta: Name | None = None
@@ -96,3 +137,11 @@ class PlannedExperiment(Experiment):
     """Of `train_fractions`."""
     context_length: int | None = None
     """Of `context_lengths`; None: the study's own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_by_default(cls, given: Any) -> Any:
+        """What nobody has divided is its own condition."""
+        if isinstance(given, dict):
+            return given | {"condition": given.get("condition") or given.get("variant", "base")}
+        return given

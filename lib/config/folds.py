@@ -14,29 +14,30 @@ from lib.errors import ConfigError
 
 
 def walk_forward(config: WalkForwardConfig, splits: SplitConfig) -> list[SplitConfig]:
-    """The splits of every fold, in order of time.
+    """The splits of every fold, in order of time. All test parts end before the study's own test begins.
 
     Purge and embargo are those of the study: no label that a fold learns from ends on or after the first day
-    of its test part.
+    of its test part. The last test part keeps the embargo from the study's test.
 
     Raises:
-        ConfigError: the first test part does not lie before the study's validation.
+        ConfigError: there is no room for a test part before the study's test.
     """
-    if config.first_test >= splits.validation_start:
+    last = splits.test_start - timedelta(days=1 + splits.embargo_days)
+    if config.first_test >= last:
         raise ConfigError(
-            f"walk_forward.first_test {config.first_test} must lie before validation_start "
-            f"{splits.validation_start}: folds cover the training history."
+            f"walk_forward.first_test {config.first_test} must lie before {last}: the test parts of the "
+            f"folds end before the study's own test, which begins on {splits.test_start}."
         )
     starts: list[date] = []
-    while (start := months_later(config.first_test, config.test_months * len(starts))) < (
-        splits.validation_start
-    ):
+    while (start := months_later(config.first_test, config.test_months * len(starts))) < last:
         starts.append(start)
-    starts.append(splits.validation_start)
-    ends = [start - timedelta(days=1) for start in starts[1:]]
-    return [
-        _fold(start, end, config, splits) for start, end in zip(starts, [*ends, splits.test_end], strict=True)
-    ]
+    ends = [*(start - timedelta(days=1) for start in starts[1:]), last]
+    return [_fold(start, end, config, splits) for start, end in zip(starts, ends, strict=True)]
+
+
+def with_study_test(config: WalkForwardConfig, splits: SplitConfig) -> list[SplitConfig]:
+    """The folds, and one more whose test part is the study's own: for those who learn from forecasts."""
+    return [*walk_forward(config, splits), _fold(splits.test_start, splits.test_end, config, splits)]
 
 
 def _fold(start: date, end: date | None, config: WalkForwardConfig, splits: SplitConfig) -> SplitConfig:
@@ -57,8 +58,19 @@ def _fold(start: date, end: date | None, config: WalkForwardConfig, splits: Spli
     )
 
 
-def fold_variant(fold: int) -> str:
-    """Variant of the runs of a fold, counted from 1: ``wf03``."""
+def early_years(config: WalkForwardConfig, splits: SplitConfig, fold: int, years: int) -> SplitConfig:
+    """Splits for choices that every fold from this one on may use: all end before its test part begins.
+
+    Selection is the last `years` before it, and no calibration is held back from them.
+    """
+    first = with_study_test(config, splits)[fold - 1].test_start
+    longer = config.model_copy(update={"validation_months": 12 * years})
+    early = _fold(first, None, longer, splits)
+    return early.model_copy(update={"selection_share": 1.0})
+
+
+def fold_label(fold: int) -> str:
+    """Label of a fold, counted from 1, in paths and tables: ``wf03``."""
     return f"wf{fold:02d}"
 
 

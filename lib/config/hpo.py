@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from lib.config.base import StrictModel
+from lib.config.base import Budget, Dataset, StrictModel
+from lib.config.training import refuse_replaced
 from lib.errors import ConfigError
 
 
@@ -48,6 +49,15 @@ class Choice(StrictModel):
 type Parameter = FloatRange | IntRange | Choice
 
 
+def _none_replaced(parameters: dict[str, Parameter]) -> dict[str, Parameter]:
+    refuse_replaced(parameters)
+    return parameters
+
+
+Parameters = Annotated[dict[str, Parameter], AfterValidator(_none_replaced)]
+"""What is searched, by name."""
+
+
 class SearchConfig(StrictModel):
     """Who works on a hyperparameter search. Decides no result of a single worker's search."""
 
@@ -75,13 +85,40 @@ def database_address(config: SearchConfig, environment: Mapping[str, str] = os.e
     return address
 
 
+class Transfer(StrictModel):
+    """A recipe is searched once and used in every fold, on every share of the history and, if a budget is
+    named, at every size (Yang et al. 2022, arXiv 2203.03466)."""
+
+    budget: Budget | None = None
+    """The budget that is searched for all; None: each is searched. Models without budgets have no other."""
+    dataset: Dataset | None = None
+    """The dataset that is searched; None: each dataset of an experiment has its own recipe."""
+    selection_years: int = Field(3, ge=1)
+    """In folds: the years before the first fold's test part by whose loss the recipe is chosen, trained on
+    what lies before them; every fold uses it. Otherwise the study's own training and selection."""
+    rates: list[Annotated[float, Field(gt=0)]] = [0.5, 2.0]
+    """Multiples of the found learning rate that are tried at every size beside the rate itself, to see
+    whether the optimum is the same there; none: not checked."""
+
+
 class SearchSpace(StrictModel):
     """Parameters to search, named as in the training section or the model's settings."""
 
     n_trials: int = Field(50, ge=1)
     timeout_hours: float | None = Field(None, gt=0)
-    pruner_warmup_epochs: int = Field(10, ge=0)
+    pruner_warmup_steps: int = Field(100, ge=0)
     seed: int = 0
     architecture: Literal["grid"] | None = None
     """`grid`: the search also chooses among the architectures of the budget."""
-    parameters: dict[str, Parameter] = Field(min_length=1)
+    transfer: Transfer | None = None
+    """What else the recipe is used for; None: every fold and share is searched apart."""
+    parameters: Parameters = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _of_use_everywhere(self) -> Self:
+        if self.transfer and self.transfer.budget and self.architecture:
+            raise ValueError(
+                f"an architecture found at {self.transfer.budget} is of no use at another budget: leave "
+                "`budget:` of `transfer:` or `architecture:` out"
+            )
+        return self

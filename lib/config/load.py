@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,13 @@ from pydantic_core import ErrorDetails
 
 from lib.config.confidential import SECRET, masked, refuse_secret_variable
 from lib.config.experiment import Experiment, PlannedExperiment
-from lib.config.folds import fold_variant, walk_forward
+from lib.config.folds import fold_label, walk_forward, with_study_test
 from lib.config.hpo import SearchSpace
 from lib.config.meta import MetaModule
-from lib.config.model import Architecture, ModelFile, vary
+from lib.config.model import Architecture, ModelFile, RecipeFile, vary
 from lib.config.training import Recipe
 from lib.config.workflow import WorkflowConfig
-from lib.errors import ConfigError
+from lib.errors import ConfigError, nearest
 
 _MAX_DEPTH, _MAX_SECTIONS = 30, 20_000
 
@@ -218,6 +219,7 @@ class Study:
     architectures: dict[str, Architecture]
     """By budget."""
     searches: dict[str, SearchSpace]
+    recipes: dict[str, RecipeFile]
     waiting: dict[str, str]
     """Experiments that are not planned yet, and what they wait for."""
 
@@ -230,11 +232,12 @@ def load_study(content: Mapping[str, Any], folder: Path) -> Study:
         folder: the directory config/ with its sub-folders.
     """
     config = validate(WorkflowConfig, content, "configuration")
+    _check_overrides(config)
     experiments: dict[str, PlannedExperiment] = {}
     waiting: dict[str, str] = {}
     for name in config.all_experiments:
         path = folder / "experiments" / f"{name}.yaml"
-        declared = validate(Experiment, read_yaml(path), str(path))
+        declared = validate(Experiment, _overridden(name, read_yaml(path), config), str(path))
         content = declared.model_dump()
         if declared.from_selection:
             chosen, why_not = _selected(config, f"{path}")
@@ -252,30 +255,59 @@ def load_study(content: Mapping[str, Any], folder: Path) -> Study:
             grids[f"meta-{name}-bases{number}"] = module.base_grid(bases)
         for title, grid in grids.items():
             experiments |= _planned(title, grid, config, str(path))
+    names = {e.recipe for e in experiments.values() if e.recipe}
+    recipes = {name: _recipe_file(folder / "recipes" / f"{name}.yaml") for name in sorted(names)}
     models: dict[str, ModelFile] = {}
     named: dict[str, dict[str, ModelFile]] = {name: {} for name in experiments}
     searches: dict[str, SearchSpace] = {}
     for name, experiment in experiments.items():
         where = f"experiment {name}"
-        recipe_for(config, experiment, where)
+        base = recipes.get(experiment.recipe or "")
+        recipe_for(config, experiment, where, base=base)
         for model in experiment.models:
             path = folder / "models" / f"{model}.yaml"
             file = validate(ModelFile, read_yaml(path), str(path))
-            recipe_for(config, experiment, f"{path} in {where}", file)
+            recipe_for(config, experiment, f"{path} in {where}", file, base)
             named[name] |= vary(model, file, experiment.vary)
         models |= named[name]
         if experiment.tuning != "none":
             path = folder / "hpo" / f"{experiment.tuning}_search.yaml"
             searches[experiment.tuning] = validate(SearchSpace, read_yaml(path), str(path))
     architectures: dict[str, Architecture] = {}
-    for budget in sorted({b for e in experiments.values() for b in e.budgets}):
+    transfers = [space.transfer for space in searches.values() if space.transfer]
+    searched = {transfer.budget for transfer in transfers if transfer.budget}
+    for budget in sorted(searched.union(*(e.budgets for e in experiments.values()))):
         path = folder / "architectures" / f"patchtst_{budget.lower()}.yaml"
         architectures[budget] = validate(Architecture, read_yaml(path), str(path))
     experiments = {
         name: experiment.model_copy(update={"models": list(named[name])})
         for name, experiment in experiments.items()
     }
-    return Study(config, experiments, meta, models, architectures, searches, waiting)
+    return Study(config, experiments, meta, models, architectures, searches, recipes, waiting)
+
+
+def _check_overrides(config: WorkflowConfig) -> None:
+    known = [*config.phases, *config.all_experiments]
+    for name in config.overrides:
+        if name not in known:
+            raise ConfigError(
+                f"configuration: `overrides:` names {name}, which is neither a phase nor an experiment of "
+                f"this study.{nearest(name, known)}"
+            )
+
+
+def _overridden(name: str, content: dict[str, Any], config: WorkflowConfig) -> dict[str, Any]:
+    """An experiment's file with what this study says instead: of its phases first, of itself last."""
+    phases = [phase for phase, names in config.phases.items() if name in names]
+    for key in (*phases, name):
+        content = content | config.overrides.get(key, {})
+    return content
+
+
+def _recipe_file(path: Path) -> RecipeFile:
+    found = validate(RecipeFile, read_yaml(path), str(path))
+    validate(Recipe, found.training, f"{path}, section training")
+    return found
 
 
 def _selected(config: WorkflowConfig, where: str) -> tuple[dict[str, str] | None, str]:
@@ -302,27 +334,47 @@ def _planned(
 ) -> dict[str, PlannedExperiment]:
     """The experiment itself, or one for each of its folds, shares of the training dates and context lengths.
 
-    A share of 1 adds nothing to the variant: those runs are the study's own.
+    A share of 1 adds nothing to the variant: those runs are the study's own. In folds, the study's own split
+    is planned only while the confirmation is open.
     """
-    planned = validate(PlannedExperiment, declared, where)
+    planned = validate(PlannedExperiment, {**declared, "declared": name}, where)
     out = {name: planned}
     if planned.walk_forward:
-        if config.data.walk_forward is None:
-            raise ConfigError(
-                f"{where}: walk-forward folds are not declared; add `walk_forward:` to `data:`."
-            )
-        count = len(walk_forward(config.data.walk_forward, config.data.splits))
-        out = _each(out, {fold_variant(fold): {"fold": fold} for fold in range(1, count + 1)})
-    out = _each(
-        out,
-        {
-            "" if share == 1 else f"frac{100 * share:g}".replace(".", ""): {"train_fraction": share}
-            for share in planned.train_fractions
-        },
-    )
+        folds: dict[str, dict[str, Any]] = {
+            fold_label(fold): {"fold": fold} for fold in _folds_of(planned, config, where)
+        }
+        opened = planned.role == "question" and config.evaluation.confirmation == "open"
+        out = _each(out, folds | ({"": {"fold": None}} if opened else {}))
+    out = _each(out, {_share_label(share): {"train_fraction": share} for share in planned.train_fractions})
     if planned.context_lengths:
         out = _each(out, {f"ctx{bars}": {"context_length": bars} for bars in planned.context_lengths})
     return out
+
+
+def _folds_of(planned: PlannedExperiment, config: WorkflowConfig, where: str) -> list[int]:
+    """Numbers of the folds in which an experiment is trained."""
+    folds, splits = config.data.walk_forward, config.data.splits
+    if folds is None:
+        raise ConfigError(f"{where}: walk-forward folds are not declared; add `walk_forward:` to `data:`.")
+    if planned.role == "base_models":
+        if folds.first_test >= splits.validation_start:
+            raise ConfigError(
+                f"{where}: walk_forward.first_test {folds.first_test} must lie before validation_start "
+                f"{splits.validation_start}: a meta-module learns from the folds' forecasts of earlier years."
+            )
+        return list(range(1, len(with_study_test(folds, splits)) + 1))
+    count = len(walk_forward(folds, splits))
+    if beyond := [fold for fold in planned.folds if fold > count]:
+        raise ConfigError(
+            f"{where}: `folds:` names {beyond[0]}, and `data.walk_forward` makes {count} before the study's "
+            "own test."
+        )
+    return sorted(set(planned.folds)) or list(range(1, count + 1))
+
+
+def _share_label(share: float) -> str:
+    """Label of a share of the training dates, in per cent and exact: no two shares have the same."""
+    return "" if share == 1 else f"frac{(100 * Decimal(repr(share))).normalize():f}"
 
 
 def _each(
@@ -339,9 +391,11 @@ def _each(
 
 
 def recipe_for(
-    config: WorkflowConfig, experiment: Experiment, where: str = "experiment", model: ModelFile | None = None
-) -> Recipe:
-    """The study's training recipe; over it the model's own fields, over these the experiment's."""
-    own = model.training if model else {}
-    merged = config.training.recipe().model_dump() | own | experiment.training
+    config: WorkflowConfig, experiment: Experiment, where: str = "experiment", model: ModelFile | None = None,
+    base: RecipeFile | None = None,
+) -> Recipe:  # fmt: skip
+    """The study's training recipe; over it the fields of the recipe file that the experiment names (`base`),
+    the model's own, and over these the experiment's."""
+    named, own = base.training if base else {}, model.training if model else {}
+    merged = config.training.recipe().model_dump() | named | own | experiment.training
     return validate(Recipe, merged, f"{where}, section training")

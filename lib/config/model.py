@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from lib.config.base import Name, StrictModel, is_name
-from lib.config.hpo import Parameter
+from lib.config.hpo import Parameters
 from lib.errors import ConfigError
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9^][A-Za-z0-9^.=_-]*$")]
@@ -30,7 +30,7 @@ class ModelFile(StrictModel):
     """The model's own."""
     training: dict[str, Any] = {}
     """Fields of the training section that differ for this model; an experiment's own come before these."""
-    search: dict[str, Parameter] = {}
+    search: Parameters = {}
     """Parameters to search in place of those of the experiment's search space. A model without budgets is
     searched only if it says what to search."""
 
@@ -75,6 +75,17 @@ class Architecture(StrictModel):
         """The four numbers of a `label`."""
         width, layers, heads, feed_forward = (int(part[1:]) for part in label.split("_"))
         return {"d_model": width, "n_layers": layers, "n_heads": heads, "d_ff": feed_forward}
+
+
+class RecipeFile(StrictModel):
+    """How to train, as a whole (config/recipes/NAME.yaml), for experiments that say `recipe: NAME`."""
+
+    training: dict[str, Any] = {}
+    """Fields of the training section, over the study's; those of a model or experiment come before these."""
+    dropout: float | None = Field(None, ge=0, lt=1)
+    """Instead of that of every budget's architecture."""
+    settings: dict[str, Any] = {}
+    """Settings of the models with budgets, over those of their files."""
 
 
 class AssetsFile(StrictModel):

@@ -13,7 +13,7 @@ from typing import Any
 from lib.config.barriers import BarrierConfig
 from lib.config.base import StrictModel, is_ternary
 from lib.config.data import SplitConfig
-from lib.config.folds import walk_forward
+from lib.config.folds import with_study_test
 from lib.config.load import Study, recipe_for, validate
 from lib.config.model import Architecture
 from lib.config.runs import NO_BUDGET, Run
@@ -25,6 +25,10 @@ class RunSpecification(StrictModel):
 
     run: dict[str, str | int]
     experiment: str
+    condition: str
+    """The variant that the experiment declares; `run.variant` is a label that also says the facts below."""
+    fold: int | None = None
+    """Walk-forward fold, from 1; None: the study's own split."""
     role: str
     question: str
     source: str
@@ -39,13 +43,19 @@ class RunSpecification(StrictModel):
     architecture: Architecture | None
     recipe: Recipe
     context_length: int
+    primary: str | None = None
+    """Symbol on whose selection windows training stops and chooses; None: on those of all symbols."""
     train_fraction: float = 1.0
     """Share of the training dates that is learned from, the latest ones."""
     labels: str
+    planted: str = "none"
+    """A channel that tells the future, in a leak control."""
     barriers: BarrierConfig | None = None
     """Of ternary labels; None for other tasks."""
     splits: SplitConfig
     tuning: str
+    search: int | None = None
+    """Number of the search whose recipe it is trained with, from 1; None: not searched."""
 
     def to_json(self) -> str:
         """Canonical text: equal specifications give equal bytes."""
@@ -82,26 +92,33 @@ def specify(study: Study, run: Run, experiment_name: str) -> RunSpecification:
     experiment = study.experiments[experiment_name]
     source, vintage = data_identity(study, experiment_name)
     model = study.models[run.model]
-    splits = study.config.data.splits
+    splits = (experiment.data and experiment.data.splits) or study.config.data.splits
     if experiment.fold is not None and study.config.data.walk_forward is not None:
-        splits = walk_forward(study.config.data.walk_forward, splits)[experiment.fold - 1]
+        splits = with_study_test(study.config.data.walk_forward, splits)[experiment.fold - 1]
+    named = study.recipes.get(experiment.recipe or "")
+    architecture = None if run.budget == NO_BUDGET else study.architectures[run.budget]
+    if architecture and named and named.dropout is not None:
+        architecture = architecture.model_copy(update={"dropout": named.dropout})
     return RunSpecification(
         run=run.fields(),
         experiment=experiment_name,
+        condition=experiment.condition,
+        fold=experiment.fold,
         role=experiment.role,
         question=experiment.question,
         source=source,
         vintage=vintage,
         model=model.model,
         plugin=model.plugin,
-        settings=model.settings,
-        architecture=None if run.budget == NO_BUDGET else study.architectures[run.budget],
-        recipe=recipe_for(study.config, experiment, model=model),
+        settings=model.settings | (named.settings if named and architecture else {}),
+        architecture=architecture,
+        recipe=recipe_for(study.config, experiment, model=model, base=named),
         context_length=1
         if experiment.meta
         else experiment.context_length or study.config.context_length[run.timescale],  # type: ignore[index]
         train_fraction=experiment.train_fraction,
         labels=experiment.labels,
+        planted=experiment.planted,
         barriers=(experiment.barriers or BarrierConfig()) if is_ternary(run.task) else None,
         splits=splits,
         tuning=experiment.tuning if run.budget != NO_BUDGET or model.search else "none",

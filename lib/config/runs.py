@@ -81,6 +81,6 @@ def _settings(experiment: Experiment) -> dict[str, object]:
 
 
 _DECIDING = {
-    "labels", "barriers", "training", "data", "tuning", "tune_at", "n_trials", "fold", "meta",
-    "train_fraction", "context_length",
+    "labels", "planted", "barriers", "recipe", "training", "data", "tuning", "searches", "n_trials", "fold",
+    "meta", "train_fraction", "context_length",
 }  # fmt: skip

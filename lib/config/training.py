@@ -6,37 +6,85 @@ decide only where and how comfortably, so changing them never re-trains anything
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lib.config.base import StrictModel
 from lib.config.confidential import Address
 
+REPLACED = {
+    "max_epochs": "max_steps",
+    "patience": "patience_steps",
+    "warmup_steps": "warmup_share",
+    "warmup_max_share": "warmup_share",
+    "window_stride": "max_steps",
+    "checkpoint_every_epochs": "checkpoint_every_steps",
+}
+"""Keys that counted in epochs, with what took their place."""
+
+
+def refuse_replaced(names: Iterable[str]) -> None:
+    """Refuse keys that counted in epochs.
+
+    Raises:
+        ValueError: with what took their place.
+    """
+    old = [f"`{name}` is now `{REPLACED[name]}`" for name in names if name in REPLACED]
+    if old:
+        raise ValueError(f"{'; '.join(old)}: training is counted in optimiser steps (config/README.md)")
+
 
 class Recipe(StrictModel):
-    """The recipe: optimiser, schedule, batch, stopping. Defaults are those without a search."""
+    """The recipe: optimiser, schedule, batch, stopping. Everything is counted in optimiser steps, so that
+    runs which differ in their size, their channels or their share of the history differ in nothing else."""
 
     learning_rate: float = Field(1e-4, gt=0)
+    """Peak. With parametrization `mup` that of a network as wide as the 2M one; others follow from it."""
     min_learning_rate: float = Field(1e-6, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(1e-5, ge=0)
     gradient_clip: float = Field(1.0, gt=0)
-    warmup_steps: int = Field(100, ge=0)
-    warmup_max_share: float = Field(0.1, ge=0, le=1)
-    """Warm-up takes at most this share of all steps."""
-    max_epochs: int = Field(100, ge=1)
-    patience: int = Field(10, ge=1)
-    """Epochs without a better validation loss before training stops."""
-    effective_batch: int = Field(256, ge=1)
+    max_steps: int = Field(300, ge=1)
+    warmup_share: float = Field(0.1, ge=0, le=1)
+    """Share of `max_steps` in which the rate rises linearly."""
+    schedule: Literal["cosine", "stable"] = "stable"
+    """`cosine`: half a cosine down to the end of `max_steps`, cut off where patience ends it; `stable`: the
+    peak rate until patience or the steps run out, then down in a straight line over `decay_steps`
+    (warm-up-stable-decay)."""
+    decay_steps: int = Field(50, ge=1)
+    """Of `stable`; part of `max_steps`, at most all of them."""
+    validate_every_steps: int = Field(10, ge=1)
+    patience_steps: int = Field(100, ge=1)
+    """Steps without a better selection loss before training stops (`cosine`) or anneals (`stable`)."""
+    averaging: float = Field(0.0, ge=0, lt=1)
+    """Decay per step of an exponential moving average of the weights, which is then what is validated and
+    kept; 0: the weights themselves."""
+    effective_batch: int = Field(64, ge=1)
     """Windows per optimiser step; reached by accumulating micro-batches."""
-    window_stride: int = Field(1, ge=1)
-    """Training uses every n-th window of an epoch, from a new random offset each epoch."""
     validation_stride: int = Field(1, ge=1)
-    """Early stopping looks at every n-th validation window (predictions cover all of them)."""
+    """Early stopping looks at every n-th selection window (predictions cover all of them)."""
     explosion_factor: float = Field(20.0, gt=1)
-    """A batch loss above this multiple of the first epoch's mean counts as divergence."""
+    """A batch loss above this multiple of the mean loss until the first validation counts as divergence."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _counted_in_steps(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            refuse_replaced(given)
+        return given
+
+    @property
+    def annealing_steps(self) -> int:
+        """Steps in which `stable` goes down."""
+        return min(self.decay_steps, self.max_steps)
+
+    @property
+    def decay_begins_by(self) -> int:
+        """Step from which `stable` anneals at the latest."""
+        return self.max_steps - self.annealing_steps
 
 
 class Runtime(StrictModel):
@@ -50,7 +98,7 @@ class Runtime(StrictModel):
     keeps its threads: another number would give other bytes."""
     memory_share: float = Field(0.8, gt=0, le=1)
     """Share of the free memory that a training step may use."""
-    checkpoint_every_epochs: int = Field(5, ge=1)
+    checkpoint_every_steps: int = Field(50, ge=1)
     keep_checkpoints: int = Field(3, ge=1)
     lock_timeout_seconds: float = Field(60.0, ge=0)
     """How long to wait for another process that still trains the same run."""

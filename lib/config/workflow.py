@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
@@ -33,6 +33,20 @@ class TradingConfig(StrictModel):
     """A forecast of a fall is a short position instead of none."""
 
 
+class TooGoodConfig(StrictModel):
+    """Measures beyond which a forecast is suspected of knowing the future. The best that has been published
+    on such targets and survived a second look is well below each."""
+
+    direction: float = Field(0.60, gt=0.5, lt=1)
+    """AUC. Daily direction is forecast at .50 to .56."""
+    threshold: float = Field(0.92, gt=0.5, lt=1)
+    """AUC of touches. Volatility alone reaches .75 to .85 in years of mixed calm and storm."""
+    triple_barrier: float = Field(0.70, gt=0.5, lt=1)
+    """AUC, the mean of one class against the rest; the barriers have taken volatility out."""
+    regression: float = Field(0.10, gt=0, lt=1)
+    """R² of returns. Out of sample, hundredths are published for years ahead, and less for days."""
+
+
 class EvaluationConfig(StrictModel):
     """Uncertainty of every reported number, and what is derived from predictions."""
 
@@ -41,9 +55,13 @@ class EvaluationConfig(StrictModel):
     seed: int = 0
     power: float = Field(0.8, gt=0.5, lt=1)
     """Chance with which the smallest detectable effect would be found."""
+    confirmation: Literal["closed", "open"] = "closed"
+    """Experiments in walk-forward folds: `open` trains them for the study's own test too, to be shown beside
+    the folds' verdict. Open it once, when the folds have decided."""
     conformal_level: float = Field(0.9, gt=0.5, lt=1)
     """Share of outcomes that conformal intervals and sets promise to contain."""
     trading: TradingConfig = TradingConfig()
+    too_good: TooGoodConfig = TooGoodConfig()
 
 
 PhaseName = Annotated[str, StringConstraints(pattern=r"^phase[0-9]+$")]
@@ -72,6 +90,9 @@ class WorkflowConfig(StrictModel):
     """Names of files in config/experiments/. Controls among them belong to every phase's report."""
     phases: dict[PhaseName, list[Name]] = {}
     """Parts of the study with a report of their own (``results/phase1/report.html``): their experiments."""
+    overrides: dict[str, dict[str, Any]] = {}
+    """Fields of experiments that differ in this study, by phase or by experiment (whose own come last), for
+    example ``phase5: {tuning: default, n_trials: 30}``."""
     selection: Selection | None = None
     """How the best configuration of some phases is chosen, for experiments that say `from_selection`."""
     meta: list[Name] = []

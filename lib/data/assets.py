@@ -12,7 +12,7 @@ from lib.config.series import SeriesDefinition, SeriesFile
 from lib.data.sources import available_sources, open_source
 from lib.errors import ConfigError, DataError
 
-CLOSED_SOURCES = ("embedded", "synthetic")
+CLOSED_SOURCES = ("embedded",)
 """Sources that serve only the symbols named in the assets file."""
 
 
@@ -74,25 +74,29 @@ def primary_label(source: str, assets: AssetsFile) -> str:
     return label_of(assets.primary, source, assets, "the primary measure")
 
 
-def origins(definition: SeriesDefinition, data: DataConfig) -> list[tuple[str, str]]:
-    """(source, its own name) of everything the declared sources may call this series, preferred first."""
+def origins(name: str, definition: SeriesDefinition, data: DataConfig) -> list[tuple[str, str]]:
+    """(source, its own name) of everything the declared sources may call this series, preferred first.
+
+    The synthetic source has every series, under the group that it belongs to.
+    """
     found = []
     for source in data.series_sources:
-        names = definition.names.get(source, [])
-        found += [(source, name) for name in ([names] if isinstance(names, str) else names)]
+        made = f"{definition.group}/{name}" if source == "synthetic" and not definition.combine else []
+        names = definition.names.get(source, made)
+        found += [(source, own) for own in ([names] if isinstance(names, str) else names)]
     return found
 
 
-def served(definition: SeriesDefinition, data: DataConfig) -> list[tuple[str, str]]:
+def served(name: str, definition: SeriesDefinition, data: DataConfig) -> list[tuple[str, str]]:
     """Those origins that the sources do not know to be absent (found without network)."""
     found = []
-    for source, name in origins(definition, data):
+    for source, label in origins(name, definition, data):
         try:
-            absent = open_source(data, source).missing([name])
+            absent = open_source(data, source).missing([label])
         except DataError:  # cannot be opened here and now (a folder that is away): the import will say so
             absent = []
         if not absent:
-            found.append((source, name))
+            found.append((source, label))
     return found
 
 
@@ -108,7 +112,7 @@ def check_served(dataset: str, data: DataConfig, file: SeriesFile) -> None:
         parts = definition.combine.members if definition.combine else (name,)
         for part in parts:
             wanted = file.series[part]
-            if served(wanted, data) or wanted.combine:
+            if served(part, wanted, data) or wanted.combine:
                 continue
             elsewhere = ", ".join(f"{source} ({_names(wanted, source)})" for source in wanted.names)
             looked = ", ".join(data.series_sources) or f"none: source {data.source} serves prices only"

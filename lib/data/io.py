@@ -290,6 +290,11 @@ def sha256_of(path: Path) -> str:
     return _digest(path, "sha256")
 
 
+def digest_of(frame: pl.DataFrame) -> str:
+    """SHA-256 of a table's content, as hexadecimal text."""
+    return hashlib.sha256(frame.write_ipc(None).getbuffer()).hexdigest()
+
+
 def md5_of(path: Path) -> str:
     """MD5 of a file's bytes, as hexadecimal text (an identifier, not a protection)."""
     return _digest(path, "md5")

@@ -31,20 +31,24 @@ class Part:
 def parts_of(dates: pl.Series, splits: SplitConfig) -> list[Part]:
     """The four parts, given the dates of all bars (of all symbols; repeats and order do not matter).
 
-    Calibration begins after the first `selection_share` of the bars' dates within validation.
+    Calibration begins after the first `selection_share` of the bars' dates within validation; it is empty if
+    that is all of them.
     Raises DataError if validation has too few dates to be divided.
     """
     validation = dates.filter(
         (dates >= splits.validation_start) & (dates <= splits.validation_end)
     ).unique().sort()  # fmt: skip
     in_selection = round(splits.selection_share * len(validation))
-    if not 0 < in_selection < len(validation):
+    if splits.selection_share == 1.0 and len(validation):  # nothing is held back: a search calibrates nothing
+        calibration_start = splits.test_start
+    elif 0 < in_selection < len(validation):
+        calibration_start = validation[in_selection]
+    else:
         raise DataError(
             f"validation ({splits.validation_start} to {splits.validation_end}) has {len(validation)} bar "
             f"date(s); the bars run {_span(dates)}. Both its parts, selection and calibration, need at least "
             f"one: change the split dates or bring a longer history."
         )
-    calibration_start = validation[in_selection]
     return [
         Part("train", splits.train_start, splits.train_end, splits.validation_start),
         Part("selection", splits.validation_start, validation[in_selection - 1], calibration_start),
@@ -80,11 +84,11 @@ def _span(dates: pl.Series) -> str:
 
 
 def check_not_empty(counts: dict[str, int], frame: pl.DataFrame, splits: SplitConfig, need: str) -> None:
-    """DataError that names every part without samples, its dates and what the data offer.
+    """DataError that names every part (of those counted) without samples, its dates and what the data offer.
 
     `need` says in words what a sample needs (context, horizon), for the message.
     """
-    empty = [part for part in parts_of(frame["date"], splits) if not counts[part.name]]
+    empty = [part for part in parts_of(frame["date"], splits) if counts.get(part.name) == 0]
     if empty:
         named = "; ".join(f"{p.name} ({p.first or 'start'} to {p.last or 'end'})" for p in empty)
         raise DataError(

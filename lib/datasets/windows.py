@@ -8,6 +8,7 @@ imported.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -17,6 +18,7 @@ import polars as pl
 from lib.config.barriers import BarrierConfig
 from lib.config.base import Task, classes_of
 from lib.config.data import SplitConfig
+from lib.datasets.controls import PLANTED_CHANNEL, shifted, tomorrow
 from lib.datasets.splits import PARTS, assign, check_not_empty
 from lib.datasets.targets import add_targets
 from lib.errors import DataError
@@ -66,18 +68,18 @@ class Samples:
         missing = -len(self) % multiple
         if not missing or not len(self):
             return self
-        rows = np.append(np.arange(len(self)), np.full(missing, len(self) - 1))
-        return replace(
-            self,
-            ends=self.ends[rows],
-            target=self.target[rows],
-            dates=self.dates[rows],
-            symbols=self.symbols[rows],
-        )
+        return self._rows(np.append(np.arange(len(self)), np.full(missing, len(self) - 1)))
+
+    def of_symbol(self, symbol: str | None) -> Samples:
+        """The windows of one symbol; all of them without one, or where it has none."""
+        chosen = np.flatnonzero(self.symbols == symbol)
+        return self._rows(chosen) if len(chosen) else self
 
     def every(self, stride: int, offset: int = 0) -> Samples:
         """Every `stride`-th window, beginning with number `offset`; a view of this one."""
-        chosen = slice(offset, None, stride)
+        return self._rows(slice(offset, None, stride))
+
+    def _rows(self, chosen: np.ndarray | slice) -> Samples:
         return replace(
             self,
             ends=self.ends[chosen],
@@ -108,23 +110,30 @@ def load_samples(
     context_length: int,
     splits: SplitConfig,
     labels: str = "true",
-    seed: int = 0,
     barriers: BarrierConfig | None = None,
     train_fraction: float = 1.0,
+    planted: str = "none",
+    needed: Collection[str] = PARTS,
 ) -> SplitSamples:
     """Windows of a dataset table (`lib.features.assemble`), divided into four parts.
 
     `horizon` and `context_length` are in bars. Within a part samples are ordered by symbol, then date.
-    With `labels="shuffled"` the targets are permuted at random within each part, so that base rates stay and
-    nothing can be learned; `seed` decides the permutation and nothing else. `barriers` are those of ternary
+    With `labels="shifted"` the targets are moved in a circle by years (see `controls.shifted`), so that
+    nothing can be learned; every run of the problem sees the same ones. `barriers` are those of ternary
     labels. With a `train_fraction` below 1 only the latest share of the training dates is kept: what a
-    shorter history would have given, as near to validation as before.
+    shorter history would have given, as near to validation as before. With `planted="tomorrow"` the last
+    channel is the return from each bar's close to the next one's: a leak on purpose.
 
-    Raises DataError if the table is not as described, the horizon is longer than the data, a part is empty,
-    or training has fewer windows than `splits.minimum_train_windows` (unless `splits.allow_small`).
+    Raises DataError if the table is not as described, the horizon is longer than the data, a `needed` part is
+    empty, or training has fewer windows than `splits.minimum_train_windows` (unless `splits.allow_small`).
     """
+    if labels not in ("true", "shifted") or planted not in ("none", "tomorrow"):
+        raise ValueError(f"no such labels or planted channel: {labels!r}, {planted!r}")
     frame = _checked(frame)
-    labelled = add_targets(frame.select(*KEY_COLUMNS, *PRICE_COLUMNS), task, horizon, barriers).with_columns(
+    labelled = add_targets(frame.select(*KEY_COLUMNS, *PRICE_COLUMNS), task, horizon, barriers)
+    if labels == "shifted":
+        labelled = shifted(labelled, task, horizon, context_length)
+    labelled = labelled.with_columns(
         row=pl.int_range(pl.len(), dtype=pl.Int64), age=pl.int_range(pl.len()).over("symbol")
     )
     labelled = labelled.with_columns(part=assign(labelled, splits)).filter(
@@ -133,25 +142,22 @@ def load_samples(
     labelled = _latest(labelled, train_fraction)
     counts = {part: int((labelled["part"] == part).sum()) for part in PARTS}
     need = f"a sample needs {context_length} bars of context and {horizon} bars ahead"
-    check_not_empty(counts, frame, splits, need)
+    check_not_empty({part: counts[part] for part in needed}, frame, splits, need)
     _check_enough(counts["train"], splits, need)
 
+    if planted == "tomorrow":
+        frame = frame.with_columns(tomorrow().alias(PLANTED_CHANNEL))
     names = channel_names(frame)
     matrix = frame.select(pl.col(names).cast(pl.Float32)).to_numpy(order="c")
     if not np.isfinite(matrix).all():
         raise DataError("the dataset table has channel values that are missing or not finite; build it anew.")
-    if labels not in ("true", "shuffled"):
-        raise ValueError(f"labels must be 'true' or 'shuffled', not {labels!r}")
     parts = {}
-    for number, part in enumerate(PARTS):
+    for part in PARTS:
         chosen = labelled.filter(pl.col("part") == part)
-        target = chosen["target"].to_numpy().astype(np.float32)
-        if labels == "shuffled":
-            target = np.random.default_rng([seed, number]).permutation(target)
         parts[part] = Samples(
             matrix=matrix,
             ends=chosen["row"].to_numpy(),
-            target=target,
+            target=chosen["target"].to_numpy().astype(np.float32),
             dates=chosen["date"].to_numpy().astype("datetime64[D]"),
             symbols=chosen["symbol"].to_numpy().astype(object),
             context_length=context_length,

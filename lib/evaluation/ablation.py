@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from lib.config.folds import fold_label
 from lib.errors import DataError
-from lib.evaluation.comparisons import DateLosses, compare_losses
+from lib.evaluation.axes import WORDS
+from lib.evaluation.comparisons import DateLosses, compare_losses, joined_searches
 from lib.evaluation.samples import Predictions, Reader, align, selection_reader
 
-PROBLEM = ["dataset", "timescale", "task", "horizon", "model", "budget"]
+PROBLEM = [*WORDS]
 """`model` without the values of what differs: ``patchtst-mixed``."""
 POOLING = ("last", "flatten", "mean", "attention")
 """Cheapest first: read from the last patch alone, the last layer computes one position instead of all."""
 NORMALISATION = ("none", "zscore", "revin", "revin_stats")
 """Cheapest first: constants of training, statistics of each window, the same handed on as inputs."""
+OWN_SPLIT = "own split"
 _SETTINGS = ["normalisation", "pooling"]
 
 
@@ -30,7 +33,7 @@ def rank_readouts(runs: pl.DataFrame, read: Reader, confidence: float = 0.9) -> 
     """One row per problem, normalisation and readout; the least loss first.
 
     Args:
-        runs: the table of runs (`lib.evaluation.collect`) of a classification task; its variants are folds.
+        runs: the table of runs (`lib.evaluation.collect`) of a classification task.
         read: given a run's path and `val`, its predictions on validation.
         confidence: of the intervals of the paired difference from the best.
 
@@ -50,7 +53,9 @@ def rank_readouts(runs: pl.DataFrame, read: Reader, confidence: float = 0.9) -> 
         raise DataError("no run with a normalisation and a readout: nothing to compare.")
     members = members.with_columns(pl.col("model").str.split(".").list.first())
     rows: list[dict[str, Any]] = []
-    for _, group in members.sort("variant", "seed").group_by(PROBLEM, maintain_order=True):
+    if members["fold"].is_not_null().any():
+        members = members.filter(pl.col("fold").is_not_null())
+    for _, group in members.sort("fold", "seed").group_by(PROBLEM, maintain_order=True):
         rows += _rank(group, read, confidence)
     return pl.DataFrame(rows, infer_schema_length=None)
 
@@ -58,8 +63,8 @@ def rank_readouts(runs: pl.DataFrame, read: Reader, confidence: float = 0.9) -> 
 def _rank(group: pl.DataFrame, read: Reader, confidence: float) -> list[dict[str, Any]]:
     horizon = int(group["horizon"][0])
     by_fold = {
-        str(fold): _losses_of_fold(members.to_dicts(), read)
-        for (fold,), members in group.group_by("variant", maintain_order=True)
+        OWN_SPLIT if fold is None else fold_label(int(str(fold))): _losses_of_fold(members.to_dicts(), read)
+        for (fold,), members in group.group_by("fold", maintain_order=True)
     }
     rows = []
     losses = {name: _joined(name, list(by_fold.values())) for name in group.select(_SETTINGS).unique().rows()}
@@ -98,7 +103,9 @@ def _losses_of_fold(members: list[dict[str, Any]], read: Reader) -> dict[tuple[A
         places.setdefault(tuple(member[word] for word in _SETTINGS), []).append(place)
     seeds = {name: [members[place]["seed"] for place in own] for name, own in places.items()}
     if len({tuple(own) for own in seeds.values()}) > 1:
-        raise DataError(f"{members[0]['variant']}: the variants of an ablation have different seeds: {seeds}")
+        raise DataError(
+            f"fold {members[0]['fold']}: the variants of an ablation have different seeds: {seeds}"
+        )
     return {name: aligned.losses(own) for name, own in places.items()}
 
 
@@ -110,6 +117,7 @@ def _joined(name: tuple[Any, ...], folds: list[dict[tuple[Any, ...], DateLosses]
     return DateLosses(
         np.concatenate([part.sums for part in parts], axis=1),
         np.concatenate([part.counts for part in parts]),
+        joined_searches([part.searches for part in parts]),
     )
 
 

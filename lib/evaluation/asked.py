@@ -7,40 +7,28 @@ its evaluation goes by.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from lib.config.experiment import Experiment
-from lib.evaluation.axes import (
-    AXES,
-    Axis,
-    Row,
-    axes_of,
-    context_of,
-    fold_of,
-    grouped,
-    without_context,
-    without_fraction,
-)
-from lib.evaluation.collect import fraction_of
+from lib.config.experiment import Analysis, PlannedExperiment
+from lib.evaluation.axes import AXES, Axis, Row, axes_of, grouped
 from lib.evaluation.interactions import interactions_of
 from lib.evaluation.material import RunIndex
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Runs of one experiment, or of several that differ in their share of dates or window length only."""
+    """Runs of one experiment in all its folds, or of several that differ in their share of dates or window
+    length only."""
 
     name: str
-    """Of the experiments, separated by commas."""
+    """Of the declared experiments, separated by commas."""
+    planned: list[str]
+    """Names of their planned parts: folds, shares, window lengths."""
     question: str
     margin: float
+    analysis: Analysis
     rows: list[Row]
     axes: list[Axis]
-
-    @property
-    def experiments(self) -> list[str]:
-        """Names of the experiments."""
-        return self.name.split(", ")
 
     @property
     def judged(self) -> list[Axis]:
@@ -52,39 +40,42 @@ class Asked:
         return [axis for axis in self.axes if not (given and axis.name == "parameters")]
 
 
-Part = tuple[str, Experiment, list[Row]]
-"""Name, declaration and rows of one experiment."""
+Part = tuple[str, PlannedExperiment, list[Row]]
+"""Name, declaration and rows of one planned experiment."""
 
 
-def asked_by(experiments: Mapping[str, Experiment], index: RunIndex) -> list[Asked]:
+def asked_by(experiments: Mapping[str, PlannedExperiment], index: RunIndex) -> list[Asked]:
     """What the experiments of role question ask, in order of declaration.
 
-    Experiments on a share of the dates are compared with the experiment on all of them: together they ask
-    about the quantity of data, and none of them asks about anything else by itself. Experiments that differ
-    in the length of their windows are one. Walk-forward folds are not asked about one by one
-    (`lib.evaluation.walk_forward`).
+    The folds of an experiment, and its runs on the study's own split, are asked about together. Experiments
+    on a share of the dates are compared with the experiments on all of them: together they ask about the
+    quantity of data, and none of them asks about anything else by itself. Experiments that differ in the
+    length of their windows are one.
     """
-    questions: list[Asked] = []
-    shares: dict[str, list[Part]] = {}
+    wholes: dict[str, list[Part]] = {}
+    shares: dict[tuple[str, int | None], list[Part]] = {}
     lengths: dict[tuple[str, str], list[Part]] = {}
     for name, experiment in experiments.items():
-        variant = experiment.variant
-        if experiment.role != "question" or fold_of(variant) is not None:
+        if experiment.role != "question":
             continue
         part = name, experiment, index.of_experiment(experiment)
-        if fraction_of(variant) < 1.0:
-            shares.setdefault(without_fraction(variant), []).append(part)
-        elif context_of(variant) is not None:
-            lengths.setdefault((without_context(variant), experiment.question), []).append(part)
+        if experiment.train_fraction < 1.0:
+            shares.setdefault((experiment.condition, experiment.context_length), []).append(part)
+        elif experiment.context_length is not None:
+            lengths.setdefault((experiment.condition, experiment.question), []).append(part)
         else:
-            questions += _together([part])
-    for parts in lengths.values():
-        questions += _together(parts)
-    for whole, parts in shares.items():
+            wholes.setdefault(experiment.declared or name, []).append(part)
+    questions = [one for parts in (*wholes.values(), *lengths.values()) for one in _together(parts)]
+    for (condition, length), parts in shares.items():
+        variants = {
+            e.variant
+            for e in experiments.values()
+            if (e.condition, e.context_length, e.train_fraction) == (condition, length, 1.0)
+        }
         rows = [row for _, _, own in parts for row in own]
-        full = [row for row in (index.with_words(row, variant=whole) for row in rows) if row is not None]
+        full = [other for row in rows if (other := index.on_all_dates(row, variants)) is not None]
         questions += [
-            Asked(one.name, one.question, one.margin, one.rows, kept)
+            replace(one, axes=kept)
             for one in _together(parts, full)
             if AXES["data"] in one.axes
             for kept in ([axis for axis in one.axes if axis.name in ("data", "parameters")],)
@@ -99,24 +90,35 @@ def _together(parts: Sequence[Part], more: Sequence[Row] = ()) -> list[Asked]:
     }
     every = list(rows.values())
     axes = axes_of(every)
-    name, margin = ", ".join(name for name, _, _ in parts), min(e.margin for _, e, _ in parts)
-    return [Asked(name, parts[0][1].question, margin, every, axes)] if axes else []
+    name = ", ".join(dict.fromkeys(e.declared or name for name, e, _ in parts))
+    planned, margin = [name for name, _, _ in parts], min(e.margin for _, e, _ in parts)
+    asked = Asked(name, planned, parts[0][1].question, margin, analysis_of(parts), every, axes)
+    return [asked] if axes else []
+
+
+def analysis_of(parts: Sequence[Part]) -> Analysis:
+    """Confirmatory only if all experiments that are asked about together are."""
+    both = {experiment.analysis for _, experiment, _ in parts}
+    return "confirmatory" if both == {"confirmatory"} else "exploratory"
 
 
 def tests_of(asked: Asked) -> list[str]:
     """One sentence per family of tests: what will be compared, how often, and against which margin."""
     found = []
+    family = "with all confirmatory questions" if asked.analysis == "confirmatory" else "within this question"
+    adjusted = f"adjusted by Holm {family} ({asked.analysis})"
+    folds = {row["fold"] for row in asked.rows} - {None}
+    where = f", over the test dates of {_count(len(folds), 'fold')}" if folds else ""
     for axis in asked.judged:
         levels, cells = axis.levels(asked.rows), len(grouped(axis, asked.rows))
-        measure = "slope of the loss" if axis.is_log else "gain in loss"
         found.append(
-            f"{measure} over {axis.label}, {levels[0]} to {levels[-1]} ({len(levels)} levels), margin "
-            f"{asked.margin:g}, in {_count(cells, 'cell')}, adjusted by Holm"
+            f"gain in loss over {axis.label}, {levels[0]} to {levels[-1]} ({len(levels)} levels), margin "
+            f"{asked.margin:g}, in {_count(cells, 'cell')}{where}, {adjusted}"
         )
     pairs = [(a.label, b.label) for a, b, _ in interactions_of(asked.axes, asked.rows)]
     found += [
         f"interaction of {first} and {second} (difference of gains), margin {asked.margin:g}, in "
-        f"{_count(pairs.count((first, second)), 'grid')}, adjusted by Holm"
+        f"{_count(pairs.count((first, second)), 'grid')}{where}, {adjusted}"
         for first, second in dict.fromkeys(pairs)
     ]
     return found

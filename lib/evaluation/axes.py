@@ -6,21 +6,19 @@ levels. Some axes have a size in numbers, so that a slope means something; the o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lib.config.base import BUDGET_PARAMETERS, split_dataset
 from lib.config.runs import NO_BUDGET
-from lib.evaluation.collect import fraction_of
 
 Row = Mapping[str, Any]
-WORDS = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget")
-"""Everything that names a run but its seed."""
-_FRACTION_WORD = re.compile(r"[-_.]?frac\d+")
-_CONTEXT_WORD = re.compile(r"(?:^|[-_.])ctx(\d+)(?=$|[-_.])")
-_FOLD_WORD = re.compile(r"(?:^|[-_.])wf(\d+)(?=$|[-_.])")
+CASE = ("condition", "train_fraction", "context_length", "dataset", "timescale", "task", "horizon")
+"""What is forecast out of what. The walk-forward folds of a case are one long test set."""
+WORDS = (*CASE, "model", "budget")
+"""Everything that tells a run from those it is not compared with; folds and seeds are inside."""
+Case = tuple[str, float, int, str, str, str, int]
 
 
 @dataclass(frozen=True)
@@ -49,36 +47,19 @@ class Axis:
 
     def applies(self, row: Row) -> bool:
         """Whether a run lies on this axis at all (models without a budget have no size)."""
-        if self.name == "context":
-            return context_of(row["variant"]) is not None
         return self.name != "parameters" or row["budget"] != NO_BUDGET
 
 
-def context_of(variant: str) -> int | None:
-    """Bars of a window, where the variant names them: `ctx60` is 60."""
-    found = _CONTEXT_WORD.search(variant)
-    return None if found is None else int(found[1])
+def case_of(row: Row) -> Case:
+    """The case that a run belongs to."""
+    return tuple(row[word] for word in CASE)
 
 
-def without_fraction(variant: str) -> str:
-    """The variant that a share of the training dates was taken of: `frac25` of `base`."""
-    return _FRACTION_WORD.sub("", variant).strip("-_.") or "base"
-
-
-def without_context(variant: str) -> str:
-    """The variant without its window length: `untuned` of `untuned-ctx60`."""
-    return _CONTEXT_WORD.sub("", variant).strip("-_.") or "base"
-
-
-def fold_of(variant: str) -> int | None:
-    """The walk-forward fold that the variant names: `wf03` is 3."""
-    found = _FOLD_WORD.search(variant)
-    return None if found is None else int(found[1])
-
-
-def without_fold(variant: str) -> str:
-    """The variant without its fold: `base` of `wf03`."""
-    return _FOLD_WORD.sub("", variant).strip("-_.") or "base"
+def in_one_line(words: Mapping[str, Any]) -> str:
+    """The words that runs share, for messages; a share of the dates only where it is one."""
+    share = words["train_fraction"]
+    parts = [str(words[word]) for word in WORDS if word in words and word not in CASE[1:3]]
+    return "/".join([*parts, f"{100 * share:.15g} % of the dates"] if share not in (1.0, "*") else parts)
 
 
 def _words(row: Row, **changed: str) -> tuple[Any, ...]:
@@ -102,7 +83,7 @@ def _parameters(rows: Sequence[Row]) -> float | None:
 
 
 def _training_samples(rows: Sequence[Row]) -> float | None:
-    return _mean(rows, "n_train") or 100.0 * float(fraction_of(rows[0]["variant"]))
+    return _mean(rows, "n_train") or 100.0 * float(rows[0]["train_fraction"])
 
 
 AXES: dict[str, Axis] = {
@@ -124,17 +105,17 @@ AXES: dict[str, Axis] = {
         ),
         Axis(
             "data", "training samples", "training samples",
-            level=lambda row: f"{fraction_of(row['variant']):g}",
+            level=lambda row: f"{row['train_fraction']:.15g}",
             order=float,
-            rest=lambda row: _words(row, variant=without_fraction(row["variant"])),
+            rest=lambda row: _words(row, train_fraction="*"),
             size=_training_samples,
         ),
         Axis(
             "context", "bars of a window", "bars of a window",
-            level=lambda row: str(context_of(row["variant"])),
+            level=lambda row: str(row["context_length"]),
             order=float,
-            rest=lambda row: _words(row, variant=without_context(row["variant"])),
-            size=lambda rows: float(context_of(rows[0]["variant"]) or 0),
+            rest=lambda row: _words(row, context_length="*"),
+            size=lambda rows: float(rows[0]["context_length"]),
         ),
         Axis(
             "assets", "asset row", "",

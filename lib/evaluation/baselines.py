@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from lib.config.base import is_binary, is_classification, is_ternary
 from lib.config.workflow import EvaluationConfig
-from lib.evaluation.axes import Row
+from lib.evaluation.axes import CASE, Case, Row, in_one_line
 from lib.evaluation.cells import estimate_auc, estimate_loss
 from lib.evaluation.comparisons import DateLosses, Estimate, compare_losses, holm, holm_confidences
+from lib.evaluation.folds import Joined, join
 from lib.evaluation.forecast_tests import (
     confidence_set,
     delong,
@@ -23,9 +25,9 @@ from lib.evaluation.forecast_tests import (
     names_of,
     superior_predictive_ability,
 )
-from lib.evaluation.material import PROBLEM, Material, Problem
+from lib.evaluation.material import Material
 from lib.evaluation.measures import primary_metric
-from lib.evaluation.samples import Aligned, align
+from lib.evaluation.samples import Aligned
 from lib.evaluation.uncertainty import block_length
 from lib.metrics.classification import Floats
 
@@ -33,45 +35,51 @@ _DRAWS = 1000
 """Bootstrap draws of the two tests of many models."""
 _SET_CONFIDENCE = 0.9
 _AVERAGED = ("brier", "ece")
+Group = tuple[str, str]
+"""Model and budget."""
 
 
-def baseline_tables(problems: Sequence[Problem], material: Material) -> list[dict[str, Any]]:
-    """One table per problem that has any usable run; what is noticed is put on record."""
+def baseline_tables(asked: Sequence[tuple[Case, bool]], material: Material) -> list[dict[str, Any]]:
+    """One table per case that has any usable run; what is noticed is put on record.
+
+    Args:
+        asked: cases, and whether the folds or the study's own split are meant.
+        material: runs and predictions.
+    """
     tables = []
-    for problem in problems:
-        runs = material.usable(material.index.of_problem(problem))
-        if not runs:
-            continue
-        where = "/".join(map(str, problem))
-        aligned, noticed = align([samples for _, samples in runs], problem[3], f"models of {where}")
-        for kind, text in noticed:
-            material.notice(kind, where, text)
-        if aligned is not None:
-            tables.append(_table(problem, [row for row, _ in runs], aligned, material.cfg))
+    for case, folded in asked:
+        groups: dict[Group, list[Row]] = {}
+        for row in material.index.of_case(case):
+            if (row["fold"] is not None) == folded:
+                groups.setdefault((row["model"], row["budget"]), []).append(row)
+        where = in_one_line(dict(zip(CASE, case, strict=True)))
+        joined = join(groups, material, case[5], f"models of {where}")
+        if joined is not None:
+            tables.append(_table(case, joined, material.cfg))
     return tables
 
 
-def _table(problem: Problem, rows: Sequence[Row], aligned: Aligned, cfg: EvaluationConfig) -> dict[str, Any]:
-    metric, horizon = primary_metric(problem[3]), problem[4]
-    groups: dict[tuple[str, str], list[int]] = {}
-    for position, row in enumerate(rows):
-        groups.setdefault((row["model"], row["budget"]), []).append(position)
+def _table(case: Case, joined: Joined[Group], cfg: EvaluationConfig) -> dict[str, Any]:
+    task, horizon, aligned, groups = case[5], case[6], joined.aligned, joined.positions
+    metric = primary_metric(task)
     labels = dict(zip(groups, names_of(list(groups)), strict=True))
     losses = {group: aligned.losses(positions) for group, positions in groups.items()}
-    reference = min(groups, key=lambda group: _selection_loss([rows[i] for i in groups[group]], metric))
-    naive = _naive_losses(rows, aligned)
+    reference = min(groups, key=lambda group: _selection_loss(joined.rows(group), metric))
+    naive = _naive_losses(joined)
+    linear = _linear_of(joined, metric)
     described: list[dict[str, Any]] = []
-    compared: dict[str, list[Estimate | None]] = {"difference": [], "over_base_rate": []}
+    compared: dict[str, list[Estimate | None]] = {"difference": [], "over_base_rate": [], "over_linear": []}
     for group, positions in groups.items():
-        own = [rows[i] for i in positions]
+        own = joined.rows(group)
         loss = estimate_loss(losses[group], horizon)
-        auc = estimate_auc(aligned, positions, horizon) if is_classification(problem[3]) else None
+        auc = estimate_auc(aligned, positions, horizon) if is_classification(task) else None
         gap = None if group == reference else compare_losses(losses[group], losses[reference], horizon)
         over = None if naive is None else compare_losses(losses[group], naive, horizon)
+        ahead = None if linear in (None, group) else compare_losses(losses[group], losses[linear], horizon)
         line: dict[str, Any] = {"model": group[0], "budget": group[1], "label": labels[group],
                                 "seeds": len(positions)}  # fmt: skip
         line |= _bounds("auc", auc, cfg) | _bounds(metric, loss, cfg)
-        for name, estimate in (("difference", gap), ("over_base_rate", over)):
+        for name, estimate in (("difference", gap), ("over_base_rate", over), ("over_linear", ahead)):
             line |= _bounds(name, estimate, cfg)
             compared[name].append(estimate)
         line["detectable_difference"] = gap.detectable(cfg.confidence, cfg.power) if gap else None
@@ -85,31 +93,41 @@ def _table(problem: Problem, rows: Sequence[Row], aligned: Aligned, cfg: Evaluat
     for line in described:
         line["beats_base_rate"] = _beats(line)
     return {
-        **dict(zip(PROBLEM, problem, strict=True)),
+        **dict(zip(CASE, case, strict=True)),
+        "folds": joined.folds,
+        "n": int(aligned.target.size),
+        "dates": int(aligned.dates.size),
+        "base_rate": joined.mean(reference, "test_base_rate"),
         "split": "test",
         "metric": metric,
         "rows": described,
         "reference": reference[0],
         "reference_budget": reference[1],
+        "linear": None if linear is None else linear[0],
         "base_rate_loss": None if naive is None else float(naive.means[0]),
         **_many(losses, labels, reference, naive, horizon, cfg, described),
     }
 
 
-def _naive_losses(rows: Sequence[Row], aligned: Aligned) -> DateLosses | None:
-    """Losses of always saying the training base rate, or a return of 0."""
+def _linear_of(joined: Joined[Group], metric: str) -> Group | None:
+    """The linear model that is best on validation; None if none was run on these samples."""
+    linear = [group for group in joined.positions if joined.rows(group)[0]["family"] == "linear"]
+    return min(linear, key=lambda group: _selection_loss(joined.rows(group), metric), default=None)
+
+
+def _naive_losses(joined: Joined[Group]) -> DateLosses | None:
+    """Losses of always saying the training base rate (of each fold's training), or a return of 0."""
+    aligned = joined.aligned
     if is_ternary(aligned.task):
         return None  # it takes the shares of all classes, which stand with the base-rate model, if it was run
-    if not is_binary(aligned.task):
-        constant = np.zeros_like(aligned.target)
-        return Aligned(aligned.dates, aligned.index, aligned.target, constant[None, :], aligned.task).losses(
-            [0]
-        )
-    rates = {row["train_base_rate"] for row in rows if row["train_base_rate"] is not None}
-    if not rates:
-        return None
-    constant = np.full(aligned.target.size, sum(rates) / len(rates))
-    return Aligned(aligned.dates, aligned.index, aligned.target, constant[None, :], aligned.task).losses([0])
+    constant = np.zeros_like(aligned.target)
+    for part, fold in zip(joined.parts, aligned.folds, strict=True):
+        own = [row["train_base_rate"] for rows in part.rows.values() for row in rows]
+        rates = {rate for rate in own if rate is not None}
+        if is_binary(aligned.task) and not rates:
+            return None
+        constant[fold] = sum(rates) / len(rates) if rates else 0.0
+    return replace(aligned, scores=constant[None, :]).losses([0])
 
 
 def _beats(line: dict[str, Any]) -> bool | None:

@@ -7,7 +7,7 @@ putting everything into scaling.json in `summary`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,12 +15,14 @@ import numpy as np
 
 from lib.config.base import is_classification
 from lib.evaluation import scaling_law
-from lib.evaluation.axes import WORDS, Axis, Row
+from lib.evaluation.axes import WORDS, Axis, Row, grouped, in_one_line
+from lib.evaluation.cell_skill import Part, measure_skill
 from lib.evaluation.comparisons import DateLosses, Estimate, estimate_mean, seed_noise_of_mean
+from lib.evaluation.folds import Joined, confirmation_of, declared_seeds, evidence_of, join, searches_among
 from lib.evaluation.forecast_tests import auc_influence
 from lib.evaluation.levels import Level
 from lib.evaluation.material import Material
-from lib.evaluation.samples import Aligned, align
+from lib.evaluation.samples import Aligned
 from lib.evaluation.uncertainty import sum_by_date
 from lib.metrics.classification import Floats, roc_auc
 from lib.metrics.ternary import CLASSES
@@ -29,33 +31,44 @@ from lib.metrics.ternary import CLASSES
 def estimate_auc(aligned: Aligned, rows: Sequence[int], horizon: int) -> Estimate | None:
     """Test AUC averaged over runs, with the noise of dates (of its linear form) and of seeds.
 
-    Of three classes the mean over those that occur of one against the rest. None with one class.
+    Of three classes the mean over those that occur of one against the rest. Joined folds are ranked one by
+    one and averaged by their samples, because nobody ranked the scores of one model among another's; folds
+    with one class are left out. None with one class everywhere.
     """
-    rankings = [pair for row in rows for pair in _rankings(aligned, row)]
-    if not rankings:
+    influence, ranked = np.zeros(aligned.target.size), np.zeros(aligned.target.size, dtype=bool)
+    values = np.zeros(len(rows))
+    for fold in aligned.folds:
+        pairs = [_rankings(aligned, row, fold) for row in rows]
+        if not pairs[0]:
+            continue
+        ranked[fold] = True
+        influences = [auc_influence(*pair) for own in pairs for pair in own]
+        influence[fold] = np.mean(influences, axis=0)  # type: ignore[arg-type]
+        areas = [np.mean([roc_auc(*pair) for pair in own]) for own in pairs]
+        values += np.array(areas) * (fold.stop - fold.start)
+    if not ranked.any():
         return None
-    influences = [auc_influence(*pair) for pair in rankings]
-    areas = np.array([roc_auc(*pair) for pair in rankings], dtype=np.float64)
-    values = areas.reshape(len(rows), -1).mean(axis=1)
-    sums = sum_by_date(np.mean(influences, axis=0), aligned.index, aligned.dates.size)  # type: ignore[arg-type]
-    noise = seed_noise_of_mean(values)
-    found = estimate_mean(sums, aligned.counts, horizon, [noise] if noise else [])
+    values /= ranked.sum()
+    counts = sum_by_date(ranked.astype(np.float64), aligned.index, aligned.dates.size)
+    sums = sum_by_date(influence, aligned.index, aligned.dates.size)
+    noise = seed_noise_of_mean(values, searches=aligned.searches_of(rows))
+    found = estimate_mean(sums[counts > 0], counts[counts > 0], horizon, [noise] if noise else [])
     return Estimate(float(values.mean()), found.se_dates, found.date_degrees, found.seed_noise, found.block)
 
 
-def _rankings(aligned: Aligned, row: int) -> list[tuple[Floats, Floats]]:
+def _rankings(aligned: Aligned, row: int, fold: slice) -> list[tuple[Floats, Floats]]:
     """What a run's scores rank: outcomes of both kinds and scores, once, or once per class of three."""
-    score = aligned.scores[row]
+    score, target = aligned.scores[row][fold], aligned.target[fold]
     if score.ndim == 1:
-        pairs = [(aligned.outcome, score)]
+        pairs = [(aligned.outcome[fold], score)]
     else:
-        pairs = [((aligned.target == k).astype(np.float64), score[:, i]) for i, k in enumerate(CLASSES)]
+        pairs = [((target == k).astype(np.float64), score[:, i]) for i, k in enumerate(CLASSES)]
     return [(outcome, own) for outcome, own in pairs if 0 < outcome.sum() < outcome.size]
 
 
 def estimate_loss(losses: DateLosses, horizon: int) -> Estimate:
     """Mean loss of the runs (seeds) of one model, with the noise of dates and of seeds."""
-    noise = seed_noise_of_mean(losses.means)
+    noise = seed_noise_of_mean(losses.means, searches=losses.searches)
     return estimate_mean(losses.sums.mean(axis=0), losses.counts, horizon, [noise] if noise else [])
 
 
@@ -82,9 +95,9 @@ class Cell:
     words: dict[str, Any]
     """What the runs share; the word that the axis varies holds a star."""
     declared: dict[str, int]
-    """Declared runs (seeds) of each level, in order."""
+    """Declared seeds of each level, in order."""
     seeds: dict[str, int]
-    """Usable runs of each level."""
+    """Usable seeds of each level: those that every fold has."""
     levels: list[Level] = field(default_factory=list)
     points: list[dict[str, Any]] = field(default_factory=list)
     slope: Estimate | None = None
@@ -94,10 +107,24 @@ class Cell:
     """Regression: squared error of always predicting 0 on the test set."""
     collapsed: list[str] = field(default_factory=list)
     """Levels all of whose runs say nearly the same for every sample."""
+    searches: dict[str, int] = field(default_factory=dict)
+    """Different searches that found the recipes of each level's usable runs; no entry where none did."""
     dates_lost: int = 0
     """Test samples that not all runs hold, and that were left out."""
     dates: np.ndarray | None = None
-    """Test dates, of which all losses are."""
+    """Test dates, of which all losses are; those of the folds follow each other."""
+    folds: list[int] = field(default_factory=list)
+    """Walk-forward folds whose test parts are joined; none on the study's own split."""
+    lost_folds: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """Folds that are left out for all levels, and the levels without a usable run there."""
+    parts: dict[str, list[Part]] = field(default_factory=dict)
+    """For each level and fold the aligned samples, the positions of the level's runs, and their rows."""
+    skill: dict[str, Estimate] = field(default_factory=dict)
+    """Loss of the base rate minus loss of each level; positive is better."""
+    recalibrated: Estimate | None = None
+    """The gain after both ends were recalibrated."""
+    confirmation: Cell | None = None
+    """The same on the study's own split, where folds decide and runs of it are declared."""
 
     @property
     def task(self) -> str:
@@ -112,7 +139,7 @@ class Cell:
     @property
     def where(self) -> str:
         """The words in one line, for messages."""
-        return "/".join(str(self.words[word]) for word in WORDS)
+        return in_one_line(self.words)
 
     @property
     def absent(self) -> list[str]:
@@ -131,65 +158,63 @@ class Cell:
         return margin_of(declared, self.zero_loss)
 
 
+def cells_of(axis: Axis, rows: Sequence[Row], material: Material) -> list[Cell]:
+    """The cells of an axis, each measured on the folds where there are any, else on the study's own split."""
+    cells = []
+    for own in grouped(axis, rows).values():
+        cell = measure_cell(axis, evidence_of(own), material)
+        if beside := confirmation_of(own):
+            cell.confirmation = measure_cell(axis, beside, material)
+        cells.append(cell)
+    return cells
+
+
 def measure_cell(axis: Axis, rows: Sequence[Row], material: Material) -> Cell:
     """Measure the levels of an axis.
 
     Args:
         axis: along which the rows differ.
-        rows: declared runs, done or not, that differ along the axis and in their seed only.
+        rows: declared runs, done or not, that differ along the axis, in their fold and in their seed only.
         material: predictions and settings; what is noticed is put on record there.
     """
     labels = axis.levels(rows)
     words = dict(zip(WORDS, axis.rest(rows[0]), strict=True))
     by_level = {label: [row for row in rows if axis.level(row) == label] for label in labels}
-    found = {label: material.usable(own) for label, own in by_level.items()}
-    cell = Cell(
-        axis,
-        words,
-        {label: len(own) for label, own in by_level.items()},
-        {label: len(runs) for label, runs in found.items()},
-    )
-    runs = [pair for label in labels for pair in found[label]]
-    if not runs:
+    declared = {label: declared_seeds(own) for label, own in by_level.items()}
+    cell = Cell(axis, words, declared, dict.fromkeys(labels, 0))
+    joined = join(by_level, material, cell.task, cell.where)
+    if joined is None:
+        usable = {label: [row for row, _ in material.usable(own)] for label, own in by_level.items()}
+        cell.seeds |= {label: declared_seeds(own) for label, own in usable.items()}
         return cell
-    aligned, noticed = align([samples for _, samples in runs], cell.task, cell.where)
-    for kind, text in noticed:
-        material.notice(kind, cell.where, text)
-    if aligned is None:
-        return cell
-    cell.dates = aligned.dates
-    cell.dates_lost = max(samples.keys.size for _, samples in runs) - aligned.target.size
-    cell.zero_loss = zero_loss_of(aligned)
-    begin = 0
-    for label in labels:
-        positions = range(begin, begin + len(found[label]))
-        begin = positions.stop
-        if positions:
-            _add_level(cell, label, aligned, positions, [row for row, _ in found[label]], material)
+    cell.seeds |= {label: len(positions) for label, positions in joined.positions.items()}
+    cell.dates, cell.dates_lost = joined.aligned.dates, joined.dates_lost
+    cell.folds, cell.lost_folds = joined.folds, joined.lost_folds
+    cell.zero_loss = zero_loss_of(joined.aligned)
+    for label in joined.positions:
+        _add_level(cell, label, joined, material)
     if len(cell.levels) > 1:
         cell.slope = scaling_law.slope(cell.levels, cell.horizon)
         cell.log_log_slope = scaling_law.log_log_slope(cell.levels, cell.horizon)
         cell.gain = scaling_law.gain(cell.levels, cell.horizon)
+        cell.skill, cell.recalibrated = measure_skill(cell.levels, cell.parts, cell.horizon, material)
         if cell.gain is None:
             text = f"{cell.where}: the levels have equal sizes; nothing is compared."
             material.notice("one_size", cell.where, text)
     return cell
 
 
-def _add_level(
-    cell: Cell,
-    label: str,
-    aligned: Aligned,
-    positions: Sequence[int],
-    rows: Sequence[Row],
-    material: Material,
-) -> None:
+def _add_level(cell: Cell, label: str, joined: Joined[str], material: Material) -> None:
+    aligned, positions, rows = joined.aligned, joined.positions[label], joined.rows(label)
     classes, confidence = is_classification(aligned.task), material.cfg.confidence
     level = Level(label, cell.axis.size(rows), aligned.losses(positions))
+    cell.parts[label] = [(part.aligned, part.positions[label], part.rows[label]) for part in joined.parts]
     loss = estimate_loss(level.losses, cell.horizon)
     auc = estimate_auc(aligned, positions, cell.horizon) if classes else None
     low, high = loss.interval(confidence)
     auc_low, auc_high = auc.interval(confidence) if auc else (None, None)
+    if found := searches_among(rows):
+        cell.searches[label] = found
     if all(row["test_collapsed"] for row in rows):
         cell.collapsed.append(label)
     point: dict[str, Any] = {
@@ -209,7 +234,7 @@ def _add_level(
         "auc_high": auc_high,
         "n": int(aligned.target.size),
         "effective_n": aligned.dates.size / cell.horizon,
-        "base_rate_log_loss": rows[0]["test_base_rate_log_loss"] if classes else cell.zero_loss,
+        "base_rate_log_loss": joined.mean(label, "test_base_rate_log_loss") if classes else cell.zero_loss,
         "collapsed": label in cell.collapsed,
     }
     if cell.axis.name == "parameters":

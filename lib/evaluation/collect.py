@@ -7,8 +7,8 @@ whatever was found.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from lib.data.io import read_json
 from lib.data.manifest import read_params
 from lib.errors import IntegrityError
 from lib.evaluation.measures import BINARY_INTERVALS, REGRESSION_INTERVALS
+from lib.metrics.ternary import CLASSES
 
 RunFiles = Mapping[str, Mapping[str, Any]]
 """Contents of `metrics`, `params` and `provenance` of one run."""
@@ -27,9 +28,11 @@ _IDENTITY: dict[str, type[pl.DataType]] = {
     "experiment": pl.String, "role": pl.String, "question": pl.String, "variant": pl.String,
     "dataset": pl.String, "timescale": pl.String, "task": pl.String, "horizon": pl.Int64,
     "model": pl.String, "family": pl.String, "budget": pl.String, "seed": pl.Int64, "id": pl.String,
+    "condition": pl.String, "fold": pl.Int64, "train_fraction": pl.Float64, "context_length": pl.Int64,
+    "labels": pl.String, "search": pl.Int64, "searched": pl.String,
 }  # fmt: skip
 _PLACE: dict[str, type[pl.DataType]] = {
-    "row": pl.String, "column": pl.String, "tier": pl.Int64, "fraction": pl.Float64,
+    "row": pl.String, "column": pl.String, "tier": pl.Int64,
     "status": pl.String, "problem": pl.String,
 }  # fmt: skip
 _SHAPE: dict[str, type[pl.DataType]] = {
@@ -51,6 +54,7 @@ _MEASURES: dict[str, type[pl.DataType]] = {
 }  # fmt: skip
 _SPLITS = {"selection": "validation", "calibration": "calibration", "test": "test"}
 _DERIVED: dict[str, type[pl.DataType]] = {
+    "too_good": pl.Boolean,
     "calibration_method": pl.String, "test_calibrated_log_loss": pl.Float64,
     "test_conformal_level": pl.Float64, "test_conformal_coverage": pl.Float64,
     "test_conformal_width": pl.Float64, "test_conformal_singletons": pl.Float64,
@@ -58,17 +62,19 @@ _DERIVED: dict[str, type[pl.DataType]] = {
 _TRADING = (
     "n", "bars_per_year", "sharpe", "sharpe_low", "sharpe_high", "bar_sharpe", "skewness", "kurtosis",
     "annual_return", "annual_volatility", "total_return", "max_drawdown", "exposure", "turnover",
-    "probabilistic_sharpe", "excess_sharpe",
+    "probabilistic_sharpe",
 )  # fmt: skip
+_EXCESS = ("sharpe", "bar_sharpe", "skewness", "kurtosis", "probabilistic_sharpe")
 _HOLD = ("sharpe", "total_return", "max_drawdown")
 _FIT: dict[str, type[pl.DataType]] = {
-    "best_epoch": pl.Int64, "epochs": pl.Int64, "best_train_loss": pl.Float64,
+    "best_step": pl.Int64, "best_train_loss": pl.Float64,
     "best_validation_loss": pl.Float64, "train_gap": pl.Float64,
 }  # fmt: skip
 _COST: dict[str, type[pl.DataType]] = {
     "n_train": pl.Int64, "n_selection": pl.Int64, "n_calibration": pl.Int64, "n_test": pl.Int64,
-    "train_base_rate": pl.Float64, "effective_n_test": pl.Float64, "hpo_trials": pl.Int64,
-    "steps": pl.Int64, "train_seconds": pl.Float64, "total_seconds": pl.Float64,
+    "train_base_rate": pl.Float64, "train_share_down": pl.Float64, "train_share_neutral": pl.Float64,
+    "effective_n_test": pl.Float64, "hpo_trials": pl.Int64,
+    "steps": pl.Int64, "started": pl.String, "train_seconds": pl.Float64, "total_seconds": pl.Float64,
     "samples_per_second": pl.Float64,
     "peak_memory_mb": pl.Float64, "device": pl.String, "precision": pl.String, "micro_batch": pl.Int64,
     "effective_batch": pl.Int64, "learning_rate": pl.Float64, "weight_decay": pl.Float64, "path": pl.String,
@@ -80,21 +86,13 @@ RUNS_SCHEMA: dict[str, type[pl.DataType]] = {
     **_SHAPE,
     **{f"{split}_{name}": dtype for split in _SPLITS for name, dtype in _MEASURES.items()},
     **_DERIVED,
-    **{f"trading_{name}": pl.Float64 for name in (*_TRADING, *(f"hold_{measure}" for measure in _HOLD))},
+    **{f"trading_{name}": pl.Float64 for name in _TRADING},
+    **{f"trading_hold_{name}": pl.Float64 for name in _HOLD},
+    **{f"trading_excess_{name}": pl.Float64 for name in _EXCESS},
     **_FIT,
     **_COST,
 }
 """Columns of runs.parquet in order."""
-
-_FRACTION = re.compile(r"(?:^|[-_.])frac(\d+)(?=$|[-_.])")
-_SHARES = {"12": 0.125, "125": 0.125}
-"""`frac12` and `frac125` stand for 12.5 %; other numbers are percent."""
-
-
-def fraction_of(variant: str) -> float:
-    """Share of the training dates that a variant uses: `frac25` is 0.25; 1 where none is named."""
-    found = _FRACTION.search(variant)
-    return 1.0 if found is None else _SHARES.get(found[1], int(found[1]) / 100.0)
 
 
 def read_run(folder: Path) -> RunFiles | None:
@@ -120,7 +118,9 @@ def collect_runs(
     """One row per declared run.
 
     Args:
-        declared: per run its eight fields, `experiment, role, question, path` and, if known, `family`.
+        declared: per run its eight fields, `experiment, role, question, path`, what its variant stands for
+            (`condition, fold, train_fraction, context_length, labels`), number and words of its search
+            (`search, searched`) and, if known, `family` and `id`.
         read: given a run's `path`, its files (`metrics`, `params`, `provenance`) or None if it is not there;
             `lambda path: read_run(Path(path))` for runs on disk.
         problems: path to why a run that is there cannot be used.
@@ -140,7 +140,6 @@ def _row(run: Mapping[str, Any], files: RunFiles | None, problem: str | None) ->
     row: dict[str, Any] = dict.fromkeys(RUNS_SCHEMA)
     row |= {name: run.get(name) for name in (*_IDENTITY, "path")}
     row["row"], row["column"], row["tier"] = split_dataset(str(run["dataset"]))
-    row["fraction"] = fraction_of(str(run["variant"]))
     if files is None:
         return row | {"status": "failed" if problem else "missing", "problem": problem}
     params, provenance, metrics = files["params"], files["provenance"], files["metrics"]
@@ -152,7 +151,10 @@ def _row(run: Mapping[str, Any], files: RunFiles | None, problem: str | None) ->
     for split, name in _SPLITS.items():
         measures = splits.get(name) or {}
         row |= {f"{split}_{measure}": measures.get(measure) for measure in _MEASURES}
-    row["train_base_rate"] = (metrics.get("training_shares") or [None])[-1]
+    shares = metrics.get("training_shares") or [None]
+    row["train_base_rate"] = shares[-1]
+    if len(shares) == len(CLASSES):
+        row["train_share_down"], row["train_share_neutral"] = shares[:2]
     return row | _derived(metrics) | _cost(params, provenance, splits)
 
 
@@ -162,8 +164,9 @@ def _derived(metrics: Mapping[str, Any]) -> dict[str, Any]:
     chosen = calibration.get("chosen")
     methods = {method["method"]: method for method in calibration.get("methods", [])}
     width = conformal.get("mean_width")
-    hold = trading.get("hold") or {}
+    hold, excess = trading.get("hold") or {}, trading.get("excess") or {}
     return {
+        "too_good": metrics.get("too_good"),
         "calibration_method": chosen,
         "test_calibrated_log_loss": methods[chosen]["test_log_loss"] if chosen in methods else None,
         "test_conformal_level": conformal.get("level"),
@@ -172,6 +175,7 @@ def _derived(metrics: Mapping[str, Any]) -> dict[str, Any]:
         "test_conformal_singletons": conformal.get("singletons"),
         **{f"trading_{name}": trading.get(name) for name in _TRADING},
         **{f"trading_hold_{name}": hold.get(name) for name in _HOLD},
+        **{f"trading_excess_{name}": excess.get(name) for name in _EXCESS},
         **{name: (metrics.get("fit") or {}).get(name) for name in _FIT},
     }
 
@@ -189,6 +193,14 @@ def _shape(params: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, An
     }
 
 
+def _started(provenance: Mapping[str, Any]) -> str | None:
+    """When the job began that finished a run, at the latest: its end was noted in whole seconds."""
+    finished, seconds = provenance.get("finished"), (provenance.get("seconds") or {}).get("total")
+    if finished is None or seconds is None:
+        return None
+    return (datetime.fromisoformat(finished) + timedelta(seconds=1 - float(seconds))).isoformat()
+
+
 def _cost(
     params: Mapping[str, Any], provenance: Mapping[str, Any], splits: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -201,6 +213,7 @@ def _cost(
     out |= {name: fit.get(name) for name in ("steps", "samples_per_second")}
     out |= {name: recipe.get(name) for name in ("effective_batch", "learning_rate", "weight_decay")}
     return out | {
+        "started": _started(provenance),
         "hpo_trials": int((params.get("hpo") or {}).get("n_trials") or 0),
         "effective_n_test": (splits.get("test") or {}).get("effective_n"),
         "train_seconds": seconds.get("fit"),

@@ -15,11 +15,13 @@ import polars as pl
 from lib.config.base import is_binary
 from lib.config.workflow import EvaluationConfig
 from lib.errors import DataError
+from lib.evaluation.axes import CASE, Row
 from lib.evaluation.cells import estimate_auc, estimate_loss
 from lib.evaluation.comparisons import Estimate
-from lib.evaluation.material import PROBLEM
+from lib.evaluation.folds import join
+from lib.evaluation.material import Material, RunIndex
 from lib.evaluation.measures import primary_metric
-from lib.evaluation.samples import Aligned, Predictions, Reader, align, selection_reader
+from lib.evaluation.samples import Aligned, Predictions, Reader, selection_reader
 
 _FROM_TEST = ("difference", "difference_low", "difference_high", "in_confidence_set")
 Group = tuple[str, str]
@@ -41,9 +43,10 @@ def comparison_table(
         primary: symbol whose windows count, where a run has it.
 
     Returns:
-        The words of the problem; `model, budget, seeds`; for `selection_` and `test_` the primary measure,
-        and for two classes `brier` and `auc`, each with `_low` and `_high`; `test_difference` with its ends
-        (of log losses or squared errors, paired by date); `training_seconds`, the mean over seeds.
+        The words of the case; the number of `folds`; `model, budget, seeds`; for `selection_` and `test_` the
+        primary measure, and for two classes `brier` and `auc`, each with `_low` and `_high`;
+        `test_difference` with its ends (of log losses or squared errors, paired by date); `training_seconds`,
+        the mean over runs.
 
     Raises:
         DataError: predictions of a compared run are gone or damaged.
@@ -62,18 +65,21 @@ def comparison_table(
 def _rows(
     table: Mapping[str, Any], done: pl.DataFrame, readers: Mapping[str, Predictions], cfg: EvaluationConfig
 ) -> list[dict[str, Any]]:
-    words = {word: table[word] for word in PROBLEM}
-    members = done.filter(*(pl.col(word) == value for word, value in words.items())).sort("path").to_dicts()
-    places: dict[Group, list[int]] = {}
-    for place, member in enumerate(members):
-        places.setdefault((member["model"], member["budget"]), []).append(place)
-    measured = {part: _measure(members, places, own, cfg, part) for part, own in readers.items()}
+    words = {word: table[word] for word in CASE}
+    folds = pl.col("fold").is_in(table["folds"]) if table["folds"] else pl.col("fold").is_null()
+    members = done.filter(folds, *(pl.col(word) == value for word, value in words.items())).sort("path")
+    groups: dict[Group, list[Row]] = {}
+    for member in members.to_dicts():
+        groups.setdefault((member["model"], member["budget"]), []).append(member)
+    index = RunIndex(members)
+    measured = {part: _measure(groups, Material(index, own, cfg), part) for part, own in readers.items()}
     rows = []
     for line in table["rows"]:
         group = (line["model"], line["budget"])
-        seconds = [members[place]["train_seconds"] for place in places[group]]
+        seconds = [member["train_seconds"] for member in groups[group]]
         rows.append(
-            {**words, "model": group[0], "budget": group[1], "seeds": len(seconds)}
+            {**words, "folds": max(1, len(table["folds"])), "model": group[0], "budget": group[1]}
+            | {"seeds": line["seeds"]}
             | measured["selection"][group]
             | measured["test"][group]
             | {f"test_{name}": line.get(name) for name in _FROM_TEST}
@@ -84,17 +90,18 @@ def _rows(
 
 
 def _measure(
-    members: Sequence[Mapping[str, Any]], places: Mapping[Group, Sequence[int]], predictions: Predictions,
-    cfg: EvaluationConfig, part: str,
-) -> dict[Group, dict[str, float | None]]:  # fmt: skip
-    samples = [predictions.of(member) for member in members]
-    usable = [found for found in samples if found is not None]
-    task, horizon = str(members[0]["task"]), int(members[0]["horizon"])
-    aligned, notes = align(usable, task, "the comparison") if usable else (None, [])
-    if aligned is None or len(usable) < len(members):
-        said = [trouble[-1] for trouble in (*predictions.troubles, *notes)]
+    groups: Mapping[Group, Sequence[Row]], material: Material, part: str
+) -> dict[Group, dict[str, float | None]]:
+    first = next(iter(groups.values()))[0]
+    joined = join(groups, material, str(first["task"]), "the comparison")
+    unusable = material.predictions.troubles
+    if joined is None or unusable or len(joined.positions) < len(groups):
+        said = [trouble[-1] for trouble in unusable] + [trouble.text for trouble in material.troubles]
         raise DataError(f"models cannot be compared on the {part} part: " + " ".join(said))
-    return {group: _measures(aligned, own, horizon, cfg, part) for group, own in places.items()}
+    return {
+        group: _measures(joined.aligned, own, int(first["horizon"]), material.cfg, part)
+        for group, own in joined.positions.items()
+    }
 
 
 def _measures(

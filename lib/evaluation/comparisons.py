@@ -98,11 +98,13 @@ class Estimate:
 class DateLosses:
     """Losses of several runs on the same samples, summed by date.
 
-    `sums`: (runs, dates); `counts`: (dates,) samples of each date.
+    `sums`: (runs, dates); `counts`: (dates,) samples of each date; `searches`: what found the recipe of each
+    run, None where nothing was searched; () if nobody knows.
     """
 
     sums: Floats
     counts: Floats
+    searches: tuple[str | None, ...] = ()
 
     @property
     def means(self) -> Floats:
@@ -136,11 +138,57 @@ def estimate_mean(
     return Estimate(value, error, degrees, tuple(seed_noise), block)
 
 
-def seed_noise_of_mean(values: Floats, weight: float = 1.0) -> SeedNoise | None:
-    """Noise of `weight x mean(values)` between seeds; None with a single seed, when it is unknown."""
-    if values.size < 2:
+Searches = Sequence[str | None]
+
+
+def replicates(values: Floats, searches: Searches = ()) -> tuple[Floats, Floats]:
+    """Values of independent repetitions, and the share of the runs that each stands for.
+
+    Runs that were trained with the recipe of one search share its luck, so they are one repetition: their
+    mean. Where all share one, or nothing was searched, each run is a repetition.
+    """
+    names = list(dict.fromkeys(searches))
+    if len(names) < 2 or None in names:
+        return values, np.full(values.size, 1.0 / max(1, values.size))
+    own = [np.array([search == name for search in searches]) for name in names]
+    return np.array([values[mine].mean() for mine in own]), np.array([mine.mean() for mine in own])
+
+
+def seed_noise_of_mean(values: Floats, weight: float = 1.0, searches: Searches = ()) -> SeedNoise | None:
+    """Noise of `weight x mean(values)` between repetitions (`replicates`); None with a single one, when it is
+    unknown."""
+    means, shares = replicates(values, searches)
+    if means.size < 2:
         return None
-    return SeedNoise(weight**2 * float(values.var(ddof=1)) / values.size, values.size - 1)
+    return SeedNoise(weight**2 * float(means.var(ddof=1)) * float(shares @ shares), means.size - 1)
+
+
+def joined_searches(folds: Sequence[Searches]) -> tuple[str | None, ...]:
+    """Of each seed over all folds: its search, or its searches."""
+    every = [list(dict.fromkeys(search for search in own if search)) for own in zip(*folds, strict=True)]
+    return tuple(" + ".join(own) or None for own in every)
+
+
+def seed_noise_of_sum(terms: Sequence[tuple[float, DateLosses]]) -> list[SeedNoise]:
+    """Noise between repetitions of a weighted sum of mean losses.
+
+    Where all were trained with the recipes of the same searches (a transfer), a search's luck is common to
+    them: the sum is taken search by search, and what is common cancels. Otherwise their noises add up.
+    """
+    first, *others = (list(losses.searches) for _, losses in terms)
+    common = set(first)
+    if others and len(common) > 1 and None not in common and all(set(own) == common for own in others):
+        names = list(dict.fromkeys(first))
+        by_search = np.zeros(len(names))
+        shares = np.zeros(len(names))
+        for weight, losses in terms:
+            for at, name in enumerate(names):
+                mine = np.array([search == name for search in losses.searches])
+                by_search[at] += weight * losses.means[mine].mean()
+                shares[at] = max(shares[at], mine.mean())
+        return [SeedNoise(float(by_search.var(ddof=1)) * float(shares @ shares), len(names) - 1)]
+    noise = [seed_noise_of_mean(losses.means, weight, losses.searches) for weight, losses in terms]
+    return [term for term in noise if term is not None]
 
 
 def compare_losses(a: DateLosses, b: DateLosses, horizon: int) -> Estimate:
@@ -148,9 +196,8 @@ def compare_losses(a: DateLosses, b: DateLosses, horizon: int) -> Estimate:
 
     Negative: `a` is better. Both must hold the same samples.
     """
-    noise = [seed_noise_of_mean(losses.means) for losses in (a, b)]
     difference = a.sums.mean(axis=0) - b.sums.mean(axis=0)
-    return estimate_mean(difference, a.counts, horizon, [term for term in noise if term is not None])
+    return estimate_mean(difference, a.counts, horizon, seed_noise_of_sum([(1.0, a), (-1.0, b)]))
 
 
 def paired_difference(a: pl.DataFrame, b: pl.DataFrame, task: str, horizon: int) -> Estimate | None:

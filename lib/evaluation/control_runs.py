@@ -1,29 +1,41 @@
-"""The controls among the runs of a study: found, measured and judged by `controls`."""
+"""The controls among the runs of a study: found, measured and judged by `controls`; which failed or are
+lacking.
+
+Those of laws are measured in `law_controls`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from lib.config.experiment import Experiment
+from lib.config.experiment import PlannedExperiment
 from lib.config.runs import NO_BUDGET
 from lib.evaluation.axes import AXES, Row
 from lib.evaluation.cells import estimate_auc, measure_cell
 from lib.evaluation.comparisons import Estimate
-from lib.evaluation.controls import NULL_LEVEL, ControlResult, null_control, positive_control
+from lib.evaluation.controls import (
+    NULL_LEVEL,
+    ControlResult,
+    leak_control,
+    null_control,
+    positive_control,
+)
 from lib.evaluation.material import PROBLEM, Material, Problem, problems_of
 from lib.evaluation.samples import align
 from lib.evaluation.standing import LEAST_SEEDS
 
 PlantedAuc = Callable[[str, str, str, int], float | None]
 """Given experiment, timescale, task and horizon, the best AUC its synthetic market allows, if known."""
+TAINTS_ALL = ("null_control", "law_control")
+"""If one of these fails, intervals or verdicts are wrong, whatever model they are about."""
 _BLIND = "naive"
 """Family of forecasts that look at nothing; they cannot find a planted signal and are not meant to."""
 
 
 def control_entries(
-    name: str, experiment: Experiment, material: Material, planted_auc: PlantedAuc | None
+    name: str, experiment: PlannedExperiment, material: Material, planted_auc: PlantedAuc | None
 ) -> list[dict[str, Any]]:
     """Outcome of each control of an experiment: one entry per problem, model and budget, over all seeds."""
     entries = []
@@ -41,37 +53,75 @@ def control_entries(
                 entry: dict[str, Any] = {"experiment": name, "role": experiment.role}
                 entry |= dict(zip(PROBLEM, problem, strict=True))
                 entry["compares_sizes"] = bool(sizes)
-                entries.append(entry | _described(model, budget, planted, result))
+                entries.append(entry | described_control(model, budget, planted, result))
     return entries
 
 
 def failed_controls(entries: Sequence[Mapping[str, Any]], model: str) -> list[str]:
-    """The failed controls that concern a model: every null control, and its own positive ones.
+    """The failed controls that concern a model: every null and law control, its own leak and positive ones.
 
-    A leak anywhere taints everything; a planted signal that another model missed says nothing about this one.
+    A wrong interval or verdict taints everything; a planted signal that another model missed says nothing
+    about this one.
     """
     return [
         f"{entry['experiment']}, {entry['model']} {entry['budget']}: {entry['reason'].rstrip('.')}"
         for entry in entries
-        if not entry["passed"] and (entry["role"] == "null_control" or entry["model"] == model)
+        if not entry["passed"] and (entry["role"] in TAINTS_ALL or entry["model"] == model)
     ]
 
 
-def undeclared_controls(entries: Sequence[Mapping[str, Any]], model: str, sizes: bool = False) -> list[str]:
-    """The controls that a study lacks for answers about a model (with `sizes`, about its size), in words."""
-    nulls = [entry for entry in entries if entry["role"] == "null_control"]
+def undeclared_controls(
+    entries: Sequence[Mapping[str, Any]], model: str, budgets: Sequence[str] = ()
+) -> list[str]:
+    """The controls that a study lacks for answers about a model, in words.
+
+    Args:
+        entries: outcomes of the controls that are declared.
+        model: that the answer is about.
+        budgets: the sizes that are compared, if any.
+    """
+    found: dict[str, set[str]] = {}
+    compared = False
+    for entry in entries:
+        own = entry["model"] == model
+        compared = compared or (own and bool(entry["compares_sizes"]))
+        words = {str(entry["budget"])} if own else set()
+        found[entry["role"]] = found.get(entry["role"], set()) | words
+    verdicts = {str(entry.get("expects")) for entry in entries if entry["role"] == "law_control"}
+    return lacking_controls(model, budgets, found, compared, verdicts)
+
+
+def lacking_controls(
+    model: str, budgets: Sequence[str], found: Mapping[str, Set[str]], compared: bool, verdicts: Set[str]
+) -> list[str]:
+    """The controls without which answers about a model are weaker, in words; empty if none is lacking.
+
+    Args:
+        model: that the answers are about.
+        budgets: the sizes that are compared; fewer than two compare none.
+        found: by role of each kind of control that is declared, its budgets with this model.
+        compared: whether a null control compares sizes of this model.
+        verdicts: what the law controls expect.
+    """
+    sizes = list(budgets) if len(budgets) > 1 else []
     lacking = []
-    if not nulls:
+    if "null_control" not in found:
         lacking.append("no null control")
-    elif sizes and not any(entry["compares_sizes"] and entry["model"] == model for entry in nulls):
+    elif sizes and not compared:
         lacking.append(f"no null control of {model} in several sizes and {LEAST_SEEDS} seeds")
-    if not any(entry["role"] == "positive_control" and entry["model"] == model for entry in entries):
-        lacking.append(f"no positive control of {model}")
+    for role, word in (("leak_control", "leak"), ("positive_control", "positive")):
+        own = found.get(role, set())
+        if not own:
+            lacking.append(f"no {word} control of {model}")
+        elif missing := [budget for budget in sizes if budget not in own]:
+            lacking.append(f"no {word} control of {model} at {', '.join(missing)}")
+    if sizes and (unseen := [verdict for verdict in ("scales", "flat") if verdict not in verdicts]):
+        lacking.append(f"no law control that expects {' or '.join(unseen)}")
     return lacking
 
 
 def _groups(
-    problem: Problem, model: str, experiment: Experiment, material: Material
+    problem: Problem, model: str, experiment: PlannedExperiment, material: Material
 ) -> Iterator[tuple[str, list[Row]]]:
     for budget in (*experiment.budgets, NO_BUDGET):
         rows = material.index.find(problem, model, budget, experiment.seeds)
@@ -83,7 +133,7 @@ def _groups(
 def _judge(
     rows: list[Row],
     problem: Problem,
-    experiment: Experiment,
+    experiment: PlannedExperiment,
     material: Material,
     planted: float | None,
     false_gain: tuple[float, float] | None,
@@ -94,10 +144,17 @@ def _judge(
     auc = _auc(rows, problem, material)
     if experiment.role == "null_control":
         return null_control(auc, false_gain)
+    if experiment.role == "leak_control":
+        return leak_control(
+            {int(row["seed"]): bool(row["too_good"]) for row in rows if row["status"] == "done"}, auc
+        )
     return positive_control(auc, planted)
 
 
-def _described(model: str, budget: str, planted: float | None, result: ControlResult) -> dict[str, Any]:
+def described_control(
+    model: str, budget: str, planted: float | None, result: ControlResult
+) -> dict[str, Any]:
+    """The part of an entry that says how a control came out."""
     return {
         "model": model,
         "budget": budget,
@@ -124,7 +181,7 @@ def _auc(rows: list[Row], problem: Problem, material: Material) -> Estimate | No
     return replace(auc, seed_noise=()) if auc else None
 
 
-def _sizes(problem: Problem, model: str, experiment: Experiment, material: Material) -> list[Row]:
+def _sizes(problem: Problem, model: str, experiment: PlannedExperiment, material: Material) -> list[Row]:
     """Declared runs of a null control that say whether size alone helps; empty with one size or few seeds."""
     if experiment.role != "null_control" or len(set(experiment.seeds)) < LEAST_SEEDS:
         return []
@@ -137,7 +194,7 @@ def _sizes(problem: Problem, model: str, experiment: Experiment, material: Mater
 
 
 def _false_gain(
-    rows: Sequence[Row], experiment: Experiment, material: Material
+    rows: Sequence[Row], experiment: PlannedExperiment, material: Material
 ) -> tuple[float, float] | None:
     """A gain from size beyond the margin and beyond chance, where there is nothing to gain."""
     if not rows:

@@ -1,11 +1,15 @@
 """Whether the study's controls came out as they must.
 
-The null control holds nothing to be learned and must come out at chance; the positive control holds a planted
-signal of known strength and most of it must be found. A study whose controls fail decides nothing.
+null: nothing can be learned, so forecasts must be at chance and no size may gain. leak: tomorrow's return is
+planted as a channel, so the alarm "too good to be true" must go off. positive: a signal of known strength, of
+which most must be found at every size. law: forecasts whose loss is known to fall with size, or known not to,
+so the verdict must say just that. A study whose controls fail decides nothing.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lib.evaluation.comparisons import Estimate
@@ -30,6 +34,10 @@ class ControlResult:
 def null_control(auc: Estimate | None, false_gain: tuple[float, float] | None = None) -> ControlResult:
     """The null control fails if the 99.9 % interval of its test AUC excludes 0.5.
 
+    That is no sign of a leak: with shifted labels there is no future that could leak. Either intervals are
+    too narrow for labels that resemble their neighbours, or size changes the loss by other means than
+    learning.
+
     Args:
         auc: test AUC, averaged over seeds; None if it could not be measured.
         false_gain: gain and its lower 99.9 % limit, if a larger model seemed better by at least the margin
@@ -44,9 +52,7 @@ def null_control(auc: Estimate | None, false_gain: tuple[float, float] | None = 
     span = f"AUC {auc.value:.3f} [{low:.3f}, {high:.3f}]"
     if low > 0.5 + _ROUNDING or high < 0.5 - _ROUNDING:
         side = "above" if low > 0.5 else "below"
-        reason = (
-            f"{span} lies {side} 0.5 although nothing can be learned: information leaks or the test is wrong."
-        )
+        reason = f"{span} lies {side} 0.5 although nothing can be learned: its interval is wrong."
         return ControlResult(False, reason, auc.value, low, high)
     if false_gain is not None:
         reason = (
@@ -75,3 +81,49 @@ def positive_control(auc: Estimate | None, planted_auc: float | None) -> Control
     verb = "reaches" if passed else "misses"
     reason = f"AUC {auc.value:.3f} {verb} the required {required:.3f} (best reachable {planted_auc:.3f})."
     return ControlResult(passed, reason, auc.value, low, high, required)
+
+
+def chance_to_pass(planted_auc: float, n: int) -> float:
+    """Probability that a forecast which finds the whole planted signal passes the positive control.
+
+    The test AUC is taken as normal, with the largest standard deviation that n samples, half of them of class
+    1, allow at chance, sqrt((n + 1) / (3 n²)) (Hanley & McNeil 1982); at an AUC above 0.5 it is smaller.
+    """
+    from scipy.special import ndtr
+
+    deviation = math.sqrt((n + 1) / 3.0) / n
+    return float(ndtr((1.0 - REQUIRED_SHARE) * (planted_auc - 0.5) / deviation))
+
+
+def leak_control(alarms: Mapping[int, bool], auc: Estimate | None) -> ControlResult:
+    """The leak control passes if the alarm went off in every run.
+
+    Args:
+        alarms: by seed, whether the alarm "too good to be true" went off.
+        auc: test AUC, averaged over seeds; shown, not judged.
+    """
+    low, high = auc.interval(NULL_LEVEL) if auc else (None, None)
+    value = auc.value if auc else None
+    silent = [str(seed) for seed, alarm in alarms.items() if not alarm]
+    if silent or not alarms:
+        which = f" (seed {', '.join(silent)})" if silent else ""
+        reason = (
+            f"The alarm did not go off though tomorrow's return was a channel{which}: "
+            "a leak would pass unseen."
+        )
+        return ControlResult(False, reason, value, low, high)
+    return ControlResult(True, "The alarm went off, as it must: a leak would be seen.", value, low, high)
+
+
+def law_control(expected: str, verdict: str, why: str) -> ControlResult:
+    """The law control passes if the verdict is the one that its market and model were made for.
+
+    Args:
+        expected: the verdict.
+        verdict: what the rule says.
+        why: its sentence.
+    """
+    if verdict == expected:
+        return ControlResult(True, f"The verdict is {verdict}, as it must be.", None, None, None)
+    reason = f"The verdict is {verdict} where {expected} was planted: {why}"
+    return ControlResult(False, reason, None, None, None)

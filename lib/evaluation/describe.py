@@ -89,6 +89,8 @@ def label_of(words: Mapping[str, Any]) -> str:
     parts.append(f"h{words['horizon']}")
     if words["budget"] not in ("*", "none"):
         parts.insert(1, words["budget"])
-    if words["variant"] != "base":
-        parts.append(words["variant"])
+    if words["condition"] != "base":
+        parts.append(words["condition"])
+    if words["train_fraction"] not in (1.0, "*"):
+        parts.append(f"{100 * words['train_fraction']:g} % of the dates")
     return ", ".join(str(part) for part in parts)

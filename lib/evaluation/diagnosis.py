@@ -1,11 +1,11 @@
-"""Are the models short of data? Runs on 12.5 to 100 % of the dates, told by loss, gap and best epoch.
+"""Are the models short of data? Runs on 12.5 to 100 % of the dates, told by loss, gap and best step.
 
 Puts the grid of sizes and shares into one table, fits the joint law and reads it. Reads no files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -14,16 +14,16 @@ import numpy as np
 
 from lib.evaluation import describe
 from lib.evaluation.asked import Asked
-from lib.evaluation.axes import AXES, WORDS, Row
+from lib.evaluation.axes import AXES, WORDS, Row, in_one_line
 from lib.evaluation.cells import margin_of, zero_loss_of
 from lib.evaluation.comparisons import Estimate
 from lib.evaluation.control_runs import failed_controls, undeclared_controls
+from lib.evaluation.folds import declared_seeds, join
 from lib.evaluation.interactions import interactions_of
 from lib.evaluation.joint_law import NAMES, fit_joint_law
 from lib.evaluation.levels import Level, contrast
 from lib.evaluation.material import Material
 from lib.evaluation.questions import Entries
-from lib.evaluation.samples import align
 from lib.evaluation.standing import Standing
 
 Corner = tuple[str, str]
@@ -44,6 +44,8 @@ class Grid:
     zero_loss: float | None
     """Regression: squared error of always predicting 0."""
     dates_lost: int
+    lost_folds: Mapping[int, Sequence[str]]
+    """Folds that are left out for all, and the combinations without a usable run there."""
 
     @property
     def deciding(self) -> list[Corner]:
@@ -75,29 +77,22 @@ def _grid(rows: Sequence[Row], material: Material) -> Grid | None:
         key = (AXES["parameters"].level(row), AXES["data"].level(row))
         by_corner.setdefault(key, []).append(row)
     order = sorted(by_corner, key=lambda k: (AXES["parameters"].order(k[0]), AXES["data"].order(k[1])))
-    found = {corner: runs for corner in order if (runs := material.usable(by_corner[corner]))}
-    if not found:
-        return None
     words = dict(zip(WORDS, AXES["data"].rest(rows[0]), strict=True)) | {"budget": "*"}
-    where = "/".join(map(str, words.values()))
-    every = [samples for runs in found.values() for _, samples in runs]
-    aligned, noticed = align(every, str(words["task"]), where)
-    for kind, text in noticed:
-        material.notice(kind, where, text)
-    if aligned is None:
+    groups = {corner: by_corner[corner] for corner in order}
+    joined = join(groups, material, str(words["task"]), in_one_line(words))
+    if joined is None:
         return None
-    levels, begin = {}, 0
-    for corner, runs in found.items():
-        positions = range(begin, begin + len(runs))
-        begin = positions.stop
-        levels[corner] = Level(" ".join(corner), None, aligned.losses(positions))
     return Grid(
         words,
-        {corner: len(by_corner[corner]) for corner in order},
-        levels,
-        {corner: [row for row, _ in runs] for corner, runs in found.items()},
-        zero_loss_of(aligned),
-        max(samples.keys.size for samples in every) - aligned.target.size,
+        {corner: declared_seeds(own) for corner, own in groups.items()},
+        {
+            corner: Level(" ".join(corner), None, joined.aligned.losses(positions))
+            for corner, positions in joined.positions.items()
+        },
+        {corner: joined.rows(corner) for corner in joined.positions},
+        zero_loss_of(joined.aligned),
+        joined.dates_lost,
+        {fold: [" ".join(c) for c in without] for fold, without in joined.lost_folds.items()},
     )
 
 
@@ -130,27 +125,28 @@ def _standing(grid: Grid, controls: Entries) -> Standing:
     own = {corner: grid.owners.get(corner, []) for corner in grid.deciding}
     return Standing.of(
         {name[corner]: grid.declared[corner] for corner in grid.deciding},
-        {name[corner]: len(rows) for corner, rows in own.items()},
+        {name[corner]: declared_seeds(rows) for corner, rows in own.items()},
         [name[corner] for corner, rows in own.items() if rows and all(row["test_collapsed"] for row in rows)],
         grid.dates_lost,
         failed_controls(controls, model),
         undeclared_controls(controls, model),
+        grid.lost_folds,
     )
 
 
 def _line(level: Level, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "budget": rows[0]["budget"],
-        "fraction": rows[0]["fraction"],
+        "train_fraction": rows[0]["train_fraction"],
         "n_train": _mean(rows, "n_train"),
         "param_count": _mean(rows, "param_count"),
-        "seeds": len(rows),
+        "seeds": level.seeds,
         "loss": level.mean,
         "train_loss": _mean(rows, "best_train_loss"),
         "validation_loss": _mean(rows, "best_validation_loss"),
         "gap": _mean(rows, "train_gap"),
-        "best_epoch": _mean(rows, "best_epoch"),
-        "epochs": _mean(rows, "epochs"),
+        "best_step": _mean(rows, "best_step"),
+        "steps": _mean(rows, "steps"),
     }
 
 
@@ -161,7 +157,7 @@ def _mean(rows: Sequence[Row], column: str) -> float | None:
 
 def _gap_rises(lines: Sequence[dict[str, Any]]) -> bool | None:
     """Whether validation falls further behind training at every larger size, on all dates."""
-    gaps = [line["gap"] for line in lines if line["fraction"] == 1.0]
+    gaps = [line["gap"] for line in lines if line["train_fraction"] == 1.0]
     if len(gaps) < 2 or any(gap is None for gap in gaps):
         return None
     return all(after > before for before, after in pairwise(gaps))
@@ -216,7 +212,7 @@ def _joint(grid: Grid, material: Material) -> dict[str, Any]:
         "points": [
             {
                 "budget": own[0]["budget"],
-                "fraction": own[0]["fraction"],
+                "train_fraction": own[0]["train_fraction"],
                 "n_params": float(size),
                 "n_train": float(count),
                 "value": level.mean,

@@ -18,6 +18,7 @@ from lib.config.base import is_binary, is_ternary
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.calibration import calibrate
 from lib.evaluation.conformal import conformal
+from lib.evaluation.leaks import too_good
 from lib.evaluation.market import volatility_regimes
 from lib.evaluation.measures import (
     loss_per_sample,
@@ -77,7 +78,7 @@ def evaluate_run(
         primary: label of the symbol whose windows give the measures; the others are in `by_symbol`. None, or
             a label that the predictions do not hold: all symbols together.
         prices: `date, symbol, open, close` of its dataset, for trading and regimes; None leaves those out.
-        history: its losses by epoch, for the gap between training and validation.
+        history: its losses by validation, for the gap between training and validation.
     """
     run = params["run"]
     task, horizon = str(run["task"]), int(run["horizon"])
@@ -99,6 +100,7 @@ def evaluate_run(
     intervals, covered = conformal(main["calibration"], main["test"], task, horizon, cfg)
     trading, traded = _trading(main["test"], prices, task, horizon, cfg)
     regimes = None if prices is None else volatility_regimes(prices, _train_end(params))
+    alarm = too_good(splits, task, cfg.too_good, minimum)
     metrics: dict[str, Any] = plain(
         {
             "run": run,
@@ -115,8 +117,10 @@ def evaluate_run(
             "trading": trading,
             "fit": fit_facts(provenance, history),
             "uncertainty": cfg.model_dump(),
+            "too_good": alarm is not None,
             "warnings": [
-                text for name in SPLITS for text in _alarms(name, splits[name], main[name], minimum)
+                *([alarm] if alarm else []),
+                *(text for name in SPLITS for text in _alarms(name, splits[name], main[name], minimum)),
             ],
         }
     )
@@ -135,21 +139,22 @@ def training_shares(params: Mapping[str, Any], symbol: str | None) -> list[float
 
 
 def fit_facts(provenance: Mapping[str, Any], history: pl.DataFrame | None) -> dict[str, Any]:
-    """Epochs, and the losses at the best one: how far training runs ahead of validation.
+    """Steps, and the losses at the best one: how far training runs ahead of validation.
 
-    The training loss is the mean over an epoch while the weights change and dropout is on, so it flatters the
-    model less than its final fit would: a gap of 0 is no proof that nothing was memorised.
+    The training loss is the mean since the validation before, while the weights change and dropout is on,
+    so it flatters the model less than its final fit would: a gap of 0 is no proof that nothing was
+    memorised.
     """
     fit = provenance.get("fit") or {}
-    out = {name: fit.get(name) for name in ("best_epoch", "epochs", "stopped_early")}
+    out = {name: fit.get(name) for name in ("best_step", "steps", "stopped_early")}
     out |= dict.fromkeys(("best_train_loss", "best_validation_loss", "train_gap"))
-    if history is None or history.height == 0 or history["validation_loss"].is_null().all():
+    if history is None or history.height == 0 or history["selection_loss"].is_null().all():
         return out
-    best = history.filter(pl.col("validation_loss").is_finite()).sort("validation_loss", "epoch")[:1]
+    best = history.filter(pl.col("selection_loss").is_finite()).sort("selection_loss", "step")[:1]
     if best.height == 0:
         return out
     train, held = best["train_loss"][0], best["validation_loss"][0]
-    out["best_epoch"] = out["best_epoch"] or best["epoch"][0]
+    out["best_step"] = out["best_step"] or best["step"][0]
     return out | {
         "best_train_loss": train,
         "best_validation_loss": held,

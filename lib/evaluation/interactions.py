@@ -6,19 +6,19 @@ all corners on the same dates. Judging is done in `verdicts`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 
-from lib.evaluation.axes import WORDS, Axis, Row
+from lib.evaluation.axes import WORDS, Axis, Row, in_one_line
 from lib.evaluation.cells import estimate_loss, zero_loss_of
 from lib.evaluation.comparisons import Estimate
+from lib.evaluation.folds import declared_seeds, evidence_of, join, searches_among
 from lib.evaluation.levels import Level, contrast
 from lib.evaluation.material import Material
-from lib.evaluation.samples import align
 
 
 @dataclass
@@ -35,10 +35,14 @@ class Interaction:
     """Declared runs (seeds) of each of the four corners that make the effect."""
     seeds: dict[str, int] = field(default_factory=dict)
     """Usable runs of each."""
+    searches: dict[str, int] = field(default_factory=dict)
+    """Different searches behind them; no entry where none is."""
     collapsed: list[str] = field(default_factory=list)
     """Those of the four all of whose runs say nearly the same for every sample."""
     dates_lost: int = 0
     """Test samples that not all runs hold, and that were left out."""
+    lost_folds: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """Folds that are left out for all, and the combinations without a usable run there."""
     zero_loss: float | None = None
     """Regression: squared error of always predicting 0."""
 
@@ -50,7 +54,8 @@ def interactions_of(axes: Sequence[Axis], rows: Sequence[Row]) -> Iterator[tuple
         for row in rows:
             if first.applies(row) and second.applies(row):
                 groups.setdefault(_rest(first, second, row), []).append(row)
-        for own in groups.values():
+        for every in groups.values():
+            own = evidence_of(every)
             if len(first.levels(own)) > 1 and len(second.levels(own)) > 1:
                 yield first, second, own
 
@@ -77,37 +82,29 @@ def measure_interaction(first: Axis, second: Axis, rows: Sequence[Row], material
     levels = first.levels(rows), second.levels(rows)
     words = dict(zip(WORDS, _rest(first, second, rows[0]), strict=True))
     out = Interaction((first, second), words, levels)
-    corners = list(product(*levels))
     declared = {
-        corner: [r for r in rows if (first.level(r), second.level(r)) == corner] for corner in corners
+        corner: [r for r in rows if (first.level(r), second.level(r)) == corner]
+        for corner in product(*levels)
     }
-    found = {corner: material.usable(own) for corner, own in declared.items()}
-    for corner in product((levels[0][0], levels[0][-1]), (levels[1][0], levels[1][-1])):
-        name, own = " ".join(corner), [row for row, _ in found[corner]]
-        out.declared[name], out.seeds[name] = len(declared[corner]), len(own)
-        if own and all(row["test_collapsed"] for row in own):
-            out.collapsed.append(name)
-    runs = [pair for corner in corners for pair in found[corner]]
-    if not runs:
-        return out
     task, horizon = str(words["task"]), int(words["horizon"])
-    where = "/".join(map(str, words.values()))
-    aligned, noticed = align([samples for _, samples in runs], task, where)
-    for kind, text in noticed:
-        material.notice(kind, where, text)
-    if aligned is None:
+    joined = join(declared, material, task, in_one_line(words))
+    ends = product((levels[0][0], levels[0][-1]), (levels[1][0], levels[1][-1]))
+    out.declared = {" ".join(corner): declared_seeds(declared[corner]) for corner in ends}
+    out.seeds = dict.fromkeys(out.declared, 0)
+    if joined is None:
         return out
-    out.dates_lost = max(samples.keys.size for _, samples in runs) - aligned.target.size
-    out.zero_loss = zero_loss_of(aligned)
+    out.dates_lost, out.zero_loss = joined.dates_lost, zero_loss_of(joined.aligned)
+    out.lost_folds = {fold: [" ".join(c) for c in without] for fold, without in joined.lost_folds.items()}
     at: dict[tuple[str, ...], Level] = {}
-    begin = 0
-    for corner in corners:
-        positions = range(begin, begin + len(found[corner]))
-        begin = positions.stop
-        if not positions:
-            continue
-        own = [row for row, _ in found[corner]]
-        level = Level(" ".join(corner), None, aligned.losses(positions))
+    for corner, positions in joined.positions.items():
+        name, own = " ".join(corner), joined.rows(corner)
+        if name in out.declared:
+            out.seeds[name] = len(positions)
+            if found := searches_among(own):
+                out.searches[name] = found
+            if all(row["test_collapsed"] for row in own):
+                out.collapsed.append(name)
+        level = Level(name, None, joined.aligned.losses(positions))
         at[corner] = level
         loss = estimate_loss(level.losses, horizon)
         low, high = loss.interval(material.cfg.confidence)

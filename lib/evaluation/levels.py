@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.config.workflow import EvaluationConfig
-from lib.evaluation.comparisons import DateLosses, Estimate, estimate_mean, seed_noise_of_mean
+from lib.evaluation.comparisons import DateLosses, Estimate, estimate_mean, replicates, seed_noise_of_sum
 from lib.evaluation.uncertainty import block_length, enough_blocks, stationary_weights, widening
 from lib.metrics.classification import Floats
 
 _OWN_VARIANCE_FROM = 4
-"""With fewer seeds than this a level borrows the variance between seeds of all levels."""
+"""With fewer repetitions than this a level borrows the variance between those of all levels."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def contrast(levels: Sequence[Level], weights: Floats, horizon: int) -> Estimate
     """
     used = [(float(w), level) for w, level in zip(weights, levels, strict=True) if w != 0.0]
     sums = np.sum([w * level.losses.sums.mean(axis=0) for w, level in used], axis=0)
-    noise = [seed_noise_of_mean(level.losses.means, w) for w, level in used]
-    return estimate_mean(sums, levels[0].losses.counts, horizon, [term for term in noise if term is not None])
+    noise = seed_noise_of_sum([(w, level.losses) for w, level in used])
+    return estimate_mean(sums, levels[0].losses.counts, horizon, noise)
 
 
 def slope_weights(levels: Sequence[Level]) -> Floats | None:
@@ -86,6 +86,12 @@ def level_draws(levels: Sequence[Level], horizon: int, cfg: EvaluationConfig, dr
     deviate), because resampling three to five seeds would understate their noise. Levels with fewer than four
     seeds use the variance pooled over levels.
     """
+    drawn = date_draws(levels, horizon, cfg, draws)
+    return None if drawn is None else drawn + seed_deviates(levels, draws, cfg.seed)
+
+
+def date_draws(levels: Sequence[Level], horizon: int, cfg: EvaluationConfig, draws: int) -> Floats | None:
+    """Like `level_draws`, of the noise of dates alone."""
     block = joint_block(levels, horizon)
     counts = levels[0].losses.counts
     if not enough_blocks(counts.size, block):
@@ -94,24 +100,38 @@ def level_draws(levels: Sequence[Level], horizon: int, cfg: EvaluationConfig, dr
     sums = np.array([level.losses.sums.mean(axis=0) for level in levels])
     drawn: Floats = (weights @ sums.T) / (weights @ counts)[:, None]
     centre = np.array([level.mean for level in levels])
-    drawn = centre + (drawn - centre) * widening(counts.size, block, cfg.confidence)
-    return drawn + seed_deviates(levels, draws, cfg.seed)
+    return centre + (drawn - centre) * widening(counts.size, block, cfg.confidence)
 
 
 def seed_deviates(levels: Sequence[Level], draws: int, seed: int) -> Floats:
-    """Deviates of the levels' means from the choice of seeds; (draws, levels), 0 where nothing is known."""
+    """Deviates of the levels' means from the choice of seeds and searches; (draws, levels), 0 if unknown."""
     generator = np.random.default_rng([seed, 71])
-    spread = [level for level in levels if level.seeds > 1]
+    known = [replicates(level.losses.means, level.losses.searches) for level in levels]
+    spread = [means for means, _ in known if means.size > 1]
     out = np.zeros((draws, len(levels)))
     if not spread:
         return out
-    pooled_df = sum(level.seeds - 1 for level in spread)
-    pooled = sum(float(level.losses.means.var(ddof=1)) * (level.seeds - 1) for level in spread) / pooled_df
+    pooled_df = sum(means.size - 1 for means in spread)
+    pooled = sum(float(means.var(ddof=1)) * (means.size - 1) for means in spread) / pooled_df
     shared = np.sqrt(generator.chisquare(pooled_df, draws) / pooled_df)
-    for at, level in enumerate(levels):
-        own = level.seeds >= _OWN_VARIANCE_FROM
-        df = level.seeds - 1
-        variance = float(level.losses.means.var(ddof=1)) if own else pooled
+    for at, (means, shares) in enumerate(known):
+        own = means.size >= _OWN_VARIANCE_FROM
+        df = means.size - 1
+        variance = float(means.var(ddof=1)) if own else pooled
         scale = np.sqrt(generator.chisquare(df, draws) / df) if own else shared
-        out[:, at] = generator.normal(size=draws) * np.sqrt(variance / level.seeds) / scale
+        out[:, at] = generator.normal(size=draws) * np.sqrt(variance * float(shares @ shares)) / scale
     return out
+
+
+def seed_deviates_of_another(levels: Sequence[Level], seeds: int, draws: int, seed: int) -> Floats:
+    """Deviates of the mean of a further level from the choice of its seeds, which differ as those of the
+    others
+    do; (draws,), 0 where nothing is known."""
+    spread = [level for level in levels if level.seeds > 1]
+    if not spread:
+        return np.zeros(draws)
+    generator = np.random.default_rng([seed, 73])
+    degrees = sum(level.seeds - 1 for level in spread)
+    pooled = sum(float(level.losses.means.var(ddof=1)) * (level.seeds - 1) for level in spread) / degrees
+    scale = np.sqrt(generator.chisquare(degrees, draws) / degrees)
+    return np.asarray(generator.normal(size=draws) * np.sqrt(pooled / seeds) / scale)

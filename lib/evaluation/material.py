@@ -5,20 +5,21 @@ Measures and judges nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
 import polars as pl
 
-from lib.config.experiment import Experiment
+from lib.config.experiment import PlannedExperiment
 from lib.config.runs import NO_BUDGET
 from lib.config.workflow import EvaluationConfig
-from lib.evaluation.axes import Row
+from lib.evaluation.axes import Case, Row, case_of
 from lib.evaluation.samples import Predictions, RunSamples
 
 PROBLEM = ("variant", "dataset", "timescale", "task", "horizon")
+"""What names a prediction problem in a path."""
 Problem = tuple[str, str, str, str, int]
 
 
@@ -28,7 +29,7 @@ class Trouble:
 
     kind: str
     """missing, failed, not_finite, duplicate, unreadable, empty, collapsed, one_class, single_seed, one_size,
-    few_seeds, other_dates, other_targets, control, waiting, few_windows."""
+    few_seeds, lost_fold, other_dates, other_targets, control, waiting, few_windows, too_good."""
     where: str
     text: str
 
@@ -46,20 +47,21 @@ class RunIndex:
             if words in self._by_words:
                 self.repeated.append(str(row["path"]))
             self._by_words.setdefault(words, row)
-        self._by_problem: dict[Problem, list[Row]] = {}
+        self._by_case: dict[Case, dict[tuple[Any, ...], Row]] = {}
         for row in self._by_words.values():
-            self._by_problem.setdefault(problem_of(row), []).append(row)
+            run = row["model"], row["budget"], row["fold"], row["seed"]
+            self._by_case.setdefault(case_of(row), {}).setdefault(run, row)
 
-    def of_problem(self, problem: Problem) -> list[Row]:
-        """All rows of a prediction problem, each run once."""
-        return self._by_problem.get(problem, [])
+    def of_case(self, case: Case) -> list[Row]:
+        """All rows of a case, folds among them, each run once."""
+        return list(self._by_case.get(case, {}).values())
 
     def find(self, problem: Problem, model: str, budget: str, seeds: Sequence[int]) -> list[Row]:
         """Declared rows of these seeds, done or not."""
         found = [self._by_words.get((*problem, model, budget, seed)) for seed in seeds]
         return [row for row in found if row is not None]
 
-    def of_experiment(self, experiment: Experiment) -> list[Row]:
+    def of_experiment(self, experiment: PlannedExperiment) -> list[Row]:
         """Declared rows of an experiment's grid, whichever experiment declared them first."""
         budgets = (*experiment.budgets, NO_BUDGET)
         return [
@@ -69,10 +71,14 @@ class RunIndex:
             for row in self.find(problem, model, budget, experiment.seeds)
         ]
 
-    def with_words(self, row: Row, **changed: Any) -> Row | None:
-        """The run that differs from `row` in these words only."""
-        other = {**row, **changed}
-        return self._by_words.get((*problem_of(other), other["model"], other["budget"], other["seed"]))
+    def on_all_dates(self, row: Row, variants: Collection[str]) -> Row | None:
+        """The run of one of some variants that differs from `row` in its share of the training dates only."""
+        found = [self._by_words.get((variant, *_after_variant(row))) for variant in variants]
+        return next((other for other in found if other and other["fold"] == row["fold"]), None)
+
+
+def _after_variant(row: Row) -> tuple[Any, ...]:
+    return (*problem_of(row)[1:], row["model"], row["budget"], row["seed"])
 
 
 def problem_of(row: Row) -> Problem:
@@ -80,7 +86,7 @@ def problem_of(row: Row) -> Problem:
     return row["variant"], row["dataset"], row["timescale"], row["task"], int(row["horizon"])
 
 
-def problems_of(experiment: Experiment) -> Iterator[Problem]:
+def problems_of(experiment: PlannedExperiment) -> Iterator[Problem]:
     """The prediction problems of an experiment's grid."""
     grid = product(experiment.datasets, experiment.timescales, experiment.tasks, experiment.horizons)
     for dataset, timescale, task, horizon in grid:
@@ -94,12 +100,27 @@ class Material:
     index: RunIndex
     predictions: Predictions
     cfg: EvaluationConfig
+    calibration: Predictions | None = None
+    """Of the part of validation that nothing else uses; None: nothing is recalibrated."""
     troubles: list[Trouble] = field(default_factory=list)
+    predicted: Sequence[Sequence[Mapping[str, Any]]] = ()
+    """Records of what was predicted for the largest levels (see `on_record`)."""
 
     def usable(self, rows: Sequence[Row]) -> list[tuple[Row, RunSamples]]:
         """The finished runs among `rows` whose predictions can be used, with them."""
         done = [(row, self.predictions.of(row)) for row in rows if row["status"] == "done"]
         return [(row, samples) for row, samples in done if samples is not None]
+
+    def calibration_of(self, row: Row) -> RunSamples | None:
+        """A run's samples for calibration; None (on record if they are damaged) where there are none."""
+        if self.calibration is None:
+            return None
+        before = len(self.calibration.troubles)
+        found = self.calibration.of(row)
+        for kind, where, text in self.calibration.troubles[before:]:
+            if kind != "empty":  # short validation parts have none, and the verdict says so
+                self.notice(kind, where, text)
+        return found
 
     def notice(self, kind: str, where: str, text: str) -> None:
         """Put a trouble on record, once."""

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 from lib.evaluation.cells import Cell
-from lib.evaluation.comparisons import Estimate, SeedNoise, estimate_mean
+from lib.evaluation.comparisons import Estimate, SeedNoise, estimate_mean, seed_noise_of_sum
 from lib.evaluation.levels import gain_weights, slope_weights
 from lib.metrics.classification import Floats
 
@@ -68,10 +68,8 @@ def _mean_contrast(cells: Sequence[Cell], weights: Sequence[Floats | None], hori
         total[np.searchsorted(dates, cell.dates)] += (
             share * sums / cell.levels[0].losses.counts.sum() * dates.size
         )
-        for w, level in zip(weight, cell.levels, strict=True):
-            if w != 0.0 and level.seeds > 1:
-                variance = (share * float(w)) ** 2 * float(level.losses.means.var(ddof=1)) / level.seeds
-                noise.append(SeedNoise(variance, level.seeds - 1))
+        used = [(share * float(w), level.losses) for w, level in zip(weight, cell.levels, strict=True) if w]
+        noise += seed_noise_of_sum(used)
     return estimate_mean(total, np.ones(dates.size), horizon, noise)
 
 

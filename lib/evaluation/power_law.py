@@ -15,11 +15,11 @@ from lib.metrics.classification import Floats
 
 EXPONENTS = (0.02, 3.0)
 """Range of the search; a fit that ends at an edge has not been identified."""
-_STARTS = 48
+STARTS = 48
 _REWEIGHTINGS = 8
 _REFINEMENTS = 24
 _GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
-_HUBER = 1.345
+HUBER = 1.345
 _TINY = 1e-12
 
 
@@ -54,7 +54,7 @@ def huber_width(losses: Floats, groups: Floats) -> float:
     )
     own = residuals[np.abs(residuals) > 0]
     spread = float(np.median(np.abs(own))) / 0.6745 if own.size >= 2 else 0.0
-    return max(_HUBER * spread, 1e-9 * float(np.abs(losses).max()), _TINY)
+    return max(HUBER * spread, 1e-9 * float(np.abs(losses).max()), _TINY)
 
 
 def fit_law(sizes: Floats, losses: Floats, width: float) -> LawFits:
@@ -69,10 +69,10 @@ def fit_law(sizes: Floats, losses: Floats, width: float) -> LawFits:
     log_n = np.log(sizes)
     centre = float(log_n.mean())
     scaled = log_n - centre
-    grid = np.geomspace(*EXPONENTS, _STARTS)
+    grid = np.geomspace(*EXPONENTS, STARTS)
     starts = np.stack([_linear(scaled, y, np.full(y.shape[0], alpha), width)[2] for alpha in grid])
     best = np.argmin(starts, axis=0)
-    low, high = np.log(grid[np.maximum(best - 1, 0)]), np.log(grid[np.minimum(best + 1, _STARTS - 1)])
+    low, high = np.log(grid[np.maximum(best - 1, 0)]), np.log(grid[np.minimum(best + 1, STARTS - 1)])
     exponent = np.exp(_golden_section(scaled, y, low, high, width))
     floor, slope, loss = _linear(scaled, y, exponent, width)
     return LawFits(floor, slope * np.exp(exponent * centre), exponent, loss)

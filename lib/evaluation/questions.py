@@ -1,101 +1,133 @@
-"""The questions of a study: for each axis of each experiment its cells, judged within one declared family.
+"""The questions of a study, one per axis of an experiment, and its interactions: measured, then judged.
 
-Measures with `cells` and `interactions`, judges with `verdicts`; writes nothing.
+Everything is measured first, then corrected for its number by family, then judged. Measures with `cells` and
+`interactions`, judges with `verdicts`; writes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lib.config.base import is_classification
-from lib.evaluation import describe, rival_forms, scaling_law
+from lib.evaluation import describe, scaling_law
 from lib.evaluation.asked import Asked
-from lib.evaluation.axes import Axis, grouped
-from lib.evaluation.cells import Cell, margin_of, measure_cell
-from lib.evaluation.comparisons import holm_confidences
+from lib.evaluation.axes import Axis
+from lib.evaluation.cell_entry import cell_entry, note_weaknesses
+from lib.evaluation.cells import Cell, cells_of, margin_of
+from lib.evaluation.confirmation import confirmation
 from lib.evaluation.control_runs import failed_controls, undeclared_controls
+from lib.evaluation.decision import Decision, question_verdict
+from lib.evaluation.families import Family, holm_families
 from lib.evaluation.interactions import Interaction, interactions_of, measure_interaction
-from lib.evaluation.levels import level_draws
 from lib.evaluation.material import Material
 from lib.evaluation.measures import primary_metric
 from lib.evaluation.pooling import Pooled, pool
+from lib.evaluation.question_power import question_power
+from lib.evaluation.remedies import change_of_mind
 from lib.evaluation.standing import Standing
-from lib.evaluation.verdicts import (
-    Evidence,
-    Verdict,
-    cell_verdict,
-    change_of_mind,
-    interaction_verdict,
-    question_verdict,
-)
+from lib.evaluation.verdicts import Evidence, cell_verdict, interaction_verdict
 
 Entries = Sequence[Mapping[str, Any]]
 """Outcomes of controls."""
 
 
-def questions_of(
-    asked: Asked, material: Material, controls: Entries
-) -> list[tuple[dict[str, Any], list[Cell]]]:
-    """One entry per axis that the experiment varies, and its cells."""
-    out = []
-    for axis in asked.judged:
-        cells = [measure_cell(axis, rows, material) for rows in grouped(axis, asked.rows).values()]
-        out.append((_question(asked, axis, cells, material, controls), cells))
-    return out
+@dataclass(frozen=True)
+class Answers:
+    """Entries of scaling.json."""
+
+    questions: list[dict[str, Any]]
+    interactions: list[dict[str, Any]]
+
+
+def answers_of(asked: Sequence[Asked], material: Material, controls: Entries) -> Answers:
+    """Measure and judge everything that a study asks.
+
+    Args:
+        asked: what its experiments ask, in order of declaration.
+        material: runs, predictions and settings; what is noticed is put on record there.
+        controls: outcomes of the controls.
+
+    Returns:
+        One entry per axis that an experiment varies, and one per interaction of two of its axes.
+    """
+    cells = [(one, axis, cells_of(axis, one.rows, material)) for one in asked for axis in one.judged]
+    grids = [(one, [measure_interaction(*of, material) for of in _grids(one)]) for one in asked]
+    families = holm_families(
+        [
+            (one.analysis, "gains of all cells of this question", [c.gain for c in own])
+            for one, _, own in cells
+        ]
+        + [(one.analysis, "interactions of this experiment", [i.effect for i in own]) for one, own in grids],
+        material.cfg.confidence,
+    )
+    questions = [
+        _question(one, axis, own, family, material, controls)
+        for (one, axis, own), family in zip(cells, families[: len(cells)], strict=True)
+    ]
+    interactions = [
+        _interaction(one, found, level, family, material, controls)
+        for (one, own), family in zip(grids, families[len(cells) :], strict=True)
+        for found, level in zip(own, family.levels, strict=True)
+    ]
+    return Answers(questions, interactions)
+
+
+def _grids(asked: Asked) -> list[tuple[Axis, Axis, list[Any]]]:
+    return list(interactions_of(asked.axes, asked.rows))
 
 
 def _question(
-    asked: Asked, axis: Axis, cells: Sequence[Cell], material: Material, controls: Entries
+    asked: Asked, axis: Axis, cells: Sequence[Cell], family: Family, material: Material, controls: Entries
 ) -> dict[str, Any]:
-    cfg = material.cfg
-    deciding = [cell.slope if axis.is_log else cell.gain for cell in cells]
-    levels = holm_confidences([e.p_value() if e else 1.0 for e in deciding], cfg.confidence)
-    described, judged, minds = [], [], []
-    for cell, level in zip(cells, levels, strict=True):
-        evidence = _evidence(cell, asked.margin, level, material, controls)
-        verdict, reason = cell_verdict(evidence)
-        judged.append((verdict, reason))
-        minds.append(change_of_mind(verdict, evidence))
-        described.append(
-            _describe(cell, evidence, material)
-            | {"verdict": verdict, "reason": reason, "change_mind": minds[-1]}
-        )
-        _note(cell, evidence, material)
-    verdict, reason = question_verdict(judged, axis.label)
-    deciding_word = "slopes" if axis.is_log else "gains"
+    described, decisions, minds, evidences = [], [], [], []
+    for cell, level in zip(cells, family.levels, strict=True):
+        judged = asked.analysis == "confirmatory"
+        evidence = _evidence(cell, asked.margin, level, material, controls, judged)
+        evidences.append(evidence)
+        decision = cell_verdict(evidence)
+        decisions.append(decision)
+        minds.append(change_of_mind(decision, evidence, material.cfg.power))
+        beside = confirmation(cell, decision.verdict, evidence.margin, material.cfg)
+        described.append(cell_entry(cell, evidence, decision, minds[-1], material) | {"confirmation": beside})
+        note_weaknesses(cell, evidence, material)
+    decision = question_verdict(decisions, axis.label)
     return {
         "experiment": asked.name,
         "question": asked.question,
+        "analysis": asked.analysis,
         "axis": axis.name,
         "axis_label": axis.label,
         "scale": "log" if axis.is_log else "ordinal",
         "margin": asked.margin,
         "margin_unit": "nats",
-        "verdict": verdict,
-        "reason": reason,
-        "change_mind": _first_of(verdict, judged, minds),
-        "family": {
-            "size": len(cells),
-            "method": "Holm",
-            "what": f"{deciding_word} of all cells of this question",
-        },
-        "pooled": [_pooled(found, axis, cfg.confidence) for found in pool(cells)],
+        "verdict": decision.verdict,
+        "gate": decision.gate,
+        "moot": decision.moot,
+        "reason": decision.reason,
+        "change_mind": _first_of(decision, decisions, minds),
+        "family": {"size": family.size, "method": "Holm", "what": family.what},
+        "power": question_power(evidences, [cell.nats_per_loss for cell in cells], material.cfg.power),
+        "pooled": [_pooled(found, axis, material.cfg.confidence) for found in pool(cells)],
         "cells": described,
     }
 
 
-def _first_of(verdict: Verdict, judged: Sequence[tuple[Verdict, str]], minds: Sequence[str]) -> str:
-    """The sentence of the first cell that stands in the way of another verdict."""
-    for (own, _), mind in zip(judged, minds, strict=True):
-        if verdict in (own, "undecidable"):
+def _first_of(decision: Decision, cells: Sequence[Decision], minds: Sequence[list[str]]) -> list[str]:
+    """The sentences of the first cell that stands in the way of another verdict."""
+    for own, mind in zip(cells, minds, strict=True):
+        if decision.verdict in (own.verdict, "undecidable"):
             return mind
-    return "Runs of this question."
+    return ["Runs of this question."]
 
 
-def _evidence(cell: Cell, declared: float, level: float, material: Material, controls: Entries) -> Evidence:
+def _evidence(
+    cell: Cell, declared: float, level: float, material: Material, controls: Entries, judged: bool
+) -> Evidence:
+    """`judged`: of a confirmatory question, whose intervals must hold the luck of searches, too."""
     labels, cfg, model = list(cell.seeds), material.cfg, str(cell.words["model"])
-    undeclared = undeclared_controls(controls, model, sizes=cell.axis.name == "parameters")
+    undeclared = undeclared_controls(controls, model, labels if cell.axis.name == "parameters" else ())
     standing = Standing.of(
         cell.declared,
         cell.seeds,
@@ -103,6 +135,8 @@ def _evidence(cell: Cell, declared: float, level: float, material: Material, con
         cell.dates_lost,
         failed_controls(controls, model),
         undeclared,
+        cell.lost_folds,
+        cell.searches if judged else {},
     )
     return Evidence(
         **vars(standing),
@@ -110,64 +144,28 @@ def _evidence(cell: Cell, declared: float, level: float, material: Material, con
         first=labels[0],
         last=labels[-1],
         margin=cell.margin(declared),
-        unit=cell.axis.unit,
-        slope=cell.slope,
         gain=cell.gain,
+        steps=scaling_law.steps(cell.levels, cell.horizon),
         pairs=scaling_law.pairs(cell.levels, cell.horizon),
+        skill=cell.skill,
+        recalibrated=cell.recalibrated,
         confidence=level,
-        adjusted=level > cfg.confidence,
+        declared_confidence=cfg.confidence,
         detectable_gain=cell.gain.detectable(level, cfg.power) if cell.gain else None,
+        horizon=cell.horizon,
+        baseline="the base rate" if is_classification(cell.task) else "a forecast of 0",
     )
 
 
-def _describe(cell: Cell, evidence: Evidence, material: Material) -> dict[str, Any]:
-    confidence, adjusted = material.cfg.confidence, evidence.confidence
-    on_scale = len(cell.levels) > 1 and cell.slope is not None
-    draws = (
-        level_draws(cell.levels, cell.horizon, material.cfg, scaling_law.LAW_DRAWS)
-        if len(cell.levels) > 1
-        else None
-    )
-    slope = describe.described(cell.slope, confidence, adjusted)
-    slope["unit"] = f"{evidence.metric_name} per tenfold {cell.axis.unit}" if cell.axis.unit else None
-    slope["degrees_of_freedom"] = max(0, len(cell.levels) - 2) if cell.axis.unit else None
-    found = scaling_law.saturation(cell.levels, draws, evidence.margin)
-    law = scaling_law.fit_law_with_floor(cell.levels, cell.horizon, material.cfg) if on_scale else None
-    return {
-        **cell.words,
-        "budget": None if cell.words["budget"] == "*" else cell.words["budget"],
-        "axis": cell.axis.name,
-        "label": describe.label_of(cell.words),
-        "metric": primary_metric(cell.task),
-        "margin": evidence.margin,
-        "points": cell.points,
-        "slope": slope,
-        "log_log_slope": describe.described(cell.log_log_slope, confidence, adjusted),
-        "gain": describe.described(cell.gain, confidence, adjusted),
-        "detectable_gain": evidence.detectable_gain,
-        "steps": [
-            {"from": before, "to": after, **describe.described(step, confidence)}
-            for before, after, step in scaling_law.steps(cell.levels, cell.horizon)
-        ],
-        "forms": describe.forms_table(rival_forms.rival_forms(cell.levels)) if on_scale else [],
-        "law": describe.law(law),
-        "band": scaling_law.straight_band(cell.levels, draws, confidence) if on_scale else [],
-        "saturation": describe.saturation(found, evidence.margin),
-    }
+def verdict_of(cell: Cell, declared: float, material: Material) -> Decision:
+    """The decision on a cell that is a family of its own and needs no controls: of a law control.
 
-
-def _note(cell: Cell, evidence: Evidence, material: Material) -> None:
-    """Put on record what weakens a cell's verdict."""
-    for label, n in evidence.few_seeds.items():
-        text = f"{cell.where}: only {'one seed' if n == 1 else f'{n} seeds'} at {label}."
-        material.notice("single_seed" if n == 1 else "few_seeds", cell.where, text)
-    for control in evidence.undeclared_controls:
-        material.notice("control", cell.where, f"{cell.where}: {control} is declared.")
-    if len(cell.levels) == 1:
-        text = f"{cell.where}: only {cell.levels[0].label} can be used; nothing is compared."
-        material.notice("one_size", cell.where, text)
-    if any(point["auc"] is None for point in cell.points) and is_classification(cell.task):
-        material.notice("one_class", cell.where, f"{cell.where}: the test set holds one class only; no AUC.")
+    Args:
+        cell: as measured.
+        declared: margin, in nats.
+        material: settings.
+    """
+    return cell_verdict(_evidence(cell, declared, material.cfg.confidence, material, (), judged=False))
 
 
 def _pooled(found: Pooled, axis: Axis, confidence: float) -> dict[str, Any]:
@@ -182,38 +180,30 @@ def _pooled(found: Pooled, axis: Axis, confidence: float) -> dict[str, Any]:
     }
 
 
-def interactions_asked(asked: Asked, material: Material, controls: Entries) -> list[dict[str, Any]]:
-    """Interactions between every two axes of an experiment, judged within one family."""
-    measured = [
-        measure_interaction(first, second, rows, material)
-        for first, second, rows in interactions_of(asked.axes, asked.rows)
-    ]
-    p_values = [m.effect.p_value() if m.effect else 1.0 for m in measured]
-    levels = holm_confidences(p_values, material.cfg.confidence)
-    return [
-        _interaction(asked, found, level, len(measured), material, controls)
-        for found, level in zip(measured, levels, strict=True)
-    ]
-
-
 def _interaction(
-    asked: Asked, found: Interaction, level: float, size: int, material: Material, controls: Entries
+    asked: Asked, found: Interaction, level: float, family: Family, material: Material, controls: Entries
 ) -> dict[str, Any]:
     confidence, model = material.cfg.confidence, str(found.words["model"])
     margin = margin_of(asked.margin, found.zero_loss)
+    budgets = next(
+        (own for axis, own in zip(found.axes, found.levels, strict=True) if axis.name == "parameters"), ()
+    )
     standing = Standing.of(
         found.declared,
         found.seeds,
         found.collapsed,
         found.dates_lost,
         failed_controls(controls, model),
-        undeclared_controls(controls, model, sizes="parameters" in (axis.name for axis in found.axes)),
+        undeclared_controls(controls, model, budgets),
+        found.lost_folds,
+        found.searches if asked.analysis == "confirmatory" else {},
     )
     labels = (found.axes[0].label, found.axes[1].label)
-    verdict, reason = interaction_verdict(found.effect, level, margin, labels, standing)
+    decision = interaction_verdict(found.effect, level, margin, labels, standing, confidence)
     return {
         "experiment": asked.name,
         "question": asked.question,
+        "analysis": asked.analysis,
         "axes": [axis.name for axis in found.axes],
         "axis_labels": list(labels),
         "cell": found.words,
@@ -227,7 +217,8 @@ def _interaction(
             {"at": at, **describe.described(gain, confidence)} for at, gain in found.simple_gains
         ],
         "margin": margin,
-        "family": {"size": size, "method": "Holm", "what": "interactions of this experiment"},
-        "verdict": verdict,
-        "reason": reason,
+        "family": {"size": family.size, "method": "Holm", "what": family.what},
+        "verdict": decision.verdict,
+        "gate": decision.gate,
+        "reason": decision.reason,
     }

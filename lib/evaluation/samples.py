@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class RunSamples:
     target: Floats
     score: Floats
     """(n,), or (n, 3) probabilities of three classes."""
+    search: str | None = None
+    """The search that found the run's recipe; None: it was not searched."""
 
 
 @dataclass
@@ -52,6 +54,8 @@ class Predictions:
     """Digests of the test predictions looked at so far; what is read is added."""
     troubles: list[tuple[str, str, str]] = field(default_factory=list)
     """Kind, path and sentence of every run that could not be used."""
+    what: str = "test"
+    """The part that is read, in words."""
     _known: dict[str, RunSamples | None] = field(default_factory=dict)
     _symbols: dict[str, int] = field(default_factory=dict)
 
@@ -60,10 +64,11 @@ class Predictions:
         path = str(row["path"])
         if path not in self._known:
             try:
-                self._known[path] = self._load(path, str(row["task"]))
+                found = self._load(path, str(row["task"]))
+                self._known[path] = replace(found, search=row.get("searched")) if found else None
             except (OSError, IntegrityError, pl.exceptions.PolarsError) as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                self._leave_out("unreadable", path, f"test predictions cannot be read ({reason})")
+                self._leave_out("unreadable", path, f"{self.what} predictions cannot be read ({reason})")
                 self._known[path] = None
         return self._known[path]
 
@@ -77,14 +82,18 @@ class Predictions:
         bad = int((~(finite & np.isfinite(target))).sum())
         if frame.height == 0 or bad:
             what = (
-                f"{bad} of {frame.height} test predictions are not finite" if bad else "no test predictions"
+                f"{bad} of {frame.height} {self.what} predictions are not finite"
+                if bad
+                else f"no {self.what} predictions"
             )
             self._leave_out("not_finite" if bad else "empty", path, what)
             return None
         keys = self._keys(frame)
         order = np.argsort(keys, kind="stable")
         if np.any(np.diff(keys[order]) == 0):
-            self._leave_out("duplicate", path, "a date and symbol occur twice in the test predictions")
+            self._leave_out(
+                "duplicate", path, f"a date and symbol occur twice in the {self.what} predictions"
+            )
             return None
         return RunSamples(keys[order], target[order], score[order])
 
@@ -125,6 +134,11 @@ def selection_reader(read: Reader) -> Reader:
     return lambda path, _: read(path, "val").filter(pl.col("part") == "selection")
 
 
+def calibration_reader(read: Reader) -> Reader:
+    """A reader of the part that nothing but calibration uses, whatever split is asked for."""
+    return lambda path, _: read(path, "val").filter(pl.col("part") == "calibration")
+
+
 @dataclass(frozen=True)
 class Aligned:
     """Runs on the same samples. `scores` has one row (n,) or (n, 3) per run, in the order asked for."""
@@ -134,6 +148,15 @@ class Aligned:
     target: Floats
     scores: Floats
     task: str
+    parts: tuple[slice, ...] = ()
+    """Samples of each walk-forward fold, where several are joined; their scores are of different models."""
+    searches: tuple[str | None, ...] = ()
+    """Search that found the recipe of each run, see `DateLosses`; () if nobody knows."""
+
+    @property
+    def folds(self) -> tuple[slice, ...]:
+        """Samples of each fold; all of them where none are joined."""
+        return self.parts or (slice(0, self.target.size),)
 
     @property
     def counts(self) -> Floats:
@@ -148,7 +171,11 @@ class Aligned:
             )
             for row in rows
         ]
-        return DateLosses(np.array(sums), self.counts)
+        return DateLosses(np.array(sums), self.counts, self.searches_of(rows))
+
+    def searches_of(self, rows: Sequence[int]) -> tuple[str | None, ...]:
+        """Searches of the runs with these positions."""
+        return tuple(self.searches[row] for row in rows) if self.searches else ()
 
     @property
     def outcome(self) -> Floats:
@@ -183,4 +210,5 @@ def align(runs: Sequence[RunSamples], task: str, where: str) -> tuple[Aligned | 
     days = (common // _SYMBOLS_PER_DAY).astype("datetime64[D]")
     dates, index = index_dates(days)
     scores = np.array([run.score[at] for run, at in zip(runs, picked, strict=True)])
-    return Aligned(dates, index, targets[0], scores, task), noticed
+    searches = tuple(run.search for run in runs)
+    return Aligned(dates, index, targets[0], scores, task, searches=searches), noticed

@@ -16,7 +16,7 @@ import numpy as np
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.comparisons import Estimate
 from lib.evaluation.levels import Level, contrast, gain_weights, level_draws, slope_weights
-from lib.evaluation.power_law import EXPONENTS, fit_law, huber_width
+from lib.evaluation.power_law import EXPONENTS, LawFits, fit_law, huber_width
 from lib.metrics.classification import Floats
 
 LAW_DRAWS = 600
@@ -108,7 +108,7 @@ def straight_band(
     if draws is None:
         return [(float(g), float(v), None, None) for g, v in zip(10**grid, line, strict=True)]
     lines = draws.mean(axis=1)[:, None] + (grid - x.mean())[None, :] * (draws @ weights)[:, None]
-    low, high = np.quantile(lines, _tails(confidence), axis=0)
+    low, high = np.quantile(lines, tails_of(confidence), axis=0)
     rows = zip(10**grid, line, low, high, strict=True)
     return [(float(g), float(v), float(lower), float(upper)) for g, v, lower, upper in rows]
 
@@ -134,17 +134,10 @@ def fit_law_with_floor(
     drawn = level_draws(levels, horizon, cfg, LAW_DRAWS)
     if drawn is None:
         return None
-    level_of = np.repeat(np.arange(len(levels)), [level.seeds for level in levels])
+    best, fits = resampled_fits(levels, drawn)
+    tails = tails_of(confidence or cfg.confidence)
+    note = why_not_identified(best, fits, tails)
     sizes = np.array([float(level.size or 0.0) for level in levels])
-    runs = np.concatenate([level.losses.means for level in levels])
-    width = huber_width(runs, level_of)
-    centre = np.array([level.mean for level in levels])
-    best = fit_law(sizes[level_of], runs, width)
-    fits = fit_law(sizes[level_of], runs + (drawn - centre)[:, level_of], width)
-    tails = _tails(confidence or cfg.confidence)
-    at_edge = np.mean((fits.exponent < EXPONENTS[0] * EDGE) | (fits.exponent > EXPONENTS[1] / EDGE))
-    amplitude = _interval(best.amplitude, fits.amplitude, tails)
-    note = _why_not_identified(float(at_edge), amplitude, float(best.floor[0]))
     grid = np.geomspace(sizes.min(), sizes.max(), CURVE_POINTS)
     low, high = np.quantile(fits.at(grid), tails, axis=0)
     curve = [tuple(map(float, at)) for at in zip(grid, best.at(grid)[0], low, high, strict=True)]
@@ -152,14 +145,31 @@ def fit_law_with_floor(
         note is None,
         "The exponent is identified." if note is None else note,
         _interval(best.floor, fits.floor, tails),
-        amplitude,
+        _interval(best.amplitude, fits.amplitude, tails),
         _interval(best.exponent, fits.exponent, tails),
         curve,  # type: ignore[arg-type]
     )
 
 
-def _why_not_identified(at_edge: float, amplitude: Interval, floor: float) -> str | None:
-    """Why the exponent means nothing, None if it does."""
+def resampled_fits(levels: Sequence[Level], drawn: Floats) -> tuple[LawFits, LawFits]:
+    """E + A N^-alpha fitted to the runs of some levels, and to the same moved by draws of the levels' means.
+
+    Args:
+        levels: with sizes.
+        drawn: (draws, levels) as of `level_draws`.
+    """
+    level_of = np.repeat(np.arange(len(levels)), [level.seeds for level in levels])
+    sizes = np.array([float(level.size or 0.0) for level in levels])[level_of]
+    runs = np.concatenate([level.losses.means for level in levels])
+    width = huber_width(runs, level_of)
+    centre = np.array([level.mean for level in levels])
+    return fit_law(sizes, runs, width), fit_law(sizes, runs + (drawn - centre)[:, level_of], width)
+
+
+def why_not_identified(best: LawFits, fits: LawFits, tails: tuple[float, float]) -> str | None:
+    """Why the exponent of the fits to resampled data means nothing, None if it does."""
+    at_edge = np.mean((fits.exponent < EXPONENTS[0] * EDGE) | (fits.exponent > EXPONENTS[1] / EDGE))
+    amplitude, floor = _interval(best.amplitude, fits.amplitude, tails), float(best.floor[0])
     if at_edge > _EDGE_SHARE:
         why = "the fits of resampled data run to the edge of the search"
     elif amplitude.high < 0:
@@ -178,7 +188,8 @@ def _interval(best: Floats, draws: Floats, tails: tuple[float, float]) -> Interv
     return Interval(float(best[0]), float(low), float(high))
 
 
-def _tails(confidence: float) -> tuple[float, float]:
+def tails_of(confidence: float) -> tuple[float, float]:
+    """The two quantiles between which a share of the draws lies."""
     return (1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0
 
 

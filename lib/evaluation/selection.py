@@ -17,7 +17,9 @@ from lib.errors import DataError
 _WORDS = ["dataset", "model", "budget"]
 
 
-def select_configuration(runs: pl.DataFrame, task: str, timescale: str, horizon: int) -> dict[str, Any]:
+def select_configuration(
+    runs: pl.DataFrame, task: str, timescale: str, horizon: int, context_length: int
+) -> dict[str, Any]:
     """The chosen configuration, the reasons, and all candidates.
 
     Args:
@@ -25,22 +27,31 @@ def select_configuration(runs: pl.DataFrame, task: str, timescale: str, horizon:
         task: prediction problem on which they are compared.
         timescale: likewise.
         horizon: likewise, in bars.
+        context_length: of the windows that the study uses on this timescale.
+
+    Returns:
+        In walk-forward folds a candidate's loss is its mean over the folds that all candidates have.
 
     Raises:
-        DataError: no run of that problem is finished.
+        DataError: no run of that problem is finished, or the candidates have no fold in common.
     """
     metric = "selection_log_loss" if is_classification(task) else "selection_mse"
+    finished = runs.filter(
+        pl.col("status") == "done",
+        pl.col("role") == "question",
+        pl.col("condition") == "base",
+        pl.col("train_fraction") == 1.0,
+        pl.col("context_length") == context_length,
+        pl.col("budget") != "none",
+        pl.col("task") == task,
+        pl.col("timescale") == timescale,
+        pl.col("horizon") == horizon,
+        pl.col(metric).is_finite(),
+    )
     candidates = (
-        runs.filter(
-            pl.col("status") == "done",
-            pl.col("role") == "question",
-            pl.col("variant") == "base",
-            pl.col("budget") != "none",
-            pl.col("task") == task,
-            pl.col("timescale") == timescale,
-            pl.col("horizon") == horizon,
-            pl.col(metric).is_finite(),
-        )
+        _in_common_folds(finished)
+        .group_by(*_WORDS, "seed")
+        .agg(pl.col(metric).mean(), pl.col("n_selection").sum())
         .group_by(_WORDS)
         .agg(
             loss=pl.col(metric).mean(),
@@ -86,6 +97,18 @@ def select_configuration(runs: pl.DataFrame, task: str, timescale: str, horizon:
             for row in candidates.to_dicts()
         ],
     }
+
+
+def _in_common_folds(runs: pl.DataFrame) -> pl.DataFrame:
+    """The runs in the folds that every candidate has; on the study's own split, where there is no fold."""
+    if runs["fold"].is_not_null().any():
+        runs = runs.filter(pl.col("fold").is_not_null())
+    candidates = runs.select(_WORDS).n_unique() if runs.height else 0
+    have = pl.struct(_WORDS).n_unique().over("fold")
+    common = runs.filter(have == candidates)
+    if runs.height and common.is_empty():
+        raise DataError("the candidates have no walk-forward fold in common; finish the runs of one of them.")
+    return common
 
 
 def _cost(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -12,26 +12,27 @@ from typing import Any
 import polars as pl
 
 from lib.config.base import is_classification
-from lib.config.experiment import Experiment
+from lib.config.experiment import PlannedExperiment
 from lib.config.workflow import EvaluationConfig
 from lib.evaluation.asked import asked_by
-from lib.evaluation.axes import fold_of
+from lib.evaluation.axes import CASE, Case, case_of
 from lib.evaluation.baselines import baseline_tables
 from lib.evaluation.control_runs import PlantedAuc, control_entries
 from lib.evaluation.diagnosis import diagnose
+from lib.evaluation.law_controls import law_entries
 from lib.evaluation.ledger import deflated_trading, ledger
-from lib.evaluation.material import PROBLEM, Material, Problem, RunIndex, problems_of
+from lib.evaluation.material import PROBLEM, Material, RunIndex
 from lib.evaluation.plain import plain
 from lib.evaluation.power import LOGIT_GAP, detectable
-from lib.evaluation.questions import interactions_asked, questions_of
-from lib.evaluation.samples import Predictions, Reader, dates_of
+from lib.evaluation.questions import answers_of
+from lib.evaluation.samples import Predictions, Reader, calibration_reader
 from lib.evaluation.walk_forward import walk_forward_entries
 
 _LISTED = 10
 
 
 def scaling_summary(
-    experiments: Mapping[str, Experiment],
+    experiments: Mapping[str, PlannedExperiment],
     runs: pl.DataFrame,
     predictions: Reader,
     cfg: EvaluationConfig,
@@ -41,11 +42,12 @@ def scaling_summary(
     seen: set[str] | None = None,
     waiting: Mapping[str, str] = MappingProxyType({}),
     minimum_train_windows: int = 0,
+    predicted: Sequence[Sequence[Mapping[str, Any]]] = (),
 ) -> dict[str, Any]:
     """Everything that the study answers, as strict JSON values.
 
     Args:
-        experiments: by name, in the order of declaration.
+        experiments: as they are planned, by name, in the order of declaration.
         runs: the table of `collect_runs`.
         predictions: given a run's path and a split, its predictions; called once per finished run.
         cfg: draws, confidence and seed.
@@ -55,45 +57,51 @@ def scaling_summary(
         seen: digests of test predictions looked at before (see `looks`); those read now are added to it.
         waiting: experiments that are declared and cannot be run yet, with what they wait for.
         minimum_train_windows: runs that learned from fewer are put on record.
+        predicted: records of what was predicted for the largest levels before they were trained.
 
     Returns:
         `confidence, waiting, questions, interactions, joint_law, diagnosis, walk_forward, power, baselines,
-        trading, controls, controls_passed, controls_text, test_looks, ledger, problems, warnings`.
+        trading, controls, controls_passed, controls_text, too_good, test_looks, ledger, problems, warnings`.
         `questions` holds, for the experiments of role question, one entry per axis along which their runs
         differ in nothing else.
     """
     seen = set() if seen is None else seen
-    material = Material(RunIndex(runs), Predictions(predictions, primary, seen), cfg)
+    material = Material(
+        RunIndex(runs),
+        Predictions(predictions, primary, seen),
+        cfg,
+        Predictions(calibration_reader(predictions), primary, what="calibration"),
+        predicted=predicted,
+    )
     material.usable(material.index.rows)  # a look at test counts, whatever becomes of it
-    _put_on_record(experiments, material)
+    _put_on_record(material)
     _note_waiting(waiting, material)
     _note_few_windows(minimum_train_windows, material)
+    suspects = _note_too_good(material)
     controls = [
         entry
         for name, experiment in experiments.items()
-        if experiment.role != "question"
-        for entry in control_entries(name, experiment, material, planted_auc)
+        if experiment.role.endswith("_control")
+        for entry in _entries(name, experiment, material, planted_auc)
     ]
     asked = asked_by(experiments, material.index)
-    measured = [pair for one in asked for pair in questions_of(one, material, controls)]
-    interactions = [entry for one in asked for entry in interactions_asked(one, material, controls)]
+    answers = answers_of(asked, material, controls)
     diagnoses = [diagnose(one, material, controls) for one in asked]
     questions = [e for e in experiments.values() if e.role == "question"]
-    declared = [e for e in questions if fold_of(e.variant) is None]  # folds have a table of their own
-    problems = list(dict.fromkeys(problem for e in declared for problem in problems_of(e)))
-    margins = {p: min(e.margin for e in declared if p in set(problems_of(e))) for p in problems}
+    margins = _margins(questions, material)
     rows = material.index.rows
     summary: dict[str, Any] = {
         "confidence": cfg.confidence,
         "waiting": dict(waiting),
-        "questions": [question for question, _ in measured],
-        "interactions": interactions,
+        "questions": answers.questions,
+        "interactions": answers.interactions,
         "diagnosis": [entry for found, _ in diagnoses for entry in found],
         "joint_law": [entry for _, laws in diagnoses for entry in laws],
         "walk_forward": walk_forward_entries(experiments, material),
         "controls": controls,
         **_controls(controls, material),
-        "baselines": (tables := baseline_tables(problems, material)),
+        "too_good": suspects,
+        "baselines": (tables := baseline_tables(list(margins), material)),
         "power": _power(tables, material, margins),
         "trading": deflated_trading(rows, search_trials),
         "test_looks": len(seen),
@@ -103,6 +111,14 @@ def scaling_summary(
     summary["warnings"] = list(dict.fromkeys(trouble.text for trouble in material.troubles))
     plain_summary: dict[str, Any] = plain(summary)
     return plain_summary
+
+
+def _entries(
+    name: str, experiment: PlannedExperiment, material: Material, planted_auc: PlantedAuc | None
+) -> list[dict[str, Any]]:
+    if experiment.role == "law_control":
+        return law_entries(name, experiment, material)
+    return control_entries(name, experiment, material, planted_auc)
 
 
 def _controls(entries: Sequence[Mapping[str, Any]], material: Material) -> dict[str, Any]:
@@ -121,27 +137,37 @@ def _controls(entries: Sequence[Mapping[str, Any]], material: Material) -> dict[
     return {"controls_passed": not failed, "controls_text": text}
 
 
+def _margins(questions: Sequence[PlannedExperiment], material: Material) -> dict[tuple[Case, bool], float]:
+    """The smallest margin that is asked of each case, in folds or on the study's own split."""
+    found: dict[tuple[Case, bool], float] = {}
+    for experiment in questions:
+        for row in material.index.of_experiment(experiment):
+            asked = case_of(row), experiment.walk_forward
+            found[asked] = min(experiment.margin, found.get(asked, experiment.margin))
+    return found
+
+
 def _power(
-    tables: Sequence[Mapping[str, Any]], material: Material, margins: Mapping[Problem, float]
+    tables: Sequence[Mapping[str, Any]], material: Material, margins: Mapping[tuple[Case, bool], float]
 ) -> list[dict[str, Any]]:
     """What each test set can show: as planned from its size, and as measured between its models."""
     out = []
     cfg = material.cfg
     for table in tables:
-        problem: Problem = tuple(table[word] for word in PROBLEM)
-        row, samples = material.usable(material.index.of_problem(problem))[0]
+        case: Case = tuple(table[word] for word in CASE)
         # Windows of the primary symbol, which decides; symbols of one date are no independent labels.
-        rate, n = row["test_base_rate"], int(samples.keys.size)
-        planned = detectable(dates_of(samples.keys).size, rate, problem[4], cfg.confidence, cfg.power)
+        rate, n = table["base_rate"], table["n"]
+        planned = detectable(table["dates"], rate, case[6], cfg.confidence, cfg.power)
         reaches = [line["detectable_difference"] for line in table["rows"] if line["detectable_difference"]]
         measured = sorted(reaches)[len(reaches) // 2] if reaches else None
-        margin = margins[problem]
+        margin = margins[case, bool(table["folds"])]
         reach = None
-        if is_classification(problem[3]):
+        if is_classification(case[5]):
             reach = measured if measured is not None else planned.log_loss
         out.append(
             {
-                "cell": dict(zip(PROBLEM, problem, strict=True)),
+                "cell": dict(zip(CASE, case, strict=True)),
+                "folds": table["folds"],
                 "n": n,
                 "effective_n": planned.effective_n,
                 "base_rate": rate,
@@ -173,12 +199,12 @@ def _power_text(
     )
 
 
-def _put_on_record(experiments: Mapping[str, Experiment], material: Material) -> None:
+def _put_on_record(material: Material) -> None:
     """Runs that are missing, broken, repeated or say nothing, listed once before anything is measured."""
     index = material.index
     for kind, where, text in material.predictions.troubles:
         material.notice(kind, where, text)
-    for name in dict.fromkeys([*experiments, *(row["experiment"] for row in index.rows)]):
+    for name in dict.fromkeys(row["experiment"] for row in index.rows):
         rows = [row for row in index.rows if row["experiment"] == name]
         if paths := [str(row["path"]) for row in rows if row["status"] == "missing"]:
             text = f"{name}: {len(paths)} of {len(rows)} runs are missing: {_list(paths)}."
@@ -198,6 +224,17 @@ def _put_on_record(experiments: Mapping[str, Experiment], material: Material) ->
 def _note_waiting(waiting: Mapping[str, str], material: Material) -> None:
     for name, why in waiting.items():
         material.notice("waiting", name, f"{name} is declared and not in these results: {why}.")
+
+
+def _note_too_good(material: Material) -> list[str]:
+    """Runs whose alarm went off though nothing was planted for them to find; put on record."""
+    planted = ("leak_control", "positive_control", "law_control")
+    rows = [row for row in material.index.rows if row.get("too_good") and row["role"] not in planted]
+    found = list(dict.fromkeys(str(row["path"]) for row in rows))
+    if found:
+        text = f"Too good to be true on validation: {_list(found)}. Look for channels that know the future."
+        material.notice("too_good", "study", text)
+    return found
 
 
 def _note_few_windows(minimum: int, material: Material) -> None:

@@ -31,6 +31,9 @@ from lib.metrics.trading import drawdowns, max_drawdown, moments, probabilistic_
 MINIMUM = 30
 """Fewer bars than this give no measure of a strategy."""
 
+_EXCESS = ("sharpe", "bar_sharpe", "skewness", "kurtosis", "probabilistic_sharpe")
+"""Measured of the returns above holding, too: what a forecast adds to a market that rises by itself."""
+
 _TOUCH = (
     "No position: whether a price is touched on the way says little about where it ends, so a touch forecast "
     "is a forecast of volatility and names no side to take."
@@ -95,6 +98,8 @@ def trade(
     yearly = bars_per_year(daily["date"])
     measured = performance(daily["return_net"].to_numpy(), yearly)
     held = performance(daily["hold_return"].to_numpy(), yearly)
+    over = performance((daily["return_net"] - daily["hold_return"]).to_numpy(), yearly)
+    excess = {name: over[name] for name in _EXCESS}
     change = np.abs(np.diff(daily["position"].to_numpy(), prepend=0.0))
     result = {
         "positions": True,
@@ -107,7 +112,7 @@ def trade(
         "exposure": float(np.abs(daily["position"].to_numpy()).mean()),
         "turnover": float(change.mean() * yearly),
         "hold": held,
-        "excess_sharpe": _difference(measured["sharpe"], held["sharpe"]),
+        "excess": excess,
     }
     return result, daily
 
@@ -170,7 +175,3 @@ def _sharpe_interval(
     draws = mean / np.sqrt(np.where(variance > 0, variance, np.nan)) * math.sqrt(per_year)
     low, high = percentile_interval(draws, cfg.confidence, widening(returns.size, block, cfg.confidence))
     return {"sharpe_low": low, "sharpe_high": high}
-
-
-def _difference(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a - b

@@ -1,23 +1,31 @@
-"""The verdict of a cell, an interaction and a question: scales, flat or undecidable, in one sentence.
+"""The verdict of a cell, an interaction and a question: scales, flat, worsens or undecidable.
 
-*scales*: the Holm-adjusted interval of the slope (of the gain, where levels have no sizes) excludes 0, loss
-falls, and the gain from the first to the last level is at least the margin. *flat*: the Holm-adjusted
-interval of the gain lies within ± margin. Everything else is *undecidable*, as is what rests on one seed,
-missing or collapsed levels or failed controls. All that is compared passes the same gates (`Standing`).
+A decision names the gate that decided and says why in plain English. The gates, in order: levels without
+runs; controls, seeds, collapse (`Standing`); skill over the base rate; then what the gain shows. *scales*
+needs a gain that is clear of 0 (Holm), at least the margin, reversed by no step in between, of a best level
+that beats the base rate, and still there after recalibration. *worsens* is the same downwards. *flat* needs
+every two levels within ± margin. Measures nothing; what would change a decision is said in `remedies`.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from lib.evaluation.comparisons import Estimate
-from lib.evaluation.standing import LEAST_SEEDS, Standing
+from lib.evaluation.comparisons import Estimate, holm_confidences
+from lib.evaluation.decision import (
+    Decision,
+    bounds,
+    equivalence_confidence,
+    number,
+    sentence,
+    span,
+    too_short,
+)
+from lib.evaluation.standing import Standing
 
-Verdict = Literal["scales", "flat", "undecidable"]
+Pair = tuple[str, str, Estimate]
+"""Two levels, and the gain from the first to the second."""
 
 
 @dataclass(frozen=True)
@@ -28,141 +36,181 @@ class Evidence(Standing):
     first: str
     last: str
     margin: float
-    unit: str = "parameters"
-    """What the slope is per tenfold of; empty where levels have no sizes and the gain alone decides."""
-    slope: Estimate | None = None
     gain: Estimate | None = None
-    pairs: Sequence[tuple[str, str, Estimate]] = ()
-    """Gain from each level to each later one: all must lie within the margin for the cell to be flat."""
+    """Loss of the first level minus that of the last."""
+    steps: Sequence[Pair] = ()
+    """Gain of each level over the one before it."""
+    pairs: Sequence[Pair] = ()
+    """Gain from each level to each later one."""
+    skill: Mapping[str, Estimate] = field(default_factory=dict)
+    """Loss of the base rate minus that of each level."""
+    recalibrated: Estimate | None = None
+    """The gain after both ends were recalibrated."""
     confidence: float = 0.95
-    adjusted: bool = False
+    """Of the gain: Holm's within the family."""
+    declared_confidence: float = 0.95
+    """Of everything else, before any adjustment."""
     detectable_gain: float | None = None
     """Smallest gain that would be shown at `confidence`."""
+    horizon: int = 1
+    baseline: str = "the base rate"
+    """What a forecast without skill says."""
 
     @property
-    def deciding(self) -> Estimate | None:
-        """The estimate whose interval must exclude 0."""
-        return self.slope if self.unit else self.gain
+    def skilled(self) -> list[str]:
+        """Levels that beat the base rate, by Holm over the levels."""
+        levels = holm_confidences([e.p_value() for e in self.skill.values()], self.declared_confidence)
+        pairs = zip(self.skill.items(), levels, strict=True)
+        return [label for (label, e), level in pairs if (e.interval(level)[0] or 0.0) > 0.0]
+
+    @property
+    def best(self) -> str | None:
+        """The level that is furthest ahead of the base rate."""
+        return max(self.skill, key=lambda label: self.skill[label].value, default=None)
 
 
-def cell_verdict(evidence: Evidence) -> tuple[Verdict, str]:
-    """Verdict and reason of one cell."""
+def cell_verdict(evidence: Evidence) -> Decision:
+    """The decision on one cell."""
     e = evidence
     if e.absent:
-        text = (
-            f"No usable run at {', '.join(e.absent)}: the gain from {e.first} to {e.last} cannot be measured."
-        )
-        return "undecidable", text
-    if e.deciding is None or e.gain is None:
-        return "undecidable", "The runs of this cell cannot be compared (see the warnings)."
-    gain_low, gain_high = e.gain.interval(e.confidence)
-    if gain_low is None or gain_high is None:
-        text = f"The test set is too short to be resampled in blocks of {e.gain.block} bars."
-        return "undecidable", text
-    gain = f"{_number(e.gain.value)} [{_number(gain_low)}, {_number(gain_high)}]"
-    measured = f"the gain in {e.metric_name} from {e.first} to {e.last} is {gain}"
-    if e.obstacle:
-        return "undecidable", f"{e.obstacle}; {measured}."
-    verdict, text = _judged(e, measured, gain_low, gain_high)
-    return verdict, text + e.weaknesses
+        where = ", ".join(e.absent)
+        text = f"No usable run at {where}: the gain from {e.first} to {e.last} cannot be measured."
+        return Decision("undecidable", "absent", text)
+    if e.gain is None:
+        text = "The runs of this cell cannot be compared (see the warnings)."
+        return Decision("undecidable", "unmeasured", text)
+    if e.gain.standard_error is None:
+        return Decision("undecidable", "unmeasured", too_short(e.gain))
+    measured = f"the gain in {e.metric_name} from {e.first} to {e.last} is {span(e.gain, e.confidence)}"
+    if e.blocked:
+        return Decision("undecidable", e.blocked[0], f"{e.blocked[1]}; {measured}.")
+    found = _without_skill(e, measured) or _judged(e, e.gain, measured)
+    return Decision(found.verdict, found.gate, found.reason + e.weaknesses, found.moot)
 
 
-def _judged(e: Evidence, measured: str, gain_low: float, gain_high: float) -> tuple[Verdict, str]:
-    assert e.deciding is not None
-    assert e.gain is not None
-    slope_low, slope_high = e.deciding.interval(e.confidence)
-    if slope_low is None or slope_high is None:
-        return "undecidable", f"The test set is too short to be resampled in blocks of {e.gain.block} bars."
-    # A slope falls where size helps, a gain rises: in both cases "better" is made positive.
-    better, worse = (slope_high < 0, slope_low > 0) if e.unit else (gain_low > 0, gain_high < 0)
-    adjusted = ", adjusted for the number of cells" if e.adjusted else ""
-    slope = (
-        f"the slope {{}} 0 ({_number(e.deciding.value)} [{_number(slope_low)}, {_number(slope_high)}] per "
-        f"tenfold {e.unit}{adjusted})"
+def _without_skill(e: Evidence, measured: str) -> Decision | None:
+    """The question is moot if no level beats the base rate; nothing is said where that is unknown."""
+    if e.best is None:
+        text = f"The loss of {e.baseline} is not known, so no skill can be shown; {measured}."
+        return Decision("undecidable", "skill", text)
+    if e.skilled:
+        return None
+    text = (
+        f"No level beats {e.baseline}: the best, {e.best}, is {_beside(e.skill[e.best], e)}. Without skill "
+        f"it is moot how the loss changes between levels; {measured}."
     )
-    margin = _number(e.margin)
-    if better and e.gain.value >= e.margin:
-        name = f"{_sentence(e.metric_name)} falls from {e.first} to {e.last}"
-        why = f"{slope.format('excludes')} and {measured}" if e.unit else f"{measured}{adjusted}"
-        return "scales", f"{name}: {why}, at least the margin of {margin}."
-    within = -e.margin <= gain_low and gain_high <= e.margin
-    bend = _bend(e)
-    if within and bend is None:
-        return "flat", f"{_sentence(measured)}, wholly within the margin of ±{margin}."
-    power = f"; this test set could have shown {_number(e.detectable_gain)}" if e.detectable_gain else ""
-    if within:
-        text = f"{_sentence(measured)}, within ±{margin}, but {bend}: the loss does not stay level between."
-    elif better:
-        why = f"{_sentence(slope.format('excludes'))} but {measured}" if e.unit else _sentence(measured)
-        text = f"{why}, less than the margin of {margin}{power}."
-    elif worse:
-        larger = "Larger models are" if e.unit == "parameters" else f"{e.last} is"
-        why = f" ({slope.format('excludes')})" if e.unit else ""
-        text = f"{larger} worse{why}: {measured}, not within the margin of ±{margin}{power}."
-    elif e.unit:
-        open_ = f"{_sentence(slope.format('includes'))} and {measured}"
-        text = f"{open_}, not within the margin of ±{margin}{power}."
-    else:
-        text = f"{_sentence(measured)}{adjusted}: neither clear of 0 nor within ±{margin}{power}."
-    return "undecidable", text
+    return Decision("undecidable", "skill", text, moot=True)
 
 
-def _bend(e: Evidence) -> str | None:
-    """The pair of levels that lies furthest from staying within the margin, in words; None if all do.
-
-    Flatness asks every pair for the same thing, so each may be tested at the full level (intersection-union).
-    """
-    worst: tuple[float, str] | None = None
-    for before, after, gain in e.pairs:
-        low, high = gain.interval(e.confidence)
-        if low is None or high is None:
-            continue
-        span = f"from {before} to {after} it is {_number(gain.value)} [{_number(low)}, {_number(high)}]"
-        reach = max(-low, high)
-        if reach > e.margin and (worst is None or reach > worst[0]):
-            worst = reach, span
-    return None if worst is None else worst[1]
-
-
-def change_of_mind(verdict: Verdict, evidence: Evidence) -> str:
-    """What would change the verdict of a cell, in one sentence."""
-    e = evidence
-    margin = _number(e.margin)
-    if e.failed_controls:
-        return "The controls must pass before anything here can be read."
-    if e.absent:
-        return f"Runs at {', '.join(e.absent)}."
-    if e.few_seeds:
-        wanted = max(LEAST_SEEDS - n for n in e.few_seeds.values())
-        more = "one more seed" if wanted == 1 else "two more seeds"
-        return f"At least {more} at {', '.join(e.few_seeds)}."
-    if e.collapsed:
-        return f"Runs at {', '.join(e.collapsed)} that learn something: other training, not a longer test."
-    if verdict == "scales":
-        return (
-            f"Another test period in which the gain falls below {margin}, or a confound between the levels."
+def _judged(e: Evidence, gain: Estimate, measured: str) -> Decision:
+    """What the gain shows, in a cell in which some level has skill."""
+    low, high = bounds(gain, e.confidence)
+    sign = 1 if low > 0.0 else -1 if high < 0.0 else 0
+    margin = number(e.margin)
+    if sign and sign * gain.value >= e.margin:
+        return _shut(e, measured, sign) or _clear(e, measured, sign)
+    widest = _widest(e)
+    if widest is not None and _reach(widest[2], e) <= e.margin:
+        before, after, pair = widest
+        text = (
+            f"Every two levels lie within ±{margin} of each other; the widest gain, from {before} to "
+            f"{after}, is {_equivalence_span(pair, e)}."
         )
-    if verdict == "flat":
-        return (
-            f"A gain beyond ±{margin} in another test period, or with a better recipe for the larger levels."
+        return Decision("flat", "equivalence", text)
+    power = f"; this test set could have shown {number(e.detectable_gain)}" if e.detectable_gain else ""
+    if sign:
+        how = "clear of 0 but less than" if sign > 0 else "clearly below 0 but within"
+        return Decision(
+            "undecidable", "margin", f"{sentence(measured)}, {how} the margin of {margin}{power}."
         )
-    if e.detectable_gain is None or e.gain is None:
-        return "A longer test set."
-    if e.detectable_gain <= e.margin:
-        return f"An effect clearly beyond or clearly within {margin}: the test set is long enough to show it."
-    times = (e.detectable_gain / e.margin) ** 2
-    seeds = e.gain.se_seeds
-    dates = e.gain.se_dates or 0.0
-    source = "seeds" if seeds > dates else "independent test days"
-    return f"About {_times(times)} times as many {source}, so that a gain of {margin} could be shown."
+    if widest is not None and _reach(gain, e) <= e.margin:
+        before, after, pair = widest
+        text = (
+            f"{sentence(measured)}, within ±{margin}, but from {before} to {after} it is "
+            f"{_equivalence_span(pair, e)}: the loss does not stay level between."
+        )
+        return Decision("undecidable", "equivalence", text)
+    text = f"{sentence(measured)}: neither clear of 0 nor within ±{margin}{power}."
+    return Decision("undecidable", "gain", text)
+
+
+def _shut(e: Evidence, measured: str, sign: int) -> Decision | None:
+    """What stands against a clear gain (sign 1) or loss (sign -1) beyond the margin; None if nothing does."""
+    if (against := _reversal(e, sign)) is not None:
+        before, after, step = against
+        turns = "rises" if sign > 0 else "falls"
+        text = (
+            f"{sentence(measured)}, but from {before} to {after} the {e.metric_name} {turns}: the gain there "
+            f"is {span(step, e.declared_confidence)}."
+        )
+        return Decision("undecidable", "reversal", text)
+    if e.best not in e.skilled:
+        text = (
+            f"{sentence(measured)}, but {e.best}, the best level, cannot be shown to beat {e.baseline} (it "
+            f"is {_beside(e.skill[str(e.best)], e)})."
+        )
+        return Decision("undecidable", "skill", text)
+    if e.recalibrated is None or e.recalibrated.standard_error is None:
+        text = (
+            f"{sentence(measured)}, but both ends could not be recalibrated (too few calibration samples), "
+            "so it may be a matter of how sure the models are."
+        )
+        return Decision("undecidable", "recalibration", text)
+    low, high = bounds(e.recalibrated, e.confidence)
+    if not (low > 0.0 if sign > 0 else high < 0.0):
+        text = (
+            f"{sentence(measured)}, but once both ends are recalibrated it is "
+            f"{span(e.recalibrated, e.confidence)}: what differs is how sure the models are, not what they "
+            "know."
+        )
+        return Decision("undecidable", "recalibration", text)
+    return None
+
+
+def _clear(e: Evidence, measured: str, sign: int) -> Decision:
+    """All gates are open."""
+    assert e.recalibrated is not None
+    margin, after = number(e.margin), span(e.recalibrated, e.confidence)
+    reached = f"at least the margin of {margin}" if sign > 0 else f"a loss of at least the margin of {margin}"
+    turns = "falls" if sign > 0 else "rises"
+    text = (
+        f"{sentence(e.metric_name)} {turns} from {e.first} to {e.last}: {measured}, {reached}. No step goes "
+        f"the other way, {e.best} beats {e.baseline}, and after recalibration the gain is {after}."
+    )
+    return Decision("scales" if sign > 0 else "worsens", "gain", text)
+
+
+def _reversal(e: Evidence, sign: int) -> Pair | None:
+    """The neighbouring step that goes furthest against the rest: beyond the margin, or clearly below 0."""
+    found: list[Pair] = []
+    for before, after, step in e.steps:
+        low, high = step.interval(e.declared_confidence)
+        clear = (high if sign > 0 else low) or 0.0
+        if sign * step.value < -e.margin or sign * clear < 0.0:
+            found.append((before, after, step))
+    return min(found, key=lambda pair: sign * pair[2].value, default=None)
+
+
+def _widest(e: Evidence) -> Pair | None:
+    """The pair of levels whose interval reaches furthest from 0; None if a pair has no interval."""
+    if not e.pairs or any(pair.standard_error is None for *_, pair in e.pairs):
+        return None
+    return max(e.pairs, key=lambda pair: _reach(pair[2], e))
+
+
+def _reach(gain: Estimate, e: Evidence) -> float:
+    low, high = bounds(gain, equivalence_confidence(e.declared_confidence))
+    return max(-low, high)
 
 
 def interaction_verdict(
-    effect: Estimate | None, confidence: float, margin: float, words: tuple[str, str], standing: Standing
-) -> tuple[Verdict, str]:
-    """Verdict of a difference in differences.
+    effect: Estimate | None, confidence: float, margin: float, words: tuple[str, str], standing: Standing,
+    declared_confidence: float = 0.95,
+) -> Decision:  # fmt: skip
+    """The decision on a difference in differences.
 
-    *scales*: the two help each other by at least the margin; *flat*: the effect lies within ± margin.
+    *scales*: the two help each other by at least the margin; *worsens*: they get in each other's way by as
+    much; *flat*: the effect lies within ± margin. It has no gate of skill of its own.
 
     Args:
         effect: gain along the first axis at the last level of the second minus that at its first level.
@@ -170,68 +218,55 @@ def interaction_verdict(
         margin: in the unit of the loss.
         words: labels of the two axes.
         standing: of the four corners.
+        declared_confidence: before any adjustment; decides *flat*.
     """
     if standing.absent:
         text = f"No usable run at {', '.join(standing.absent)}: the interaction cannot be measured."
-        return "undecidable", text
+        return Decision("undecidable", "absent", text)
     if effect is None:
-        return "undecidable", "Corners of the interaction are missing."
-    low, high = effect.interval(confidence)
-    if low is None or high is None:
-        return "undecidable", f"The test set is too short to be resampled in blocks of {effect.block} bars."
+        return Decision("undecidable", "unmeasured", "The corners of the interaction cannot be compared.")
+    if effect.standard_error is None:
+        return Decision("undecidable", "unmeasured", too_short(effect))
     first, second = words
     measured = (
-        f"the gain from more {first} changes by {_number(effect.value)} [{_number(low)}, {_number(high)}] "
-        f"from the first to the last level of {second}"
+        f"the gain from more {first} changes by {span(effect, confidence)} from the first to the last level "
+        f"of {second}"
     )
-    if standing.obstacle:
-        return "undecidable", f"{standing.obstacle}; {measured}."
-    verdict: Verdict = "undecidable"
-    if low > 0 and effect.value >= margin:
-        verdict = "scales"
-        text = f"They help each other: {measured}, at least the margin of {_number(margin)}."
-    elif -margin <= low and high <= margin:
-        verdict, text = "flat", f"{_sentence(measured)}, wholly within the margin of ±{_number(margin)}."
-    elif high < 0:
-        text = f"They get in each other's way: {measured}."
-    else:
-        text = f"{_sentence(measured)}, not within the margin of ±{_number(margin)}."
-    return verdict, text + standing.weaknesses
+    if standing.blocked:
+        return Decision("undecidable", standing.blocked[0], f"{standing.blocked[1]}; {measured}.")
+    found = _judged_interaction(effect, confidence, margin, measured, declared_confidence)
+    return Decision(found.verdict, found.gate, found.reason + standing.weaknesses)
 
 
-def question_verdict(cells: Sequence[tuple[Verdict, str]], along: str = "size") -> tuple[Verdict, str]:
-    """Verdict of a question from the verdicts and reasons of its cells, already adjusted for their number.
-
-    A question is answered only if all its cells agree; otherwise the counts say how they disagree.
-    """
-    if not cells:
-        return "undecidable", "No cell of this question has been measured."
-    n = len(cells)
-    if n == 1:
-        return cells[0]
-    counts = Counter(verdict for verdict, _ in cells)
-    if counts["scales"] == n:
-        return "scales", f"In all {n} cells the loss falls with {along} by at least the margin."
-    if counts["flat"] == n:
-        return "flat", f"In all {n} cells the loss changes with {along} by less than the margin."
-    scale, flat, open_ = counts["scales"], counts["flat"], counts["undecidable"]
-    if open_ == n:
-        return "undecidable", f"All {n} cells are undecidable; the first: {cells[0][1]}"
-    text = f"The {n} cells give no common answer: {scale} scale, {flat} flat, {open_} undecidable."
-    return "undecidable", text
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "unknown"
-    return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
+def _judged_interaction(
+    effect: Estimate, confidence: float, margin: float, measured: str, declared: float
+) -> Decision:
+    (low, high), edge = bounds(effect, confidence), number(margin)
+    inner_low, inner_high = bounds(effect, equivalence_confidence(declared))
+    if low > 0.0 and effect.value >= margin:
+        text = f"They help each other: {measured}, at least the margin of {edge}."
+        return Decision("scales", "gain", text)
+    if high < 0.0 and effect.value <= -margin:
+        text = f"They get in each other's way: {measured}, a loss of at least the margin of {edge}."
+        return Decision("worsens", "gain", text)
+    if -margin <= inner_low and inner_high <= margin:
+        level = equivalence_confidence(declared)
+        text = f"{sentence(measured)}; its {level:.0%} interval lies within the margin of ±{edge}."
+        return Decision("flat", "equivalence", text)
+    if low > 0.0 or high < 0.0:
+        text = f"{sentence(measured)}, clear of 0 but less than the margin of {edge}."
+        return Decision("undecidable", "margin", text)
+    text = f"{sentence(measured)}: neither clear of 0 nor within ±{edge}."
+    return Decision("undecidable", "gain", text)
 
 
-def _times(value: float) -> str:
-    if value >= 1000:
-        return "a thousand or more"
-    return f"{value:.1f}" if value < 10 else str(math.ceil(value))
+def _equivalence_span(estimate: Estimate, e: Evidence) -> str:
+    level = equivalence_confidence(e.declared_confidence)
+    return f"{span(estimate, level)} ({level:.0%} interval)"
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _beside(estimate: Estimate, e: Evidence) -> str:
+    """How far a level is ahead of the base rate or behind it."""
+    if estimate.value >= 0.0:
+        return f"better by {span(estimate, e.declared_confidence)}"
+    return f"worse by {span(replace(estimate, value=-estimate.value), e.declared_confidence)}"

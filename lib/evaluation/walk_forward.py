@@ -1,56 +1,43 @@
-"""Does what holds on the test period hold in other years? Folds one by one, and all their dates together.
+"""The folds one by one: the losses of each, the differences, and in how many folds a model is better.
 
-The test parts of the folds follow each other, so together they are one long test set on which every forecast
-comes from a model that had seen nothing of it. Differences are paired by date and pooled over all folds;
-noise between seeds is that of the seeds' pooled losses. Reads no files.
+Verdicts are drawn from all folds together (`lib.evaluation.cells`, `baselines`); this is their view year by
+year, without tests of its own. Reads no files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import product
 from typing import Any
 
-import numpy as np
-
 from lib.config.base import BUDGET_PARAMETERS
-from lib.config.experiment import Experiment
+from lib.config.experiment import PlannedExperiment
 from lib.config.runs import NO_BUDGET
 from lib.evaluation import describe
-from lib.evaluation.axes import Row, fold_of, without_fold
+from lib.evaluation.axes import CASE, Case, Row, case_of, in_one_line
 from lib.evaluation.cells import estimate_loss
-from lib.evaluation.comparisons import DateLosses, Estimate, compare_losses, holm_confidences
-from lib.evaluation.material import PROBLEM, Material, problem_of
+from lib.evaluation.comparisons import compare_losses
+from lib.evaluation.folds import Part, join
+from lib.evaluation.material import Material
 from lib.evaluation.measures import primary_metric
-from lib.evaluation.samples import align
 
 Group = tuple[str, str]
 """Model and budget."""
 
 
-@dataclass(frozen=True)
-class Fold:
-    """One fold's test part: losses of every model by date, each run under its seed."""
-
-    number: int
-    dates: np.ndarray
-    losses: Mapping[Group, DateLosses]
-    seeds: Mapping[Group, Sequence[int]]
-
-
-def walk_forward_entries(experiments: Mapping[str, Experiment], material: Material) -> list[dict[str, Any]]:
-    """One entry per prediction problem that was asked in folds, in order of declaration."""
-    problems: dict[tuple[Any, ...], list[Row]] = {}
-    questions: dict[tuple[Any, ...], str] = {}
+def walk_forward_entries(
+    experiments: Mapping[str, PlannedExperiment], material: Material
+) -> list[dict[str, Any]]:
+    """One entry per case that was asked in folds, in order of declaration."""
+    cases: dict[Case, list[Row]] = {}
+    questions: dict[Case, str] = {}
     for experiment in experiments.values():
-        if experiment.role != "question" or fold_of(experiment.variant) is None:
+        if experiment.role != "question" or experiment.fold is None:
             continue
         for row in material.index.of_experiment(experiment):
-            problem = (without_fold(row["variant"]), *problem_of(row)[1:])
-            questions.setdefault(problem, experiment.question)
-            problems.setdefault(problem, []).append(row)
-    return [_entry(problem, questions[problem], rows, material) for problem, rows in problems.items()]
+            questions.setdefault(case_of(row), experiment.question)
+            cases.setdefault(case_of(row), []).append(row)
+    return [_entry(case, questions[case], rows, material) for case, rows in cases.items()]
 
 
 def contrasts_of(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
@@ -66,98 +53,64 @@ def contrasts_of(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
     return pairs + list(product(sized, opponents))
 
 
-def _entry(
-    problem: tuple[Any, ...], question: str, rows: Sequence[Row], material: Material
-) -> dict[str, Any]:
-    words = dict(zip(PROBLEM, problem, strict=True))
-    numbers = sorted({fold_of(row["variant"]) or 0 for row in rows})
-    found = [_fold(number, rows, words, material) for number in numbers]
-    folds = [fold for fold in found if fold is not None]
+def _entry(case: Case, question: str, rows: Sequence[Row], material: Material) -> dict[str, Any]:
+    words: dict[str, Any] = dict(zip(CASE, case, strict=True))
     groups = list(dict.fromkeys((str(row["model"]), str(row["budget"])) for row in rows))
-    horizon, cfg = int(words["horizon"]), material.cfg
-    pooled = [(pair, *_pooled(*pair, folds, horizon)) for pair in contrasts_of(groups)]
-    p_values = [estimate.p_value() if estimate else 1.0 for _, estimate, _ in pooled]
-    levels = holm_confidences(p_values, cfg.confidence)
+    numbers = sorted({int(row["fold"]) for row in rows})
+    found = [_fold(number, groups, rows, words, material) for number in numbers]
+    folds = [fold for fold in found if fold is not None]
     return {
         "question": question,
         "cell": words,
         "label": describe.label_of(words | {"model": "*", "budget": "*"}),
         "metric": primary_metric(words["task"]),
         "declared_folds": len(numbers),
-        "folds": [_described(fold, horizon, cfg.confidence) for fold in folds],
-        "pooled": [
-            {
-                "model": pair[0][0],
-                "budget": pair[0][1],
-                "against_model": pair[1][0],
-                "against_budget": pair[1][1],
-                "difference": describe.described(estimate, cfg.confidence, level),
-                "detectable": estimate.detectable(level, cfg.power) if estimate else None,
-                **facts,
-            }
-            for (pair, estimate, facts), level in zip(pooled, levels, strict=True)
-        ],
-        "family": {"size": len(pooled), "method": "Holm", "what": "pooled differences of this problem"},
+        "folds": folds,
+        "better": [_better(pair, folds) for pair in contrasts_of(groups)],
     }
 
 
-def _fold(number: int, rows: Sequence[Row], words: Mapping[str, Any], material: Material) -> Fold | None:
-    """The usable runs of one fold on the test samples that all of them hold."""
-    runs = material.usable([row for row in rows if fold_of(row["variant"]) == number])
-    if not runs:
-        return None
-    where = f"fold {number} of {'/'.join(map(str, words.values()))}"
-    aligned, noticed = align([samples for _, samples in runs], str(words["task"]), where)
-    for kind, text in noticed:
-        material.notice(kind, where, text)
-    if aligned is None:
-        return None
-    positions: dict[Group, list[int]] = {}
-    for position, (row, _) in enumerate(runs):
-        positions.setdefault((str(row["model"]), str(row["budget"])), []).append(position)
-    return Fold(
-        number,
-        aligned.dates,
-        {group: aligned.losses(own) for group, own in positions.items()},
-        {group: [int(runs[i][0]["seed"]) for i in own] for group, own in positions.items()},
-    )
+def _fold(
+    number: int, groups: Sequence[Group], rows: Sequence[Row], words: Mapping[str, Any], material: Material
+) -> dict[str, Any] | None:
+    """The usable runs of one fold, with all the seeds that it has."""
+    own = [row for row in rows if row["fold"] == number]
+    by_group = {g: [row for row in own if (row["model"], row["budget"]) == g] for g in groups}
+    joined = join(by_group, material, str(words["task"]), in_one_line(words))
+    return None if joined is None else _described(joined.parts[0], int(words["horizon"]), material)
 
 
-def _pooled(
-    first: Group, second: Group, folds: Sequence[Fold], horizon: int
-) -> tuple[Estimate | None, dict[str, Any]]:
-    """Mean loss of the first minus that of the second over all dates, and in how many folds it is lower."""
-    used = [fold for fold in folds if first in fold.losses and second in fold.losses]
-    facts = {"folds": len(used), "dates": int(sum(fold.dates.size for fold in used)), "better_folds": None}
-    mine, other = _over_all(first, used), _over_all(second, used)
-    if mine is None or other is None:
-        return None, facts
-    ends = np.cumsum([0, *(fold.dates.size for fold in used)])
-    by_date = mine.sums.mean(axis=0) - other.sums.mean(axis=0)
-    better = [by_date[begin:end].sum() < 0 for begin, end in pairwise(ends)]
-    return compare_losses(mine, other, horizon), facts | {"better_folds": int(sum(better))}
+def _better(pair: tuple[Group, Group], folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """In how many of the folds that have both the first has the lower loss."""
+    (model, budget), (against_model, against_budget) = pair
+    words = {
+        "model": model,
+        "budget": budget,
+        "against_model": against_model,
+        "against_budget": against_budget,
+    }
+    found = [
+        line["difference"]["estimate"]
+        for fold in folds
+        for line in fold["differences"]
+        if all(line[name] == word for name, word in words.items())
+    ]
+    return words | {"folds": len(found), "better_folds": sum(value < 0 for value in found)}
 
 
-def _over_all(group: Group, folds: Sequence[Fold]) -> DateLosses | None:
-    """Losses of the seeds that every fold has, on the dates of all folds; None without such a seed."""
-    common = (
-        [s for s in folds[0].seeds[group] if all(s in fold.seeds[group] for fold in folds)] if folds else []
-    )
-    if not common:
-        return None
-    sums = [fold.losses[group].sums[[fold.seeds[group].index(s) for s in common]] for fold in folds]
-    return DateLosses(
-        np.concatenate(sums, axis=1), np.concatenate([fold.losses[group].counts for fold in folds])
-    )
-
-
-def _described(fold: Fold, horizon: int, confidence: float) -> dict[str, Any]:
+def _described(fold: Part[Group], horizon: int, material: Material) -> dict[str, Any]:
     """One line per model, and one per comparison, on the test dates of a fold."""
-    lines = []
-    for (model, budget), losses in fold.losses.items():
-        found = describe.described(estimate_loss(losses, horizon), confidence)
-        seeds = len(fold.seeds[model, budget])
-        lines.append({"model": model, "budget": budget, "seeds": seeds, "loss": found})
+    confidence, dates = material.cfg.confidence, fold.aligned.dates
+    losses = {group: fold.aligned.losses(own) for group, own in fold.positions.items()}
+    lines = [
+        {
+            "model": model,
+            "budget": budget,
+            "seeds": len(own.sums),
+            "loss": describe.described(estimate_loss(own, horizon), confidence),
+        }
+        for (model, budget), own in losses.items()
+    ]
     differences = [
         {
             "model": first[0],
@@ -165,16 +118,16 @@ def _described(fold: Fold, horizon: int, confidence: float) -> dict[str, Any]:
             "against_model": second[0],
             "against_budget": second[1],
             "difference": describe.described(
-                compare_losses(fold.losses[first], fold.losses[second], horizon), confidence
+                compare_losses(losses[first], losses[second], horizon), confidence
             ),
         }
-        for first, second in contrasts_of(list(fold.losses))
+        for first, second in contrasts_of(list(losses))
     ]
     return {
-        "fold": fold.number,
-        "first": str(fold.dates[0]),
-        "last": str(fold.dates[-1]),
-        "dates": int(fold.dates.size),
+        "fold": fold.fold,
+        "first": str(dates[0]),
+        "last": str(dates[-1]),
+        "dates": int(dates.size),
         "models": lines,
         "differences": differences,
     }

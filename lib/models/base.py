@@ -43,6 +43,9 @@ class ModelMetadata:
     """Whether it needs a GPU though the training engine does not train it."""
     ternary: bool = False
     """Whether it can forecast three classes; others refuse such a task."""
+    oracle: bool = False
+    """Whether it knows the planted signal of a synthetic market: refused on other data, told the words of
+    its run (`settings.words`), and without weights whatever its budget."""
     description: str = ""
 
 

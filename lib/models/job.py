@@ -6,20 +6,21 @@ state directory it is given, and no family of models.
 
 from __future__ import annotations
 
-import math
 import time
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from lib.config.base import is_classification, is_ternary
+from lib.config.base import is_classification, is_ternary, split_dataset
 from lib.config.load import validate
-from lib.config.resolve import ResolvedRun
+from lib.config.resolve import ResolvedRun, RunSpecification
 from lib.data.io import read_json, write_json_atomic
 from lib.datasets.rates import means_by_symbol, pooled_means
+from lib.datasets.splits import PARTS
 from lib.datasets.windows import Samples, SplitSamples, load_samples
 from lib.errors import IntegrityError, ModelError
 from lib.models import registry
@@ -50,8 +51,8 @@ class FinishedRun:
     """`load`, `fit`, `predict` and their sum `total`; `fit` over all invocations that led here."""
 
 
-def samples_for(resolved: ResolvedRun, frame: pl.DataFrame) -> SplitSamples:
-    """The samples that a run is declared to see."""
+def samples_for(resolved: ResolvedRun, frame: pl.DataFrame, needed: Collection[str] = PARTS) -> SplitSamples:
+    """The samples that a run is declared to see; the `needed` parts may not be empty."""
     run = resolved.run
     return load_samples(
         frame,
@@ -61,9 +62,30 @@ def samples_for(resolved: ResolvedRun, frame: pl.DataFrame) -> SplitSamples:
         resolved.splits,
         labels=resolved.labels,
         barriers=resolved.barriers,
-        seed=int(run["seed"]),
         train_fraction=resolved.train_fraction,
+        planted=resolved.planted,
+        needed=needed,
     )
+
+
+def before_test(resolved: RunSpecification, frame: pl.DataFrame) -> pl.DataFrame:
+    """The dataset table as far as a search may see it: nothing from the first day of the test part on."""
+    return frame.filter(pl.col("date") < resolved.splits.test_start).rechunk()
+
+
+def samples_for_search(resolved: ResolvedRun, frame: pl.DataFrame) -> SplitSamples:
+    """Training samples, and selection samples of the primary symbol, of what a search may see."""
+    early = before_test(resolved, frame)
+    return for_fitting(resolved, samples_for(resolved, early, needed=("train", "selection")))
+
+
+def for_fitting(resolved: ResolvedRun, samples: SplitSamples) -> SplitSamples:
+    """The same, with the selection windows of the primary symbol alone.
+
+    That symbol is judged; to stop and choose by the others as well would give every asset row a criterion
+    of its own.
+    """
+    return replace(samples, selection=samples.selection.of_symbol(resolved.primary))
 
 
 def model_for(resolved: ResolvedRun, samples: SplitSamples) -> Model:
@@ -83,13 +105,34 @@ def model_for(resolved: ResolvedRun, samples: SplitSamples) -> Model:
     model_class = registry.get(resolved.model)
     if is_ternary(problem.task) and not model_class.metadata.ternary:
         raise ModelError(f"{resolved.model} cannot forecast three classes, as task {problem.task} asks.")
-    settings = validate(model_class.Settings, resolved.settings, f"settings of {resolved.model}")
+    given = resolved.settings
+    if model_class.metadata.oracle:
+        given = given | {"words": _words_of(resolved)}
+    settings = validate(model_class.Settings, given, f"settings of {resolved.model}")
     model = model_class(settings, problem, resolved.architecture, resolved.recipe, int(resolved.run["seed"]))
     if resolved.architecture is not None:
         model_class.check_budget(
             resolved.settings, resolved.architecture, problem.shape, str(resolved.run["budget"])
         )
     return model
+
+
+def _words_of(resolved: ResolvedRun) -> dict[str, str | int | float | None]:
+    """What an oracle's law may depend on.
+
+    Raises:
+        ModelError: the data are not synthetic.
+    """
+    if resolved.source != "synthetic":
+        raise ModelError(
+            f"{resolved.model} knows the planted signal of source synthetic; source {resolved.source} has "
+            "none. Use it in a law_control with `data:` of its own."
+        )
+    row, column, tier = split_dataset(str(resolved.run["dataset"]))
+    facts = {
+        name: getattr(resolved, name) for name in ("condition", "fold", "train_fraction", "context_length")
+    }
+    return {**resolved.run, **facts, "row": row, "column": column, "tier": tier}
 
 
 def keep_machine_choice(resolved: ResolvedRun, state_dir: Path, threads: int) -> tuple[ResolvedRun, int]:
@@ -137,10 +180,8 @@ def train_run(resolved: ResolvedRun, frame: pl.DataFrame, context: TrainingConte
     clock = [time.monotonic()]
     samples = samples_for(resolved, frame)
     model = model_for(resolved, samples)
-    windows_per_epoch = math.ceil(len(samples.train) / resolved.recipe.window_stride)
-    context.progress.steps_per_epoch = math.ceil(windows_per_epoch / resolved.recipe.effective_batch)
     clock.append(time.monotonic())
-    result = model.fit(samples.train, samples.selection, context)
+    result = model.fit(samples.train, for_fitting(resolved, samples).selection, context)
     clock.append(time.monotonic())
     parts = {
         part: _predict(model, getattr(samples, part), part) for part in ("selection", "calibration", "test")
@@ -148,7 +189,7 @@ def train_run(resolved: ResolvedRun, frame: pl.DataFrame, context: TrainingConte
     clock.append(time.monotonic())
     shares = pooled_means(samples.train) if is_classification(samples.train.task) else None
     load, _, predict = (after - before for before, after in pairwise(clock))
-    fit = result.seconds  # this process may have found all but the last epoch done
+    fit = result.seconds  # this process may have found nearly all of it done
     return FinishedRun(
         model=model,
         result=result,

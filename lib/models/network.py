@@ -44,7 +44,7 @@ class NetworkModel(Model):
         """
 
     def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
-        """Train with the engine; afterwards the network holds the weights of the best epoch.
+        """Train with the engine; afterwards the network holds the best weights.
 
         Returns are standardised by the training windows' mean and deviation: a daily return of 1 % would
         otherwise be a hundredth of the output that a new network begins with. Losses of a regression are
@@ -63,8 +63,11 @@ class NetworkModel(Model):
         return result
 
     def _prepared(self, train: Samples, selection: Samples) -> tuple[nn.Module, Samples, Samples]:
-        """A new network, and the samples it is to learn from."""
+        """A new network that forecasts the base rate, and the samples it is to learn from."""
+        from lib.models.start import base_rate_outputs, start_at
+
         self.check_training(train, selection)
+        begin = base_rate_outputs(train, self.problem)
         present = classes.seen(train.target, self.problem.classes)
         if self.problem.ternary:
             train, selection = self._numbered(train, present), self._numbered(selection, present)
@@ -72,6 +75,7 @@ class NetworkModel(Model):
             self.target_mean, self.target_std = float(train.target.mean()), float(train.target.std()) or 1.0
             train, selection = self._standardised(train), self._standardised(selection)
         self.network = self._new_network(present)
+        start_at(getattr(self.network, "network", self.network), begin)
         return self.network, self._seen(train), self._seen(selection)
 
     def _new_network(self, present: Sequence[int]) -> nn.Module:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Mapping
 from pathlib import Path
+
+from lib.operations.marks import rewritten
 
 BEGIN = "<!-- imports: written by make docs -->"
 END = "<!-- end of imports -->"
@@ -85,7 +86,4 @@ def with_imports(text: str, lib: Path) -> str:
     Raises:
         ValueError: the page has no such marks.
     """
-    pattern = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
-    if not pattern.search(text):
-        raise ValueError(f"no place for the imports: {BEGIN} … {END}")
-    return pattern.sub(lambda _: f"{BEGIN}\n\n{imports_markdown(lib)}\n\n{END}", text)
+    return rewritten(text, BEGIN, END, imports_markdown(lib))

@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lib.config.base import BUDGET_PARAMETERS
-from lib.config.runs import NO_BUDGET, Run
+from lib.config.runs import Run
 from lib.planning.plan import Plan
 from lib.training.retention import kept_checkpoints, state_bytes
 
 WEIGHT = 4
 """Bytes of a parameter: weights are stored and trained in fp32."""
 RESIDENT = 36
-"""Bytes per parameter while training: weights, gradients, two moments, the best epoch's weights (4 each), the
+"""Bytes per parameter while training: weights, gradients, two moments, the best weights (4 each), the
 copies of weights and gradients that autocast makes (2 each), and a checkpoint's copy of weights and
 moments (12)."""
 BESIDE_A_CARD = 16
@@ -66,7 +66,9 @@ def needs(plan: Plan, pending: Iterable[Run], datasets: Iterable[tuple[str, str,
         datasets: (vintage, dataset, timescale) of the dataset files that are still to be built.
     """
     runs = list(pending)
-    sizes = {run.budget: BUDGET_PARAMETERS[run.budget] for run in runs if run.budget != NO_BUDGET}
+    sizes = {
+        run.budget: BUDGET_PARAMETERS[run.budget] for run in runs if plan.has_weights(run.model, run.budget)
+    }
     largest = max(sizes, key=lambda budget: sizes[budget], default=None)
     checkpoints = 0
     memory = beside_a_card = PROCESS if runs else 0

@@ -6,7 +6,6 @@ Every refusal is a `ConfigError` that names the file or experiment and the way o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 
 from lib.config.base import is_ternary, outputs_of
 from lib.config.experiment import Experiment
@@ -16,9 +15,15 @@ from lib.config.resolve import RunSpecification
 from lib.config.runs import NO_BUDGET, Run
 from lib.config.training import Recipe
 from lib.errors import ConfigError, nearest
+from lib.evaluation.control_runs import lacking_controls
+from lib.evaluation.controls import chance_to_pass
 from lib.evaluation.standing import LEAST_SEEDS
 from lib.models import registry
 from lib.models.base import Shape
+
+_SESSIONS_PER_DAY = 252 / 365.25
+_LEAST_CHANCE = 0.99
+"""With which a forecast that knows everything must pass a positive control."""
 
 
 def check_models(study: Study) -> None:
@@ -53,29 +58,66 @@ def check_tasks(study: Study) -> None:
 
 
 def check_controls(study: Study) -> None:
-    """Planted signals whose best measure is not known, or of other years than the splits."""
-    from lib.data.sources.synthetic import PLANTED_TASK, PLANTED_TIMESCALES
-
-    splits = study.config.data.splits
+    """Planted signals whose best measure is not known, of other years than the splits, or too weak to be
+    found for certain; oracles where there is no planted signal."""
     for name, experiment in study.experiments.items():
-        market = experiment.data.synthetic if experiment.data else None
-        if market and not (market.first < splits.train_end and splits.test_start < market.last):
+        _check_oracles(name, experiment, study)
+        if experiment.data:
+            _check_market(name, experiment, study)
+
+
+def _check_oracles(name: str, experiment: Experiment, study: Study) -> None:
+    source = experiment.data.source if experiment.data else study.config.data.source
+    oracles = [m for m in experiment.models if registry.get(study.models[m].model).metadata.oracle]
+    if oracles and source != "synthetic":
+        raise ConfigError(
+            f"experiment {name}: {', '.join(oracles)} knows the planted signal of source synthetic, and "
+            f"source {source} has none. Use it in a law_control with `data:` of its own."
+        )
+    others = [model for model in experiment.models if model not in oracles]
+    if experiment.role == "law_control" and others:
+        raise ConfigError(
+            f"experiment {name}: a law_control knows how the loss must fall with size, so its models must "
+            f"obey a known law, as reference:oracle does; {', '.join(others)} does not."
+        )
+
+
+def _check_market(name: str, experiment: Experiment, study: Study) -> None:
+    from lib.data.sources.synthetic import PLANTED_TASK, PLANTED_TIMESCALES, best_auc
+
+    assert experiment.data is not None
+    market, splits = experiment.data.synthetic, experiment.data.splits or study.config.data.splits
+    if not (market.first < splits.train_end and splits.test_start < market.last):
+        raise ConfigError(
+            f"experiment {name}: its market runs from {market.first} to {market.last}, and training to "
+            f"{splits.train_end}, the test from {splits.test_start}. Declare one that covers both, under "
+            "another `vintage:` (`data.synthetic.first`, `data.synthetic.last`), or splits of its own "
+            "(`data.splits`)."
+        )
+    if set(experiment.tasks) != {PLANTED_TASK}:
+        raise ConfigError(
+            f"experiment {name}: the best reachable AUC of the planted signal is known for task "
+            f"{PLANTED_TASK} only. The corrected line:\ntasks: [{PLANTED_TASK}]"
+        )
+    slow = [timescale for timescale in experiment.timescales if timescale not in PLANTED_TIMESCALES]
+    if slow:
+        raise ConfigError(
+            f"experiment {name}: the planted signal is in the returns of the next day, so its best "
+            f"reachable AUC is known for daily bars only, not for {', '.join(slow)}. The corrected "
+            f"line:\ntimescales: [{PLANTED_TIMESCALES[0]}]"
+        )
+    if experiment.role != "positive_control":
+        return
+    days = (min(splits.test_end or market.last, market.last) - splits.test_start).days
+    for horizon in experiment.horizons:
+        n = max(1, round(days * _SESSIONS_PER_DAY) // horizon)
+        best = best_auc(market, PLANTED_TASK, horizon)
+        if (chance := chance_to_pass(best, n)) < _LEAST_CHANCE:
             raise ConfigError(
-                f"experiment {name}: its market runs from {market.first} to {market.last}, and training to "
-                f"{splits.train_end}, the test from {splits.test_start}. Declare one that covers both, under "
-                "another `vintage:` (`data.synthetic.first`, `data.synthetic.last`)."
-            )
-        if experiment.data and set(experiment.tasks) != {PLANTED_TASK}:
-            raise ConfigError(
-                f"experiment {name}: the best reachable AUC of the planted signal is known for task "
-                f"{PLANTED_TASK} only. The corrected line:\ntasks: [{PLANTED_TASK}]"
-            )
-        slow = [timescale for timescale in experiment.timescales if timescale not in PLANTED_TIMESCALES]
-        if experiment.data and slow:
-            raise ConfigError(
-                f"experiment {name}: the planted signal is in the returns of the next day, so its best "
-                f"reachable AUC is known for daily bars only, not for {', '.join(slow)}. The corrected "
-                f"line:\ntimescales: [{PLANTED_TIMESCALES[0]}]"
+                f"experiment {name}: a forecast that finds the whole signal (AUC {best:.3f}) would pass on "
+                f"about {n} independent test samples in {chance:.1%} of all draws, so the control would "
+                f"blame models for chance; {_LEAST_CHANCE:.0%} is the least. Give it a longer test part "
+                "(`data.splits`, `data.synthetic.last`) or a stronger signal (`data.synthetic.signal`)."
             )
 
 
@@ -86,19 +128,21 @@ def uncontrolled_models(study: Study) -> dict[str, list[str]]:
     null control in several sizes and seeds can tell.
     """
     controls = [e for e in study.experiments.values() if e.role.endswith("_control")]
-    nulls = [e for e in controls if e.role == "null_control"]
+    expected = {str(e.expects) for e in controls if e.role == "law_control"}
     lacking: dict[str, list[str]] = {}
     for experiment in study.experiments.values():
         if experiment.role != "question":
             continue
         for model in experiment.models:
-            if not registry.get(study.models[model].model).metadata.has_budget:
+            metadata = registry.get(study.models[model].model).metadata
+            if not metadata.has_budget or metadata.oracle:
                 continue
-            missing = [] if nulls else ["no null control"]
-            if nulls and len(experiment.budgets) > 1 and not any(map(partial(_compares_sizes, model), nulls)):
-                missing.append(f"no null control in several sizes and {LEAST_SEEDS} seeds")
-            if not any(e.role == "positive_control" and model in e.models for e in controls):
-                missing.append("no positive control")
+            found: dict[str, set[str]] = {}
+            for control in controls:
+                own = set(map(str, control.budgets)) if model in control.models else set()
+                found[control.role] = found.get(control.role, set()) | own
+            compared = any(_compares_sizes(model, e) for e in controls if e.role == "null_control")
+            missing = lacking_controls(model, experiment.budgets, found, compared, expected)
             lacking[model] = list(dict.fromkeys([*lacking.get(model, []), *missing]))
     return {model: missing for model, missing in lacking.items() if missing}
 
@@ -107,23 +151,11 @@ def _compares_sizes(model: str, null: Experiment) -> bool:
     return model in null.models and len(null.budgets) > 1 and len(set(null.seeds)) >= LEAST_SEEDS
 
 
-def check_searches(study: Study) -> None:
-    """Architectures searched at one budget for use at another."""
-    for name, experiment in study.experiments.items():
-        if experiment.tuning == "none" or not study.searches[experiment.tuning].architecture:
-            continue
-        if experiment.tune_at and set(experiment.budgets) != {experiment.tune_at}:
-            raise ConfigError(
-                f"experiment {name}: an architecture found at {experiment.tune_at} is of no use at "
-                "another budget. Leave `tune_at:` out, so that each budget is searched."
-            )
-
-
 def check_budgets(
     study: Study,
     runs: Mapping[Run, str],
     specification: Callable[[Run], RunSpecification],
-    channels: Callable[[str, str], int],
+    channels: Callable[[Run], int],
 ) -> None:
     """Architectures that are not of the declared size, or cannot be built."""
     shapes = {
@@ -134,7 +166,7 @@ def check_budgets(
     seen = set()
     for run in shapes.values():
         found = specification(run)
-        shape = Shape(channels(run.dataset, run.timescale), found.context_length, outputs_of(run.task))
+        shape = Shape(channels(run), found.context_length, outputs_of(run.task))
         case = (run.dataset, run.timescale, run.model, run.budget, shape)
         if found.architecture is None or case in seen:
             continue

@@ -63,6 +63,7 @@ class DataPlan:
                         "source": experiment.data.source,
                         "vintage": vintage,
                         "synthetic": experiment.data.synthetic,
+                        "splits": experiment.data.splits or self._declared.splits,
                         "series_from": None,
                         "compare_with": [],
                     }
@@ -91,7 +92,7 @@ class DataPlan:
             raise ConfigError(f"series {name}: not defined in config/data/series.yaml.")
         content = {
             "definition": definition.model_dump(mode="json"),
-            "origins": origins(definition, self.data_config(vintage)),
+            "origins": origins(name, definition, self.data_config(vintage)),
         }
         return json.dumps(content, sort_keys=True)
 

@@ -20,10 +20,8 @@ import polars as pl
 from lib.config.experiment import Experiment
 from lib.config.runs import Run
 from lib.data.io import read_json, write_json_atomic
-from lib.evaluation.asked import asked_by, tests_of
-from lib.evaluation.axes import fold_of
+from lib.evaluation.asked import Asked, asked_by, tests_of
 from lib.evaluation.material import RunIndex
-from lib.evaluation.walk_forward import contrasts_of
 from lib.planning.plan import Plan
 
 
@@ -52,20 +50,23 @@ def record_declarations(plan: Plan, folder: Path, finished: Callable[[Run], bool
         write_json_atomic(path, [*entries, {"question": experiment.question} | own | facts])
 
 
+def asked_in(plan: Plan) -> list[Asked]:
+    """What a study will ask, from its plan; the path of a row is its run's label."""
+    rows = [run.fields() | plan.facts(run) | {"path": run.label()} for run in plan.runs]
+    return asked_by(plan.study.experiments, RunIndex(pl.DataFrame(rows, infer_schema_length=None)))
+
+
 def declared_tests(plan: Plan) -> dict[str, list[str]]:
     """By experiment, one sentence per family of tests; none for controls, which have a rule of their own."""
     experiments = plan.study.experiments
-    rows = [run.fields() | {"path": run.label()} for run in plan.runs]
-    index = RunIndex(pl.DataFrame(rows))
     tests: dict[str, list[str]] = {name: [] for name in experiments}
-    for asked in asked_by(experiments, index):
-        for name in asked.experiments:
+    for asked in asked_in(plan):
+        for name in asked.planned:
             tests[name] += tests_of(asked)
     models = _models_by_problem(plan)
     for name, experiment in experiments.items():
         if experiment.role == "question":
-            folded = fold_of(experiment.variant) is not None
-            tests[name] += _in_folds(experiment, plan, name) if folded else _tables(plan, name, models)
+            tests[name] += _tables(plan, name, models)
     return tests
 
 
@@ -83,7 +84,8 @@ def declaration_hash(plan: Plan, name: str, tests: list[str]) -> str:
         ),
         "runs": [plan.specification(run).model_dump(mode="json") for run in runs],
         "searches": searches,
-        "evaluation": plan.config.evaluation.model_dump(mode="json"),
+        # Opening the confirmation changes nothing that was declared.
+        "evaluation": plan.config.evaluation.model_dump(mode="json", exclude={"confirmation"}),
         "tests": tests,
     }
     text = json.dumps(content, sort_keys=True)
@@ -92,11 +94,8 @@ def declaration_hash(plan: Plan, name: str, tests: list[str]) -> str:
 
 def _search(plan: Plan, run: Run) -> str | None:
     """Words of the search that a run is trained with, as canonical JSON; None without one."""
-    budget = plan.searches.budget(run)
-    if budget is None:
-        return None
-    words = {name: str(value) for name, value in run.fields().items() if name != "seed"}
-    return json.dumps(words | {"budget": budget}, sort_keys=True)
+    words = plan.searches.words(run)
+    return json.dumps(words, sort_keys=True) if words else None
 
 
 def _problem(run: Run) -> tuple[str, str, str, str, int]:
@@ -116,15 +115,3 @@ def _tables(plan: Plan, name: str, models: Mapping[tuple[str, str, str, str, int
         return []
     where = "" if len(problems) == 1 else f", in {several} of {len(problems)} problems"
     return [f"paired differences of all models from the one that is best on validation{where}"]
-
-
-def _in_folds(experiment: Experiment, plan: Plan, name: str) -> list[str]:
-    """What is compared over the test dates of all folds."""
-    problems = {_problem(run) for run in plan.grids[name]}
-    groups = [(run.model, run.budget) for run in plan.runs if _problem(run) in problems]
-    pairs = len(contrasts_of(list(dict.fromkeys(groups))))
-    if not pairs:
-        return []
-    return [
-        f"{pairs} paired differences of sizes and opponents over the dates of all folds, adjusted by Holm"
-    ]

@@ -1,16 +1,14 @@
 """What a study will cost: operations from exact counts, hours from measured speed, bytes on disk.
 
-An upper bound: every run and every trial is taken to the last epoch that its search space allows, though
+An upper bound: every run and every trial is taken to the last step that its search space allows, though
 early stopping and pruning usually end it before. Models without a budget take seconds and are not counted.
-Where the data are not here yet (and for walk-forward folds) the number of training windows is estimated from
-the calendar, and said to be an estimate.
+How much history there is plays no part: every run takes the steps of its recipe.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import product
@@ -18,7 +16,7 @@ from typing import Any
 
 from lib.config.base import BUDGET_PARAMETERS, outputs_of
 from lib.config.model import Architecture
-from lib.config.resolve import apply_parameters
+from lib.config.resolve import RunSpecification, apply_parameters
 from lib.config.runs import NO_BUDGET, Run
 from lib.config.training import Recipe
 from lib.models.transformer.parameters import count_parameters, flops_per_sample
@@ -30,13 +28,9 @@ BARS_PER_YEAR = {
     "daily": 252.0, "2d": 126.0, "3d": 84.0, "5d": 50.4, "weekly": 52.18, "2wk": 26.09, "monthly": 12.0,
     "multires": 252.0,
 }  # fmt: skip
-EARLIEST = date(1993, 1, 29)
-"""First day of SPY; where a dataset's history has no declared beginning, it is taken to begin here."""
 _BYTES = 4
 """Of a weight."""
 
-Windows = Mapping[tuple[str, str, str, str, int], int]
-"""Training windows by (vintage, dataset, timescale, task, horizon), as far as the data are here."""
 Speeds = Mapping[tuple[str, str, str, str], float]
 """Samples per second by (dataset, timescale, model, budget), as far as they have been measured here."""
 
@@ -52,8 +46,6 @@ class Cost:
     """Hyperparameter trials, each trained like a run."""
     samples: int
     """Training windows passed through the network."""
-    estimated: bool
-    """Whether some of the data are not here, so that their windows are an estimate."""
     flops: int
     hours: float | None
     """None until a batch-size discovery has measured a model of this budget on this machine."""
@@ -67,9 +59,8 @@ class Cost:
 class Effort:
     """The longest way that one training can take."""
 
-    epochs: int
-    stride: int
-    """Every how many training windows are used in an epoch."""
+    windows: int
+    """Shown in all its steps."""
     flops: int
     """Operations per window."""
 
@@ -77,7 +68,6 @@ class Effort:
 def forecast(
     plan: Plan,
     pending: Pending,
-    train_windows: Windows,
     speeds: Speeds,
     best: Mapping[Search, Mapping[str, Any]] | None = None,
 ) -> list[Cost]:
@@ -86,7 +76,6 @@ def forecast(
     Args:
         plan: the study.
         pending: runs and searches that are still to come.
-        train_windows: as far as the data are here.
         speeds: as far as they have been measured. A shape that has not been measured is taken to reach the
             operations per second of another one of its model and budget.
         best: parameters that finished searches have found; runs of others are taken to train as long as
@@ -95,27 +84,29 @@ def forecast(
     rates = _operations_per_second(plan, speeds)
     sums: dict[tuple[str, str], _Sum] = {}
     for run in pending.runs:
-        if run.budget != NO_BUDGET:
+        if plan.has_weights(run.model, run.budget):
             own = sums.setdefault((run.model, run.budget), _Sum())
             effort = effort_of(plan, run, (best or {}).get(search_of(plan, run) or ()))
-            own.add_training(plan, run, effort, 1, train_windows, speeds, rates)
+            own.add_training(plan, plan.specification(run), effort, 1, speeds, rates)
             own.add_disk(plan, run)
-    known = {(search_of(plan, run), run.budget): run for run in plan.experiment_of}
-    for search in pending.searches:
-        words = words_of(search)
-        if words["budget"] == NO_BUDGET:
-            continue
-        run = known[search, words["budget"]] if (search, words["budget"]) in known else _first(plan, search)
-        own = sums.setdefault((run.model, words["budget"]), _Sum())
-        times = plan.searches.n_trials(run)
+    for search, budget, times in _searched(plan, pending):
+        trained = plan.searches.specification(words_of(search), budget)
+        own = sums.setdefault((words_of(search)["model"], budget), _Sum())
         own.trials += times
-        own.add_training(plan, run, effort_of(plan, run), times, train_windows, speeds, rates)
+        effort = _effort(plan, trained, _space_of(plan, search))
+        own.add_training(plan, trained, effort, times, speeds, rates)
     return [own.cost(*words) for words, own in sums.items()]
 
 
-def _first(plan: Plan, search: Search) -> Run:
-    """A run that is trained with a search at another budget than its own (`tune_at`)."""
-    return next(run for run in plan.experiment_of if search_of(plan, run) == search)
+def _searched(plan: Plan, pending: Pending) -> Iterator[tuple[Search, str, int]]:
+    """Searches and checks of what they found, with the budget that is trained and how often."""
+    for search in pending.searches:
+        words = words_of(search)
+        if words["budget"] != NO_BUDGET:
+            yield search, words["budget"], json.loads(plan.searches.declaration(words))["n_trials"]
+    for search, size in pending.checks:
+        check = json.loads(plan.searches.check_declaration(words_of(search), size))
+        yield search, size, len(check["rates"])
 
 
 class _Sum:
@@ -124,26 +115,22 @@ class _Sum:
     def __init__(self) -> None:
         self.runs = self.trials = self.samples = self.flops = self.result_bytes = self.checkpoint_bytes = 0
         self.seconds = 0.0
-        self.estimated, self.timed = False, True
+        self.timed = True
 
     def add_training(
-        self, plan: Plan, run: Run, effort: Effort, times: int, train_windows: Windows, speeds: Speeds,
+        self, plan: Plan, trained: RunSpecification, effort: Effort, times: int, speeds: Speeds,
         rates: Mapping[tuple[str, str], float],
     ) -> None:  # fmt: skip
-        """Some trainings like this run's, each to its last epoch."""
-        key = (plan.vintage(run), run.dataset, run.timescale, run.task, run.horizon)
-        fold = plan.study.experiments[plan.experiment_of[run]].fold
-        windows = None if fold else train_windows.get(key)  # what is counted are the study's own splits
-        if windows is None:
-            windows, self.estimated = estimated_windows(plan, run), True
-        share = plan.specification(run).train_fraction
-        own = times * effort.epochs * math.ceil(windows * share / effort.stride)
+        """Some trainings of this specification, each to its last step."""
+        own = times * effort.windows
         operations = own * effort.flops
         self.samples, self.flops = self.samples + own, self.flops + operations
-        speed = speeds.get((run.dataset, run.timescale, run.model, run.budget))
-        rate = rates.get((run.model, run.budget))
+        dataset, timescale, model, budget = (
+            str(trained.run[word]) for word in ("dataset", "timescale", "model", "budget")
+        )
+        speed, rate = speeds.get((dataset, timescale, model, budget)), rates.get((model, budget))
         self.timed = self.timed and bool(speed or rate)
-        usual = _flops(plan, run)
+        usual = _flops_of(trained.model_dump(), plan.data.channels(dataset, timescale))
         if speed and usual:  # measured with the declared architecture; a costlier one is slower in proportion
             self.seconds += own / speed * max(1.0, effort.flops / usual)
         elif rate:
@@ -160,13 +147,13 @@ class _Sum:
     def cost(self, model: str, budget: str) -> Cost:
         """The sum, in words."""
         return Cost(
-            model, budget, self.runs, self.trials, self.samples, self.estimated, self.flops,
+            model, budget, self.runs, self.trials, self.samples, self.flops,
             self.seconds / 3600 if self.timed else None, self.result_bytes, self.checkpoint_bytes,
         )  # fmt: skip
 
 
 def effort_of(plan: Plan, run: Run, best: Mapping[str, Any] | None = None) -> Effort:
-    """Epochs, stride and operations of a run's training at most.
+    """Windows shown, and operations per window, of a run's training at most.
 
     Args:
         plan: the study.
@@ -180,18 +167,27 @@ def effort_of(plan: Plan, run: Run, best: Mapping[str, Any] | None = None) -> Ef
     elif best is not None:
         parameters = {name: [value] for name, value in best.items()}
     else:
-        space = json.loads(plan.searches.declaration(words_of(search)))["space"]["parameters"]
-        parameters = {name: _ends(found) for name, found in space.items()}
+        parameters = _space_of(plan, search)
+    return _effort(plan, specification, parameters)
+
+
+def _space_of(plan: Plan, search: Search) -> dict[str, list[Any]]:
+    """What a search may try: all values of a choice, both ends of a range."""
+    space = json.loads(plan.searches.declaration(words_of(search)))["space"]["parameters"]
+    return {name: _ends(found) for name, found in space.items()}
+
+
+def _effort(plan: Plan, specification: RunSpecification, parameters: Mapping[str, list[Any]]) -> Effort:
     recipe = specification.recipe
     shapes = {name: values for name, values in parameters.items() if name not in Recipe.model_fields}
-    channels = plan.data.channels(run.dataset, run.timescale)
+    channels = plan.data.channels(str(specification.run["dataset"]), str(specification.run["timescale"]))
     flops = [
         _flops_of(apply_parameters(specification, dict(zip(shapes, values, strict=True))), channels)
         for values in product(*shapes.values())
     ]
     return Effort(
-        max(parameters.get("max_epochs", [recipe.max_epochs])),
-        min(parameters.get("window_stride", [recipe.window_stride])),
+        max(parameters.get("max_steps", [recipe.max_steps]))
+        * max(parameters.get("effective_batch", [recipe.effective_batch])),
         max(flops),
     )
 
@@ -211,16 +207,6 @@ def _operations_per_second(plan: Plan, speeds: Speeds) -> dict[tuple[str, str], 
             words = (run.model, run.budget)
             rates[words] = min(rate, rates.get(words, rate))
     return rates
-
-
-def estimated_windows(plan: Plan, run: Run) -> int:
-    """Training windows that the calendar suggests, for data that are not here."""
-    splits = plan.specification(run).splits
-    begins = [plan.data.members(run.dataset).history_from, splits.train_start, EARLIEST]
-    first = max(day for day in begins if day is not None)
-    years = max(0.0, (splits.train_end - first).days / 365.25)
-    symbols = max(1, len(plan.data.symbols(plan.vintage(run), run.dataset)))
-    return max(1, round(symbols * years * BARS_PER_YEAR[run.timescale]))
 
 
 def estimated_test_samples(plan: Plan, run: Run, today: date) -> int:

@@ -11,7 +11,8 @@ from lib.planning.plan import Plan
 
 _RULE = re.compile(r"^ *(?:local)?(?:rule|checkpoint) (\w+):$")
 Search = tuple[str, ...]
-"""Words of a search: those of a run without its seed, its budget being the one that is searched."""
+"""Words of a search: those of a run, its budget being the one that is searched, and in place of the seed the
+number of the search."""
 Job = tuple[str, list[str]]
 """Rule and outputs."""
 
@@ -22,6 +23,8 @@ class Paths:
 
     run: str
     search: str
+    transfer_check: str
+    """Of a search, with the `size` that is checked."""
     batch_size: str
     dataset: str
     quality: str
@@ -31,6 +34,8 @@ class Paths:
     series: str
     phase: str
     """Folder of a phase's report."""
+    prediction: str
+    """Record of what was predicted for the largest level of a question."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class Pending:
 
     runs: tuple[Run, ...]
     searches: tuple[Search, ...]
+    checks: tuple[tuple[Search, str], ...] = ()
+    """Of transferred recipes: the search, and the size at which its recipe is checked."""
 
     def of(self, plan: Plan, runs: Iterable[Run]) -> Pending:
         """What of it some runs need."""
@@ -47,20 +54,19 @@ class Pending:
         return Pending(
             tuple(run for run in self.runs if run in own),
             tuple(search for search in self.searches if search in wanted),
+            tuple(check for check in self.checks if check[0] in wanted),
         )
 
 
 def search_of(plan: Plan, run: Run) -> Search | None:
     """The search that a run is trained with; None without one."""
-    budget = plan.searches.budget(run)
-    if budget is None:
-        return None
-    return (run.variant, run.dataset, run.timescale, run.task, str(run.horizon), run.model, budget)
+    words = plan.searches.words(run)
+    return tuple(words.values()) if words else None
 
 
 def words_of(search: Search) -> dict[str, str]:
     """Words of a search by name."""
-    names = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget")
+    names = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "search")
     return dict(zip(names, search, strict=True))
 
 
@@ -68,7 +74,10 @@ def everything(plan: Plan, runs: Iterable[Run]) -> Pending:
     """Some runs with all their searches, as if nothing were there."""
     listed = tuple(runs)
     searches = dict.fromkeys(search for run in listed if (search := search_of(plan, run)))
-    return Pending(listed, tuple(searches))
+    checks = dict.fromkeys(
+        (search_of(plan, run) or (), size) for run in listed for size in plan.searches.checked_sizes(run)
+    )
+    return Pending(listed, tuple(searches), tuple(checks))
 
 
 def listed_jobs(text: str) -> list[Job]:
@@ -91,6 +100,7 @@ def pending_of(plan: Plan, jobs: Sequence[Job], paths: Paths) -> Pending:
             r for r in whole.runs if f"{paths.run.format(**r.fields())}/predictions/test.parquet" in outputs
         ),
         tuple(s for s in whole.searches if f"{paths.search.format(**words_of(s))}/best.json" in outputs),
+        tuple(c for c in whole.checks if paths.transfer_check.format(**words_of(c[0]), size=c[1]) in outputs),
     )
 
 

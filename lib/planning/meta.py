@@ -61,10 +61,13 @@ class MetaPlan:
     def bases(self, name: str) -> list[Run]:
         """The runs of all folds whose forecasts a meta-module learns from."""
         module = self._module(name)
+        own = range(1, len(module.bases) + 1)
+        grids = {f"meta-{name}-bases{number}" for number in own}
+        folds = {e.variant for e in self._study.experiments.values() if e.declared in grids}
         return [
             run
-            for run, experiment in self._experiment_of.items()
-            if self._study.experiments[experiment].fold
+            for run in self._experiment_of
+            if run.variant in folds
             and run.seed == module.seed
             and any(
                 run.dataset in bases.datasets

@@ -16,7 +16,7 @@ from typing import Any
 from lib.config.load import Study, check_extent, expand_environment, load_study, read_yaml, validate
 from lib.config.model import AssetsFile
 from lib.config.resolve import RunSpecification, data_identity, specify
-from lib.config.runs import Run, expand
+from lib.config.runs import NO_BUDGET, Run, expand
 from lib.config.series import SeriesFile
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import read_json
@@ -27,12 +27,12 @@ from lib.planning.checks import (
     check_controls,
     check_ids,
     check_models,
-    check_searches,
     check_tasks,
     has_words,
 )
 from lib.planning.data import DataPlan
 from lib.planning.meta import MetaPlan, check_meta_modules
+from lib.planning.predictions import PredictionPlan
 from lib.planning.scope import Scope
 from lib.planning.searches import SearchPlan
 
@@ -55,14 +55,15 @@ class Plan:
         self._scopes: dict[str | None, Scope] = {}
         self._specifications: dict[Run, RunSpecification] = {}
         self.meta = MetaPlan(study, self.experiment_of)
+        self.predictions = PredictionPlan(study, self.grids)
+        self.searches = SearchPlan(study, self.experiment_of, self._specify, self._channels_of)
         self.data = DataPlan(study, assets, series, self.datasets)
-        self.searches = SearchPlan(study, self.experiment_of, self._specify, self.data.channels)
         self._check_variants()
         self.data.check()
         check_controls(study)
-        check_searches(study)
+        self.searches.check()
         check_ids(study, self.grids)
-        check_budgets(study, self.experiment_of, self.specification, self.data.channels)
+        check_budgets(study, self.experiment_of, self.specification, self._channels)
 
     @property
     def config(self) -> WorkflowConfig:
@@ -98,8 +99,7 @@ class Plan:
         return [
             name
             for name, experiment in experiments.items()
-            if experiment.role.endswith("_control")
-            or any(name == own or name.startswith(f"{own}-") for own in declared)
+            if experiment.role.endswith("_control") or experiment.declared in declared
         ]
 
     @cached_property
@@ -108,7 +108,8 @@ class Plan:
         found: dict[str, list[Run]] = {}
         for name, experiment in self.study.experiments.items():
             for title, words in experiment.ids.items():
-                found[title] = [run for run in self.grids[name] if has_words(run, words)]
+                named = [run for run in self.grids[name] if has_words(run, words)]  # folds bear the same name
+                found[title] = list(dict.fromkeys([*found.get(title, []), *named]))
         return found
 
     def id_of(self, run: Run) -> str | None:
@@ -140,18 +141,41 @@ class Plan:
     def specification(self, run: Run) -> RunSpecification:
         """What decides the run's result, with every setting of the model said."""
         if run not in self._specifications:
-            self._specifications[run] = self._specify(run, self.experiment_of[run])
+            own = self._specify(run, self.experiment_of[run])
+            number = self.searches.number(run)
+            self._specifications[run] = own.model_copy(update={"search": number})
         return self._specifications[run]
 
     def _specify(self, run: Run, experiment: str) -> RunSpecification:
         declared = specify(self.study, run, experiment)
         settings = registry.get(declared.model).Settings.model_validate(declared.settings)
+        oracle = registry.get(declared.model).metadata.oracle
         said = {
+            "architecture": None if oracle else declared.architecture,
             "model": registry.full_name(declared.model),
             "plugin_hash": registry.plugin_hash(declared.model),
             "settings": settings.model_dump(mode="json"),
+            "primary": self.data.primary_symbol(declared.vintage),
         }
         return declared.model_copy(update=said)
+
+    def facts(self, run: Run) -> dict[str, str | int | float | None]:
+        """What is known of a run beside its words before it is trained: columns of the table of runs."""
+        specification = self.specification(run)
+        return {
+            "experiment": self.study.experiments[self.experiment_of[run]].declared,
+            "role": specification.role,
+            "question": specification.question,
+            "condition": specification.condition,
+            "fold": specification.fold,
+            "train_fraction": specification.train_fraction,
+            "context_length": specification.context_length,
+            "labels": specification.labels,
+            "search": specification.search,
+            "searched": "/".join(words.values()) if (words := self.searches.words(run)) else None,
+            "family": registry.full_name(specification.model).split(":")[0],
+            "id": self.id_of(run),
+        }
 
     def vintage(self, run: Run) -> str:
         """Vintage whose data the run uses."""
@@ -171,7 +195,8 @@ class Plan:
     @cached_property
     def datasets(self) -> list[tuple[str, str, str]]:
         """(vintage, dataset, timescale) of every dataset file that the runs need."""
-        return sorted({(self.vintage(run), run.dataset, run.timescale) for run in self.experiment_of})
+        own = {(self.vintage(run), run.dataset, run.timescale) for run in self.experiment_of}
+        return sorted(own.union(self.searches.datasets()))
 
     def cells(self, vintage: str, dataset: str, timescale: str) -> list[str]:
         """Declared samples of a dataset file, each as canonical JSON."""
@@ -198,33 +223,47 @@ class Plan:
 
     def shape(self, dataset: str, timescale: str, model: str, budget: str) -> str:
         """What decides the cost of a training step, as canonical JSON (for batch-size discovery)."""
-        run = self._costliest_of_shape.get((dataset, timescale, model, budget))
-        if run is None:
+        specification = self._costliest_of_shape.get((dataset, timescale, model, budget))
+        if specification is None:
             raise ConfigError(
                 f"{dataset}/{timescale}/{model}/{budget}: no experiment of this study declares this shape."
             )
-        specification = self.specification(run)
         architecture = specification.architecture
         content = {
             "model": specification.model,
             "settings": specification.settings,
             "architecture": architecture.model_dump() if architecture else None,
             "context_length": specification.context_length,
-            "channels": self.data.channels(dataset, run.timescale),
+            "channels": self._channels_seen(specification),
             "effective_batch": specification.recipe.effective_batch,
         }
         return json.dumps(content, sort_keys=True)
 
+    def _channels(self, run: Run) -> int:
+        return self._channels_seen(self.specification(run))
+
+    def _channels_seen(self, specification: RunSpecification) -> int:
+        """Of the dataset, and what is planted in it."""
+        run, planted = specification.run, specification.planted != "none"
+        return self._channels_of(str(run["dataset"]), str(run["timescale"])) + planted
+
+    def _channels_of(self, dataset: str, timescale: str) -> int:
+        return self.data.channels(dataset, timescale)
+
     @cached_property
-    def _costliest_of_shape(self) -> dict[tuple[str, str, str, str], Run]:
-        """The run with the longest windows: what fits its memory fits that of the others."""
-        found: dict[tuple[str, str, str, str], Run] = {}
-        for run in self.experiment_of:
-            words = (run.dataset, run.timescale, run.model, run.budget)
-            other = found.setdefault(words, run)
-            if self.specification(run).context_length > self.specification(other).context_length:
-                found[words] = run
+    def _costliest_of_shape(self) -> dict[tuple[str, ...], RunSpecification]:
+        """Of runs and trials those with the longest windows, and of these the most channels: what fits its
+        memory fits that of the others."""
+        found: dict[tuple[str, ...], RunSpecification] = {}
+        for own in [*map(self.specification, self.experiment_of), *self.searches.trained()]:
+            words = tuple(str(own.run[word]) for word in ("dataset", "timescale", "model", "budget"))
+            other = found.setdefault(words, own)
+            if self._cost(own) > self._cost(other):
+                found[words] = own
         return found
+
+    def _cost(self, specification: RunSpecification) -> tuple[int, int]:
+        return specification.context_length, self._channels_seen(specification)
 
     def production_dataset(self, folder: Path, name: str) -> dict[str, str]:
         """Words of the dataset file that a production model reads, in this configuration's vintage.
@@ -255,6 +294,10 @@ class Plan:
                 "this configuration builds; add one that does to `experiments:`."
             )
         return words
+
+    def has_weights(self, model: str, budget: str) -> bool:
+        """Whether a model has the weights of a budget: of none, and an oracle of any, there are none."""
+        return budget != NO_BUDGET and not registry.get(self.study.models[model].model).metadata.oracle
 
     def uses_gpu(self, model: str) -> bool:
         """Whether a model's training runs on a GPU if there is one."""

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 
 from lib.config.base import BUDGET_PARAMETERS
 from lib.config.runs import NO_BUDGET, Run
-from lib.planning.forecast import Cost, Speeds, Windows, effort_of, estimated_windows, forecast
+from lib.planning.forecast import Cost, Speeds, effort_of, forecast
 from lib.planning.jobs import Pending, Search, everything
 from lib.planning.plan import Plan
-from lib.planning.reach import Samples, reaches
+from lib.planning.reach import Reach, Samples
 
 SHOWN = 20
 """Lines of a list; the others are counted."""
-Known = tuple[Windows, Speeds, Mapping[Search, Mapping[str, Any]]]
-"""Training windows of the data that are here, speeds that have been measured here, and what finished searches
-have found."""
+Known = tuple[Speeds, Mapping[Search, Mapping[str, Any]]]
+"""Speeds that have been measured here, and what finished searches have found."""
 
 
 def gigabytes(size: float) -> str:
@@ -34,8 +33,7 @@ def hours_in_words(costs: list[Cost]) -> str:
     """Hours of several costs, or why they are not known."""
     if any(cost.hours is None for cost in costs):
         return "not measured yet"
-    about = "about " if any(cost.estimated for cost in costs) else ""
-    return f"{about}{sum(cost.hours or 0.0 for cost in costs):,.2f}"
+    return f"{sum(cost.hours or 0.0 for cost in costs):,.2f}"
 
 
 def cost_table(costs: list[Cost]) -> Table:
@@ -50,14 +48,12 @@ def cost_table(costs: list[Cost]) -> Table:
             cost.budget,
             str(cost.runs),
             str(cost.trials),
-            f"{'about ' if cost.estimated else ''}{cost.samples:,}",
+            f"{cost.samples:,}",
             f"{cost.flops / 1e15:,.2f}",
             hours_in_words([cost]),
             gigabytes(cost.result_bytes),
             gigabytes(cost.checkpoint_bytes),
         )
-    if any(cost.estimated for cost in costs):
-        table.caption = "about: the data are not here yet; their windows are estimated from the calendar."
     return table
 
 
@@ -69,7 +65,7 @@ def phase_table(
     Args:
         plan: the study.
         pending: what the target has still to wait for.
-        known: what is known of data, speeds and searches.
+        known: what is known of speeds and searches.
         jobs: of each phase (`jobs_by_phase`).
         expanded: the study as it would be with other selections, by what would be selected; for phases that
             wait for one.
@@ -100,33 +96,65 @@ def phase_table(
     return table
 
 
-def reach_table(plan: Plan, samples: Samples, today: date) -> Table | None:
-    """The smallest effects that the test sets can show; None without a question."""
-    found = reaches(plan, samples, today)
+def reach_table(found: Sequence[Reach], power: float) -> Table | None:
+    """The smallest gains that the questions of a study could show; None without a question."""
     if not found:
         return None
-    chance = f"What the test sets can show with a chance of {plan.config.evaluation.power:.0%}"
-    names = ("problem", "labels", "independent", "AUC from", "log loss", "margin", "enough")
-    table = _table(f"{chance} (a measured noise may differ)", names, ("problem",))
-    words = {True: "yes", False: "no", None: "–"}
-    for reach in found[:SHOWN]:
-        shows, about = reach.shows, "about " if reach.estimated else ""
+    names = ("phase", "question", "dates / horizon", "noise", "gain", "flat", "margin", "answer")
+    title = f"The smallest gain that each question can show with a chance of {power:.0%} (nats)"
+    table = _table(title, names, ("phase", "question", "noise", "answer"))
+    for column in table.columns[2:]:
+        column.no_wrap = True
+    for reach in found:
+        one, cells = reach.weakest, len(reach.comparisons)
         table.add_row(
-            f"{reach.dataset} {reach.timescale} {reach.task} h{reach.horizon}",
-            f"{about}{reach.n}",
-            f"{shows.effective_n:.0f}",
-            "–" if shows.auc is None else f"{shows.auc:.3f}",
-            "–" if shows.log_loss is None else f"{shows.log_loss:.4f}",
-            "–" if reach.margin is None else f"{reach.margin:g}",
-            words[reach.enough],
+            reach.phase or "–",
+            f"{reach.experiment}: {reach.along}" + (f", {cells} cells" if cells > 1 else ""),
+            f"{'about ' if one.estimated else ''}{one.design.dates:,} / {one.design.horizon}",
+            f"{one.noise.label:.3f} {one.noise.source}",
+            "–" if one.shows is None else f"{one.shows:.4f}",
+            "–" if one.flat is None else f"{one.flat:.4f}",
+            f"{reach.margin:g}",
+            reach.answer if reach.enough or not reach.able else f"{reach.answer} in {cells - reach.able}",
         )
-    captions = [f"The {SHOWN} weakest of {len(found)}."] if len(found) > SHOWN else []
-    if any(reach.estimated for reach in found[:SHOWN]):
-        captions.append(
-            "about: not counted yet; labels up to today by the calendar, half of them of class 1."
-        )
-    table.caption = " ".join(captions) or None
+    table.caption = (
+        "Of a question's weakest cell. about: by the calendar. noise: standard deviation of the paired "
+        "difference of one label. gain: at Holm's level for the first of its family. flat: smallest margin "
+        "within which equal levels are found flat. Every verdict takes skill and controls as well."
+    )
     return table
+
+
+def remedies(found: Sequence[Reach], bars_per_year: Mapping[str, float]) -> list[str]:
+    """What would let questions show their margins, one line each; the same lines are told once."""
+    told: dict[str, list[str]] = {}
+    for reach in found:
+        if text := _remedy(reach, bars_per_year):
+            told.setdefault(text, []).append(f"{reach.experiment} ({reach.along})")
+    return [f"{', '.join(names)}: {text}" for text, names in told.items()]
+
+
+def _remedy(reach: Reach, bars_per_year: Mapping[str, float]) -> str:
+    """One sentence per way, with the figure that it leads to."""
+    if reach.enough:
+        return ""
+    design = reach.weakest.design
+    if reach.weakest.shows is None:
+        return (
+            f"{design.dates} test dates at a horizon of {design.horizon} bars cannot be resampled; "
+            "walk-forward folds, a longer test or a shorter horizon would do."
+        )
+    needed = reach.dates_needed or 0
+    more = needed - design.dates
+    years = more / bars_per_year[str(reach.weakest.words["timescale"])]
+    folds = ""
+    if design.folds > 1:
+        folds = f", {math.ceil(more / (design.dates / design.folds)):,} more folds like its {design.folds}"
+    ways = [f"{more:,} more test dates ({years:,.0f} years{folds}): {reach.margin:g}"]
+    ways += [
+        f"{way.text}: {way.shows:.4f}{'' if way.enough else ', not enough by itself'}" for way in reach.ways
+    ]
+    return "; ".join(ways) + "."
 
 
 def weak_cells(samples: Samples) -> list[str]:
@@ -170,10 +198,14 @@ def dearest(plan: Plan) -> dict[str, dict[str, str]]:
     wanted = plan.config.selection
     found: dict[str, tuple[int, Run]] = {}
     for run in {run for phase in wanted.phases for run in plan.scope(phase).runs}:
-        problem = (run.variant, run.task, run.timescale, run.horizon)
-        if problem != ("base", wanted.task, wanted.timescale, wanted.horizon) or run.budget == NO_BUDGET:
+        facts = plan.facts(run)
+        usual = facts["context_length"] == plan.config.context_length[run.timescale]  # type: ignore[index]
+        problem = (facts["condition"], facts["train_fraction"], run.task, run.timescale, run.horizon)
+        asked = ("base", 1.0, wanted.task, wanted.timescale, wanted.horizon)
+        if problem != asked or not usual or run.budget == NO_BUDGET:
             continue
-        cost = estimated_windows(plan, run) * effort_of(plan, run).flops
+        effort = effort_of(plan, run)
+        cost = effort.windows * effort.flops
         found[run.budget] = max((cost, run), found.get(run.budget, (0, run)))
     order = sorted(found, key=lambda budget: BUDGET_PARAMETERS[budget])
     return {

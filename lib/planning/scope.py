@@ -6,9 +6,7 @@ import json
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lib.config.experiment import Experiment
 from lib.config.runs import Run
-from lib.models import registry
 
 if TYPE_CHECKING:
     from lib.planning.plan import Plan
@@ -46,33 +44,31 @@ class Scope:
         return sorted({(self._plan.vintage(run), run.dataset, run.timescale) for run in self.runs})
 
     def search_paths(self, pattern: str) -> list[str]:
-        """Paths of all searches, by a pattern with the words of a run."""
+        """Paths of all searches, by a pattern with the words of a search."""
         found: dict[str, None] = {}
         for run in self.runs:
-            if budget := self._plan.searches.budget(run):
-                found[pattern.format(**(run.fields() | {"budget": budget}))] = None
+            if words := self._plan.searches.words(run):
+                found[pattern.format(**words)] = None
+        return list(found)
+
+    def check_paths(self, pattern: str) -> list[str]:
+        """Paths of all checks of transferred recipes, by a pattern with the words of a search and `size`."""
+        found: dict[str, None] = {}
+        for run in self.runs:
+            for size in self._plan.searches.checked_sizes(run):
+                words = self._plan.searches.words(run) or {}
+                found[pattern.format(**words, size=size)] = None
         return list(found)
 
     def declared_runs(self) -> str:
         """What the table of runs says about each run before it is trained, as canonical JSON."""
-        plan = self._plan
-        rows = [
-            dict[str, str | int | None](run.fields())
-            | {
-                "experiment": name,
-                "role": plan.study.experiments[name].role,
-                "question": plan.study.experiments[name].question,
-                "family": registry.full_name(plan.study.models[run.model].model).split(":")[0],
-                "id": plan.id_of(run),
-            }
-            for run, name in ((run, plan.experiment_of[run]) for run in self.runs)
-        ]
+        rows = [dict[str, object](run.fields()) | self._plan.facts(run) for run in self.runs]
         return json.dumps(rows, sort_keys=True)
 
     def experiments_json(self) -> str:
-        """The experiments, as canonical JSON."""
+        """The experiments as they are planned, as canonical JSON."""
         content = {
-            name: experiment.model_dump(mode="json", include=set(Experiment.model_fields))
+            name: experiment.model_dump(mode="json")
             for name, experiment in self._plan.study.experiments.items()
             if name in self.experiments and experiment.role != "base_models"
         }

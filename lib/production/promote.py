@@ -127,7 +127,9 @@ def check_run(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if metrics.get("run") != params["run"]:
         raise IntegrityError(f"{run / METRICS}: measures another run. Delete it and make it again.")
     if params.get("labels") != "true" or str(params.get("role", "question")).endswith("_control"):
-        raise ConfigError(f"{run}: a control learned from shuffled or planted labels; it forecasts nothing.")
+        raise ConfigError(
+            f"{run}: a control learned from shifted labels or planted channels; it forecasts nothing."
+        )
     if params.get("role") == "meta_module":
         raise ConfigError(
             f"{run}: a meta-module's channels are forecasts of its base models, which no data set offers. "

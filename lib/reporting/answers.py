@@ -11,6 +11,7 @@ from lib.reporting.compared import Compared, named_runs, seeds_by_size, seeds_wo
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Check, Column, Table, Verdict
 from lib.reporting.svg import Strip
+from lib.reporting.verdict_words import EXPLORATORY, answer_words, more_of, verdict_words
 from lib.reporting.words import (
     Names,
     cell_name,
@@ -23,31 +24,10 @@ from lib.reporting.words import (
     plural,
     prose,
 )
-
-_WORDS = {
-    # axis: what is more of, and "yes", "no" in plain words
-    "parameters": ("Larger models", "Yes, larger is better.", "No, size does not matter."),
-    "features": ("More input channels", "Yes, more channels are better.", "No, more channels do not matter."),
-    "data": ("More training data", "Yes, more data are better.", "No, more data do not matter."),
-    "context": ("Longer windows", "Yes, longer windows are better.", "No, their length does not matter."),
-    "quality": ("Further kinds of data", "Yes, further data help.", "No, further data do not matter."),
-    "assets": ("More assets", "Yes, more assets help.", "No, more assets do not matter."),
-}
-
-
-def _answer(axis: str, verdict: str) -> tuple[str, str]:
-    """The answer in a few words, and in a sentence."""
-    more, yes, no = _WORDS.get(axis, _WORDS["parameters"])
-    if verdict == "scales":
-        return yes, f"{more} forecast better, by at least the margin declared beforehand."
-    if verdict == "flat":
-        return no, f"{more}: any effect is smaller than the margin declared beforehand."
-    whether = f"{more[:1].lower()}{more[1:]}"
-    return "Undecided.", f"These runs cannot tell whether {whether} forecast better."
-
+from lib.reporting.worth import best_lift, kept_word, predicted_words, worth_words
 
 _FOLD_BEYOND = 12
-_STEPS = 3
+_STEPS = 6
 """Steps that would change an answer, of the question and its cells, that are named."""
 
 
@@ -66,6 +46,15 @@ def gain_of(cell: Mapping[str, Any]) -> tuple[float | None, float | None, float 
     return finite(gain.get("estimate")), low, high
 
 
+def deciding_gain(cell: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
+    """Like `gain_of`; of a flat cell with the interval that equivalence is judged by."""
+    pairs = (cell.get("equivalence") or {}).get("pairs") or []
+    if cell.get("verdict") != "flat" or not pairs:
+        return gain_of(cell)
+    ends = next(pair for pair in pairs if (pair["from"], pair["to"]) == (pairs[0]["from"], pairs[-1]["to"]))
+    return finite(ends["estimate"]), finite(ends["low"]), finite(ends["high"])
+
+
 def ends_of(cell: Mapping[str, Any]) -> str:
     """`from 2M to 200M`: the levels that were measured."""
     points = cell.get("points") or []
@@ -80,7 +69,7 @@ def level_of(point: Mapping[str, Any]) -> str:
 def _verdict(question: Mapping[str, Any], compared: Compared, names: Names, one_of: bool) -> Verdict:
     verdict = str(question.get("verdict", "undecidable"))
     axis = str(question.get("axis") or "parameters")
-    answer, sentence = _answer(axis, verdict)
+    answer, sentence = answer_words(axis, question)
     cells = list(question.get("cells") or [])
     decisive = _decisive(verdict, cells, question.get("margin"))
     margin = _margin(decisive or {}, question.get("margin"))
@@ -91,15 +80,18 @@ def _verdict(question: Mapping[str, Any], compared: Compared, names: Names, one_
     return Verdict(
         question=str(question.get("question") or question.get("experiment") or ""),
         verdict=verdict,
-        axis=_WORDS.get(axis, _WORDS["parameters"])[0],
+        axis=more_of(axis),
         answer=answer,
         sentence=sentence,
         label=_label(verdict, decisive, len(cells), names),
-        number=interval(*gain_of(decisive)) if decisive else "",
+        number=interval(*deciding_gain(decisive)) if decisive else "",
         after="" if margin is None else f"a gain of {number(margin, 3)} would matter",
         change=_change(question, cells, compared, names),
-        table=_table(cells, question, names, one_of) if cells else None,
+        table=_table(cells, question, compared, names, one_of) if cells else None,
         reason=prose(reason),
+        predicted=predicted_words(cells, decisive, names),
+        worth=" ".join(worth_words(decisive, margin, compared)) if decisive else "",
+        kind=EXPLORATORY if question.get("analysis") == "exploratory" else "",
     )
 
 
@@ -109,12 +101,13 @@ def _margin(cell: Mapping[str, Any], fallback: Any) -> float | None:
 
 
 def _decisive(verdict: str, cells: Sequence[Mapping[str, Any]], margin: Any) -> Mapping[str, Any] | None:
-    """The cell on which the answer hangs: the smallest gain if all must scale, the interval that reaches
-    furthest if all must be flat, and the largest gain among the undecided cells where the answer is open."""
+    """The cell on which the answer hangs: the smallest gain if all must scale, the smallest loss if all must
+    worsen, the interval that reaches furthest if all must be flat, and the largest gain among the undecided
+    cells where the answer is open."""
 
     def in_margins(cell: Mapping[str, Any]) -> tuple[float, float]:
         unit = _margin(cell, margin) or 1.0
-        value, low, high = gain_of(cell)
+        value, low, high = deciding_gain(cell)
         return (value or 0.0) / unit, max(abs(low or 0.0), abs(high or 0.0)) / unit
 
     measured = [cell for cell in cells if gain_of(cell)[0] is not None]
@@ -122,13 +115,15 @@ def _decisive(verdict: str, cells: Sequence[Mapping[str, Any]], margin: Any) -> 
         return None
     if verdict == "scales":
         return min(measured, key=lambda cell: in_margins(cell)[0])
+    if verdict == "worsens":
+        return max(measured, key=lambda cell: in_margins(cell)[0])
     if verdict == "flat":
         return max(measured, key=lambda cell: in_margins(cell)[1])
     undecided = [cell for cell in measured if cell.get("verdict") == "undecidable"]
     return max(undecided or measured, key=lambda cell: in_margins(cell)[0])
 
 
-_WHICH = {"scales": "Smallest gain", "flat": "Gain that reaches furthest"}
+_WHICH = {"scales": "Smallest gain", "flat": "Gain that reaches furthest", "worsens": "Least negative gain"}
 
 
 def _label(verdict: str, cell: Mapping[str, Any] | None, n: int, names: Names) -> str:
@@ -141,17 +136,23 @@ def _label(verdict: str, cell: Mapping[str, Any] | None, n: int, names: Names) -
 
 
 def _table(
-    cells: Sequence[Mapping[str, Any]], question: Mapping[str, Any], names: Names, one_of: bool
+    cells: Sequence[Mapping[str, Any]],
+    question: Mapping[str, Any],
+    compared: Compared,
+    names: Names,
+    one_of: bool,
 ) -> Table:
     """Gains in units of their margin, so that cells of different measures share one axis."""
     margins = [_margin(cell, question.get("margin")) or 1.0 for cell in cells]
     scaled = [
-        [None if v is None else v / margin for v in gain_of(cell)]
+        [None if v is None else v / margin for v in deciding_gain(cell)]
         for cell, margin in zip(cells, margins, strict=True)
     ]
     far = min(20.0, 1.05 * max([2.0, *(abs(v) for row in scaled for v in row if v is not None)]))
     strip = Strip(-far, far, references=(0.0,), band=(-1.0, 1.0))
     same = len(set(margins)) == 1
+    beside = any(cell.get("confirmation") for cell in cells)
+    foreseen = any(cell.get("prediction") for cell in cells)
     rows = []
     for cell, margin, (value, low, high) in zip(cells, margins, scaled, strict=True):
         seeds = min((int(p.get("seeds") or 0) for p in cell.get("points") or []), default=0)
@@ -159,11 +160,16 @@ def _table(
             [
                 Cell(f"{names.problem(cell)} · {model_words(cell.get('model', ''), cell.get('budget'))}"),
                 Cell("", drawing=strip.draw(value, low, high, "ink")),
-                Cell(interval(*gain_of(cell)), sort=value),
+                Cell(interval(*deciding_gain(cell)), sort=value),
                 *([] if same else [Cell(number(margin, 3))]),
+                Cell(_holm_span(cell.get("recalibrated") or {})),
+                Cell(_best_skill(cell)),
+                Cell(best_lift(cell, compared)),
+                *([Cell(kept_word(cell))] if foreseen else []),
                 Cell(number(cell.get("detectable_gain"))),
                 Cell(str(seeds)),
-                Cell(str(cell.get("verdict", ""))),
+                Cell(verdict_words(cell)),
+                *([_confirmed(cell)] if beside else []),
             ]
         )
     labels = [(0.0, "0")]
@@ -174,18 +180,49 @@ def _table(
         Column("Less better ↔ more better", axis=strip.axis(labels)),
         Column("Gain [interval]", numeric=True),
         *([] if same else [Column("Margin", numeric=True)]),
+        Column("Recalibrated", numeric=True),
+        Column("Best level over the base rate", numeric=True),
+        Column("Best level over the linear model", numeric=True),
+        *([Column("Prediction for the largest")] if foreseen else []),
         Column("Detectable", numeric=True),
         Column("Seeds", numeric=True),
         Column("Verdict"),
+        *([Column("The study's own test")] if beside else []),
     ]
     folded = f"Gains of {plural(len(rows), 'cell')}" if one_of or len(rows) > _FOLD_BEYOND else None
-    return Table(_CAPTION, columns, rows, folded)
+    return Table(f"{_CAPTION} {_BESIDE}" if beside else _CAPTION, columns, rows, folded)
 
 
+def _holm_span(found: Mapping[str, Any]) -> str:
+    return interval(found.get("estimate"), found.get("low_holm"), found.get("high_holm"))
+
+
+def _best_skill(cell: Mapping[str, Any]) -> str:
+    """How far the best level is ahead of the base rate."""
+    known = [one for one in cell.get("skill") or [] if finite(one.get("estimate")) is not None]
+    return _holm_span(max(known, key=lambda one: float(one["estimate"]), default={}))
+
+
+def _confirmed(cell: Mapping[str, Any]) -> Cell:
+    """What the study's own split says beside the folds."""
+    found = cell.get("confirmation") or {}
+    if found.get("state") != "open":
+        return Cell(str(found.get("state") or "–"))
+    gain = found.get("gain") or {}
+    span = interval(gain.get("estimate"), gain.get("low"), gain.get("high"))
+    return Cell(f"{span}: {found.get('says')}", sort=finite(gain.get("estimate")))
+
+
+_BESIDE = (
+    "Gains and verdicts are those of all walk-forward folds together; the study's own test, which no fold "
+    "contains, stands beside them and decides nothing (closed: not trained for, see evaluation.confirmation)."
+)
 _CAPTION = (
     "Gain in test loss from the first to the last level. The shaded band is the margin, declared "
-    "beforehand: an interval wholly inside it means flat; one wholly right of 0, with its mark beyond the "
-    "band, means scales. Detectable: the smallest gain that this test set could have shown."
+    "beforehand. An interval right of 0, its mark beyond the band, scales if no step in between goes back, "
+    "the best level beats the base rate (its lead is above 0) and the recalibrated gain is above 0, too; "
+    "left of 0 it worsens. Flat: every two levels within the band, by two one-sided tests each. Detectable: "
+    "the smallest gain that this test set could have shown."
 )
 
 
@@ -194,11 +231,10 @@ def _change(
 ) -> list[str]:
     """What would change the answer: what the evaluation says of the question and its cells, and the runs that
     are still to be finished."""
-    first = str(question.get("change_mind") or "")
-    whose: dict[str, list[str]] = {first: []} if first else {}
+    whose: dict[str, list[str]] = {str(step): [] for step in question.get("change_mind") or []}
     for cell in cells:
-        if cell.get("change_mind"):
-            whose.setdefault(str(cell["change_mind"]), []).append(cell_name(cell, names))
+        for step in cell.get("change_mind") or []:
+            whose.setdefault(str(step), []).append(cell_name(cell, names))
     steps = []
     for step, where in list(whose.items())[:_STEPS]:
         some = 0 < len(where) < len(cells)
@@ -227,11 +263,19 @@ def checks(inputs: ReportInputs) -> list[Check]:
     noticed = sum(row.get("severity") == "warning" for row in errors)
     looks = inputs.scaling.get("test_looks")
     whole = bool(rows) and len(done) == len(rows)
+    suspects = list(inputs.scaling.get("too_good") or [])
     return [
         Check("Runs done", f"{len(done)} of {len(rows)}", "pass" if whole else "fail"),
         Check("Controls passed", f"{passed} of {len(controls)}" if controls else "none declared",
               "pass" if controls and passed == len(controls) else "fail"),
+        *([Check("Too good to be true", _suspects(suspects), "fail")] if suspects else []),
         Check("Seeds per size", seeds_words(seeds), "" if seeds and seeds[0] > 1 else "fail"),
         Check("Data", f"{plural(wrong, 'error')}, {plural(noticed, 'warning')}", "fail" if wrong else ""),
         Check("Looks at the test set", count(looks)),
     ]  # fmt: skip
+
+
+def _suspects(paths: Sequence[str]) -> str:
+    """The runs whose alarm went off, the first by name."""
+    first = "/".join(paths[0].split("/")[-8:])  # the words that name a run
+    return first if len(paths) == 1 else f"{first} and {len(paths) - 1} more"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lib.reporting.compared import Compared
@@ -23,20 +23,25 @@ _EXPECTED = {
 _FOLD_BEYOND = 12
 _RECORDED = ("git_commit", "packages", "hardware", "data")
 """What is compared of each run's provenance."""
-_NEVER = ("run.seed", "experiment", "question", "role", "hpo.best_value", "hpo.n_trials")
+_NEVER = ("run.seed", "search", "experiment", "question", "role", "hpo.best_value", "hpo.n_trials")
 
 
 def power_section(inputs: ReportInputs, names: Names) -> Section:
     """The smallest effects that these test sets can show."""
     rows = list(inputs.scaling.get("power") or [])
+    questions = [one for one in inputs.scaling.get("questions") or [] if one.get("power")]
     heading = "What this test set can show"
-    if not rows:
+    if not rows and not questions:
         return Section("power", heading, "The smallest detectable effects were not computed in this study.")
+    tables = [_question_power(questions)] if questions else []
     known = [row for row in rows if row.get("enough") is not None]
     enough = sum(row["enough"] is True for row in known)
+    able = sum(one["power"]["enough"] is True for one in questions)
+    told = f"{able} of {plural(len(questions), 'question')} can show the margin. " if questions else ""
     lead = (
-        f"The declared margin could have been seen in {enough} of {plural(len(known), 'test set')}. What is "
-        "smaller than the detectable difference stays invisible, however good the model."
+        f"{told}The declared margin could have been seen between models in {enough} of "
+        f"{plural(len(known), 'test set')}. What is smaller than the detectable difference stays invisible, "
+        "however good the model."
     )
     columns = [
         Column("Problem"),
@@ -64,7 +69,33 @@ def power_section(inputs: ReportInputs, names: Names) -> Section:
     )
     folded = f"All {plural(len(body), 'test set')}" if len(body) > _FOLD_BEYOND else None
     notes = [prose(row.get("text")) for row in rows[:1] if row.get("text")]
-    return Section("power", heading, lead, notes, tables=[Table(caption, columns, body, folded)])
+    tables += [Table(caption, columns, body, folded)] if rows else []
+    return Section("power", heading, lead, notes, tables=tables)
+
+
+def _question_power(questions: Sequence[Mapping[str, Any]]) -> Table:
+    """The smallest gain that each question can show, and what would show its margin."""
+    columns = [
+        Column("Question"), Column("Smallest gain", numeric=True), Column("Margin", numeric=True),
+        Column("Answer"), Column("What would show the margin"),
+    ]  # fmt: skip
+    words = {True: "can answer", False: "cannot show its margin", None: "not measured"}
+    body = [
+        [
+            Cell(f"{one.get('experiment', '')}: {one.get('axis_label', '')}"),
+            Cell(number(one["power"].get("detectable_gain"))),
+            Cell(number(one["power"].get("margin"), 3)),
+            Cell(words[one["power"].get("enough")]),
+            Cell(" ".join(prose(text) for text in one["power"].get("remedies") or ())),
+        ]
+        for one in questions
+    ]
+    caption = (
+        "Smallest gain in nats that the weakest cell of each question shows with 80 % power, at Holm's level "
+        "and with the measured noise of dates and seeds."
+    )
+    folded = f"All {plural(len(body), 'question')}" if len(body) > _FOLD_BEYOND else None
+    return Table(caption, columns, body, folded)
 
 
 def confounds_section(inputs: ReportInputs) -> Section:
@@ -79,9 +110,12 @@ def confounds_section(inputs: ReportInputs) -> Section:
     for question, cell in cells:
         paths = [str(r.get("path")) for r in compared.runs(cell) if r.get("status") == "done"]
         unrecorded += any(path not in inputs.run_provenance for path in paths)
-        facts = [fact for path in paths if (fact := _facts(path, inputs))]
-        asked = str(question.get("question") or "")
-        for key, values in _differences(facts, str(cell.get("axis") or "parameters")).items():
+        folds: dict[str, list[dict[str, str]]] = {}
+        for fact in (fact for path in paths if (fact := _facts(path, inputs))):
+            folds.setdefault(fact.get("fold", ""), []).append(fact)
+        asked, axis = str(question.get("question") or ""), str(cell.get("axis") or "parameters")
+        differing = [pair for facts in folds.values() for pair in _differences(facts, axis).items()]
+        for key, values in differing:
             found.setdefault((asked, key), [Cell(asked), Cell(key, code=True), Cell(listed(values))])
     lead = (
         f"{plural(len(found), 'setting')} differed besides the axis: each may explain it as well."

@@ -10,23 +10,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lib.evaluation.axes import AXES, WORDS
-from lib.evaluation.control_runs import failed_controls
+from lib.evaluation.control_runs import TAINTS_ALL, failed_controls
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.words import NO_BUDGET, plural
 
 Row = Mapping[str, Any]
-_MODEL = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget")
 
 
 def blocked(inputs: ReportInputs, model: Any) -> list[str]:
-    """The failed controls that forbid a finding about a model: every null control, its own positive ones."""
+    """The failed controls that forbid a finding about a model: every null and law control, its own others."""
     return failed_controls(inputs.scaling.get("controls") or [], str(model))
 
 
-def null_failed(inputs: ReportInputs) -> bool:
-    """Whether something was found where there is nothing, which taints every model."""
+def all_tainted(inputs: ReportInputs) -> bool:
+    """Whether something was found where there is nothing, or a known law not told: it taints all models."""
     controls = inputs.scaling.get("controls") or []
-    return any(c.get("role") == "null_control" and not c.get("passed") for c in controls)
+    return any(c.get("role") in TAINTS_ALL and not c.get("passed") for c in controls)
 
 
 def barred_words(inputs: ReportInputs) -> str:
@@ -34,10 +33,10 @@ def barred_words(inputs: ReportInputs) -> str:
     failed = [c for c in inputs.scaling.get("controls") or [] if not c.get("passed")]
     if not failed:
         return ""
-    if null_failed(inputs):
-        return "a null control among them: no verdict of this study counts"
+    if all_tainted(inputs):
+        return "a null or law control among them: no verdict of this study counts"
     models = sorted({str(c.get("model")) for c in failed})
-    return f"all of planted signals: nothing is concluded about {', '.join(models)}"
+    return f"all of one model's own: nothing is concluded about {', '.join(models)}"
 
 
 class Compared:
@@ -49,7 +48,7 @@ class Compared:
         self._against: dict[tuple[str, ...], Row] = {}
         for table in inputs.scaling.get("baselines") or []:
             for line in table.get("rows") or []:
-                self._against[_words({**table, **line}, _MODEL)] = line
+                self._against[(*_words({**table, **line}, WORDS), str(bool(table.get("folds"))))] = line
 
     def runs(self, cell: Row) -> list[Row]:
         """Declared runs of a cell, done or not."""
@@ -64,11 +63,13 @@ class Compared:
             found.setdefault(axis.level(row), []).append(row)
         return {level: found[level] for level in sorted(found, key=axis.order)}
 
-    def against_base_rate(self, cell: Row, level: str) -> Row | None:
-        """The row of the table of models that a level of a cell has, with `over_base_rate` and its interval:
-        the paired difference on the same dates."""
+    def against_others(self, cell: Row, level: str) -> Row | None:
+        """The row of the table of models that a level of a cell has, with `over_base_rate`, `over_linear` and
+        their intervals: paired differences on the same dates."""
         rows = self.levels(cell).get(level)
-        return self._against.get(_words(rows[0], _MODEL)) if rows else None
+        if not rows:
+            return None
+        return self._against.get((*_words(rows[0], WORDS), str(bool(cell.get("folds")))))
 
     def _along(self, name: str) -> dict[tuple[str, ...], list[Row]]:
         if name not in self._groups:
@@ -95,7 +96,7 @@ def seeds_by_size(inputs: ReportInputs) -> list[int]:
     seeds: dict[tuple[str, ...], set[Any]] = {}
     for row in inputs.runs.to_dicts():
         if row.get("role") in (None, "question") and row.get("budget") not in (None, NO_BUDGET):
-            found = seeds.setdefault(_words(row, _MODEL), set())
+            found = seeds.setdefault(_words(row, (*WORDS, "fold")), set())
             if row.get("status") == "done":
                 found.add(row.get("seed"))
     return sorted(len(found) for found in seeds.values())

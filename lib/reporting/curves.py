@@ -15,6 +15,7 @@ from lib.reporting.compared import Compared, blocked
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Panel, Section, Table
 from lib.reporting.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
+from lib.reporting.verdict_words import verdict_words
 from lib.reporting.words import (
     Names,
     cell_name,
@@ -31,6 +32,7 @@ from lib.reporting.words import (
     triple_holm,
     unit_of,
 )
+from lib.reporting.worth import beside_linear, foretold, lift_of
 
 _ORDINAL = ("quality", "assets")
 """Axes whose levels have an order and no size."""
@@ -119,9 +121,9 @@ def _panel(cell: Mapping[str, Any], names: Names, compared: Compared, barred: bo
     metric = str(cell.get("metric", "log_loss"))
     base = next((b for p in points if (b := finite(p.get("base_rate_log_loss"))) is not None), None)
     title = _title(cell, names, barred)
-    reading = _reading(cell, points, metric, base, compared)
+    reading = f"{foretold(cell)} {_reading(cell, points, metric, base, compared)}".strip()
     figure = _figure(cell, points, metric, base, f"{title}. {reading}")
-    return Panel(title, figure, reading, _table(cell, points, metric))
+    return Panel(title, figure, reading, _table(cell, points, metric, compared))
 
 
 def _title(cell: Mapping[str, Any], names: Names, barred: bool) -> str:
@@ -131,6 +133,8 @@ def _title(cell: Mapping[str, Any], names: Names, barred: bool) -> str:
         return f"{name}: the gain could not be measured"
     if barred:
         return f"{name}: nothing is concluded {ends_of(cell)}, a control failed"
+    if cell.get("moot"):
+        return f"{name}: no level beats the base rate"
     seeds = min((int(p.get("seeds") or 0) for p in cell.get("points") or []), default=0)
     alone = ", with one seed each" if seeds < 2 else ""
     if low > 0:
@@ -155,13 +159,14 @@ def _reading(
         parts.append(prose(saturation["note"]))
     if base is not None:
         parts.append(_against_base(cell, points, metric, base, compared))
-    parts.append(f"Verdict: {cell.get('verdict')}. {prose(cell.get('reason'))}")
+    parts.append(beside_linear(cell, compared))
+    parts.append(f"Verdict: {verdict_words(cell)}. {prose(cell.get('reason'))}")
     return " ".join(part for part in parts if part).strip()
 
 
 def _against_base(cell: Mapping[str, Any], points: Rows, metric: str, base: float, compared: Compared) -> str:
     """Which levels are better or worse than no model, by the paired difference on the same dates."""
-    found = {level_of(p): compared.against_base_rate(cell, level_of(p)) for p in points}
+    found = {level_of(p): compared.against_others(cell, level_of(p)) for p in points}
     spans = {level: triple_holm(row, "over_base_rate") for level, row in found.items() if row is not None}
     known = {
         level: (low, high) for level, (_, low, high) in spans.items() if low is not None and high is not None
@@ -218,11 +223,12 @@ def _inside(value: Any, chart: Chart) -> float:
     return min(max(float(value), min(chart.y.low, chart.y.high)), max(chart.y.low, chart.y.high))
 
 
-def _table(cell: Mapping[str, Any], points: Rows, metric: str) -> Table:
+def _table(cell: Mapping[str, Any], points: Rows, metric: str, compared: Compared) -> Table:
     first = axis_of(cell) == "parameters"
     heads = [
         "Parameters" if first else "Size",
         metric_words(metric).capitalize(),
+        "Lift over the linear model",
         "AUC",
         "Seeds",
         "n",
@@ -234,6 +240,7 @@ def _table(cell: Mapping[str, Any], points: Rows, metric: str) -> Table:
         texts = [
             parameters(p.get("param_count")) if first else count(p.get("size")),
             interval(p.get("value"), p.get("low"), p.get("high")),
+            interval(*lift_of(cell, p, compared)),
             of(p, "auc", 3),
             count(p.get("seeds")),
             count(p.get("n")),

@@ -30,6 +30,7 @@ from lib.reporting.words import (
 _FOLD_BEYOND = 6
 _WORDS = {
     "scales": "they help each other",
+    "worsens": "they get in each other's way",
     "flat": "no interaction beyond the margin",
     "undecidable": "cannot be told",
 }
@@ -46,10 +47,11 @@ def _interactions(inputs: ReportInputs, names: Names) -> Section | None:
     if not rows:
         return None
     panels, notes = limited([_panel(row, names) for row in rows if row.get("grid")])
-    clear = sum(row.get("verdict") == "scales" for row in rows)
+    helping, hurting = (sum(row.get("verdict") == v for row in rows) for v in ("scales", "worsens"))
     lead = (
-        f"Two axes help each other in {clear} of {plural(len(rows), 'pair')}: the gain along one grows with "
-        "the other, by at least the margin. Parallel lines mean that they do not."
+        f"Two axes help each other in {helping} of {plural(len(rows), 'pair')}: the gain along one grows "
+        f"with the other, by at least the margin. They get in each other's way in {hurting}. Parallel lines "
+        "mean neither."
     )
     marks = legend(BUDGET_LEGEND)
     body = [_row(r, names) for r in rows]
@@ -140,18 +142,18 @@ def _diagnosed(one: Mapping[str, Any]) -> Table:
         "Parameters",
         "Test loss",
         "Validation − train",
-        "Best epoch",
+        "Best step",
         "Seeds",
     )
     rows: list[Sequence[Cell]] = [
         [
             Cell(str(row.get("budget"))),
-            Cell(percent(row.get("fraction"), 1)),
+            Cell(percent(row.get("train_fraction"), 1)),
             Cell(count(row.get("n_train"))),
             Cell(parameters(row.get("param_count"))),
             Cell(number(row.get("loss"))),
             Cell(number(row.get("gap"))),
-            Cell(number(row.get("best_epoch"), 1)),
+            Cell(number(row.get("best_step"), 1)),
             Cell(count(row.get("seeds"))),
         ]
         for row in one.get("rows") or []

@@ -1,59 +1,36 @@
-"""Walk-forward folds: does what holds on the test period hold in other years? One by one, and pooled by date.
+"""The walk-forward folds one by one: does what holds over all of them hold in single years?
 
-Shows what `lib.evaluation.walk_forward` has measured; computes nothing.
+Shows what `lib.evaluation.walk_forward` has measured; verdicts stand with the questions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Section, Table
-from lib.reporting.svg import Strip, kind_of, padded
-from lib.reporting.words import (
-    Names,
-    count,
-    finite,
-    interval,
-    metric_words,
-    model_words,
-    number,
-    plural,
-    triple_holm,
-)
+from lib.reporting.words import Names, count, finite, interval, model_words
 
 Entry = Mapping[str, Any]
-_ENDS = (("", "estimate"), ("_low_holm", "low_holm"), ("_high_holm", "high_holm"))
 
 
 def folds_section(inputs: ReportInputs, names: Names) -> Section | None:
-    """Per prediction problem the pooled comparisons, and those of each fold; None without folds."""
+    """Per prediction problem in how many folds a model is better, and each fold; None without folds."""
     entries = [entry for entry in inputs.scaling.get("walk_forward") or [] if entry.get("folds")]
     if not entries:
         return None
-    pooled = [line for entry in entries for line in entry.get("pooled") or []]
     lead = (
-        "Each fold is trained on the years before it and tested on its own; the test parts together are one "
-        f"long test set. {_summary(pooled)} Folds share training years, so they are not independent."
+        "Each fold is trained on the years before it and tested on its own; the test parts together are the "
+        "long test set on which the questions above are decided. Folds share training years, so they are not "
+        "independent, and no fold decides anything by itself."
     )
     tables = [
         table
         for entry in entries
-        for table in ([_pooled(entry, names)] if entry.get("pooled") else []) + [_single(entry, names)]
+        for table in ([_better(entry, names)] if entry.get("better") else []) + [_single(entry, names)]
     ]
     return Section("folds", "Fold by fold", lead, tables=tables)
-
-
-def _summary(pooled: Sequence[Entry]) -> str:
-    if not pooled:
-        return "Nothing here is compared over all of them: neither several sizes nor opponents."
-    better = sum((finite(line["difference"].get("high_holm")) or 0.0) < 0 for line in pooled)
-    worse = sum((finite(line["difference"].get("low_holm")) or 0.0) > 0 for line in pooled)
-    return (
-        f"Of {plural(len(pooled), 'pooled comparison')}, {better} are clearly better and {worse} clearly "
-        "worse (paired by date, adjusted by Holm)."
-    )
 
 
 def _words(line: Entry) -> str:
@@ -61,32 +38,15 @@ def _words(line: Entry) -> str:
     return f"{first} against {model_words(line['against_model'], line['against_budget'])}"
 
 
-def _triple(difference: Entry) -> tuple[float | None, float | None, float | None]:
-    return triple_holm({f"x{end}": difference.get(key) for end, key in _ENDS}, "x")
-
-
-def _pooled(entry: Entry, names: Names) -> Table:
-    lines = entry.get("pooled") or []
-    found = [_triple(line["difference"]) for line in lines]
-    strip = Strip(*padded([*(v for three in found for v in three if v is not None), 0.0], 0.06), (0.0,))
-    loss = metric_words(entry["metric"])
-    columns = [
-        Column("All folds together"),
-        Column(f"Difference in {loss}: better ← 0", axis=strip.axis(strip.ticks(True))),
-        *(Column(h, numeric=True) for h in ("Difference", "Better in folds", "Test days", "Detectable")),
+def _better(entry: Entry, names: Names) -> Table:
+    columns = [Column("Comparison"), Column("Lower loss in folds", numeric=True)]
+    body = [
+        [
+            Cell(_words(line)),
+            Cell(f"{count(line['better_folds'])} of {count(line['folds'])}", sort=line["better_folds"]),
+        ]
+        for line in entry["better"]
     ]
-    body = []
-    for line, (value, low, high) in zip(lines, found, strict=True):
-        body.append(
-            [
-                Cell(_words(line)),
-                Cell("", drawing=strip.draw(value, low, high, kind_of(line["budget"]))),
-                Cell(interval(value, low, high), sort=value),
-                Cell(f"{count(line.get('better_folds'))} of {count(line.get('folds'))}"),
-                Cell(count(line.get("dates"))),
-                Cell(number(line.get("detectable"))),
-            ]
-        )
     return Table(f"{names.problem(entry['cell'])}: {entry['question']}", columns, body)
 
 

@@ -24,7 +24,7 @@ class ReportInputs:
     scaling: Mapping[str, Any] = field(default_factory=dict)
     """Questions with cells and verdicts, controls, tables of models, warnings, looks at the test set."""
     histories: Mapping[str, pl.DataFrame] = field(default_factory=dict)
-    """Run path to its history: `epoch, step, train_loss, validation_loss, …`."""
+    """Run path to its history: `step, train_loss, validation_loss, selection_loss, …`."""
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Run path to its measures: `splits`, `reliability`, `calibration`, `conformal`, `trading`, …"""
     daily: Mapping[str, pl.DataFrame] = field(default_factory=dict)
@@ -43,6 +43,8 @@ class ReportInputs:
     """Symbol to `source, vintage, rows, first, last, sha256`."""
     splits: Mapping[str, Any] = field(default_factory=dict)
     """The declared split dates and shares, by name."""
+    transfer: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    """Losses by multiple of the found rate, by the path of each check of a transferred recipe."""
     hpo: Mapping[str, tuple[Mapping[str, Any], pl.DataFrame]] = field(default_factory=dict)
     """Path of a search to its best trial (`parameters, best_value, …`) and its trials (`number, value`)."""
     importances: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -36,14 +36,14 @@ def curves_section(inputs: ReportInputs, names: Names) -> Section:
     groups: dict[tuple[str, str], list[tuple[Mapping[str, Any], pl.DataFrame]]] = {}
     for row in inputs.runs.to_dicts():
         history = inputs.histories.get(str(row.get("path")))
-        if history is not None and history.height > 1 and "validation_loss" in history.columns:
+        if history is not None and history.height > 1 and "selection_loss" in history.columns:
             groups.setdefault((names.problem(row), str(row.get("model"))), []).append((row, history))
     built = [_curves_panel(name, model, runs) for (name, model), runs in groups.items()]
     panels, notes = limited([panel for panel in built if panel])
     lead = "No loss curves in this study: no finished run was trained in more than one step."
     if panels:
-        lead = "Early stopping keeps the epoch with the lowest validation loss, marked on each curve."
-    entries = [*BUDGET_LEGEND, ("base", "opponent"), ("line series ink", "validation"),
+        lead = "Training keeps the weights with the lowest selection loss (marked), intercept re-fitted."
+    entries = [*BUDGET_LEGEND, ("base", "opponent"), ("line series ink", "selection"),
                ("line series dashed ink", "training")]  # fmt: skip
     return Section("curves", "How training went", lead, notes, legend(entries) if panels else None, panels)
 
@@ -66,7 +66,7 @@ def _curves_panel(
     name: str, model: str, runs: Sequence[tuple[Mapping[str, Any], pl.DataFrame]]
 ) -> Panel | None:
     runs = sorted(runs, key=lambda pair: budget_order(pair[0].get("budget")))
-    lines = [(row, _points(h, "validation_loss"), _points(h, "train_loss")) for row, h in runs]
+    lines = [(row, _points(h, "selection_loss"), _points(h, "train_loss")) for row, h in runs]
     lines = [line for line in lines if line[1]]
     if not lines:
         return None
@@ -81,8 +81,8 @@ def _curves_words(
     bests: list[str] = []
     several = len({row.get("seed") for row, _ in runs}) > 1
     for row, history in runs:
-        total = int(finite(row.get("epochs")) or history.height)
-        best = int(finite(row.get("best_epoch")) or _lowest(history))
+        total = int(finite(row.get("steps")) or history["step"].max())  # type: ignore[arg-type]
+        best = int(finite(row.get("best_step")) or _lowest(history))
         label = str(row.get("budget")) if row.get("budget") not in (None, "none") else model
         label += f" seed {row.get('seed')}" if several else ""
         bests.append(f"{label} {count(best)} of {count(total)}")
@@ -90,19 +90,19 @@ def _curves_words(
             unfinished.append(label)
     where = f"{name}, {model}"
     if not unfinished:
-        title = f"{where}: validation loss turned before training ended"
+        title = f"{where}: selection loss turned before training ended"
     elif len(unfinished) == len(bests) or len(unfinished) > 4:
         title = f"{where}: still improving when training ended"
     else:
         title = f"{where}: still improving at the end for {listed(unfinished)}"
-    what = "round" if _rounds(runs[0][0]) else "epoch"
+    what = "round" if _rounds(runs[0][0]) else "step"
     return title, f"Best {what}: {', '.join(bests[:12])}."
 
 
 def _lowest(history: pl.DataFrame) -> int:
-    """Number, from 1, of the row with the lowest validation loss."""
-    losses = [v if (v := finite(x)) is not None else float("inf") for x in history["validation_loss"]]
-    return losses.index(min(losses)) + 1
+    """Step with the lowest selection loss."""
+    losses = [v if (v := finite(x)) is not None else float("inf") for x in history["selection_loss"]]
+    return int(history["step"][losses.index(min(losses))])
 
 
 def _rounds(row: Mapping[str, Any]) -> bool:

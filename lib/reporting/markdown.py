@@ -21,13 +21,17 @@ def page_markdown(page: Page) -> str:
     if not page.verdicts:
         lines += [page.no_verdict, ""]
     for verdict in page.verdicts:
-        lines += [f"### {_text(verdict.question)}", "", f"**{verdict.answer}** {verdict.sentence}", ""]
+        lines += [f"### {_text(verdict.question)}", ""]
+        lines += [line for said in verdict.predicted for line in (_text(said), "")]
+        lines += [f"**{verdict.answer}** {verdict.sentence}", ""]
+        lines += [_text(verdict.kind), ""] if verdict.kind else []
         decisive = (
             f"{_text(verdict.label)}: **{_text(verdict.number)}** ({verdict.after})"
             if verdict.number
             else verdict.label
         )
         lines += [decisive, ""]
+        lines += [_text(verdict.worth), ""] if verdict.worth else []
         if verdict.reason:
             lines += [f"Why: {_text(verdict.reason)}", ""]
         lines += ["What would change it:", "", *(f"- {_text(step)}" for step in verdict.change), ""]

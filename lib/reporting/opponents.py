@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lib.reporting.compared import barred_words, blocked, null_failed
+from lib.reporting.compared import all_tainted, barred_words, blocked
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Section, Table
 from lib.reporting.svg import BUDGET_LEGEND, Strip, kind_of, legend, padded
@@ -31,6 +31,11 @@ from lib.reporting.words import (
     triple_holm,
 )
 
+_KINDS = {
+    "null_control": "Nothing to find (shifted labels)",
+    "leak_control": "Tomorrow's return as a channel",
+    "law_control": "Known law",
+}
 _FOLD_BEYOND = 6
 _TOLD = 8
 """Sentences about problems beside the verdicts; the section holds the others."""
@@ -49,10 +54,10 @@ def opponent_sentences(inputs: ReportInputs, names: Names) -> list[str]:
 
 def _sentence(table: Row, inputs: ReportInputs, names: Names) -> str:
     start = f"{names.problem(table)}: {reference_of(table)} was best on validation"
-    if null_failed(inputs):
-        return f"{start}; a null control failed, so no difference on test is read as a finding."
+    if all_tainted(inputs):
+        return f"{start}; a control of the whole study failed, so no difference on test is read as a finding."
     if blocked(inputs, table.get("reference")):
-        return f"{start}; its positive control failed, so nothing is concluded about it."
+        return f"{start}; a control of it failed, so nothing is concluded about it."
     others = [row for row in table["rows"] if finite(row.get("difference")) is not None]
     silent = [row for row in others if blocked(inputs, row.get("model"))]
     judged = [row for row in others if row not in silent]
@@ -69,7 +74,7 @@ def _sentence(table: Row, inputs: ReportInputs, names: Names) -> str:
     if unclear:
         parts.append(f"{models_words(unclear)} cannot be told apart from it")
     if silent:
-        parts.append(f"nothing is concluded about {models_words(silent)}, whose positive control failed")
+        parts.append(f"nothing is concluded about {models_words(silent)}, whose controls failed")
     said = "; ".join(parts) if parts else "there is nothing to compare it with"
     return f"{start}; {said}."
 
@@ -206,7 +211,7 @@ def _values(rows: Sequence[Row], name: str, ends: Ends = triple) -> list[float]:
 
 
 def controls_section(inputs: ReportInputs, names: Names) -> Section:
-    """Whether a known signal is found and an absent one is not."""
+    """Whether a known signal is found, an absent one is not, a leak noticed, and a known law told."""
     controls = list(inputs.scaling.get("controls") or [])
     if not controls:
         lead = "No controls in this study: nothing shows that it finds a signal, or finds none where none is."
@@ -235,13 +240,14 @@ def controls_section(inputs: ReportInputs, names: Names) -> Section:
 
 
 def _control_row(control: Row, names: Names, strip: Strip) -> list[Cell]:
-    what = "Nothing to find (shuffled labels)" if control.get("role") == "null_control" else "Planted signal"
+    what = _KINDS.get(str(control.get("role")), "Planted signal")
     auc, low, high = (finite(control.get(key)) for key in ("auc", "low", "high"))
     lines = [v for k in ("planted_auc", "required_auc") if (v := finite(control.get(k))) is not None]
     passed = bool(control.get("passed"))
-    where = names.problem({**control, "variant": "base"})
+    where = names.problem({**control, "condition": "base"})
+    budget = control.get("budget")
     return [
-        Cell(f"{what} · {where} · {model_words(control.get('model'), control.get('budget'))}"),
+        Cell(f"{what} · {where} · {model_words(control.get('model'), None if budget == '*' else budget)}"),
         Cell("✓ passed" if passed else "✗ failed", tone="pass" if passed else "fail"),
         Cell("", drawing=strip.draw(auc, low, high, kind_of(control.get("budget")), lines)),
         Cell(interval(auc, low, high, 3), sort=auc),

@@ -97,6 +97,12 @@ class Verdict:
     """What would change the answer."""
     table: Table | None = None
     reason: str = ""
+    predicted: Sequence[str] = ()
+    """What the law said of the largest level before it was trained, and what came of it."""
+    worth: str = ""
+    """Whether a larger model is worth its compute, and whether the best one is ahead of a linear model."""
+    kind: str = ""
+    """What an exploratory answer is worth; empty for a confirmatory one."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from lib.reporting import (
     account,
     answers,
     audit,
+    checklist,
     coverage,
     curves,
     effects,
@@ -93,6 +94,7 @@ def _sections(inputs: ReportInputs, names: Names) -> list[Section]:
     found = [
         *curves.curve_sections(inputs, names),
         laws.laws_section(inputs, names),
+        checklist.checklist_section(inputs),
         *effects.effects_sections(inputs, names),
         readouts.readouts_section(inputs, names),
         folds.folds_section(inputs, names),

@@ -51,7 +51,7 @@ _COLUMNS = [
         "Base rate", "Probability range")),
     Column("Alarms on test"),
     *(Column(head, numeric=True) for head in (
-        "Best epoch", "Steps", "Learning rate", "Time", "Samples/s", "Peak memory")),
+        "Best step", "Learning rate", "Time", "Samples/s", "Peak memory")),
     Column("Device"), Column("Experiment"), Column("Dataset"), Column("Timescale"),
     Column("Seed", numeric=True), Column("Path"),
 ]  # fmt: skip
@@ -80,7 +80,7 @@ def _row(row: Mapping[str, Any], varying: Collection[str], inputs: ReportInputs)
     tests = [str(a).removeprefix("test: ") for a in alarms if str(a).startswith("test:")]
     low, high = finite(row.get("test_prediction_min")), finite(row.get("test_prediction_max"))
     spread = None if low is None or high is None else high - low
-    epochs = f"{count(row.get('best_epoch'))} of {count(row.get('epochs'))}" if row.get("epochs") else "–"
+    steps = f"{count(row.get('best_step'))} of {count(row.get('steps'))}" if row.get("steps") else "–"
     rate = finite(row.get("learning_rate"))
     return [
         Cell(run_name(row, varying)),
@@ -94,8 +94,7 @@ def _row(row: Mapping[str, Any], varying: Collection[str], inputs: ReportInputs)
         Cell(percent(row.get("test_base_rate")), sort=finite(row.get("test_base_rate"))),
         Cell("–" if spread is None else f"{number(low, 3)} to {number(high, 3)}", sort=spread),
         Cell("; ".join(_short(a) for a in tests) or "–"),
-        Cell(epochs, sort=finite(row.get("best_epoch"))),
-        Cell(count(row.get("steps")), sort=finite(row.get("steps"))),
+        Cell(steps, sort=finite(row.get("best_step"))),
         Cell("–" if rate is None else f"{rate:.1e}", sort=rate),
         Cell(duration(row.get("total_seconds")), sort=finite(row.get("total_seconds"))),
         Cell(count(row.get("samples_per_second")), sort=finite(row.get("samples_per_second"))),

@@ -17,6 +17,7 @@ from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Panel, Section, Table
 from lib.reporting.slices import slices_panel
 from lib.reporting.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
+from lib.reporting.transfer import transfer_table
 from lib.reporting.words import (
     budget_order,
     count,
@@ -49,9 +50,19 @@ def search_section(inputs: ReportInputs) -> Section:
         trials = sum(frame.height for _, frame in inputs.hpo.values())
         searches = plural(len(inputs.hpo), "search", "searches")
         lead = f"{plural(trials, 'trial')} in {searches}, chosen by validation loss. All are on the record."
+    tables = []
+    if transfer := transfer_table(inputs):
+        notes = [transfer[0], *notes]
+        tables = [transfer[1]]
     entries = [*BUDGET_LEGEND, ("line series ink", "best so far")]
     return Section(
-        "search", "Search for hyperparameters", lead, notes, legend(entries) if panels else None, panels
+        "search",
+        "Search for hyperparameters",
+        lead,
+        notes,
+        legend(entries) if panels else None,
+        panels,
+        tables,
     )
 
 
@@ -78,7 +89,7 @@ def _search_panel(
 
 
 def _name(path: str) -> str:
-    return " · ".join([part for part in path.rstrip("/").split("/") if part][-4:])
+    return " · ".join([part for part in path.rstrip("/").split("/") if part][-5:])
 
 
 def _kind(path: str) -> str:

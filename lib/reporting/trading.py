@@ -84,27 +84,28 @@ def _figure(rows: Sequence[tuple[Any, ...]], meaning: str) -> Markup:
 
 
 def _table(name: str, runs: Sequence[Run], corrected: Mapping[str, Mapping[str, Any]]) -> Table:
-    heads = ("Sharpe [interval]", "Chance that it is above 0", "the same, deflated", "Return", "Deepest fall",
-             "Invested", "Turnover a year", "Buy and hold: Sharpe", "Sharpe above it")  # fmt: skip
+    heads = ("Sharpe [interval]", "Buy and hold: Sharpe", "Return above it: Sharpe",
+             "Chance that it is above 0", "the same, deflated", "Return", "Deepest fall", "Invested",
+             "Turnover a year")  # fmt: skip
     held = [v for _, found in runs if (v := finite((found.get("hold") or {}).get("sharpe"))) is not None]
     ends = [v for _, found in runs for v in triple(found, "sharpe") if v is not None]
     strip = Strip(*padded([*ends, *held, 0.0], 0.05), (0.0,))
     rows = []
     for row, found in runs:
-        extra = corrected.get(str(row.get("path"))) or {}
+        extra, excess = corrected.get(str(row.get("path"))) or {}, found.get("excess") or {}
         rows.append(
             [
                 Cell(f"{model_words(row.get('model'), row.get('budget'))}, seed {row.get('seed')}"),
                 Cell("", drawing=strip.draw(*triple(found, "sharpe"), kind_of(row.get("budget")), held[:1])),
                 Cell(of(found, "sharpe", 2), sort=finite(found.get("sharpe"))),
-                Cell(percent(found.get("probabilistic_sharpe"), 0)),
+                Cell(number((found.get("hold") or {}).get("sharpe"), 2)),
+                Cell(number(excess.get("sharpe"), 2)),
+                Cell(percent(excess.get("probabilistic_sharpe"), 0)),
                 Cell(percent(extra.get("deflated_sharpe"), 0)),
                 Cell(percent(found.get("total_return"))),
                 Cell(percent(found.get("max_drawdown"))),
                 Cell(percent(found.get("exposure"), 0)),
                 Cell(number(found.get("turnover"), 1)),
-                Cell(number((found.get("hold") or {}).get("sharpe"), 2)),
-                Cell(number(found.get("excess_sharpe"), 2)),
             ]
         )
     drawing = Column("Sharpe ratio, dashed: buy and hold", axis=strip.axis(strip.ticks()))

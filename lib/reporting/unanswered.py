@@ -6,11 +6,9 @@ dropped, and so is what waits for something that the study has yet to make.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib.evaluation.collect import fraction_of
 from lib.reporting.compared import experiments_of
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.words import (
@@ -19,8 +17,6 @@ from lib.reporting.words import (
     plural,
 )
 
-_FOLD = re.compile(r"(?:^|-)wf(\d+)$")
-_FOLD_OF_NAME = re.compile(r"-wf\d+$")
 Row = Mapping[str, Any]
 
 
@@ -32,7 +28,7 @@ def unanswered(inputs: ReportInputs) -> list[str]:
     for row in inputs.runs.to_dicts():
         name = str(row.get("experiment"))
         if row.get("role") in (None, "question") and name not in answered:
-            key = (_FOLD_OF_NAME.sub("", name), str(row.get("question") or name))
+            key = (name, str(row.get("question") or name))
             runs.setdefault(key, []).append(row)
             if name not in names.setdefault(key, []):
                 names[key].append(name)
@@ -51,9 +47,9 @@ def _reason(rows: Sequence[Row]) -> str:
     state = "" if done == len(rows) else f" {done} of {plural(len(rows), 'run')} finished."
     if all(row.get("budget") in (None, NO_BUDGET) for row in rows):
         return f"its models have no size to grow; they stand in the comparison of models.{state}"
-    if any(_FOLD.search(str(row.get("variant"))) for row in rows):
-        return f"its results stand fold by fold, and pooled over all folds, below.{state}"
-    if any(fraction_of(str(row.get("variant"))) < 1.0 for row in rows):
+    if any(row.get("fold") is not None for row in rows):
+        return f"its results stand fold by fold, and compared over all folds, below.{state}"
+    if any((row.get("train_fraction") or 1.0) < 1.0 for row in rows):
         return f"there are no runs on another share of the training dates to compare with.{state}"
     sizes = sorted({str(r["budget"]) for r in rows if r.get("budget") not in (None, NO_BUDGET)})
     models = {str(r.get("model")) for r in rows}

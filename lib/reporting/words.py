@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lib.config.base import BUDGET_PARAMETERS, is_classification, threshold_of
+from lib.evaluation.axes import CASE
 
 DASH = "–"
 MINUS = "−"
 NO_BUDGET = "none"
-PROBLEM = ("variant", "dataset", "timescale", "task", "horizon")
+PROBLEM = CASE
+"""What names a prediction problem in tables; its walk-forward folds belong together."""
 _BAR = {"daily": "daily", "weekly": "weekly", "monthly": "monthly", "2wk": "two-week", "multires": "daily"}
 
 
@@ -168,19 +170,30 @@ class Names:
     """Names problems by what distinguishes them in this study, and leaves out what all have in common."""
 
     def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        seen = [tuple(str(row.get(word)) for word in PROBLEM) for row in rows]
-        self.varying = {word for i, word in enumerate(PROBLEM) if len({words[i] for words in seen}) > 1}
+        windows: dict[str, set[str]] = {}
+        datasets = set()
+        for row in rows:
+            datasets.add(str(row.get("dataset")))
+            windows.setdefault(str(row.get("timescale")), set()).add(str(row.get("context_length")))
+        self._one_dataset = len(datasets) < 2
+        self._windows = {timescale for timescale, lengths in windows.items() if len(lengths) > 1}
 
     def problem(self, row: Mapping[str, Any]) -> str:
         """A prediction problem, such as `Touch of +1 %, 5 daily bars ahead`."""
         parts = [task_words(str(row.get("task"))), ahead(str(row.get("timescale")), row.get("horizon"))]
-        if "dataset" in self.varying:
+        if not self._one_dataset:
             parts.append(str(row.get("dataset")))
         if row.get("timescale") == "multires":
             parts.append("multires")
-        variant = str(row.get("variant"))
-        if variant not in ("base", "None"):
-            parts.append(f"variant {variant}")
+        condition, share, bars = (row.get(w) for w in ("condition", "train_fraction", "context_length"))
+        if condition not in ("base", None):
+            parts.append(f"variant {condition}")
+        if (known := finite(share)) is not None and known != 1.0:
+            parts.append(f"{100 * known:g} % of the dates")
+        if finite(bars) is not None and row.get("timescale") in self._windows:
+            parts.append(f"windows of {bars} bars")
+        if row.get("fold") is not None:
+            parts.append(f"fold {row['fold']}")
         return ", ".join(parts)
 
 

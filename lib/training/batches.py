@@ -1,4 +1,4 @@
-"""Windows on the device, and the order in which an epoch shows them.
+"""Windows on the device, and the order in which training shows them.
 
 The float32 matrix of all bars lies on the device once; a batch is gathered from it by row numbers there, so
 memory does not depend on how many windows there are or how much they overlap. Nothing is normalised here.
@@ -17,32 +17,37 @@ if TYPE_CHECKING:
     from lib.datasets.windows import Samples
 
 
-def epoch_size(n_windows: int, stride: int) -> int:
-    """Windows that one epoch shows: every `stride`-th, the same number in each epoch, at least one."""
-    return max(1, n_windows // stride)
+class Order:
+    """Which windows each step shows: one shuffled pass over all of them after another, cut into equal
+    batches.
 
-
-def epoch_order(n_windows: int, stride: int, seed: int, epoch: int) -> np.ndarray:
-    """Numbers of the windows of one epoch, in the order of training.
-
-    Every `stride`-th window from a random offset, then shuffled: with overlapping windows a subset shows
-    nearly all bars at a fraction of the cost, and other epochs fill the gaps. The result depends on the
-    arguments alone, so a resumed run needs no stored order.
+    A batch depends on the arguments and its step alone, so a resumed run needs no stored order; it may
+    begin in one pass and end in the next, so that every step has the same number of windows, however many
+    there are.
 
     Args:
         n_windows: all training windows.
-        stride: 1 shows every window in every epoch.
+        batch: windows per step.
         seed: of the run.
-        epoch: from 0.
-
-    Returns:
-        (epoch_size(n_windows, stride),) int64, each number at most once.
     """
-    stream = np.random.default_rng([seed, epoch])
-    size = epoch_size(n_windows, stride)
-    # The offset may exceed the stride by the remainder, so that the last windows get their turn too.
-    offset = int(stream.integers(n_windows - (size - 1) * stride))
-    return stream.permutation(size) * stride + offset
+
+    def __init__(self, n_windows: int, batch: int, seed: int) -> None:
+        self.n_windows, self.batch, self.seed = n_windows, batch, seed
+        self._passes: dict[int, np.ndarray] = {}
+
+    def step(self, number: int) -> np.ndarray:
+        """(batch,) int64 numbers of the windows of a step, counted from 0."""
+        found, begin, end = [], number * self.batch, (number + 1) * self.batch
+        while begin < end:
+            which, at = divmod(begin, self.n_windows)
+            found.append(self._pass(which)[at : at + end - begin])
+            begin += len(found[-1])
+        return np.concatenate(found)
+
+    def _pass(self, number: int) -> np.ndarray:
+        if number not in self._passes:
+            self._passes = {number: np.random.default_rng([self.seed, number]).permutation(self.n_windows)}
+        return self._passes[number]
 
 
 def put_matrix(matrix: np.ndarray, device: torch.device) -> torch.Tensor:

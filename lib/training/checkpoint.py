@@ -3,7 +3,7 @@
 A checkpoint is a file of tensors, numbers, texts, lists and dictionaries with its SHA-256 beside it. This
 module knows files and their retention; what goes into a checkpoint is decided by the engine.
 
-The best epoch's weights are a file of their own (weights only), written together with a checkpoint and only
+The best weights so far are a file of their own (weights only), written together with a checkpoint and only
 if they have changed since the last one and are not the checkpoint's own weights: between checkpoints they
 live in memory, because a crash falls back to the last checkpoint anyway and finds them again.
 """
@@ -28,30 +28,31 @@ from lib.training.progress import say
 from lib.training.retention import FINISHED, checkpoint_bytes, kept_checkpoints
 
 Payload = dict[str, Any]
-FORMAT = 1
+FORMAT = 3
 _FULL = 4_000_000
 """Bytes; with less free than this, what PyTorch says of a failed write is not worth reading."""
-_NAME = re.compile(r"checkpoint-e(\d+)-s(\d+)-b(\d+)\.pt")
+_NAME = re.compile(r"checkpoint-s(\d+)-b(\d+)\.pt")
 
 
 @dataclass
 class Position:
     """Where training is: everything of its state that is not a tensor."""
 
-    epoch: int = 0
-    """Finished epochs."""
     step: int = 0
-    """Optimiser steps in all."""
-    step_in_epoch: int = 0
-    """Of them, in the running epoch."""
+    """Optimiser steps."""
     loss_sum: float = 0.0
-    """Sum over the windows seen in the running epoch."""
+    """Sum of the steps' mean losses since the last validation."""
+    steps_seen: int = 0
+    """Steps since the last validation."""
     train_seconds: float = 0.0
-    """In the steps of the running epoch."""
-    first_epoch_loss: float | None = None
-    best_epoch: int = 0
-    """From 1; 0 before the first validation."""
+    """In them."""
+    first_loss: float | None = None
+    """Mean training loss until the first validation."""
+    best_step: int = 0
+    """0 before the first validation."""
     best_loss: float = float("inf")
+    decay_from: int | None = None
+    """Step with which annealing began; None while the rate has not begun to fall."""
     history: list[dict[str, Any]] = field(default_factory=list)
     stopped_early: bool = False
 
@@ -129,16 +130,16 @@ class CheckpointStore:
         Args:
             payload: what `latest` gives back.
             position: names the file.
-            best: weights of the best epoch; None if the checkpoint's own weights are the best, or if there
+            best: the best weights; None if the checkpoint's own weights are the best, or if there
                 was no validation yet.
 
         Raises:
             StudyError: it cannot be written; the earlier ones stay.
         """
-        best_epoch = position.best_epoch if best is not None else 0
+        best_step = position.best_step if best is not None else 0
         if best is not None:
-            self._write_once(self._best_file(best_epoch), {"format": FORMAT, "model": dict(best)})
-        name = f"checkpoint-e{position.epoch:05d}-s{position.step:08d}-b{best_epoch:05d}.pt"
+            self._write_once(self._best_file(best_step), {"format": FORMAT, "model": dict(best)})
+        name = f"checkpoint-s{position.step:08d}-b{best_step:08d}.pt"
         path = self.folder / name
         # Stopped again before the first step: overwriting would risk the only good file for nothing.
         self._write_once(path, payload | {"format": FORMAT})
@@ -153,7 +154,7 @@ class CheckpointStore:
         return self.folder / FINISHED
 
     def latest(self) -> tuple[Payload, dict[str, torch.Tensor] | None] | None:
-        """The newest checkpoint that is whole, with the best epoch's weights if they are kept apart.
+        """The newest checkpoint that is whole, with the best weights if they are kept apart.
 
         A damaged file is told about and renamed to `NAME.damaged`. Without the best weights it names, a
         checkpoint could only end in another result than the run's, so whole ones that name lost weights are
@@ -163,16 +164,16 @@ class CheckpointStore:
         finished, lost = self.folder / FINISHED, set[int]()
         candidates = [*([finished] if finished.exists() else []), *reversed(self.checkpoints())]
         for path in candidates:
-            payload, epoch = self._read(path), _best_epoch(path)
+            payload, step = self._read(path), _best_step(path)
             if payload is None:
                 continue
-            if not epoch:
+            if not step:
                 return payload, None
-            best = None if epoch in lost else self._read(self._best_file(epoch))
+            best = None if step in lost else self._read(self._best_file(step))
             if best is not None:
                 return payload, best["model"]
-            lost.add(epoch)
-            say(f"WARNING: {path}: set aside; it is whole, but useless without the weights of epoch {epoch}.")
+            lost.add(step)
+            say(f"WARNING: {path}: set aside; it is whole, but useless without the weights of step {step}.")
             _set_aside(path, "without-best")
         if candidates:
             say(f"WARNING: {self.folder}: no usable checkpoint is left. Training starts from the beginning.")
@@ -182,15 +183,19 @@ class CheckpointStore:
         """All checkpoint files, oldest first, whole or not."""
         return sorted(path for path in self.folder.glob("checkpoint-*.pt") if _NAME.fullmatch(path.name))
 
-    def require_space(self, network: nn.Module) -> int:
+    def require_space(self, network: nn.Module, averaged: bool = False) -> int:
         """Check that the disk can hold what this store will keep at most; returns that need in bytes.
+
+        Args:
+            network: whose checkpoints they are.
+            averaged: whether an average of its weights is kept as well.
 
         Raises:
             StudyError: it cannot.
         """
         weights = sum(t.numel() * t.element_size() for t in network.state_dict().values())
         trained = sum(p.numel() * p.element_size() for p in network.parameters() if p.requires_grad)
-        need = checkpoint_bytes(weights, trained, self.keep)
+        need = checkpoint_bytes(weights, trained, self.keep, averaged)
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
         if free < need:
@@ -200,8 +205,8 @@ class CheckpointStore:
             )
         return need
 
-    def _best_file(self, epoch: int) -> Path:
-        return self.folder / f"best-e{epoch:05d}.pt"
+    def _best_file(self, step: int) -> Path:
+        return self.folder / f"best-s{step:08d}.pt"
 
     def _aside(self) -> list[Path]:
         return [path for kind in ("damaged", "without-best") for path in self.folder.glob(f"*.{kind}")]
@@ -226,7 +231,7 @@ class CheckpointStore:
         existing = self.checkpoints()
         for path in existing[: -self.keep]:
             _delete(path)
-        needed = {self._best_file(_best_epoch(path)) for path in existing[-self.keep :]}
+        needed = {self._best_file(_best_step(path)) for path in existing[-self.keep :]}
         for path in set(self.folder.glob("best-*.pt")) - needed:
             _delete(path)
 
@@ -237,9 +242,9 @@ class CheckpointStore:
                 path.unlink()
 
 
-def _best_epoch(path: Path) -> int:
+def _best_step(path: Path) -> int:
     match = _NAME.fullmatch(path.name)
-    return int(match.group(3)) if match else 0
+    return int(match.group(2)) if match else 0
 
 
 def _hash_file(path: Path) -> Path:

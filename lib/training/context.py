@@ -20,7 +20,7 @@ Loss = Literal["bce", "ce", "mse"]
 OUTPUTS: dict[Loss, int] = {"bce": 1, "ce": 3, "mse": 1}
 """Numbers that a network gives per window."""
 Report = Callable[[int, float], None]
-"""Called with epoch (from 1) and validation loss; may raise to end training."""
+"""Called with step and selection loss after each validation; may raise to end training."""
 
 
 def _no_guard() -> ThermalGuard:
@@ -50,7 +50,7 @@ class TrainingContext:
     tracker: Tracker = field(default_factory=NullTracker)
     progress: Progress = field(default_factory=NullProgress)
     report: Report | None = None
-    """For pruning in a hyperparameter search. After a resume it hears the earlier epochs again."""
+    """For pruning in a hyperparameter search. After a resume it hears the earlier validations again."""
 
     def __post_init__(self) -> None:
         self.thermal.alive = self.progress.alive  # a cool-down pause of minutes is no death
@@ -58,19 +58,19 @@ class TrainingContext:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How training went. The network given to `train` now holds the best epoch's weights."""
+    """How training went. The network given to `train` now holds the best weights."""
 
-    best_epoch: int
-    """From 1."""
+    best_step: int
+    """Step (round, for models that have no steps) whose weights are kept."""
     best_loss: float
-    """Mean selection loss (nats, or squared return) of the best epoch."""
-    epochs: int
+    """Their selection loss: with the intercept re-fitted, in nats or squared returns."""
     steps: int
-    """Optimiser steps."""
+    """Optimiser steps, or rounds."""
     stopped_early: bool
     history: list[dict[str, Any]]
-    """One row per epoch: epoch, step, train_loss, validation_loss, learning_rate (of its last step),
-    seconds (of this epoch with its validation), samples_per_second (training only), temperature."""
+    """One row per validation: step, train_loss (mean of the steps since the last one), validation_loss (as
+    it is), selection_loss (with the intercept re-fitted), learning_rate (of its last step), seconds (since
+    the last one, with the validation), samples_per_second (training only), temperature."""
     seconds: float
     """In training and validation, over all invocations that led here."""
     samples_per_second: float

@@ -92,7 +92,7 @@ class Device:
 
     @property
     def accumulator(self) -> torch.dtype:
-        """Type for sums over an epoch (MPS has no float64)."""
+        """Type for sums over many steps (MPS has no float64)."""
         return torch.float32 if self.kind == "mps" else torch.float64
 
     def autocast(self) -> AbstractContextManager[None]:

@@ -6,9 +6,8 @@ model by name, chooses no hyperparameter and writes nothing but its state direct
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
@@ -17,7 +16,10 @@ from torch import nn
 
 from lib.config.training import Recipe
 from lib.errors import DataError, StudyError, TrainingDiverged, TrainingStopped
-from lib.training.batches import Windows, epoch_order, epoch_size
+from lib.metrics.losses import intercept_refitted_loss, mean_loss
+from lib.metrics.ternary import CLASSES
+from lib.training.average import Average
+from lib.training.batches import Order, Windows
 from lib.training.checkpoint import CheckpointStore, Position
 from lib.training.context import OUTPUTS, Loss, TrainingContext, TrainingResult
 from lib.training.devices import Device, rng_state, seed_everything, set_rng_state
@@ -53,9 +55,10 @@ def train(
 
     Args:
         network: (batch, L, channels) float32 to (batch,) logits or values, or to (batch, outputs) logits.
-            Afterwards it is on the device and holds the weights of the epoch with the lowest validation loss.
+            Afterwards it is on the device and holds the weights with the lowest selection loss.
         train: windows to learn from.
-        selection: windows for early stopping.
+        selection: windows on which training stops and chooses (of the primary symbol, where a row has
+            several).
         loss: ``bce`` for targets 0/1, ``ce`` for numbers of classes, ``mse`` for returns.
         recipe: optimiser, schedule, batch and stopping.
         context: where and how.
@@ -93,6 +96,26 @@ def train(
             context.progress.close()
 
 
+def validation_losses(output: torch.Tensor, target: torch.Tensor, loss: Loss) -> tuple[float, float]:
+    """Mean loss of a network's outputs, as they are and with the intercept re-fitted, in float64 on the CPU.
+
+    Args:
+        output: (n,) logits or values, or (n, classes) logits.
+        target: (n,) as in training; for `ce` the numbers of the classes.
+        loss: which.
+    """
+    values, wanted = output.cpu().double(), target.cpu().double().numpy()
+    if loss == "mse":
+        forecast = values.numpy()
+    elif loss == "bce":
+        forecast = torch.sigmoid(values).numpy()
+    else:
+        forecast, wanted = torch.softmax(values, dim=1).numpy(), wanted + CLASSES[0]
+    return tuple(  # type: ignore[return-value]
+        measure(wanted, forecast, loss == "bce") for measure in (mean_loss, intercept_refitted_loss)
+    )
+
+
 class Training:
     """One training: `run` tells the story, the other methods are its chapters."""
 
@@ -123,18 +146,18 @@ class Training:
         )
         self.compiled = bool(choices.get("compile", self._wants_compile()))
         if not found:
-            store.require_space(network)
+            store.require_space(network, recipe.averaging > 0)
             seed_everything(context.seed)  # weights are the caller's; this is for dropout
 
         self.network = network.to(self.device.handle)
         self.step_network = cast(nn.Module, torch.compile(network)) if self.compiled else network
         self.optimizer = build_optimizer(network, recipe)
+        self.average = Average(network, recipe.averaging) if recipe.averaging else None
         self.windows = Windows(train, self.device.handle)
+        self.order = Order(len(train), recipe.effective_batch, context.seed)
         selection = selection.every(recipe.validation_stride, 0)
         shared = self.windows.matrix if selection.matrix is train.matrix else None
         self.selection = Windows(selection, self.device.handle, shared)
-        self.windows_per_epoch = epoch_size(len(train), recipe.window_stride)
-        self.steps_per_epoch = math.ceil(self.windows_per_epoch / recipe.effective_batch)
 
         choices = {
             "micro_batch": self.micro_batch,
@@ -143,47 +166,43 @@ class Training:
             "threads": self.device.threads,
         }
         identity = {"fingerprint": context.fingerprint, "choices": choices}
-        self.keeper = Keeper(store, network, self.optimizer, self.device, identity)
+        self.keeper = Keeper(store, network, self.optimizer, self.device, identity, self.average)
         self.at, self.finished, self.resumed = Position(), False, found is not None
         self.loss_sum = torch.zeros((), dtype=self.device.accumulator, device=self.device.handle)
         self.watch, self.meter = Watch(self.device), Meter()
         if found:
             self.at, self.finished = self.keeper.restore(*found)
             self.loss_sum += self.at.loss_sum
-            say(f"Resuming after epoch {self.at.epoch}, step {self.at.step} ({store.folder}).")
+            say(f"Resuming after step {self.at.step} ({store.folder}).")
 
     def run(self) -> TrainingResult:
-        """All epochs that are left, then the best weights."""
+        """Steps and validations until patience or the steps run out, then the best weights."""
         self.context.thermal.should_stop = self.signals.requested
         self._tell_what_was()
         while not self.finished:
             try:
-                self._train_epoch()
-                validation_loss = self._validate()
+                self._train_until_validation()
+                losses = self._validate()
             except TrainingStopped as stop:
                 raise self._saved(stop) from None
-            self._end_epoch(validation_loss)
+            self._conclude(*losses)
         self._honour_signal()  # one that came with the last step must not be forgotten
         return self._result()
 
     def _tell_what_was(self) -> None:
         """Tell those who watch what is to come and, after a resume, what has been."""
-        context = self.context
-        context.progress.total_epochs = self.recipe.max_epochs
-        context.progress.steps_per_epoch = self.steps_per_epoch
+        self.context.progress.total_steps = self.recipe.max_steps
         for row in self.at.history:
-            if context.report:
-                context.report(row["epoch"], row["validation_loss"])
+            if self.context.report:
+                self.context.report(row["step"], row["selection_loss"])
 
-    def _train_epoch(self) -> None:
-        """The steps of this epoch that are left."""
+    def _train_until_validation(self) -> None:
+        """The steps that are left before the next validation."""
         at, recipe = self.at, self.recipe
-        order = epoch_order(len(self.windows), recipe.window_stride, self.context.seed, at.epoch)
-        batches = torch.from_numpy(order).to(self.device.handle).split(recipe.effective_batch)
         self.network.train()
         self.meter.start()
-        for batch in batches[at.step_in_epoch :]:
-            self._step(batch)
+        while at.steps_seen < recipe.validate_every_steps and at.step < self._last_step():
+            self._step(torch.from_numpy(self.order.step(at.step)).to(self.device.handle))
             self.context.thermal.check(at.step)
             self._honour_signal()
         at.loss_sum = float(self.loss_sum)  # waits for the device, so that the clock is right
@@ -198,9 +217,11 @@ class Training:
         norm = clip_gradients(self.network, self.recipe.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update()
         at.step += 1
-        at.step_in_epoch += 1
-        self.loss_sum += loss * len(batch)
+        at.steps_seen += 1
+        self.loss_sum += loss
         self.watch.note(loss, norm)
         if self.meter.step(len(batch)):
             self._look(loss)
@@ -208,10 +229,10 @@ class Training:
     def _accumulate(self, batch: torch.Tensor) -> torch.Tensor:
         """Gradients of the mean loss over one effective batch, in micro-batches; returns that mean.
 
-        Each micro-batch counts by its number of windows, so the gradients are those of one big batch, also
-        for an epoch's incomplete last one. Within one autocast context weights are cast to bf16 once for all
-        micro-batches. A stop signal is honoured between micro-batches: the unfinished step is forgotten, and
-        redone on resume with the random numbers it began with.
+        Each micro-batch counts by its number of windows, so the gradients are those of one big batch.
+        Within one autocast context weights are cast to bf16 once for all micro-batches. A stop signal is
+        honoured between micro-batches: the unfinished step is forgotten, and redone on resume with the
+        random numbers it began with.
         """
         parts = batch.split(self.micro_batch)
         start = rng_state(self.device) if len(parts) > 1 and not keeps_statistics(self.network) else None
@@ -223,53 +244,77 @@ class Training:
                     self.optimizer.zero_grad(set_to_none=True)
                     self._honour_signal()
                 inputs, target = self.windows.gather(part)
-                loss = self._loss(inputs, target) / len(batch)
+                output = forward(self.step_network, inputs, OUTPUTS[self.loss])
+                loss = summed_loss(output, target, self.loss) / len(batch)
                 loss.backward()
                 total += loss.detach()
         return total
 
-    def _validate(self) -> float:
-        """Mean loss over the selection windows."""
+    def _validate(self) -> tuple[float, float]:
+        """Mean loss over the selection windows, as it is and with the intercept re-fitted."""
         self.network.eval()
-        total = torch.zeros((), dtype=self.device.accumulator, device=self.device.handle)
-        with torch.inference_mode(), self.device.autocast():
+        outputs, targets = [], []
+        with (
+            self.average.in_place() if self.average is not None else nullcontext(),
+            torch.inference_mode(),
+            self.device.autocast(),
+        ):
             for inputs, target in self.selection.in_order(evaluation_batch(self.micro_batch)):
-                total += self._loss(inputs, target)
+                outputs.append(forward(self.step_network, inputs, OUTPUTS[self.loss]).float())
+                targets.append(target)
                 self.context.progress.alive("validating")
                 self._honour_signal()
-        return float(total) / len(self.selection)
+        return validation_losses(torch.cat(outputs), torch.cat(targets), self.loss)
 
-    def _loss(self, inputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return summed_loss(forward(self.step_network, inputs, OUTPUTS[self.loss]), target, self.loss)
-
-    def _end_epoch(self, validation_loss: float) -> None:
-        """Book the epoch, keep the best weights, decide whether to go on; save; report."""
+    def _conclude(self, validation_loss: float, selection_loss: float) -> None:
+        """Book a validation, keep the best weights, decide whether to go on; save; report."""
         at, context = self.at, self.context
         if not np.isfinite(validation_loss):
             self._diverged(f"the validation loss became {validation_loss}")
-        row = self._book(validation_loss)
-        improved = validation_loss < at.best_loss
+        row = self._book(validation_loss, selection_loss)
+        improved = selection_loss < at.best_loss
         if improved:
-            at.best_epoch, at.best_loss = at.epoch, validation_loss
-            self.keeper.keep_best()
-        at.stopped_early = at.epoch - at.best_epoch >= self.recipe.patience
-        self.finished = at.stopped_early or at.epoch >= self.recipe.max_epochs
+            at.best_step, at.best_loss = at.step, selection_loss
+            self._keep_best()
+        self._decide()
 
         for worry in worries(at.history, self.device):
             say_once(
                 f"{context.state_dir}: {worry}",
-                f"WARNING: {context.progress.label} epoch {at.epoch}: {worry}.",
+                f"WARNING: {context.progress.label} step {at.step}: {worry}.",
             )
         self._track(row)
-        context.progress.epoch(at.epoch, row["train_loss"], validation_loss, improved)
+        context.progress.validated(at.step, row["train_loss"], selection_loss, improved)
         self.device.release()
-        self._save_epoch()
+        self._save_if_due()
         if context.report:
-            context.report(at.epoch, validation_loss)
+            context.report(at.step, selection_loss)
 
-    def _save_epoch(self) -> None:
-        """Save what is due after an epoch. A failure is told, and the training not ended for it."""
-        due = self.at.epoch % self.context.runtime.checkpoint_every_epochs == 0
+    def _decide(self) -> None:
+        """Whether training anneals from here, or is over."""
+        at, recipe = self.at, self.recipe
+        impatient = at.step - at.best_step >= recipe.patience_steps
+        if recipe.schedule == "cosine":
+            at.stopped_early = impatient and at.step < recipe.max_steps
+        elif at.decay_from is None and (impatient or at.step >= recipe.decay_begins_by):
+            at.decay_from = min(at.step, recipe.decay_begins_by)  # between validations it began by itself
+            at.stopped_early = at.step < recipe.decay_begins_by
+        self.finished = at.step >= self._last_step() or (recipe.schedule == "cosine" and at.stopped_early)
+
+    def _last_step(self) -> int:
+        """Step after which nothing more is to be learned: the rate is at its floor."""
+        if self.at.decay_from is None:
+            return self.recipe.max_steps
+        return self.at.decay_from + self.recipe.annealing_steps
+
+    def _keep_best(self) -> None:
+        with self.average.in_place() if self.average is not None else nullcontext():
+            self.keeper.keep_best()
+
+    def _save_if_due(self) -> None:
+        """Save what is due after a validation. A failure is told, and the training not ended for it."""
+        every = self.context.runtime.checkpoint_every_steps
+        due = self.at.step // every > (self.at.step - self.recipe.validate_every_steps) // every
         self.settle(wait=self.finished or due)
         with self._tolerating():
             if self.finished:  # saved as well, so that a crash while predicting costs no training
@@ -281,23 +326,23 @@ class Training:
         numbers = {name: value for name, value in row.items() if name != "step"}
         self.context.tracker.log(numbers, row["step"])
 
-    def _book(self, validation_loss: float) -> dict[str, Any]:
-        """Add the epoch to the history and begin the next."""
+    def _book(self, validation_loss: float, selection_loss: float) -> dict[str, Any]:
+        """Add a validation to the history and begin the next stretch."""
         at = self.at
-        train_loss = at.loss_sum / self.windows_per_epoch
+        train_loss = at.loss_sum / at.steps_seen
         row = {
-            "epoch": at.epoch + 1,
             "step": at.step,
             "train_loss": train_loss,
             "validation_loss": validation_loss,
+            "selection_loss": selection_loss,
             "learning_rate": self._learning_rate(at.step - 1),
             "seconds": at.train_seconds + self.meter.stop(),
-            "samples_per_second": self.windows_per_epoch / max(at.train_seconds, 1e-9),
+            "samples_per_second": at.steps_seen * self.recipe.effective_batch / max(at.train_seconds, 1e-9),
             "temperature": self.context.thermal.last,
         }
         at.history.append(row)
-        at.first_epoch_loss = train_loss if at.first_epoch_loss is None else at.first_epoch_loss
-        at.epoch, at.step_in_epoch, at.loss_sum, at.train_seconds = at.epoch + 1, 0, 0.0, 0.0
+        at.first_loss = train_loss if at.first_loss is None else at.first_loss
+        at.loss_sum, at.steps_seen, at.train_seconds = 0.0, 0, 0.0
         self.loss_sum.zero_()
         return row
 
@@ -307,9 +352,7 @@ class Training:
         """Refuse divergence and show progress; waits for the device."""
         self._refuse_divergence()
         at = self.at
-        self.context.progress.update(
-            at.epoch + 1, at.step_in_epoch, float(loss), self.meter.speed(), self.context.thermal.last
-        )
+        self.context.progress.update(at.step, float(loss), self.meter.speed(), self.context.thermal.last)
 
     def _honour_signal(self) -> None:
         if self.signals.requested():
@@ -319,7 +362,7 @@ class Training:
             )
 
     def _refuse_divergence(self) -> None:
-        reason = self.watch.verdict(self.at.first_epoch_loss, self.recipe.explosion_factor)
+        reason = self.watch.verdict(self.at.first_loss, self.recipe.explosion_factor)
         if reason:
             self._diverged(reason)
 
@@ -328,13 +371,13 @@ class Training:
         self.settle()
         kept = self.store.checkpoints()
         raise TrainingDiverged(
-            f"Training diverged in epoch {at.epoch + 1}, at or shortly before step {at.step}: {reason}. "
+            f"Training diverged at or shortly before step {at.step}: {reason}. "
             f"{likely_cause(self.samples, self._learning_rate(max(0, at.step - 1)))}. "
             + (f"The last good checkpoint is {kept[-1]}." if kept else "There is no checkpoint yet.")
         )
 
     def _learning_rate(self, step: int) -> float:
-        return learning_rate(step, self.steps_per_epoch * self.recipe.max_epochs, self.recipe)
+        return learning_rate(step, self.recipe, self.at.decay_from)
 
     def _save(self) -> None:
         # Weights that diverged must never replace good ones: there is no way back from them.
@@ -382,15 +425,14 @@ class Training:
     def _result(self) -> TrainingResult:
         at = self.at
         return TrainingResult(
-            best_epoch=at.best_epoch,
+            best_step=at.best_step,
             best_loss=at.best_loss,
-            epochs=at.epoch,
             steps=at.step,
             stopped_early=at.stopped_early,
             history=at.history,
             seconds=sum(row["seconds"] for row in at.history),
-            # Epochs are equally long, so the mean speed is the harmonic mean of theirs.
-            samples_per_second=at.epoch / sum(1 / row["samples_per_second"] for row in at.history),
+            # Stretches are equally long, so the mean speed is the harmonic mean of theirs.
+            samples_per_second=len(at.history) / sum(1 / row["samples_per_second"] for row in at.history),
             peak_memory_bytes=self.device.peak_memory(),
             device=self.device.kind,
             precision=self.device.precision,

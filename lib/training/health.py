@@ -16,10 +16,10 @@ from lib.training.devices import Device
 if TYPE_CHECKING:
     from lib.datasets.windows import Samples
 
-STALE_EPOCHS = 10
-"""Epochs without a lower training loss that are worth a warning."""
-RISING_EPOCHS = 5
-"""Epochs of rising validation loss in a row that are worth a warning."""
+STALE = 10
+"""Validations without a lower training loss that are worth a warning."""
+RISING = 5
+"""Validations with a rising loss in a row that are worth a warning."""
 FULL_MEMORY = 0.9
 LARGE_INPUT = 1e4
 """Channels are relations of order 1; a value beyond this blames the data rather than the learning rate."""
@@ -37,7 +37,7 @@ class Watch:
         torch.maximum(self._loss, loss.to(self._loss.dtype), out=self._loss)
         torch.maximum(self._norm, gradient_norm.to(self._norm.dtype), out=self._norm)
 
-    def verdict(self, first_epoch_loss: float | None, explosion_factor: float) -> str | None:
+    def verdict(self, first_loss: float | None, explosion_factor: float) -> str | None:
         """What went wrong since the last look, or None. Waits for the device."""
         loss, norm = float(self._loss), float(self._norm)
         self._loss.zero_()
@@ -46,10 +46,10 @@ class Watch:
             return f"the training loss became {loss}"
         if not np.isfinite(norm):
             return f"the gradient became {norm}"
-        if first_epoch_loss is not None and loss > explosion_factor * first_epoch_loss:
+        if first_loss is not None and loss > explosion_factor * first_loss:
             return (
-                f"the loss of a batch was {loss:.4g}, more than {explosion_factor:g} times the first epoch's "
-                f"mean of {first_epoch_loss:.4g}"
+                f"the loss of a batch was {loss:.4g}, more than {explosion_factor:g} times the mean until "
+                f"the first validation, {first_loss:.4g}"
             )
         return None
 
@@ -84,19 +84,18 @@ def likely_cause(samples: Samples, learning_rate: float) -> str:
 
 
 def worries(history: Sequence[dict[str, Any]], device: Device) -> list[str]:
-    """Warnings after the latest epoch. A text comes again only for a new bad stretch (or memory)."""
+    """Warnings after the latest validation. A text comes again only for a new bad stretch (or memory)."""
     found = []
     train = [row["train_loss"] for row in history]
     lowest = int(np.argmin(train))
-    if len(train) - 1 - lowest == STALE_EPOCHS:
-        found.append(f"the training loss has not fallen for {STALE_EPOCHS} epochs, since epoch {lowest + 1}")
+    if len(train) - 1 - lowest == STALE:
+        found.append(f"the training loss has not fallen since step {history[lowest]['step']}")
     validation = [row["validation_loss"] for row in history]
     rising = 0
     while rising + 1 < len(validation) and validation[-1 - rising] > validation[-2 - rising]:
         rising += 1
-    if rising == RISING_EPOCHS:
-        since = len(validation) - RISING_EPOCHS
-        found.append(f"the validation loss has risen for {RISING_EPOCHS} epochs, since epoch {since}")
+    if rising == RISING:
+        found.append(f"the validation loss has risen since step {history[-1 - RISING]['step']}")
     if device.memory_used() > FULL_MEMORY:
         found.append(f"more than {FULL_MEMORY:.0%} of the memory is in use")
     return found

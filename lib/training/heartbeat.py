@@ -28,10 +28,8 @@ class Beat:
 
     label: str
     process: int
-    epoch: int
-    total_epochs: int
     step: int
-    steps_per_epoch: int
+    total_steps: int
     loss: float | None
     samples_per_second: float | None
     temperature: float | None

@@ -1,6 +1,6 @@
 """Between the loop and its checkpoints: gathers what must be kept, and puts it back.
 
-Holds the best epoch's weights in memory in the meantime. A checkpoint is copied and then written by a thread
+Holds the best weights in memory in the meantime. A checkpoint is copied and then written by a thread
 beside the training; one that is cut short by a kill leaves the one before in force. Files are the
 matter of `lib.training.checkpoint`; when to save is the loop's.
 """
@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from lib.errors import IntegrityError
+from lib.training.average import Average
 from lib.training.checkpoint import CheckpointStore, Payload, Position
 from lib.training.devices import Device, rng_state, set_rng_state
 from lib.training.writer import Writer, host_copy
@@ -28,6 +29,7 @@ class Keeper:
         optimizer: of that network.
         device: whose random streams to keep.
         identity: told to every checkpoint: `fingerprint` and the machine's `choices`.
+        average: of the weights, if one is kept.
     """
 
     def __init__(
@@ -37,9 +39,10 @@ class Keeper:
         optimizer: torch.optim.Optimizer,
         device: Device,
         identity: dict[str, Any],
+        average: Average | None = None,
     ) -> None:
         self.store, self.network, self.optimizer, self.device = store, network, optimizer, device
-        self.identity = identity
+        self.identity, self.average = identity, average
         self.best: dict[str, torch.Tensor] = {}
         self.writer = Writer()
         self._copy: Payload | None = None
@@ -57,15 +60,17 @@ class Keeper:
             StudyError: the checkpoint before could not be written, and `settle` was not asked.
         """
         self.writer.join()  # it may still read the former copy
-        state = {
+        state: dict[str, Any] = {
             "model": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "rng": rng_state(self.device),
         }
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
         self._copy = host_copy(state, self._copy)
         payload = self.identity | {"position": at.plain()} | self._copy
-        own_are_best = at.best_epoch == at.epoch and at.step_in_epoch == 0
-        best = None if own_are_best or not at.best_epoch else self.best
+        own_are_best = at.best_step == at.step and self.average is None
+        best = None if own_are_best or not at.best_step else self.best
         position = replace(at)
         self.writer.start(lambda: self.store.save(payload, position, best))
 
@@ -105,6 +110,8 @@ class Keeper:
             self.network.load_state_dict(payload["model"])
             if not finished:
                 self.optimizer.load_state_dict(payload["optimizer"])
+                if self.average is not None:
+                    self.average.load_state_dict(payload["average"])
         except (RuntimeError, ValueError) as error:
             raise IntegrityError(
                 f"{self.store.folder}: the saved state does not fit this network "
@@ -114,6 +121,6 @@ class Keeper:
             set_rng_state(payload["rng"], self.device)
             if best is not None:
                 self.best = best
-            elif at.best_epoch:
+            elif at.best_step:
                 self.keep_best()
         return at, finished

@@ -64,6 +64,30 @@ class ByteDropout(nn.Module):
         return f"p={self.probability}"
 
 
+class PathDropout(nn.Module):
+    """Stochastic depth (Huang et al. 2016, arXiv:1603.09382): what a block adds to a sequence is left out
+    as a whole.
+
+    In training mode with the probability given; what stays is scaled up, so that the expectation is exact.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(sequences, …) to the same shape."""
+        if not self.training or self.probability == 0.0:
+            return inputs
+        shape = (len(inputs), *[1] * (inputs.ndim - 1))
+        kept = torch.rand(shape, device=inputs.device) >= self.probability
+        return inputs * (kept / (1.0 - self.probability)).to(inputs.dtype)
+
+    def extra_repr(self) -> str:
+        """Shown by `print(network)`."""
+        return f"p={self.probability}"
+
+
 def use_fast_layers(network: nn.Module) -> None:
     """Replace every `nn.Dropout` and `nn.Linear` inside a network; parameters and their names stay."""
     for module in network.modules():

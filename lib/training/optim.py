@@ -1,6 +1,7 @@
 """The optimiser and its learning rate.
 
-AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) with linear warm-up and cosine decay (arXiv:1608.03983).
+AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) with linear warm-up, then half a cosine (arXiv:1608.03983)
+or a constant rate that is annealed at the end (warm-up-stable-decay, arXiv:2404.06395).
 The learning rate is a pure function of the step, so there is no scheduler whose state could be lost.
 """
 
@@ -15,6 +16,11 @@ from lib.config.training import Recipe
 from lib.errors import ModelError
 
 
+def rate_multiplier(parameter: nn.Parameter) -> float:
+    """What a parameter's learning rate is in units of the recipe's; 1 unless its network says otherwise."""
+    return float(getattr(parameter, "rate_multiplier", 1.0))
+
+
 def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW over all trainable parameters; biases and norm weights are not decayed.
 
@@ -24,48 +30,55 @@ def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     parameters = [p for p in network.parameters() if p.requires_grad]
     if not parameters:
         raise ModelError("the network has no trainable parameter.")
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for parameter in parameters:
         # Decay pulls towards 0, which for the scale of a norm is not "simple" but "off".
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
+        groups.setdefault((parameter.ndim >= 2, rate_multiplier(parameter)), []).append(parameter)
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
+        [
+            {
+                "params": own,
+                "multiplier": multiplier,
+                # AdamW shrinks weights by rate x decay a step: divided, all sizes shrink alike.
+                "weight_decay": recipe.weight_decay / multiplier if decays else 0.0,
+            }
+            for (decays, multiplier), own in groups.items()
+        ],
         lr=recipe.learning_rate,
         betas=recipe.betas,
         fused=all(p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps") for p in parameters),
     )
 
 
-def warmup_length(total_steps: int, recipe: Recipe) -> int:
-    """Steps of warm-up: as configured, but at most `warmup_max_share` of all."""
-    return min(recipe.warmup_steps, int(recipe.warmup_max_share * total_steps))
+def learning_rate(step: int, recipe: Recipe, decay_from: int | None = None) -> float:
+    """Peak learning rate of one optimiser step, as the recipe's schedule has it.
 
-
-def learning_rate(step: int, total_steps: int, recipe: Recipe) -> float:
-    """Learning rate of one optimiser step.
-
-    Rises linearly to `learning_rate` during warm-up, then falls along half a cosine and reaches
-    `min_learning_rate` with the last step.
+    Rises linearly over `warmup_share` of the steps. `cosine` then falls along half a cosine and reaches
+    `min_learning_rate` with the last step; `stable` stays and, once annealing has begun, falls in a
+    straight line.
 
     Args:
         step: from 0.
-        total_steps: of the whole run without early stopping.
-        recipe: the rates and the warm-up.
+        recipe: the rates and the schedule.
+        decay_from: step with which annealing began or will begin (`stable`); None: not before it must.
     """
     peak = recipe.learning_rate
-    warmup = warmup_length(total_steps, recipe)
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    share = min(1.0, (step - warmup) / max(1, total_steps - 1 - warmup))
     floor = min(recipe.min_learning_rate, peak)
-    return floor + (peak - floor) * 0.5 * (1.0 + math.cos(math.pi * share))
+    warmup = int(recipe.warmup_share * recipe.max_steps)
+    if recipe.schedule == "cosine":
+        share = min(1.0, max(0, step - warmup) / max(1, recipe.max_steps - 1 - warmup))
+        height = 0.5 * (1.0 + math.cos(math.pi * share))
+    else:
+        begin = recipe.decay_begins_by if decay_from is None else decay_from
+        height = 1.0 - min(1.0, max(0, step - begin + 1) / recipe.annealing_steps)
+    rising = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    return min(rising * peak, floor + (peak - floor) * height)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Use a learning rate for all parameters from the next step on."""
+    """Use a learning rate from the next step on, for each parameter times its multiplier."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["multiplier"]
 
 
 def clip_gradients(network: nn.Module, maximum: float) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""One line of progress for long training: epoch, step, loss, speed, temperature and time left.
+"""One line of progress for long training: step, loss, speed, temperature and time left.
 
 On a terminal the line is refreshed in place; elsewhere (a log file, Snakemake's captured output) a line is
 written every few seconds. It measures nothing itself: the engine tells it what happened.
@@ -53,8 +53,7 @@ class Progress:
     """Progress of one training run.
 
     Args:
-        total_epochs: at most this many (early stopping may end sooner; the time left is an upper bound).
-        steps_per_epoch: optimiser steps.
+        total_steps: at most so many (early stopping may end sooner; the time left is an upper bound).
         label: what is being trained.
         stream: default standard error, as it is when a line is written.
         every_seconds: between two lines; default 0.2 on a terminal and 10 elsewhere.
@@ -64,8 +63,7 @@ class Progress:
 
     def __init__(
         self,
-        total_epochs: int,
-        steps_per_epoch: int,
+        total_steps: int,
         label: str,
         stream: TextIO | None = None,
         *,
@@ -73,8 +71,7 @@ class Progress:
         now: Callable[[], float] = time.monotonic,
         state_dir: Path | None = None,
     ) -> None:
-        self.total_epochs = total_epochs
-        self.steps_per_epoch = max(1, steps_per_epoch)
+        self.total_steps = total_steps
         self.label = label
         self._stream = stream
         self._every = every_seconds
@@ -87,7 +84,6 @@ class Progress:
 
     def update(
         self,
-        epoch: int,
         step: int,
         loss: float | None = None,
         samples_per_second: float | None = None,
@@ -96,26 +92,31 @@ class Progress:
         """Tell where training is; a line is written only when one is due.
 
         Args:
-            epoch: the running epoch, from 1.
-            step: optimiser steps done in this epoch.
+            step: optimiser steps done.
             loss: of the latest step.
             samples_per_second: training speed.
             temperature: latest, in degrees Celsius.
         """
         moment = self._now()
-        done = (epoch - 1) * self.steps_per_epoch + step
         if self._first is None:  # a resumed run starts in the middle: only its own steps tell its speed
-            self._first = (moment, done)
-        left = self._seconds_left(moment, done)
+            self._first = (moment, step)
+        left = self._seconds_left(moment, step)
         self._beat = Beat(
-            self.label, os.getpid(), epoch, self.total_epochs, step, self.steps_per_epoch, loss,
-            samples_per_second, temperature, left, time.time(),
-        )  # fmt: skip
+            self.label,
+            os.getpid(),
+            step,
+            self.total_steps,
+            loss,
+            samples_per_second,
+            temperature,
+            left,
+            time.time(),
+        )
         self._heart.beat(self._beat)
         if self._written_at is not None and moment - self._written_at < self._interval():
             return
         self._written_at = moment
-        parts = [f"{self.label}  epoch {epoch}/{self.total_epochs}  step {step}/{self.steps_per_epoch}"]
+        parts = [f"{self.label}  step {step}/{self.total_steps}"]
         if loss is not None:
             parts.append(f"loss {loss:.4f}")
         if samples_per_second:
@@ -138,17 +139,17 @@ class Progress:
         warmth = self._beat.temperature if temperature is None else temperature
         self._heart.beat(replace(self._beat, doing=doing, temperature=warmth, moment=time.time()))
 
-    def epoch(self, epoch: int, train_loss: float, validation_loss: float, best: bool = False) -> None:
-        """Tell the losses at the end of an epoch; not written more often than other lines."""
+    def validated(self, step: int, train_loss: float, selection_loss: float, best: bool = False) -> None:
+        """Tell the losses after a validation; not written more often than other lines."""
         moment = self._now()
         if self._written_at is not None and moment - self._written_at < self._interval():
             return
         self._written_at = moment
         mark = " (best)" if best else ""
-        text = f"train {train_loss:.4f}  validation {validation_loss:.4f}{mark}"
-        left = self._seconds_left(moment, epoch * self.steps_per_epoch)
+        text = f"train {train_loss:.4f}  selection {selection_loss:.4f}{mark}"
+        left = self._seconds_left(moment, step)
         tail = f"  at most {duration(left)} left" if left is not None else ""
-        self._write(f"{self.label}  epoch {epoch}/{self.total_epochs}  {text}{tail}")
+        self._write(f"{self.label}  step {step}/{self.total_steps}  {text}{tail}")
 
     def close(self, message: str | None = None) -> None:
         """End the line; `message` stays below it. Calling it again does nothing more."""
@@ -168,7 +169,7 @@ class Progress:
         if self._first is None or done <= self._first[1]:
             return None
         per_step = (moment - self._first[0]) / (done - self._first[1])
-        return max(0, self.total_epochs * self.steps_per_epoch - done) * per_step
+        return max(0, self.total_steps - done) * per_step
 
     def _write(self, text: str) -> None:
         stream = self._stream or sys.stderr
@@ -185,11 +186,10 @@ class NullProgress(Progress):
     """Says nothing."""
 
     def __init__(self) -> None:
-        super().__init__(1, 1, "")
+        super().__init__(1, "")
 
     def update(
         self,
-        epoch: int,
         step: int,
         loss: float | None = None,
         samples_per_second: float | None = None,
@@ -197,7 +197,7 @@ class NullProgress(Progress):
     ) -> None:
         """Nothing."""
 
-    def epoch(self, epoch: int, train_loss: float, validation_loss: float, best: bool = False) -> None:
+    def validated(self, step: int, train_loss: float, selection_loss: float, best: bool = False) -> None:
         """Nothing."""
 
     def close(self, message: str | None = None) -> None:

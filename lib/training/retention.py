@@ -14,16 +14,18 @@ def kept_checkpoints(n_parameters: int, configured: int) -> int:
     return 1 if n_parameters > LARGE_MODEL else configured
 
 
-def checkpoint_bytes(weights: int, trained: int, keep: int) -> int:
+def checkpoint_bytes(weights: int, trained: int, keep: int, averaged: bool = False) -> int:
     """Most that the checkpoints of one training take at any moment.
 
     Args:
         weights: bytes of all weights and buffers.
         trained: bytes of the weights that are trained; the optimiser keeps two moments of each.
-        keep: checkpoints that are kept, each with the best epoch's weights.
+        keep: checkpoints that are kept, each with the best weights.
+        averaged: whether an average of the weights is kept as well.
     """
+    copies = 3 if averaged else 2
     # One more of each than is kept: the new one is written before the oldest is deleted.
-    return (keep + 1) * (weights + 2 * trained) + (keep + 1) * weights
+    return (keep + 1) * (weights + copies * trained) + (keep + 1) * weights
 
 
 def state_bytes(weights: int, keep: int) -> int:

@@ -95,7 +95,7 @@ class MlflowBackend:
     def log(self, records: Sequence[Record]) -> None:
         """Write numbers, but those of a step that an earlier invocation has written.
 
-        A resumed training repeats the epochs since its last checkpoint, and MLflow would keep both.
+        A resumed training repeats the validations since its last checkpoint, and MLflow would keep both.
         """
         from mlflow.entities import Metric
 

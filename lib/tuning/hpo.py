@@ -53,19 +53,19 @@ class TrialReport:
         self._trial = trial
         self._reported: set[int] = set()
 
-    def __call__(self, epoch: int, value: float) -> None:
-        """Report the value after an epoch.
+    def __call__(self, step: int, value: float) -> None:
+        """Report the value of a validation.
 
         Args:
-            epoch: finished epochs, from 1.
-            value: validation loss (lower is better).
+            step: optimiser steps so far.
+            value: selection loss (lower is better).
 
         Raises:
             optuna.TrialPruned: the trial is not worth its time. To be let through.
         """
-        if epoch not in self._reported and not math.isnan(value):
-            self._reported.add(epoch)
-            self._trial.report(value, epoch)
+        if step not in self._reported and not math.isnan(value):
+            self._reported.add(step)
+            self._trial.report(value, step)
         if self._trial.should_prune():
             raise optuna.TrialPruned
 
@@ -73,7 +73,7 @@ class TrialReport:
         self,
         architecture: Mapping[str, Any] | None = None,
         param_count: int | None = None,
-        epochs: int | None = None,
+        steps: int | None = None,
         micro_batch: int | None = None,
     ) -> None:
         """Put facts on the record: any of them, at any time before the objective ends.
@@ -83,7 +83,7 @@ class TrialReport:
         facts = {
             "architecture": dict(architecture) if architecture is not None else None,
             "param_count": param_count,
-            "epochs": epochs,
+            "steps": steps,
             "micro_batch": micro_batch,
         }
         for name, value in facts.items():
@@ -92,7 +92,7 @@ class TrialReport:
 
 
 Objective = Callable[[dict[str, Any], TrialReport], float]
-"""Trains with these parameters and returns the best validation loss."""
+"""Trains with these parameters and returns the best selection loss."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def _run_trial(
     twin = shared.twin(trial, poll_seconds)
     if twin is not None:
         trial.set_user_attr("duplicate_of", twin.number)
-        for name in ("architecture", "param_count", "epochs", "micro_batch", "reason"):
+        for name in ("architecture", "param_count", "steps", "micro_batch", "reason"):
             if name in twin.user_attrs:
                 trial.set_user_attr(name, twin.user_attrs[name])
         repeat_reports(trial, twin)

@@ -22,7 +22,7 @@ from lib.errors import IntegrityError
 from lib.training.progress import say
 
 FOLDER = "trained"
-_FACTS = ("architecture", "param_count", "epochs", "reason", "seconds")
+_FACTS = ("architecture", "param_count", "steps", "reason", "seconds")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class TrialOutcome:
     value: float | None
     """Best validation loss of a complete trial."""
     intermediate: dict[str, float]
-    """Validation loss after each epoch, for the pruner."""
+    """Selection loss by step, for the pruner."""
     facts: dict[str, Any]
     """Those of `_FACTS` that are known."""
 
@@ -47,8 +47,8 @@ class TrialOutcome:
 
     def tell(self, study: optuna.Study, trial: optuna.Trial) -> None:
         """End a trial of another study with it."""
-        for epoch, loss in self.intermediate.items():
-            trial.report(loss, int(epoch))
+        for step, loss in self.intermediate.items():
+            trial.report(loss, int(step))
         for name, fact in self.facts.items():
             trial.set_user_attr(name, fact)
         study.tell(trial, self.value, state=TrialState[self.state])

@@ -53,7 +53,7 @@ def open_study(
                 study_name=name,
                 direction="minimize",
                 load_if_exists=True,
-                pruner=optuna.pruners.MedianPruner(n_warmup_steps=space.pruner_warmup_epochs),
+                pruner=optuna.pruners.MedianPruner(n_warmup_steps=space.pruner_warmup_steps),
             )
             content = space.model_dump(mode="json", include={"parameters"}) | {"seed": seed}
             identity = json.dumps(content, sort_keys=True)
@@ -158,9 +158,9 @@ def seconds_of(trial: FrozenTrial) -> float:
 
 
 def repeat_reports(trial: optuna.Trial, earlier: FrozenTrial) -> None:
-    """A continued trial starts after epochs that were already reported; the pruner must know them."""
-    for epoch, value in earlier.intermediate_values.items():
-        trial.report(value, epoch)
+    """A continued trial starts after validations that were already reported; the pruner must know them."""
+    for step, value in earlier.intermediate_values.items():
+        trial.report(value, step)
 
 
 class SharedStudy:

@@ -21,7 +21,7 @@ def trials_frame(trials: list[FrozenTrial], space: SearchSpace) -> pl.DataFrame:
     """One row per trial.
 
     Columns: number, state (complete, pruned, failed, interrupted), value, one per parameter, the
-    architecture (d_model, n_layers, n_heads, d_ff), param_count, seconds, epochs, duplicate_of, reason.
+    architecture (d_model, n_layers, n_heads, d_ff), param_count, seconds, steps, duplicate_of, reason.
     """
     names = list(space.parameters)
     rows = [_row(trial, names, space) for trial in trials if trial.state in FINISHED]
@@ -39,7 +39,7 @@ def trials_frame(trials: list[FrozenTrial], space: SearchSpace) -> pl.DataFrame:
                 rows = [row | {name: None if row[name] is None else str(row[name])} for row in rows]
     for name in (*ARCHITECTURE_COLUMNS, "param_count"):
         schema.setdefault(name, pl.Int64)
-    schema |= {"seconds": pl.Float64, "epochs": pl.Int64, "duplicate_of": pl.Int64, "reason": pl.String}
+    schema |= {"seconds": pl.Float64, "steps": pl.Int64, "duplicate_of": pl.Int64, "reason": pl.String}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -69,5 +69,5 @@ def _row(trial: FrozenTrial, names: list[str], space: SearchSpace) -> dict[str, 
     parameters = values_of(trial.params, space)
     row |= {name: parameters.get(name) for name in names}
     row |= {name: facts.get(name) for name in ("param_count", "seconds", "duplicate_of", "reason")}
-    row["epochs"] = facts.get("epochs", len(trial.intermediate_values) or None)
+    row["steps"] = facts.get("steps", max(trial.intermediate_values, default=None))
     return row

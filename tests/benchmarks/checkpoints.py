@@ -1,8 +1,8 @@
-"""How long training waits for its checkpoints: `python -m tests.benchmarks.checkpoints [BUDGET] [EPOCHS]`.
+"""How long training waits for its checkpoints: `python -m tests.benchmarks.checkpoints [BUDGET] [TIMES]`.
 
-A PatchTST (default 20M, `mixed`) is trained with a checkpoint after every epoch. Printed: the median of what
-one checkpoint keeps the loop waiting, and of what writing it takes altogether; the speed of the steps, which
-share the processor with the writing.
+A PatchTST (default 20M, `mixed`) is trained with a checkpoint after every second step. Printed: the median of
+what one checkpoint keeps the loop waiting, and of what writing it takes altogether; the speed of the steps,
+which share the processor with the writing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def timed(owner: type, name: str, seconds: list[float]) -> None:
     setattr(owner, name, noted)
 
 
-def main(budget: str, epochs: int) -> None:
+def main(budget: str, checkpoints: int) -> None:
     import numpy as np
 
     from lib.config.training import Recipe, Runtime
@@ -53,9 +53,9 @@ def main(budget: str, epochs: int) -> None:
     with tempfile.TemporaryDirectory(dir=ROOT / "results") as folder:  # /tmp may be memory
         result = train(
             network, samples(512), samples(64), "bce",
-            Recipe(max_epochs=epochs, effective_batch=256, patience=epochs),
+            Recipe(max_steps=2 * checkpoints, validate_every_steps=2, effective_batch=256),
             TrainingContext(
-                seed=0, state_dir=Path(folder) / "state", runtime=Runtime(checkpoint_every_epochs=1)
+                seed=0, state_dir=Path(folder) / "state", runtime=Runtime(checkpoint_every_steps=2)
             ),
         )  # fmt: skip
     # Before each save, and before the result, the one before is settled.

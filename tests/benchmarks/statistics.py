@@ -11,7 +11,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,18 @@ from lib.config.workflow import EvaluationConfig
 from lib.data.io import write_json_atomic
 from lib.evaluation import scaling_law
 from lib.evaluation.axes import AXES
+from lib.evaluation.cell_skill import Part, measure_skill
 from lib.evaluation.cells import Cell
-from lib.evaluation.comparisons import DateLosses, holm_confidences
+from lib.evaluation.comparisons import DateLosses, Estimate, holm_confidences
+from lib.evaluation.decision import Decision
+from lib.evaluation.families import holm_families
 from lib.evaluation.forecast_tests import auc_influence
 from lib.evaluation.joint_law import fit_joint_law
 from lib.evaluation.levels import Level, contrast
+from lib.evaluation.material import Material
 from lib.evaluation.measures import split_metrics
 from lib.evaluation.pooling import pool
+from lib.evaluation.samples import Aligned, RunSamples
 from lib.evaluation.standing import Standing
 from lib.evaluation.uncertainty import auc_draws, stationary_weights
 from lib.evaluation.verdicts import Evidence, cell_verdict, interaction_verdict
@@ -58,6 +63,15 @@ class Market:
     run_dates: float = 0.03
     """Part of a day's loss that is a run's own."""
     between_seeds: float = 0.002
+    searches: int = 0
+    """Searches of a level, to which its seeds are dealt in turn; 0: one recipe for all."""
+    between_searches: float = 0.0
+    """Luck of a configuration, which all seeds of one search share."""
+    folds: int = 1
+    calibration: int = 0
+    """Calibration days of each fold, before its test."""
+    run_error: float = 0.05
+    """Error of a seed in the log-odds of its forecasts."""
 
     def moving(self, rng: np.random.Generator, *shape: int) -> Floats:
         """Noise of variance 1 that depends on itself over the horizon, as overlapping labels make it."""
@@ -76,9 +90,15 @@ class Market:
             own = self.level_dates * self.moving(rng)
             runs = self.run_dates * self.moving(rng, self.seeds)
             offset = self.between_seeds * rng.normal(size=(self.seeds, 1))
-            out.append(
-                Level(str(at), size, DateLosses(mean + shared + own + runs + offset, np.ones(self.days)))
-            )
+            sums = mean + shared + own + runs + offset
+            if self.searches:
+                luck = self.between_searches * rng.normal(size=self.searches)
+                of = np.arange(self.seeds) % self.searches
+                # The replicate is the search: seeds of one search are no independent draws.
+                sums = np.array(
+                    [(sums + luck[of][:, None])[of == k].mean(axis=0) for k in range(self.searches)]
+                )
+            out.append(Level(str(at), size, DateLosses(sums, np.ones(self.days))))
         return out
 
 
@@ -196,56 +216,173 @@ def _single_run_truth(market: Market) -> dict[str, float]:
     return _TRUTH
 
 
-def judged(levels: Sequence[Level], market: Market, confidence: float, gated: bool = True) -> str:
-    """The verdict of a cell with these levels; not `gated`: whatever their number of seeds."""
+def judged(
+    levels: Sequence[Level], market: Market, confidence: float, gated: bool = True,
+    recalibrated: Estimate | None = None,
+) -> Decision:  # fmt: skip
+    """The decision on a cell with these levels; not `gated`: whatever their number of replicates.
+
+    All levels are far better than the base rate, and recalibration changes nothing unless it is given: the
+    gates that are not simulated stand open.
+    """
     declared = {level.label: level.seeds for level in levels} if gated else {}
+    gain = scaling_law.gain(levels, market.horizon)
     evidence = Evidence(
         **vars(Standing.of(declared, declared)),
         metric_name="log loss",
         first="2M",
         last="200M",
         margin=MARGIN,
-        slope=scaling_law.slope(levels, market.horizon),
-        gain=scaling_law.gain(levels, market.horizon),
+        gain=gain,
+        steps=scaling_law.steps(levels, market.horizon),
         pairs=scaling_law.pairs(levels, market.horizon),
+        skill={level.label: Estimate(0.1, 0.001, 1000.0) for level in levels},
+        recalibrated=gain if recalibrated is None else recalibrated,
         confidence=confidence,
+        declared_confidence=CFG.confidence,
     )
-    return cell_verdict(evidence)[0]
+    return cell_verdict(evidence)
+
+
+def family(measured: Sequence[Sequence[Level]], market: Market) -> list[float]:
+    """Holm's levels of cells that are judged together."""
+    gains = [scaling_law.gain(levels, market.horizon) for levels in measured]
+    return list(holm_families([("confirmatory", "gains", gains)], CFG.confidence)[0].levels)
 
 
 def flat_study(market: Market, rng: np.random.Generator, cells: int = 6) -> Outcome:
-    """A study of six cells in which size does nothing: whether any cell is called scaling.
+    """A study of six cells in which size does nothing: whether any cell is called scaling or worsening.
 
     `any_cell_scales_ungated`: whether one would be if the number of seeds were not asked for.
     """
     measured = [market.levels(THREE, [0.69] * 3, rng) for _ in range(cells)]
-    slopes = [scaling_law.slope(levels, market.horizon) for levels in measured]
-    adjusted = holm_confidences([slope.p_value() for slope in slopes], CFG.confidence)
-    own = list(zip(measured, adjusted, strict=True))
-    verdicts = [judged(levels, market, level) for levels, level in own]
-    ungated = [judged(levels, market, level, gated=False) for levels, level in own]
-    return {"any_cell_scales": "scales" in verdicts, "any_cell_scales_ungated": "scales" in ungated,
-            "slope_rejected": slopes[0].p_value() < 1 - CFG.confidence}  # fmt: skip
+    own = list(zip(measured, family(measured, market), strict=True))
+    verdicts = [judged(levels, market, level).verdict for levels, level in own]
+    ungated = [judged(levels, market, level, gated=False).verdict for levels, level in own]
+    return {"any_cell_scales": "scales" in verdicts, "any_cell_worsens": "worsens" in verdicts,
+            "any_cell_scales_ungated": "scales" in ungated,
+            "first_cell_flat": verdicts[0] == "flat"}  # fmt: skip
+
+
+def two_margins(market: Market, rng: np.random.Generator, cells: int = 11) -> Outcome:
+    """One of eleven confirmatory cells gains two margins in two equal steps, the others nothing."""
+    gains = [2.0 * MARGIN, *[0.0] * (cells - 1)]
+    measured = [market.levels(THREE, [0.69, 0.69 - gain / 2, 0.69 - gain], rng) for gain in gains]
+    levels = family(measured, market)
+    verdicts = [judged(own, market, level).verdict for own, level in zip(measured, levels, strict=True)]
+    return {"found": verdicts[0] == "scales", "any_other_scales": "scales" in verdicts[1:],
+            "others_flat": verdicts[1] == "flat"}  # fmt: skip
+
+
+def forecasts(
+    market: Market, rng: np.random.Generator, known: Sequence[float], boldness: Sequence[float]
+) -> tuple[list[Level], dict[str, list[Part]], Material]:
+    """Walk-forward folds of forecasts, each with a calibration part, as `cell_skill` measures them.
+
+    A level knows a part of the true log-odds, of standard deviation `known` (rising: each contains the one
+    before; the last is all there is), each seed adds an error of its own, and says it `boldness` times too
+    boldly.
+    """
+    days, held = market.days // market.folds, market.calibration
+    n = market.folds * (days + held)
+    steps = np.sqrt(np.diff([0.0, *np.square(known)]))
+    odds = np.cumsum(steps[:, None] * rng.normal(size=(len(known), n)), axis=0)
+    target = (rng.random(n) < 1 / (1 + np.exp(-odds[-1]))).astype(float)
+    rows: dict[str, Any] = {}
+    parts: dict[str, list[Part]] = {}
+    for fold in range(market.folds):
+        begin = fold * (days + held)
+        now = slice(begin + held, begin + held + days)
+        dates = np.datetime64("2007-01-01") + np.arange(fold * days, (fold + 1) * days)
+        scores = []
+        for at, bold in enumerate(boldness):
+            for seed in range(market.seeds):
+                own = odds[at] + market.run_error * rng.normal(size=n)
+                p = 1 / (1 + np.exp(-bold * own))
+                scores.append(p[now])
+                before = slice(begin, begin + held)
+                rows[f"{at}/{fold}/{seed}"] = RunSamples(np.arange(held), target[before], p[before])
+        aligned = Aligned(dates, np.arange(days), target[now], np.array(scores), "direction")
+        for at in range(len(known)):
+            own_rows = [{"path": f"{at}/{fold}/{s}", "train_base_rate": 0.5} for s in range(market.seeds)]
+            positions = range(at * market.seeds, (at + 1) * market.seeds)
+            parts.setdefault(str(at), []).append((aligned, positions, own_rows))
+    material = Calibrated(rows)
+    levels = []
+    for at, size in enumerate(THREE[: len(known)]):
+        own_losses = [aligned.losses(positions) for aligned, positions, _ in parts[str(at)]]
+        sums = np.concatenate([one.sums for one in own_losses], axis=1)
+        levels.append(Level(str(at), size, DateLosses(sums, np.ones(sums.shape[1]))))
+    return levels, parts, material  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """Calibration samples by path: all that `measure_skill` asks of the material."""
+
+    rows: dict[str, Any]
+
+    def calibration_of(self, row: Any) -> RunSamples:
+        return self.rows[row["path"]]
+
+
+def whole_rule(
+    market: Market, rng: np.random.Generator, known: Sequence[float], boldness: Sequence[float]
+) -> tuple[str, str]:
+    """Verdict and gate of a cell, skill and recalibration measured from forecasts; one of eleven cells."""
+    levels, parts, material = forecasts(market, rng, known, boldness)
+    skill, recalibrated = measure_skill(levels, parts, market.horizon, material)
+    gain = scaling_law.gain(levels, market.horizon)
+    others = [1.0] * 10
+    confidence = holm_confidences([gain.p_value(), *others], CFG.confidence)[0]
+    declared = {level.label: level.seeds for level in levels}
+    evidence = Evidence(
+        **vars(Standing.of(declared, declared)), metric_name="log loss", first="0", last="2", margin=MARGIN,
+        gain=gain, steps=scaling_law.steps(levels, market.horizon),
+        pairs=scaling_law.pairs(levels, market.horizon), skill=skill, recalibrated=recalibrated,
+        confidence=confidence, declared_confidence=CFG.confidence,
+    )  # fmt: skip
+    decision = cell_verdict(evidence)
+    return decision.verdict, "moot" if decision.moot else decision.gate
+
+
+def learns_more(market: Market, rng: np.random.Generator) -> Outcome:
+    """Forecasts whose knowledge is worth two margins more at 200M than at 2M, all stated honestly."""
+    verdict, gate = whole_rule(market, rng, (0.30, 0.366, 0.424), (1.0, 1.0, 1.0))
+    return {"scales": verdict == "scales", "shut_by_recalibration": gate == "recalibration",
+            "shut_by_reversal": gate == "reversal"}  # fmt: skip
+
+
+def merely_shrinks(market: Market, rng: np.random.Generator) -> Outcome:
+    """All sizes know the same; smaller ones state it too boldly, which costs them several margins."""
+    verdict, gate = whole_rule(market, rng, (0.4, 0.4, 0.4), (2.0, 1.5, 1.0))
+    return {"scales": verdict == "scales", "shut_by_recalibration": gate == "recalibration"}
+
+
+def knows_nothing(market: Market, rng: np.random.Generator) -> Outcome:
+    """No size knows anything; smaller ones are bolder about it."""
+    verdict, gate = whole_rule(market, rng, (0.0, 0.0, 0.0), (3.0, 2.0, 1.0))
+    return {"scales": verdict == "scales", "moot": gate == "moot"}
 
 
 def flat_interaction(market: Market, rng: np.random.Generator) -> Outcome:
     """No interaction: whether one is called."""
     levels = market.levels([None] * 4, [0.70, 0.69, 0.69, 0.68], rng)
     effect = contrast(levels, np.array([-1.0, 1.0, 1.0, -1.0]), market.horizon)
-    verdict, _ = interaction_verdict(effect, CFG.confidence, MARGIN, ("a", "b"), Standing())
-    return {"called": verdict == "scales"}
+    decision = interaction_verdict(effect, CFG.confidence, MARGIN, ("a", "b"), Standing())
+    return {"called": decision.verdict in ("scales", "worsens")}
 
 
 def at_the_margin(market: Market, rng: np.random.Generator) -> Outcome:
     """The true gain is exactly the margin: whether it is called flat."""
     levels = market.levels(THREE, [0.69, 0.69 - MARGIN / 2, 0.69 - MARGIN], rng)
-    return {"called_flat": judged(levels, market, CFG.confidence) == "flat"}
+    return {"called_flat": judged(levels, market, CFG.confidence).verdict == "flat"}
 
 
 def bent(market: Market, rng: np.random.Generator) -> Outcome:
     """First and last size are alike, the middle one is better by the margin: whether it is called flat."""
     levels = market.levels(THREE, [0.69, 0.69 - MARGIN, 0.69], rng)
-    return {"called_flat": judged(levels, market, CFG.confidence) == "flat"}
+    return {"called_flat": judged(levels, market, CFG.confidence).verdict == "flat"}
 
 
 def flat_law(market: Market, rng: np.random.Generator) -> Outcome:
@@ -257,6 +394,19 @@ def flat_law(market: Market, rng: np.random.Generator) -> Outcome:
 
 QUIET = Market(level_dates=0.01, run_dates=0.01, between_seeds=0.0005)
 """Little noise, in which exponents can be identified at all."""
+DESIGN = Market(
+    days=4500,
+    horizon=1,
+    seeds=5,
+    common=0.45,
+    level_dates=0.085,
+    run_dates=0.08,
+    between_seeds=0.002,
+    folds=18,
+    calibration=75,
+)
+"""The study's size: 18 yearly folds at h1. A day's paired difference of two levels varies by 0.13 nats."""
+LUCKY = replace(DESIGN, searches=3, between_searches=0.003)
 COVERAGE: dict[str, tuple[Callable[[Market, np.random.Generator], Outcome], Market]] = {
     "three sizes, 5 seeds": (log_slope, Market()),
     "three sizes, 3 seeds": (log_slope, Market(seeds=3)),
@@ -264,6 +414,7 @@ COVERAGE: dict[str, tuple[Callable[[Market, np.random.Generator], Outcome], Mark
     "three sizes, 250 days": (log_slope, Market(days=250)),
     "law with floor, six sizes": (law_with_floor, QUIET),
     "joint law, 3 sizes x 4 shares": (joint_law, QUIET),
+    "three sizes, design, luck of 3 searches": (log_slope, LUCKY),
     "interaction": (interaction, Market()),
     "pooled over 4 cells": (pooled, Market()),
     "single run, h5": (single_run, Market()),
@@ -274,11 +425,22 @@ ERRORS: dict[str, tuple[Callable[[Market, np.random.Generator], Outcome], Market
     "flat study, 3 seeds, loud seeds": (flat_study, Market(seeds=3, between_seeds=0.01)),
     "flat study, 2 seeds, loud seeds": (flat_study, Market(seeds=2, between_seeds=0.02)),
     "flat study, 250 days": (flat_study, Market(days=250)),
+    "flat study at the size of design": (flat_study, DESIGN),
+    "flat study, design, luck of 3 searches": (flat_study, LUCKY),
+    "flat study, design, loud luck of 3 searches": (flat_study, replace(LUCKY, between_searches=0.01)),
+    "two margins in one of 11 cells, design": (two_margins, DESIGN),
+    "two margins, design, luck of 3 searches": (two_margins, LUCKY),
+    "forecasts, two margins of knowledge": (learns_more, DESIGN),
+    "forecasts, merely less bold": (merely_shrinks, DESIGN),
+    "forecasts, no knowledge": (knows_nothing, DESIGN),
     "no interaction": (flat_interaction, Market()),
     "gain at the margin": (at_the_margin, QUIET),
     "middle size better by the margin": (bent, QUIET),
     "six flat sizes": (flat_law, Market()),
 }
+
+SLOW = {joint_law: 200, learns_more: 60, merely_shrinks: 60, knows_nothing: 60}
+"""Worlds that take seconds each: 200 repetitions tell 90 % from 85 %, 60 tell 95 % from 80 %."""
 
 
 def simulate(
@@ -325,9 +487,7 @@ def main() -> None:
         for name, (world, market) in worlds.items():
             if arguments.only not in name:
                 continue
-            # The joint law takes a second a fit; 200 repetitions tell 90 % from 85 %.
-            slow = world is joint_law
-            repetitions = min(arguments.repetitions, 200) if slow else arguments.repetitions
+            repetitions = min(arguments.repetitions, SLOW.get(world, arguments.repetitions))
             found = simulate(world, market, repetitions, seed=len(name))
             result[kind][name] = found
             shares = {k: round(v["share"], 3) for k, v in found.items() if isinstance(v, dict)}

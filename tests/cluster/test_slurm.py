@@ -25,7 +25,7 @@ pytestmark = [
 RUN = "results/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
 STATE = "results/state/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
 RESULTS = ("metrics.json", "predictions/val.parquet", "predictions/test.parquet", "model/weights.safetensors")
-LONG = {"max_epochs": 160, "patience": 160, "checkpoint_every_epochs": 5, "window_stride": 10}
+LONG = {"max_steps": 1600, "patience_steps": 1600, "checkpoint_every_steps": 50}
 """Long enough to be interrupted between two looks of Slurm's controller at its time limits."""
 PATIENCE_SECONDS = 600
 # As a user runs it; only the interval at which Snakemake asks Slurm is shorter than on a shared controller.

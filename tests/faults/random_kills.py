@@ -45,8 +45,8 @@ class Case:
     precision: str
     micro_batch: int
     effective_batch: int = 64
-    window_stride: int = 6
-    max_epochs: int = 8
+    max_steps: int = 32
+    validate_every_steps: int = 4
 
     @property
     def cell(self) -> str:
@@ -66,10 +66,10 @@ class Case:
         project.experiment(models=[self.model], budgets=["2M"], tuning="quickstart", n_trials=3)
         project.study(
             training={
-                "max_epochs": self.max_epochs,
-                "patience": self.max_epochs,
-                "checkpoint_every_epochs": 1,
-                "window_stride": self.window_stride,
+                "max_steps": self.max_steps,
+                "patience_steps": self.max_steps,
+                "validate_every_steps": self.validate_every_steps,
+                "checkpoint_every_steps": self.validate_every_steps,
                 "effective_batch": self.effective_batch,
             },
             thermal={"sensor": "off"},

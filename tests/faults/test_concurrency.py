@@ -56,7 +56,7 @@ def test_two_workflows_in_one_folder(project: Project, finished: Project) -> Non
 def test_three_workers_of_one_search(project: Project) -> None:
     project.experiment(models=["patchtst-mixed"], budgets=["2M"], tuning="quickstart", n_trials=6)
     project.study(
-        training={"max_epochs": 1, "window_stride": 60, "effective_batch": 16, "threads": 1},
+        training={"max_steps": 2, "effective_batch": 16, "threads": 1},
         search={"workers": 3},
         thermal={"sensor": "off"},
     )

@@ -256,7 +256,7 @@ def test_altered_predictions_are_verified_and_never_evaluated(copied: Project, f
 def test_a_damaged_study_is_set_aside_and_no_finished_trial_is_trained_again(
     tmp_path: Path, capsys, damage: str
 ) -> None:
-    space = SearchSpace(parameters={"learning_rate": FloatRange(low=0.1, high=1.0)}, pruner_warmup_epochs=1)
+    space = SearchSpace(parameters={"learning_rate": FloatRange(low=0.1, high=1.0)}, pruner_warmup_steps=1)
     trained: list[str] = []
 
     def objective(parameters: dict, report: TrialReport) -> float:
@@ -265,9 +265,9 @@ def test_a_damaged_study_is_set_aside_and_no_finished_trial_is_trained_again(
             state.mkdir(parents=True)
             trained.append(report.key)
         report.describe({"d_model": 16}, param_count=1234)
-        for epoch in (1, 2, 3):
-            report(epoch, parameters["learning_rate"] + 1 / epoch)
-        report.describe(epochs=3)
+        for step in (1, 2, 3):
+            report(step, parameters["learning_rate"] + 1 / step)
+        report.describe(steps=3)
         return parameters["learning_rate"]
 
     def search(trials: int) -> SearchResult:

@@ -114,7 +114,7 @@ def test_a_full_disk_during_a_checkpoint(tmp_path: Path, market) -> None:
     project.experiment(models=["patchtst-mixed"], budgets=["2M"])
     know_batch_size(project, "patchtst-mixed")
     project.study(
-        training={"max_epochs": 16, "patience": 16, "checkpoint_every_epochs": 1, "window_stride": 10},
+        training={"max_steps": 160, "patience_steps": 160, "checkpoint_every_steps": 10},
         thermal={"sensor": "off"},
     )
     assert project.snakemake(f"{run}/metrics.json").returncode == 0
@@ -168,9 +168,9 @@ def test_a_read_only_folder_is_told(project: Project, name: str) -> None:
     user=AGAIN,
 )
 def test_a_full_disk_during_a_search(project: Project) -> None:
-    best = "results/hpo/base/Aa20/daily/direction/h5/mlp/none/best.json"
+    best = "results/hpo/base/Aa20/daily/direction/h5/mlp/none/search1/best.json"
     project.experiment(models=["mlp"], tuning="quickstart", n_trials=2)
-    project.study(training={"max_epochs": 1}, thermal={"sensor": "off"})
+    project.study(training={"max_steps": 3}, thermal={"sensor": "off"})
     state = project.folder / "results" / "state" / "hpo"
     with tiny_disk(state, 20_000):
         assert project.snakemake(best).returncode == 0
@@ -236,7 +236,7 @@ def test_too_little_memory_for_a_training(project: Project, monkeypatch) -> None
     model = {"model": "own:hungry", "plugin": "hungry.py", "settings": {"hidden": [4000, 4000]}}
     (project.folder / "config" / "models" / "hungry.yaml").write_text(yaml.safe_dump(model))
     project.experiment(models=["hungry"])
-    project.study(training={"max_epochs": 1}, thermal={"sensor": "off"})
+    project.study(training={"max_steps": 3}, thermal={"sensor": "off"})
     (project.folder / "starve").touch()
     limited = project.snakemake(f"{run}/metrics.json")
     assert limited.returncode != 0, "the limit was too high to test anything"

@@ -23,10 +23,9 @@ STATE = "results/state/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1
 RESULTS = ("metrics.json", "predictions/val.parquet", "predictions/test.parquet", "model/weights.safetensors")
 PATIENCE_SECONDS = 240
 TRAINING = {
-    "max_epochs": 12,
-    "patience": 12,
-    "checkpoint_every_epochs": 1,
-    "window_stride": 10,
+    "max_steps": 120,
+    "patience_steps": 120,
+    "checkpoint_every_steps": 10,
     "lock_timeout_seconds": PATIENCE_SECONDS,
 }
 THERMAL = {
@@ -240,7 +239,7 @@ def test_a_state_of_other_parameters_is_set_aside_and_not_resumed(fresh):
     workflow.wait(timeout=PATIENCE_SECONDS)
     show(fresh, 50)
     fresh.study(
-        training=TRAINING | {"max_epochs": 1},
+        training=TRAINING | {"max_steps": 10},
         thermal=THERMAL,
     )
     done = fresh.snakemake(f"{RUN}/metrics.json")

@@ -13,10 +13,10 @@ ACCUMULATED = Case("patchtst-mixed", "fp32", micro_batch=16)
 OTHERS = {
     "mixed, bf16": Case("patchtst-mixed", "bf16", micro_batch=64),
     "independent, fp32, accumulated": Case(
-        "patchtst", "fp32", micro_batch=8, effective_batch=16, window_stride=40, max_epochs=4
+        "patchtst", "fp32", micro_batch=8, effective_batch=16, max_steps=12, validate_every_steps=3
     ),
     "cross, bf16, accumulated": Case(
-        "patchtst-cross", "bf16", micro_batch=8, effective_batch=16, window_stride=40, max_epochs=4
+        "patchtst-cross", "bf16", micro_batch=8, effective_batch=16, max_steps=12, validate_every_steps=3
     ),
 }
 
@@ -44,7 +44,7 @@ def kills_change_no_number(tmp_path, market, record_property, case: Case, times:
 @pytest.mark.timeout(400)
 @pytest.mark.faults("SIGKILL at random moments of searches and trainings (job, or everything)", happens="continued to equal bytes", user="the same command; `snakemake --unlock` first if everything was killed")  # fmt: skip  # noqa: E501
 def test_three_random_kills_change_no_number(tmp_path, market, record_property):
-    case = Case("patchtst-mixed", "bf16", micro_batch=16, max_epochs=3, window_stride=20)
+    case = Case("patchtst-mixed", "bf16", micro_batch=16, max_steps=6, validate_every_steps=2)
     killer = kills_change_no_number(tmp_path, market, record_property, case, 3, SEED)
     assert killer.hits.total() == 3
 

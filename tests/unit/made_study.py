@@ -24,11 +24,11 @@ import polars as pl
 import yaml
 
 from lib.config.base import split_dataset
-from lib.config.experiment import Experiment
+from lib.config.experiment import PlannedExperiment
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import write_json_atomic, write_parquet_atomic
 from lib.evaluation.batch import RunFolder, evaluate_folders
-from lib.evaluation.collect import collect_runs, fraction_of, read_run
+from lib.evaluation.collect import collect_runs, read_run
 from lib.evaluation.samples import read_predictions
 from lib.evaluation.summary import scaling_summary
 
@@ -36,12 +36,25 @@ PARAMETERS = {"2M": 2_021_953, "20M": 20_104_321, "200M": 201_612_289, "none": 2
 HISTORY_START, VALIDATION_START, TEST_START = date(2005, 1, 3), date(2013, 1, 1), date(2016, 1, 1)
 TEST_END = date(2018, 12, 31)
 SYMBOL = "^GSPC"
+FINISHED = {
+    "none": "2026-01-01T12:00:00+00:00", "2M": "2026-01-02T12:00:00+00:00",
+    "20M": "2026-01-03T12:00:00+00:00", "200M": "2026-01-30T12:00:00+00:00",
+}  # fmt: skip
+"""When the training of a size ended, smaller ones first."""
 REGISTERED = {
     "transformer": "transformer:patchtst",
     "boosting": "boosting:xgboost",
     "linear": "linear:logistic",
     "naive": "naive:base_rate",
+    "reference": "reference:oracle",
 }
+FAMILY = {
+    "patchtst-mixed": "transformer", "xgboost": "boosting", "logistic": "linear", "oracle": "reference",
+    "oracle-flat": "reference",
+}  # fmt: skip
+"""Of each model; all others look at nothing."""
+LAW = {"2M": 1.2, "20M": 0.5, "200M": 0.05}
+"""Error of each size where a law control expects that size helps."""
 SHAPE = {"d_model": 192, "n_heads": 8, "n_layers": 6, "d_ff": 480}
 CFG = EvaluationConfig()
 TASKS = {
@@ -70,7 +83,7 @@ class World:
         column = "abcd".index(split_dataset(row["dataset"])[1])
         size = PARAMETERS[row["budget"]] / 2e6 if row["budget"] != "none" else 1.0
         error = self.base_error * size**-self.parameters * (tier / 20) ** -self.features
-        error *= fraction_of(row["variant"]) ** -self.data
+        error *= row["train_fraction"] ** -self.data
         return max(0.02, error - self.per_column * column)
 
 
@@ -78,7 +91,7 @@ class World:
 class Study:
     """Experiments, their runs and where they lie."""
 
-    experiments: dict[str, Experiment]
+    experiments: dict[str, PlannedExperiment]
     rows: list[dict[str, Any]] = field(default_factory=list)
     folder: Path = Path()
 
@@ -112,61 +125,75 @@ def prices(seed: int = 0) -> pl.DataFrame:
 
 def big_study(
     budgets: Sequence[str] = ("2M", "20M", "200M"), seeds: Sequence[int] = (42, 43, 44, 45, 46)
-) -> dict[str, Experiment]:
+) -> dict[str, PlannedExperiment]:
     """Three budgets x five seeds x four tiers x five rows, columns, shares of data, baselines, controls."""
     grid: dict[str, Any] = {"timescales": ["daily"], "horizons": [5], "models": ["patchtst-mixed"],
                             "budgets": list(budgets), "seeds": list(seeds)}  # fmt: skip
     tiers, rows, columns = (20, 50, 200, 500), "ABCDE", "bcd"
     tasks = ["direction", "threshold_1pct", "threshold_2pct", "regression"]
     return {
-        "phase1": Experiment(
+        "phase1": PlannedExperiment(
             question="Does forecast loss fall as PatchTST grows from 2M to 200M parameters?",
             datasets=["Aa20"], tasks=tasks, **grid,
         ),
-        "phase5": Experiment(
+        "phase5": PlannedExperiment(
             question="Do parameters, input channels and assets help each other?",
             datasets=[f"{row}a{tier}" for row, tier in product(rows, tiers)],
             tasks=["threshold_1pct"], **grid,
         ),
-        "phase4": Experiment(
+        "phase4": PlannedExperiment(
             question="Do sentiment, volatility and search data help?",
             datasets=["Aa20", *(f"A{column}20" for column in columns)], tasks=["threshold_1pct"], **grid,
         ),
         **{
-            f"data_{name}": Experiment(
-                question="Does loss fall with the share of training dates?", variant=name,
+            f"data_{name}": PlannedExperiment(
+                question="Does loss fall with the share of training dates?", variant=name, condition="base",
+                train_fraction=share,
                 datasets=["Aa20"], tasks=["direction", "threshold_1pct"], **grid,
             )
-            for name in ("frac12", "frac25", "frac50")
+            for name, share in (("frac12", 0.125), ("frac25", 0.25), ("frac50", 0.5))
         },
-        "baselines": Experiment(
+        "baselines": PlannedExperiment(
             question="What do simple opponents reach on the same samples?", datasets=["Aa20"],
             timescales=["daily"], tasks=tasks, horizons=[5],
             models=["base_rate", "logistic", "xgboost"], seeds=[42],
         ),
-        "control_null": Experiment(
+        "control_null": PlannedExperiment(
             question="Is nothing found where there is nothing?", role="null_control", variant="null",
-            labels="shuffled", datasets=["Aa20"], tasks=["threshold_1pct"], **grid,
+            labels="shifted", datasets=["Aa20"], tasks=["threshold_1pct"], **grid,
         ),
-        "control_positive": Experiment(
+        "control_positive": PlannedExperiment(
             question="Is a planted signal found?", role="positive_control", variant="planted",
             data={"source": "synthetic", "vintage": "planted-1"}, datasets=["Aa20"], tasks=["direction"],
-            **grid | {"horizons": [1], "budgets": ["2M"], "seeds": [42]},
+            **grid | {"horizons": [1], "seeds": [42]},
         ),
+        "control_leak": PlannedExperiment(
+            question="Does the alarm go off at a planted leak?", role="leak_control", variant="leak",
+            planted="tomorrow", datasets=["Aa20"], tasks=["threshold_1pct"], **grid | {"seeds": [42]},
+        ),
+        **{
+            f"control_{name}": PlannedExperiment(
+                question="Is a known law told as what it is?", role="law_control", variant=name,
+                expects=expects, data={"source": "synthetic", "vintage": "planted-2"}, datasets=["Aa20"],
+                tasks=["direction"], **grid | {"horizons": [1], "models": [model]},
+            )
+            for name, expects, model in (("law", "scales", "oracle"), ("law_twin", "flat", "oracle-flat"))
+        },
     }  # fmt: skip
 
 
-def small_study() -> dict[str, Experiment]:
+def small_study() -> dict[str, PlannedExperiment]:
     """One question with controls and baselines: two dozen runs."""
     study = big_study(seeds=(42, 43, 44))
-    keep = {name: study[name] for name in ("phase1", "baselines", "control_null", "control_positive")}
+    controls = [name for name in study if name.startswith("control_")]
+    keep = {name: study[name] for name in ("phase1", "baselines", *controls)}
     keep["phase1"] = keep["phase1"].model_copy(update={"tasks": ["threshold_1pct"]})
     keep["baselines"] = keep["baselines"].model_copy(update={"tasks": ["threshold_1pct"]})
     return keep
 
 
 def make_study(
-    folder: Path, experiments: Mapping[str, Experiment] | None = None, world: World = World()
+    folder: Path, experiments: Mapping[str, PlannedExperiment] | None = None, world: World = World()
 ) -> Study:
     """Write the run folders of a study: predictions, history, parameters, provenance. No model anywhere."""
     study = Study(dict(experiments or big_study()), folder=folder)
@@ -185,13 +212,22 @@ def make_study(
     return study
 
 
-def _declared(name: str, experiment: Experiment) -> list[dict[str, Any]]:
+def facts_of(experiment: PlannedExperiment) -> dict[str, Any]:
+    """What a plan says of an experiment's runs beside their words."""
+    return {
+        "condition": experiment.condition, "fold": experiment.fold,
+        "train_fraction": experiment.train_fraction, "context_length": experiment.context_length or 80,
+        "labels": experiment.labels,
+    }  # fmt: skip
+
+
+def _declared(name: str, experiment: PlannedExperiment) -> list[dict[str, Any]]:
     rows = []
     for dataset, timescale, task, horizon, model, seed in product(
         experiment.datasets, experiment.timescales, experiment.tasks, experiment.horizons,
         experiment.models, experiment.seeds,
     ):  # fmt: skip
-        sized = model.startswith("patchtst")
+        sized = model.startswith(("patchtst", "oracle"))
         for budget in experiment.budgets if sized else ["none"]:
             words = {"variant": experiment.variant, "dataset": dataset, "timescale": timescale, "task": task,
                      "horizon": horizon, "model": model, "budget": budget, "seed": seed}  # fmt: skip
@@ -199,11 +235,9 @@ def _declared(name: str, experiment: Experiment) -> list[dict[str, Any]]:
                 f"results/runs/{experiment.variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}"
                 f"/seed{seed}"
             )
-            family = (
-                "transformer" if sized else {"xgboost": "boosting", "logistic": "linear"}.get(model, "naive")
-            )
-            rows.append(words | {"experiment": name, "role": experiment.role, "question": experiment.question,
-                                 "family": family, "path": path})  # fmt: skip
+            family = FAMILY.get(model, "naive")
+            asked = {"experiment": name, "role": experiment.role, "question": experiment.question}
+            rows.append(words | facts_of(experiment) | asked | {"family": family, "path": path})
     return rows
 
 
@@ -222,16 +256,21 @@ def truth(task: str, horizon: int, days: int, planted: bool, seed: int) -> tuple
     return odds, (ndtr(common) < expit(odds)).astype(float)
 
 
-def _write_run(row: Mapping[str, Any], experiment: Experiment, market: pl.DataFrame, world: World) -> None:
-    task, horizon, planted = str(row["task"]), int(row["horizon"]), experiment.role == "positive_control"
+def _write_run(
+    row: Mapping[str, Any], experiment: PlannedExperiment, market: pl.DataFrame, world: World
+) -> None:
+    task, horizon = str(row["task"]), int(row["horizon"])
+    planted = experiment.role in ("positive_control", "law_control")
     dates = market.filter(pl.col("date") >= VALIDATION_START)["date"].to_list()[:-horizon]
     known, target = truth(task, horizon, len(dates), planted, world.seed)
     rng = np.random.default_rng([int(row["seed"]), world.seed, hash_of(str(row["path"]))])
     error = world.error(row) * (1 + world.seed_noise * rng.normal())
     if planted:
-        error = 0.2
-    if experiment.labels == "shuffled":
+        error = LAW[row["budget"]] if experiment.expects == "scales" else 0.05 if experiment.expects else 0.2
+    if experiment.labels == "shifted":
         target = np.random.default_rng(5).permutation(target)
+    if experiment.planted == "tomorrow":
+        known, error = 6.0 * (2.0 * target - 1.0), 1.0
     unit = 0.002 if task == "regression" else 1.0
     score = known + unit * error * rng.normal(size=known.size)
     if row["family"] == "naive":
@@ -239,7 +278,7 @@ def _write_run(row: Mapping[str, Any], experiment: Experiment, market: pl.DataFr
             known.size, 0.0 if task == "regression" else np.log(target.mean() / (1 - target.mean()))
         )
     probability = 1 / (1 + np.exp(-score))
-    if experiment.labels == "shuffled":
+    if experiment.labels == "shifted":
         probability = target.mean() + 0.1 * (probability - probability.mean())
     rate = float(target.mean())
     shares = None if task == "regression" else [1 - rate, rate]
@@ -295,7 +334,7 @@ def hash_of(path: str) -> int:
 def _write_records(
     folder: Path, row: Mapping[str, Any], shares: list[float] | None, error: float, rng: np.random.Generator
 ) -> None:
-    n_train = round(2000 * fraction_of(row["variant"])) * (1 + "ABCDE".index(row["dataset"][0]))
+    n_train = round(2000 * row["train_fraction"]) * (1 + "ABCDE".index(row["dataset"][0]))
     size = PARAMETERS[row["budget"]]
     words = {
         k: row[k] for k in ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "seed")
@@ -316,8 +355,9 @@ def _write_records(
     write_json_atomic(
         folder / "provenance.json",
         {
+            "finished": FINISHED[row["budget"]],
             "parameters": {"total": size, "embedding": size // 40, "head": 193},
-            "fit": {"best_epoch": 4, "epochs": 8, "steps": 8 * n_train // 256,
+            "fit": {"best_step": 40, "steps": 80,
                     "samples_per_second": 4e9 / size, "precision": "bf16",
                     "device": "cpu", "micro_batch": 32, "stopped_early": True},
             "seconds": {"fit": 8 * n_train * size / 4e9, "total": 8 * n_train * size / 4e9 + 4},
@@ -327,15 +367,23 @@ def _write_records(
     )  # fmt: skip
     if row["family"] not in ("transformer", "boosting"):
         write_parquet_atomic(
-            pl.DataFrame(schema={"epoch": pl.Int64, "train_loss": pl.Float64, "validation_loss": pl.Float64}),
+            pl.DataFrame(
+                schema={
+                    "step": pl.Int64,
+                    "train_loss": pl.Float64,
+                    "validation_loss": pl.Float64,
+                    "selection_loss": pl.Float64,
+                }
+            ),
             folder / "history.parquet",
         )
         return
-    epoch = np.arange(1, 9)
-    train = 0.7 - 0.02 * epoch * (1 + 0.15 * np.log10(max(size, 10) / 2e6))
-    held = 0.69 - 0.01 * error - 0.008 * np.minimum(epoch, 4) + 0.006 * np.maximum(epoch - 4, 0)
-    history = {"epoch": epoch, "step": epoch * n_train // 256, "train_loss": train + rng.normal(0, 0.001, 8),
-               "validation_loss": held, "learning_rate": 3e-4 * np.cos(epoch / 8), "seconds": np.full(8, 4.0),
+    number = np.arange(1, 9)
+    train = 0.7 - 0.02 * number * (1 + 0.15 * np.log10(max(size, 10) / 2e6))
+    held = 0.69 - 0.01 * error - 0.008 * np.minimum(number, 4) + 0.006 * np.maximum(number - 4, 0)
+    history = {"step": 10 * number, "train_loss": train + rng.normal(0, 0.001, 8),
+               "validation_loss": held, "selection_loss": held - 0.001,
+               "learning_rate": 3e-4 * np.cos(number / 8), "seconds": np.full(8, 4.0),
                "samples_per_second": np.full(8, 4e9 / size)}  # fmt: skip
     write_parquet_atomic(pl.DataFrame(history), folder / "history.parquet")
 

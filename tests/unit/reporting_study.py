@@ -35,6 +35,9 @@ LEVEL = {
 RATE = {"direction": (0.553, 0.601, 0.584, 0.588), "threshold_1pct": (0.502, 0.381, 0.402, 0.376)}
 
 
+FACTS = {"condition": "base", "fold": None, "train_fraction": 1.0, "context_length": 80}
+
+
 def path_of(row: dict[str, Any]) -> str:
     words = [row[k] for k in ("variant", "dataset", "timescale", "task")]
     return "/".join(
@@ -51,6 +54,7 @@ def run_row(task: str, model: str, budget: str, seed: int = 42, **changes: Any) 
         "role": "question",
         "question": QUESTION if budget != "none" else "What do simple opponents reach?",
         "variant": "base",
+        **FACTS,
         "dataset": "Aa20",
         "timescale": "daily",
         "task": task,
@@ -89,8 +93,7 @@ def run_row(task: str, model: str, budget: str, seed: int = 42, **changes: Any) 
     if budget != "none":
         size = BUDGETS[budget]
         row |= {
-            "best_epoch": {"2M": 3, "20M": 2, "200M": 1}[budget],
-            "epochs": 3,
+            "best_step": {"2M": 54, "20M": 36, "200M": 18}[budget],
             "steps": 54,
             "train_seconds": size / 2.4e6,
             "total_seconds": size / 2.2e6 + 4,
@@ -113,6 +116,7 @@ def missing(row: dict[str, Any]) -> dict[str, Any]:
         "role",
         "question",
         "variant",
+        *FACTS,
         "dataset",
         "timescale",
         "task",
@@ -191,6 +195,7 @@ def cell(task: str, **changes: Any) -> dict[str, Any]:
     )
     return {
         "variant": "base",
+        **FACTS,
         "dataset": "Aa20",
         "timescale": "daily",
         "task": task,
@@ -227,9 +232,37 @@ def cell(task: str, **changes: Any) -> dict[str, Any]:
             "high": -gain / 2 / 0.69 / 2.3026 + 0.0025,
         },
         "law": None,
+        "recalibrated": {
+            "estimate": gain / 2,
+            "low": gain / 2 - 0.008,
+            "high": gain / 2 + 0.008,
+            "low_holm": gain / 2 - 0.009,
+            "high_holm": gain / 2 + 0.009,
+        },
+        "skill": [
+            {
+                "level": budget,
+                "beats_base_rate": False,
+                "estimate": lead,
+                "low": lead - 0.009,
+                "high": lead + 0.009,
+                "low_holm": lead - 0.01,
+                "high_holm": lead + 0.01,
+            }
+            for budget in BUDGETS
+            for lead in (LEVEL[task]["base_rate"][1] - LEVEL[task][budget][1],)
+        ],
+        "equivalence": {
+            "confidence": 0.9,
+            "pairs": [
+                {"from": "2M", "to": "200M", "estimate": gain, "low": gain - 0.007, "high": gain + 0.007}
+            ],
+        },
         "verdict": "undecidable",
+        "gate": "seeds",
+        "moot": False,
         "reason": reason,
-        "change_mind": "At least two more seeds at 2M, 20M, 200M.",
+        "change_mind": ["At least two more seeds at 2M, 20M, 200M."],
         **changes,
     }
 
@@ -259,6 +292,7 @@ def baseline_table(task: str) -> dict[str, Any]:
         )
     return {
         "variant": "base",
+        **FACTS,
         "dataset": "Aa20",
         "timescale": "daily",
         "task": task,
@@ -318,9 +352,12 @@ def scaling(**changes: Any) -> dict[str, Any]:
         "question": QUESTION,
         "axis": "parameters",
         "margin": 0.005,
+        "analysis": "confirmatory",
         "verdict": "undecidable",
+        "gate": "seeds",
+        "moot": False,
         "reason": "All 2 cells are undecidable.",
-        "change_mind": "At least two more seeds at 2M, 20M, 200M.",
+        "change_mind": ["At least two more seeds at 2M, 20M, 200M."],
         "cells": [cell("direction"), cell("threshold_1pct")],
     }
     return {
@@ -339,10 +376,10 @@ def history(budget: str, task: str) -> pl.DataFrame:
     drift = {"2M": 0.0, "20M": 0.004, "200M": 0.011}[budget]
     return pl.DataFrame(
         {
-            "epoch": [1, 2, 3],
             "step": [18, 36, 54],
             "train_loss": [start, (start + end) / 2, end - 0.006],
             "validation_loss": [end + 0.012 - drift, end + 0.003, end + drift],
+            "selection_loss": [end + 0.011 - drift, end + 0.002, end - 0.001 + drift],
             "learning_rate": [3e-4, 2e-4, 1e-6],
             "seconds": [4.0, 4.0, 4.0],
             "samples_per_second": [180.0] * 3,
@@ -353,12 +390,13 @@ def history(budget: str, task: str) -> pl.DataFrame:
 
 def rounds(task: str) -> pl.DataFrame:
     n = np.arange(1, 201)
+    held = LEVEL[task]["xgboost"][1] - 0.012 + 0.02 * np.exp(-n / 15) + n * 6e-5
     return pl.DataFrame(
         {
-            "epoch": n,
             "step": n,
             "train_loss": 0.55 + 0.14 * np.exp(-n / 60),
-            "validation_loss": LEVEL[task]["xgboost"][1] - 0.012 + 0.02 * np.exp(-n / 15) + n * 6e-5,
+            "validation_loss": held,
+            "selection_loss": held - 0.001,
         }
     )
 

@@ -6,7 +6,9 @@ import pytest
 import yaml
 
 from lib.config.experiment import Experiment
-from lib.config.load import expand_environment, load_study, read_yaml, validate
+from lib.config.hpo import SearchSpace
+from lib.config.load import expand_environment, load_study, read_yaml, recipe_for, validate
+from lib.config.model import ModelFile
 from lib.config.workflow import WorkflowConfig
 from lib.errors import ConfigError
 
@@ -46,10 +48,42 @@ def test_patchtst_is_compared_with_the_recipe_of_its_ablation():
 
 def test_an_unknown_key_is_refused_with_the_corrected_line():
     content = quickstart()
-    content["training"]["max_epoch"] = 7
+    content["training"]["max_step"] = 7
     message = refusal(content)
-    assert "unknown key `training.max_epoch`" in message
-    assert "\n  max_epochs: 7" in message
+    assert "unknown key `training.max_step`" in message
+    assert "\n  max_steps: 7" in message
+
+
+OLD = {
+    "max_epochs": "max_steps", "patience": "patience_steps", "warmup_steps": "warmup_share",
+    "window_stride": "max_steps", "checkpoint_every_epochs": "checkpoint_every_steps",
+}  # fmt: skip
+"""Keys of a time when training was counted in epochs, and what takes their place."""
+
+
+@pytest.mark.parametrize("key", OLD)
+def test_a_key_that_counted_in_epochs_is_refused_with_the_new_one_in_one_line(key):
+    content = quickstart()
+    content["training"][key] = 7
+    message = refusal(content)
+    assert f"`{key}` is now `{OLD[key]}`" in message
+    assert "\n" not in message
+    for place, part in (("an experiment", Experiment), ("a model file", ModelFile)):
+        declared = part.model_construct(training={key: 7})
+        pair = (declared, None) if part is Experiment else (Experiment.model_construct(training={}), declared)
+        with pytest.raises(ConfigError) as error:
+            recipe_for(WorkflowConfig.model_validate(quickstart()), pair[0], place, pair[1])
+        assert f"{place}, section training: `{key}` is now `{OLD[key]}`" in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", OLD)
+def test_such_a_key_is_refused_in_a_search_as_well(key):
+    number = {"type": "int", "low": 1, "high": 9}
+    with pytest.raises(ConfigError, match=f"`{key}` is now `{OLD[key]}`"):
+        validate(SearchSpace, {"parameters": {key: number}}, "config/hpo/x.yaml")
+    with pytest.raises(ConfigError, match=f"`{key}` is now `{OLD[key]}`"):
+        validate(ModelFile, {"model": "neural:mlp", "search": {key: number}}, "config/models/x.yaml")
 
 
 def test_an_unknown_key_deep_inside_a_section_is_refused():
@@ -105,7 +139,7 @@ def test_an_experiment_that_cannot_be_meant_is_refused(key, value, expected):
 
 def test_a_control_must_be_one():
     content = read_yaml(CONFIG / "experiments" / "control_null.yaml") | {"labels": "true"}
-    with pytest.raises(ConfigError, match="labels: shuffled"):
+    with pytest.raises(ConfigError, match="labels: shifted"):
         validate(Experiment, content, "experiment.yaml")
 
 

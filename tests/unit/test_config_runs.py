@@ -41,7 +41,7 @@ def test_models_without_budgets_run_once_and_say_so(study):
 
 def test_one_run_declared_in_two_ways_is_refused(study):
     experiment = study.experiments["quickstart"]
-    other = experiment.model_copy(update={"training": {"max_epochs": 1}})
+    other = experiment.model_copy(update={"training": {"max_steps": 1}})
     with pytest.raises(ConfigError, match="Give b its own `variant:`"):
         expand({"a": experiment, "b": other}, HAS_BUDGET)
     assert expand({"a": experiment, "b": experiment}, HAS_BUDGET)

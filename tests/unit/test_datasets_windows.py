@@ -147,28 +147,75 @@ def test_a_channel_that_is_constant_in_training_gets_a_harmless_scale() -> None:
     assert small.channel_std[1] == pytest.approx(2e-4, rel=0.2), "small is not constant"
 
 
-def test_shuffled_labels_keep_the_base_rate_of_each_part_and_nothing_else() -> None:
-    frame = dataset()
-    true, shuffled = load(frame), load(frame, labels="shuffled", seed=1)
-    for a, b in zip(each(true), each(shuffled), strict=True):
-        assert sorted(a.target) == sorted(b.target)
-        assert not (a.target == b.target).all()
-        assert (a.ends == b.ends).all()
-        assert (a.matrix == b.matrix).all()
-    agreement = (true.train.target == shuffled.train.target).mean()
-    rate = true.train.target.mean()
-    assert agreement == pytest.approx(rate**2 + (1 - rate) ** 2, abs=0.12)
+def targets(split: SplitSamples) -> dict[tuple[str, np.datetime64], float]:
+    """The target of each symbol and date."""
+    return {
+        (str(symbol), day): float(target)
+        for samples in each(split)
+        for symbol, day, target in zip(samples.symbols, samples.dates, samples.target, strict=True)
+    }
 
 
-def test_shuffling_is_decided_by_the_seed_alone() -> None:
+def test_shifted_labels_are_those_of_bars_a_third_of_the_history_away_or_more() -> None:
     frame = dataset()
-    one, again = load(frame, labels="shuffled", seed=1), load(frame, labels="shuffled", seed=1)
-    other = load(frame, labels="shuffled", seed=2)
-    assert (one.train.target == again.train.target).all()
-    assert (one.train.target != other.train.target).any()
-    assert (load(frame, seed=1).train.target == load(frame, seed=2).train.target).all()
+    returns = {"task": "regression"}
+    true, moved = targets(load(frame, **returns)), targets(load(frame, labels="shifted", **returns))
+    days = {value: day for (_, day), value in true.items()}
+    apart = {int((days[value] - day).astype(int)) for (_, day), value in moved.items() if value in days}
+    circle = 500 - HORIZON
+    assert len(apart) == 2, "one number of bars, forwards, and backwards where the circle begins anew"
+    assert max(apart) - min(apart) == circle
+    assert min(map(abs, apart)) >= circle // 3
+
+
+def test_shifted_labels_keep_their_neighbours_and_those_of_both_ends_share_no_bar() -> None:
+    true, moved = load(dataset()), load(dataset(), labels="shifted")
+    alike = (moved.train.target[1:] == moved.train.target[:-1]).mean()
+    assert alike > 0.6, "labels of three days overlap; permuted ones would agree in half of the cases"
+    assert len(true.test) - len(moved.test) == HORIZON - 1
+    assert moved.train.ends.tolist() == true.train.ends.tolist()
+
+
+def test_neither_the_window_nor_the_share_nor_the_splits_change_a_shifted_label() -> None:
+    frame = dataset()
+    whole = targets(load(frame, labels="shifted"))
+    fold = SPLITS.model_copy(update={"test_start": FIRST + timedelta(days=420)})
+    for other in (
+        load(frame, labels="shifted", context_length=20),
+        load(frame, labels="shifted", train_fraction=0.8),
+        load(frame, labels="shifted", splits=fold),
+    ):
+        found = targets(other)
+        assert all(whole[key] == value for key, value in found.items() if key in whole)
+    assert targets(load(frame, labels="shifted", horizon=2)) != whole
+
+
+def test_symbols_move_together_and_a_young_one_stays_within_its_middle_third() -> None:
+    twin = dataset().with_columns(symbol=pl.lit("Y"))
+    young = dataset(rows=150, symbol="Z", seed=2, start=350)
+    found = targets(load(pl.concat([dataset(), twin, young]), labels="shifted"))
+    assert all(found["Y", day] == value for (symbol, day), value in found.items() if symbol == "X")
+    assert sum(symbol == "Z" for symbol, _ in found) > 50
+
+
+def test_a_history_too_short_to_shift_its_labels_is_refused() -> None:
+    with pytest.raises(DataError, match="500 bars are too few for shifted labels"):
+        load(dataset(), labels="shifted", context_length=170)
     with pytest.raises(ValueError, match="labels"):
-        load(frame, labels="random")
+        load(dataset(), labels="random")
+
+
+def test_a_planted_channel_is_the_return_of_the_next_bar_and_there_only_when_asked_for() -> None:
+    frame = pl.concat([dataset(), dataset(symbol="Y", seed=1)])
+    honest, leaking = load(frame), load(frame, planted="tomorrow")
+    assert "planted_tomorrow" not in honest.train.channel_names
+    assert leaking.train.channel_names == (*honest.train.channel_names, "planted_tomorrow")
+    for symbol in ("X", "Y"):
+        own = leaking.train.symbols == symbol
+        close = frame.filter(pl.col("symbol") == symbol)["close"].to_numpy()
+        age = leaking.train.ends[own] - (500 if symbol == "Y" else 0)
+        told = leaking.train.matrix[leaking.train.ends[own], -1]
+        np.testing.assert_allclose(told, close[age + 1] / close[age] - 1, rtol=1e-4, atol=1e-7)
 
 
 def test_the_order_of_rows_in_the_table_does_not_matter() -> None:

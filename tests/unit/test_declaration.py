@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lib.config.experiment import Experiment
+from lib.config.experiment import PlannedExperiment
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import read_json
 from lib.evaluation.axes import AXES
@@ -30,32 +30,32 @@ def tests(market) -> dict[str, list[str]]:
 def test_the_interaction_of_phase_five_is_declared(tests):
     assert (
         "interaction of parameters and input channels (difference of gains), margin 0.005, in 1 grid, "
-        "adjusted by Holm"
+        "adjusted by Holm with all confirmatory questions (confirmatory)"
     ) in tests["p5_features"]
 
 
 def test_shares_of_the_dates_declare_the_axis_of_data_and_not_that_of_size(tests):
-    for share in ("125", "25", "50"):
+    for share in ("12.5", "25", "50"):
         found = tests[f"ablation_data-frac{share}"]
-        assert any(
-            test.startswith("slope of the loss over training samples, 0.125 to 1 (4") for test in found
-        )
-        assert not any(test.startswith("slope of the loss over parameters") for test in found)
-    assert any(test.startswith("slope of the loss over parameters") for test in tests["ablation_data"])
+        assert any(test.startswith("gain in loss over training samples, 0.125 to 1 (4") for test in found)
+        assert not any(test.startswith("gain in loss over parameters") for test in found)
+    assert any(test.startswith("gain in loss over parameters") for test in tests["ablation_data"])
 
 
 def test_window_lengths_are_compared_with_each_other(tests):
     for bars in (60, 80, 120):
         [slope] = tests[f"ablation_context-ctx{bars}"]
-        assert slope.startswith("slope of the loss over bars of a window, 60 to 120 (3 levels)")
+        assert slope.startswith("gain in loss over bars of a window, 60 to 120 (3 levels)")
 
 
-def test_folds_declare_their_pooled_differences(tests):
-    for name in ("walk_forward-wf01", "walk_forward-wf18", "walk_forward_opponents-wf18"):
-        assert tests[name] == [
-            "5 paired differences of sizes and opponents over the dates of all folds, adjusted by Holm"
-        ]
-    assert "walk_forward-wf19" not in tests
+def test_folds_are_one_question_over_all_their_dates(tests):
+    for name in ("walk_forward-wf01", "walk_forward-wf19"):
+        slope, tables = tests[name]
+        assert slope.startswith("slope of the loss over parameters, 2M to 200M (2 levels)")
+        assert "in 1 cell, over the test dates of 19 folds, adjusted by Holm" in slope
+        assert tables == "paired differences of all models from the one that is best on validation"
+    assert "walk_forward-wf20" not in tests, "2025 is the study's own test"
+    assert "walk_forward" not in tests, "which is closed"
 
 
 def test_controls_declare_no_tests(tests):
@@ -68,24 +68,36 @@ def evaluated(tmp_path_factory):
     study = big_study(seeds=(42, 43))
     sizes = study["phase1"].model_copy(update={"tasks": ["direction"]})
     lengths = {
-        f"windows-ctx{bars}": sizes.model_copy(update={"variant": f"untuned-ctx{bars}", "budgets": ["2M"]})
+        f"windows-ctx{bars}": sizes.model_copy(
+            update={
+                "declared": "windows",
+                "variant": f"untuned-ctx{bars}",
+                "condition": "untuned",
+                "context_length": bars,
+                "budgets": ["2M"],
+            }
+        )
         for bars in (60, 80, 120)
     }
     tiers = sizes.model_copy(update={"datasets": ["Aa20", "Aa50"]})
-    share = sizes.model_copy(update={"variant": "frac25"})
-    experiments: dict[str, Experiment] = {"sizes": sizes, "tiers": tiers, "quarter": share, **lengths}
+    share = sizes.model_copy(update={"variant": "frac25", "train_fraction": 0.25})
+    experiments: dict[str, PlannedExperiment] = {"sizes": sizes, "tiers": tiers, "quarter": share, **lengths}
     made = make_study(tmp_path_factory.mktemp("declared"), experiments, World(seed_noise=0.02))
     return summarise(made, EvaluationConfig(bootstrap_draws=100))[1]
 
 
 def test_window_lengths_are_one_question_with_a_slope(evaluated):
     [question] = [q for q in evaluated["questions"] if q["axis"] == AXES["context"].name]
-    assert question["experiment"] == "windows-ctx60, windows-ctx80, windows-ctx120"
+    assert question["experiment"] == "windows"
     [cell] = question["cells"]
     assert [point["level"] for point in cell["points"]] == ["60", "80", "120"]
     assert [point["size"] for point in cell["points"]] == [60, 80, 120]
-    assert cell["variant"] == "untuned"
+    assert (cell["condition"], cell["context_length"]) == ("untuned", "*")
     assert cell["slope"]["estimate"] is not None
+
+
+PLANNED = {"quarter": ["quarter-frac25"], "windows": [f"windows-ctx{bars}" for bars in (60, 80, 120)]}
+"""Parts of the experiments that are planned apart."""
 
 
 def test_what_is_tested_is_what_is_declared(evaluated, tmp_path):
@@ -106,7 +118,7 @@ def test_what_is_tested_is_what_is_declared(evaluated, tmp_path):
     content = yaml.safe_load((CONFIG / "config.yaml").read_text()) | {"experiments": list(files)}
     declared = declared_tests(plan_study(content, tmp_path / "config", {}))
     for question in evaluated["questions"]:
-        for name in question["experiment"].replace("quarter", "quarter-frac25").split(", "):
+        for name in PLANNED.get(question["experiment"], [question["experiment"]]):
             told = [test for test in declared[name] if f" over {question['axis_label']}, " in test]
             assert len(told) == 1, (name, question["axis"])
             assert f"in {len(question['cells'])} cell" in told[0]
@@ -117,7 +129,7 @@ def test_what_is_tested_is_what_is_declared(evaluated, tmp_path):
         ("tiers", "parameters", "input channels"), ("quarter", "parameters", "training samples"),
     }  # fmt: skip
     for name, first, second in pairs:
-        told = declared[name.replace("quarter", "quarter-frac25")]
+        told = declared[PLANNED.get(name, [name])[0]]
         assert any(test.startswith(f"interaction of {first} and {second} ") for test in told)
 
 
@@ -125,8 +137,8 @@ def test_what_is_tested_is_what_is_declared(evaluated, tmp_path):
     ("path", "key", "value"),
     [
         ("architectures/patchtst_200m.yaml", "dropout", 0.123),
-        ("hpo/default_search.yaml", "n_trials", 7),
-        ("hpo/default_search.yaml", "pruner_warmup_epochs", 3),
+        ("hpo/transfer_search.yaml", "n_trials", 7),
+        ("hpo/transfer_search.yaml", "pruner_warmup_steps", 3),
         ("experiments/p1_parameters.yaml", "n_trials", 49),
         ("experiments/p1_parameters.yaml", "seeds", [1, 2, 3, 4, 5]),
     ],
@@ -139,9 +151,6 @@ def test_whatever_decides_a_result_changes_the_hash(market, tmp_path, path, key,
         return plan_study(content, tmp_path / "config", {"MARKET_DATA_DIR": str(market)})
 
     shutil.copytree(CONFIG, tmp_path / "config")
-    file = tmp_path / "config" / "experiments/p1_parameters.yaml"
-    if key == "n_trials" and path.startswith("hpo"):  # the space's own number counts where none is said
-        file.write_text(file.read_text().replace("n_trials: 50\n", ""))
     before = declaration_hash(planned(), "p1_parameters", [])
     assert declaration_hash(planned(), "p1_parameters", []) == before
     file = tmp_path / "config" / path

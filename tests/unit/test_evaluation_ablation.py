@@ -15,13 +15,15 @@ FOLDS = {"wf01": 2014, "wf02": 2016}
 OUTCOME = {
     fold: (np.random.default_rng(year).random(DAYS) < 0.4).astype(float) for fold, year in FOLDS.items()
 }
+FACTS = {"condition": "base", "train_fraction": 1.0, "context_length": 80}
 Skills = dict[tuple[str, str], float]
 
 
 def run(fold: str, normalisation: str, pooling: str, seed: int) -> dict[str, Any]:
     return {
         "path": f"{fold}/{normalisation}.{pooling}/{seed}", "status": "done", "normalisation": normalisation,
-        "pooling": pooling, "seed": seed, "variant": fold, "dataset": "Aa20", "timescale": "daily",
+        "pooling": pooling, "seed": seed, "variant": fold, "fold": list(FOLDS).index(fold) + 1, **FACTS,
+        "dataset": "Aa20", "timescale": "daily",
         "task": "threshold_1pct", "horizon": 1, "model": f"patchtst-mixed.{normalisation}.{pooling}",
         "budget": "2M", "selection_auc": 0.6, "train_seconds": 10.0,
     }  # fmt: skip
@@ -116,7 +118,7 @@ def test_a_damaged_or_missing_run_is_named_and_nothing_is_decided() -> None:
 def test_folds_and_variants_without_the_same_seeds_are_refused() -> None:
     skills = {("zscore", "last"): 0.2, ("revin", "last"): 0.2}
     runs = table(skills)
-    with pytest.raises(DataError, match="wf02: the variants of an ablation have different seeds"):
+    with pytest.raises(DataError, match="fold 2: the variants of an ablation have different seeds"):
         rank_readouts(runs.filter(pl.col("path") != "wf02/zscore.last/2"), read(skills))
     with pytest.raises(DataError, match="not the same seeds in every fold"):
-        rank_readouts(runs.filter((pl.col("variant") == "wf01") | (pl.col("seed") != 2)), read(skills))
+        rank_readouts(runs.filter((pl.col("fold") == 1) | (pl.col("seed") != 2)), read(skills))

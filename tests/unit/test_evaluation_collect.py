@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
-from lib.evaluation.collect import RUNS_SCHEMA, collect_runs, fraction_of, read_run
+from lib.evaluation.collect import RUNS_SCHEMA, collect_runs, read_run
 
 WORDS: dict[str, Any] = {
     "variant": "base", "dataset": "Aa20", "timescale": "daily", "task": "direction", "horizon": 5,
@@ -21,7 +21,7 @@ FILES = {
     "metrics.json": {
         "run": WORDS,
         "parameters": {"total": 2_010_000, "embedding": 9_000, "head": 193},
-        "fit": {"best_epoch": 2, "epochs": 4, "train_gap": 0.02},
+        "fit": {"best_step": 24, "train_gap": 0.02},
         "calibration": {
             "chosen": "platt",
             "methods": [{"method": "none", "test_log_loss": 0.7}, {"method": "platt", "test_log_loss": 0.69}],
@@ -54,7 +54,7 @@ FILES = {
         "hardware": {"device": "cpu"},
         "seconds": {"load": 1.0, "fit": 30.0, "predict": 1.0, "total": 33.0},
         "peak_memory_mb": 812.5,
-        "fit": {"best_epoch": 2, "epochs": 4, "steps": 48, "samples_per_second": 900.0, "precision": "bf16"},
+        "fit": {"best_step": 24, "steps": 48, "samples_per_second": 900.0, "precision": "bf16"},
     },
 }
 
@@ -78,11 +78,11 @@ def test_a_finished_run_fills_its_row(tmp_path: Path) -> None:
         "d_ff": 480, "param_count": 2_010_000, "embedding_count": 9_000, "head_count": 193,
         "selection_auc": 0.6,
         "calibration_auc": 0.58, "test_auc": 0.57, "test_auc_low": 0.5, "test_collapsed": False,
-        "n_train": 3000, "n_test": 200, "train_base_rate": 0.53, "effective_n_test": 40.0, "best_epoch": 2,
-        "epochs": 4, "steps": 48, "train_seconds": 30.0, "total_seconds": 33.0, "samples_per_second": 900.0,
+        "n_train": 3000, "n_test": 200, "train_base_rate": 0.53, "effective_n_test": 40.0, "best_step": 24,
+        "steps": 48, "train_seconds": 30.0, "total_seconds": 33.0, "samples_per_second": 900.0,
         "train_gap": 0.02, "calibration_method": "platt", "test_calibrated_log_loss": 0.69,
         "test_conformal_coverage": 0.88, "test_conformal_width": 1.7, "trading_sharpe": 0.4,
-        "trading_hold_sharpe": 0.5, "row": "A", "column": "a", "tier": 20, "fraction": 1.0, "hpo_trials": 0,
+        "trading_hold_sharpe": 0.5, "row": "A", "column": "a", "tier": 20, "hpo_trials": 0,
         "peak_memory_mb": 812.5, "device": "cpu", "precision": "bf16", "micro_batch": 64,
         "effective_batch": 256, "learning_rate": 1e-4, "weight_decay": 1e-5, "path": str(folder),
     }  # fmt: skip
@@ -131,13 +131,10 @@ def test_a_run_that_cannot_be_used_says_why() -> None:
     assert (row["status"], row["problem"]) == ("failed", "broken")
 
 
-@pytest.mark.parametrize(
-    ("variant", "share"),
-    [("base", 1.0), ("frac12", 0.125), ("frac125", 0.125), ("frac25", 0.25), ("frac50", 0.5),
-     ("matched-frac50", 0.5), ("fraction", 1.0), ("null", 1.0)],
-)  # fmt: skip
-def test_the_variant_says_what_share_of_the_dates_was_trained_on(variant: str, share: float) -> None:
-    assert fraction_of(variant) == share
+def test_what_a_variant_stands_for_is_what_was_declared_and_never_read_from_its_name() -> None:
+    facts = {"condition": "frac25-wf01-ctx60", "fold": None, "train_fraction": 1.0, "context_length": 80}
+    row = collect_runs([DECLARED | facts | {"variant": "frac25-wf01-ctx60"}], lambda path: None).to_dicts()[0]
+    assert {name: row[name] for name in facts} == facts
 
 
 def test_no_declared_run_gives_an_empty_table_of_the_same_columns() -> None:

@@ -202,7 +202,14 @@ def test_every_part_of_a_run_is_there_and_strict_json() -> None:
             "close": close,
         }
     )
-    history = pl.DataFrame({"epoch": [1, 2], "train_loss": [0.7, 0.6], "validation_loss": [0.69, 0.71]})
+    history = pl.DataFrame(
+        {
+            "step": [10, 20],
+            "train_loss": [0.7, 0.6],
+            "validation_loss": [0.69, 0.68],
+            "selection_loss": [0.65, 0.66],
+        }
+    )
     params = PARAMS | {"splits": {"train_end": "2014-12-31"}}
     parts = pl.concat([predictions(140, 1, part="selection"), predictions(200, 2, part="calibration")])
     result = evaluate_run(parts, predictions(150), params, PROVENANCE, CFG, "^GSPC", prices, history)
@@ -213,7 +220,7 @@ def test_every_part_of_a_run_is_there_and_strict_json() -> None:
     assert result.metrics["by_regime"][0]["regime"] == "low"
     assert sum(row["n"] for row in result.metrics["by_regime"]) == 150
     assert [row["year"] for row in result.metrics["by_year"]] == [2015]
-    assert result.metrics["fit"]["best_epoch"] == 1
+    assert result.metrics["fit"]["best_step"] == 10
     assert result.metrics["fit"]["train_gap"] == pytest.approx(-0.01)
     assert dict(result.daily.schema) == {name: kind() for name, kind in DAILY_SCHEMA.items()}
     assert result.daily.height == 150

@@ -73,7 +73,12 @@ def test_each_axis_finds_its_planted_direction(
     data = next(q for q in grown[2]["questions"] if q["axis"] == "data")
     assert [p["level"] for p in data["cells"][0]["points"]] == ["0.125", "0.25", "0.5", "1"]
     assert [p["size"] for p in data["cells"][0]["points"]] == [250, 500, 1000, 2000]
-    assert data["verdict"] == "scales"
+    found = {cell["budget"]: (cell["verdict"], cell["gate"]) for cell in data["cells"]}
+    assert found["20M"] == found["200M"] == ("scales", "gain")
+    assert found["2M"] == ("undecidable", "skill"), (
+        "on every share its forecasts are no better than the base rate"
+    )
+    assert data["gate"] == "cells"
 
 
 def test_features_have_a_saturation_point_and_four_levels_a_law(
@@ -130,7 +135,7 @@ def test_shares_of_the_data_give_a_diagnosis_and_a_joint_law(
     assert diagnosis["reading"] == "undecidable"
     assert diagnosis["data_gain_at_largest"]["low"] < 0.005
     assert diagnosis["data_gain_at_largest"]["estimate"] > 0
-    assert all(row["gap"] is not None and row["best_epoch"] == 4 for row in diagnosis["rows"])
+    assert all(row["gap"] is not None and row["best_step"] == 40 for row in diagnosis["rows"])
     (law,) = grown[2]["joint_law"]
     assert len(law["points"]) == 12
     # The planted world is not additive, but the law still follows it.
@@ -194,7 +199,7 @@ def test_trading_is_deflated_by_all_tries(grown: tuple[Study, pl.DataFrame, dict
     assert trials == {**trials, "searches": 30, "runs": took.height, "total": took.height + 30}
     assert set(took["task"]) == {"direction", "regression"}
     for row in summary["trading"]["rows"]:
-        assert row["deflated_sharpe"] <= row["probabilistic_sharpe"]
+        assert row["deflated_sharpe"] <= row["excess_probabilistic_sharpe"]
 
 
 def test_two_axes_of_the_dataset_make_one_grid(tmp_path: Path) -> None:
@@ -384,7 +389,7 @@ def test_a_failed_control_forbids_a_verdict_and_is_named(spoilt: Spoil) -> None:
 
     _, summary = spoilt(spoil)
     assert summary["controls_passed"] is False
-    assert "information leaks" in summary["controls_text"]
+    assert "its interval is wrong" in summary["controls_text"]
     assert the_cell(summary)["verdict"] == "undecidable"
     assert "control" in kinds(summary)
 

@@ -116,15 +116,33 @@ def test_a_regime_shows_the_limits_of_the_symbol_that_is_measured() -> None:
     assert together[1]["volatility_low"] is None, "each symbol has limits of its own"
 
 
-def test_luck_is_the_same_per_year_on_bars_of_any_length() -> None:
-    def run(timescale: str, bars_per_year: float, yearly: float) -> dict[str, object]:
-        return dict.fromkeys(RUNS_SCHEMA) | {
-            "role": "question", "path": f"{timescale}/{yearly}", "trading_n": round(5 * bars_per_year),
-            "trading_bars_per_year": bars_per_year, "trading_sharpe": yearly, "trading_skewness": 0.0,
-            "trading_bar_sharpe": yearly / bars_per_year**0.5, "trading_kurtosis": 3.0,
-            "trading_probabilistic_sharpe": 0.5, "timescale": timescale,
-        }  # fmt: skip
+def run(timescale: str, bars_per_year: float, excess: float | None, hold: float = 0.0) -> dict[str, object]:
+    """Five years of trading with a given Sharpe ratio (per year) of the return above holding."""
+    bar = bars_per_year**-0.5
+    return dict.fromkeys(RUNS_SCHEMA) | {
+        "role": "question", "path": f"{timescale}/{excess}", "trading_n": round(5 * bars_per_year),
+        "trading_bars_per_year": bars_per_year, "timescale": timescale,
+        "trading_sharpe": hold + (excess or 0.0),
+        "trading_bar_sharpe": (hold + (excess or 0.0)) * bar, "trading_probabilistic_sharpe": 0.5,
+        "trading_hold_sharpe": hold, "trading_excess_sharpe": excess,
+        "trading_excess_bar_sharpe": None if excess is None else excess * bar,
+        "trading_excess_skewness": 0.0, "trading_excess_kurtosis": 3.0,
+        "trading_excess_probabilistic_sharpe": 0.5,
+    }  # fmt: skip
 
+
+def test_what_the_market_pays_by_itself_is_no_skill() -> None:
+    """Strategies that hold, more or less, in a market whose Sharpe ratio is 1.5 have shown nothing."""
+    rose = [run("daily", 252, excess, hold=1.5) for excess in (-0.05, 0.0, 0.05, None)]
+    lines = deflated_trading(rose, search_trials=50)["rows"]
+    deflated = {line["path"]: line["deflated_sharpe"] for line in lines}
+    assert deflated.pop("daily/None") is None, "holding itself has no excess"
+    assert all(value < 0.6 for value in deflated.values())
+    skilled = [run("daily", 252, excess) for excess in (-0.05, 0.0, 1.5)]
+    assert deflated_trading(skilled, search_trials=1)["rows"][0]["deflated_sharpe"] > 0.6
+
+
+def test_luck_is_the_same_per_year_on_bars_of_any_length() -> None:
     daily = [run("daily", 252, yearly) for yearly in (-0.5, 0.0, 0.5)]
     weekly = [run("weekly", 52, yearly) for yearly in (-0.5, 0.0, 0.5)]
     mixed = deflated_trading([*daily, *weekly], search_trials=4)["rows"]
@@ -134,7 +152,7 @@ def test_luck_is_the_same_per_year_on_bars_of_any_length() -> None:
     for line in mixed:
         years = 52 if line["timescale"] == "weekly" else 252
         expected = probabilistic_sharpe(
-            line["sharpe"] / years**0.5,
+            line["excess_sharpe"] / years**0.5,
             5 * years,
             0.0,
             3.0,
@@ -172,7 +190,7 @@ def test_always_long_is_buy_and_hold() -> None:
         forecasts(np.full(200, 0.9)), market(), "direction", 1, EvaluationConfig(bootstrap_draws=200)
     )
     assert result["total_return"] == pytest.approx(result["hold"]["total_return"])
-    assert result["excess_sharpe"] == pytest.approx(0)
+    assert result["excess"]["sharpe"] is None, "nothing is left above holding"
     assert result["exposure"] == 1
     assert result["sharpe_low"] < result["sharpe"] < result["sharpe_high"]
     assert daily["equity"][-1] == pytest.approx(daily["hold_equity"][-1])

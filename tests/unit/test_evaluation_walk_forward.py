@@ -1,45 +1,69 @@
-"""Walk-forward folds: each one's losses, and paired differences pooled over all test dates."""
+"""Walk-forward folds are the evidence: joined by date and seed, judged together, shown one by one."""
 
+from collections.abc import Collection
 from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
 
-from lib.config.experiment import Experiment
+from lib.config.experiment import PlannedExperiment
 from lib.config.workflow import EvaluationConfig
+from lib.evaluation.asked import asked_by
+from lib.evaluation.axes import AXES
+from lib.evaluation.baselines import baseline_tables
+from lib.evaluation.cells import Cell, cells_of
+from lib.evaluation.confirmation import confirmation, says
+from lib.evaluation.diagnosis import diagnose
+from lib.evaluation.interactions import interactions_of, measure_interaction
 from lib.evaluation.material import Material, RunIndex
+from lib.evaluation.questions import answers_of
 from lib.evaluation.samples import Predictions
 from lib.evaluation.walk_forward import contrasts_of, walk_forward_entries
+from lib.metrics.classification import roc_auc
 
 DAYS = 250
+CASE = {
+    "condition": "base", "train_fraction": 1.0, "context_length": 80, "dataset": "Aa50", "timescale": "daily",
+    "task": "direction", "horizon": 1,
+}  # fmt: skip
 GRID = {"timescales": ["daily"], "tasks": ["direction"], "horizons": [1], "datasets": ["Aa50"]}
-SIZED = {"models": ["patchtst-mixed"], "budgets": ["2M", "200M"], "seeds": [1, 2]}
+SIZED = {"models": ["patchtst-mixed"], "budgets": ["2M", "200M"], "seeds": [1, 2, 3]}
 OPPONENTS = {"models": ["base_rate"], "seeds": [1]}
+SURE = {"2M": 0.55, "20M": 0.57, "200M": 0.6, "none": 0.5}
 
 
-def experiments(folds: int) -> dict[str, Experiment]:
+def experiments(folds: int, opened: bool = False, shares: Collection[float] = (1.0,)) -> dict:
+    """An experiment in folds (and on the study's own split) and its opponents, as they are planned."""
     found = {}
-    for fold in range(1, folds + 1):
-        variant = f"wf{fold:02d}"
-        found[f"sized-{variant}"] = Experiment(question="In other years?", variant=variant, **GRID, **SIZED)
-        found[f"naive-{variant}"] = Experiment(question="Opponents?", variant=variant, **GRID, **OPPONENTS)
+    for fold in [*range(1, folds + 1), *([None] if opened else [])]:
+        for share in shares:
+            label = "base" if fold is None else f"wf{fold:02d}"
+            label += "" if share == 1 else f"-frac{100 * share:g}"
+            planned = {"variant": label, "condition": "base", "fold": fold, "walk_forward": True}
+            own = planned | {"train_fraction": share}
+            found[f"sized-{label}"] = PlannedExperiment(
+                question="In other years?", declared="sized", **own, **GRID, **SIZED
+            )
+        found[f"naive-{label}"] = PlannedExperiment(
+            question="Opponents?", declared="naive", **planned, **GRID, **OPPONENTS
+        )
     return found
 
 
-def words(path: str) -> tuple[str, str, str, int]:
-    variant, model, budget, seed = path.split("/")
-    return variant, model, budget, int(seed)
+def outcomes(fold: int) -> np.ndarray:
+    return np.random.default_rng(fold).integers(0, 2, DAYS).astype(float)
 
 
 def predictions(path: str, _split: str) -> pl.DataFrame:
     """Labels of a fold, and a probability of what happens: 0.6 at 200M (0.5 in fold 3), 0.55 at 2M."""
-    variant, _, budget, seed = words(path)
-    fold = int(variant.removeprefix("wf"))
-    target = np.random.default_rng(fold).integers(0, 2, DAYS).astype(float)
-    sure = {"2M": 0.55, "200M": 0.5 if fold == 3 else 0.6, "none": 0.5}[budget]
-    noise = np.random.default_rng([fold, seed, len(budget)]).normal(0, 0.01, DAYS)
-    sure = sure + (noise if budget != "none" else 0.0)
+    variant, _, budget, seed = path.split("/")
+    label, _, share = variant.partition("-frac")
+    fold = 9 if label == "base" else int(label.removeprefix("wf"))
+    target = outcomes(fold)
+    sure = 0.5 if fold == 3 and budget == "200M" else SURE[budget]
+    noise = np.random.default_rng([fold, int(seed), len(budget)]).normal(0, 0.01, DAYS)
+    sure = sure + (noise if budget != "none" else 0.0) - (0.02 if share else 0.0)
     probability = np.where(target == 1, sure, 1 - sure)
     first = date(2010 + fold, 1, 1)
     return pl.DataFrame(
@@ -54,27 +78,167 @@ def predictions(path: str, _split: str) -> pl.DataFrame:
     )
 
 
-def material(folds: int, missing: tuple[str, ...] = ()) -> Material:
+def material(asked: dict, missing: Collection[str] = (), confirmation: str = "closed") -> Material:
     rows = []
-    for experiment in experiments(folds).values():
+    for experiment in asked.values():
+        facts = {"condition": "base", "fold": experiment.fold, "train_fraction": experiment.train_fraction}
         for budget in experiment.budgets or ["none"]:
             for seed in experiment.seeds:
                 path = f"{experiment.variant}/{experiment.models[0]}/{budget}/{seed}"
+                status = "missing" if path in missing else "done"
                 rows.append(
-                    {
-                        "variant": experiment.variant,
-                        "dataset": "Aa50",
-                        "timescale": "daily",
-                        "task": "direction",
-                        "horizon": 1,
-                        "model": experiment.models[0],
-                        "budget": budget,
-                        "seed": seed,
-                        "path": path,
-                        "status": "missing" if path in missing else "done",
-                    }
-                )
-    return Material(RunIndex(pl.DataFrame(rows)), Predictions(predictions), EvaluationConfig())
+                    CASE
+                    | facts
+                    | {"variant": experiment.variant, "model": experiment.models[0], "budget": budget}
+                    | {"seed": seed, "path": path, "status": status, "experiment": experiment.declared}
+                    | {"test_collapsed": False}
+                    | {"test_base_rate_log_loss": 0.69 + 0.01 * (experiment.fold or 0)}
+                    | {"selection_log_loss": 0.6, "train_base_rate": 0.5, "test_base_rate": 0.5}
+                    | dict.fromkeys(
+                        ("param_count", "n_train", "train_gap", "best_train_loss", "best_validation_loss",
+                         "best_epoch", "epochs", "test_brier", "test_ece", "test_calibrated_log_loss")
+                    )
+                )  # fmt: skip
+    index = RunIndex(pl.DataFrame(rows, infer_schema_length=None))
+    return Material(index, Predictions(predictions), EvaluationConfig(confirmation=confirmation))  # type: ignore[arg-type]
+
+
+def measured(asked: dict, *missing: str, **settings: str) -> tuple[Cell, Material]:
+    found = material(asked, missing, **settings)
+    [cell] = cells_of(AXES["parameters"], next(a for a in asked_by(asked, found.index)).rows, found)
+    return cell, found
+
+
+def lost(fold: int, budget: str, *seeds: int) -> list[str]:
+    return [f"wf{fold:02d}/patchtst-mixed/{budget}/{seed}" for seed in seeds]
+
+
+def test_a_cell_pools_the_dates_of_all_folds_and_keeps_the_samples_of_each():
+    cell, found = measured(experiments(3))
+    assert cell.dates is not None
+    assert (cell.folds, cell.dates.size, cell.seeds) == ([1, 2, 3], 3 * DAYS, {"2M": 3, "200M": 3})
+    assert np.all(np.diff(cell.dates) > np.timedelta64(0, "D"))
+    expected = (2 * np.log(0.6 / 0.55) + np.log(0.5 / 0.55)) / 3
+    assert cell.gain is not None
+    assert cell.gain.value == pytest.approx(expected, abs=0.003)
+    assert cell.gain.se_seeds > 0
+    assert [point["n"] for point in cell.points] == [3 * DAYS] * 2
+    assert cell.points[0]["base_rate_log_loss"] == pytest.approx(0.71), "mean over the folds"
+    for parts in cell.parts.values():
+        assert [row["fold"] for _, _, rows in parts for row in rows] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+        for aligned, positions, rows in parts:
+            np.testing.assert_array_equal(aligned.target, outcomes(rows[0]["fold"]))
+            assert [rows[i]["seed"] for i in range(len(positions))] == [1, 2, 3]
+    assert not found.troubles
+
+
+def test_the_auc_of_folds_is_the_mean_of_theirs():
+    cell, _ = measured(experiments(2))
+    by_fold = [
+        roc_auc(outcomes(fold), predictions(path, "test")["probability_1"].to_numpy())
+        for fold in (1, 2)
+        for path in lost(fold, "200M", 1, 2, 3)
+    ]
+    assert cell.points[1]["auc"] == pytest.approx(np.mean(by_fold))
+
+
+def test_a_level_is_judged_by_the_seeds_that_every_fold_has():
+    cell, _ = measured(experiments(3), *lost(2, "2M", 1))
+    assert (cell.seeds, cell.declared) == ({"2M": 2, "200M": 3}, {"2M": 3, "200M": 3})
+    assert {row["seed"] for _, _, rows in cell.parts["2M"] for row in rows} == {2, 3}
+
+
+def test_a_fold_without_a_level_is_left_out_for_all_and_named_in_the_reason():
+    asked = experiments(3)
+    found = material(asked, lost(2, "200M", 1, 2, 3))
+    [question] = answers_of(asked_by(asked, found.index), found, []).questions
+    cell, _ = measured(asked, *lost(2, "200M", 1, 2, 3))
+    assert (cell.folds, dict(cell.lost_folds)) == ([1, 3], {2: ["200M"]})
+    assert cell.dates is not None
+    assert cell.dates.size == 2 * DAYS, "2M is not judged on more dates than 200M"
+    assert "fold 2 is left out for want of 200M" in question["cells"][0]["reason"]
+    assert "lost_fold" in {trouble.kind for trouble in found.troubles}
+
+
+def test_levels_without_a_common_fold_cannot_be_compared():
+    cell, found = measured(experiments(2), *lost(1, "2M", 1, 2, 3), *lost(2, "200M", 1, 2, 3))
+    assert cell.gain is None
+    assert not cell.absent
+    assert "fold 1 is left out for all, without a usable run of 2M" in found.troubles[0].text
+
+
+def test_the_studys_own_split_stands_beside_the_verdict_and_never_in_it():
+    alone, _ = measured(experiments(2))
+    cell, found = measured(experiments(2, opened=True), confirmation="open")
+    assert cell.gain == alone.gain
+    assert (cell.folds, cell.confirmation.folds) == ([1, 2], [])  # type: ignore[union-attr]
+    said = confirmation(cell, "scales", 0.005, found.cfg)
+    assert said is not None
+    assert (said["state"], said["says"], said["n"]) == ("open", "agrees", DAYS)
+    assert said["gain"]["estimate"] == pytest.approx(np.log(0.6 / 0.55), abs=0.003)
+    closed = confirmation(alone, "scales", 0.005, EvaluationConfig())
+    assert closed is not None
+    assert closed["state"] == "closed"
+    missing = [f"base/patchtst-mixed/2M/{seed}" for seed in (1, 2, 3)]
+    cell, found = measured(experiments(2, opened=True), *missing, confirmation="open")
+    said = confirmation(cell, "scales", 0.005, found.cfg)
+    assert said is not None
+    assert (said["says"], said["gain"]["estimate"]) == ("cannot tell", None)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "interval", "said"),
+    [
+        ("scales", (0.001, 0.02), "agrees"),
+        ("scales", (-0.01, 0.02), "cannot tell"),
+        ("scales", (-0.02, 0.004), "contradicts"),
+        ("worsens", (-0.02, -0.001), "agrees"),
+        ("worsens", (-0.004, 0.02), "contradicts"),
+        ("flat", (-0.004, 0.005), "agrees"),
+        ("flat", (-0.004, 0.01), "cannot tell"),
+        ("flat", (0.006, 0.01), "contradicts"),
+        ("undecidable", (0.006, 0.01), "cannot tell"),
+        ("scales", (None, None), "cannot tell"),
+    ],
+)
+def test_it_agrees_contradicts_or_cannot_tell(verdict, interval, said):
+    assert says(verdict, *interval, 0.005) == said
+
+
+def test_shares_interactions_and_the_diagnosis_pool_the_folds_too():
+    asked = experiments(2, shares=(0.25, 1.0))
+    found = material(asked, lost(1, "2M", 3))
+    [sizes, data] = asked_by(asked, found.index)
+    assert (sizes.name, data.name) == ("sized", "sized")
+    assert [axis.name for axis in data.judged] == ["data"]
+    cells = cells_of(AXES["data"], data.rows, found)
+    assert [cell.words["budget"] for cell in cells] == ["2M", "200M"]
+    assert all(cell.folds == [1, 2] and list(cell.seeds) == ["0.25", "1"] for cell in cells)
+    assert cells[0].seeds == {"0.25": 3, "1": 2}
+    [(first, second, rows)] = interactions_of(data.axes, data.rows)
+    effect = measure_interaction(first, second, rows, found)
+    assert effect.seeds == {"2M 0.25": 3, "2M 1": 2, "200M 0.25": 3, "200M 1": 3}
+    assert effect.effect is not None
+    [entry], [law] = diagnose(data, found, [])
+    assert {(line["budget"], line["train_fraction"]) for line in entry["rows"]} == {
+        ("2M", 0.25), ("2M", 1.0), ("200M", 0.25), ("200M", 1.0),
+    }  # fmt: skip
+    gain = entry["data_gain_at_largest"]["estimate"]
+    assert gain == pytest.approx(np.log(0.6 / 0.58), abs=0.003)
+    assert not law["identified"]
+
+
+def test_opponents_are_compared_over_all_folds():
+    asked = experiments(2, opened=True)
+    found = material(asked)
+    case = tuple(CASE.values())
+    [table] = baseline_tables([(case, True)], found)  # type: ignore[list-item]
+    assert (table["folds"], table["n"], table["dates"]) == ([1, 2], 2 * DAYS, 2 * DAYS)
+    rows = {(row["model"], row["budget"]): row for row in table["rows"]}
+    assert rows["patchtst-mixed", "200M"]["over_base_rate"] == pytest.approx(np.log(0.5 / 0.6), abs=0.003)
+    assert rows["patchtst-mixed", "200M"]["beats_base_rate"]
+    [own] = baseline_tables([(case, False)], found)  # type: ignore[list-item]
+    assert (own["folds"], own["n"]) == ([], DAYS)
 
 
 def test_sizes_are_compared_with_each_other_and_with_every_opponent():
@@ -84,38 +248,22 @@ def test_sizes_are_compared_with_each_other_and_with_every_opponent():
     ]  # fmt: skip
 
 
-def test_folds_are_listed_and_differences_pooled_over_all_their_dates():
-    [entry] = walk_forward_entries(experiments(3), material(3))
-    assert entry["cell"]["variant"] == "base"
-    assert [fold["fold"] for fold in entry["folds"]] == [1, 2, 3]
-    assert [fold["first"] for fold in entry["folds"]] == ["2011-01-01", "2012-01-01", "2013-01-01"]
-    assert {(m["model"], m["budget"], m["seeds"]) for m in entry["folds"][0]["models"]} == {
-        ("patchtst-mixed", "2M", 2), ("patchtst-mixed", "200M", 2), ("base_rate", "none", 1),
-    }  # fmt: skip
-    sizes = entry["pooled"][0]
-    assert (sizes["budget"], sizes["against_budget"]) == ("200M", "2M")
-    by_fold = [fold["differences"][0]["difference"]["estimate"] for fold in entry["folds"]]
-    assert sizes["difference"]["estimate"] == pytest.approx(np.mean(by_fold)), "all folds have as many dates"
-    expected = (2 * np.log(0.55 / 0.6) + np.log(0.55 / 0.5)) / 3
-    assert sizes["difference"]["estimate"] == pytest.approx(expected, abs=0.003)
-    assert (sizes["folds"], sizes["dates"], sizes["better_folds"]) == (3, 3 * DAYS, 2)
-    assert sizes["difference"]["se_seeds"] is not None
-    naive = entry["pooled"][1]
-    assert (naive["against_model"], naive["better_folds"]) == ("base_rate", 3)
-    assert naive["difference"]["high_holm"] < 0
-    assert entry["family"]["size"] == 3
-
-
-def test_a_fold_without_one_side_is_left_out_of_that_comparison_and_counted():
-    lost = ("wf02/patchtst-mixed/200M/1", "wf02/patchtst-mixed/200M/2", "wf03/patchtst-mixed/2M/2")
-    [entry] = walk_forward_entries(experiments(3), material(3, lost))
-    sizes, naive = entry["pooled"][0], entry["pooled"][1]
-    assert (sizes["folds"], sizes["dates"]) == (2, 2 * DAYS)
-    assert sizes["difference"]["estimate"] is not None
-    assert naive["folds"] == 3
-    assert naive["difference"]["se_seeds"] is None, "one seed is in all folds, so its noise is unknown"
+def test_folds_are_listed_with_how_often_each_is_better():
+    asked = experiments(3)
+    [entry] = walk_forward_entries(asked, material(asked, lost(2, "200M", 1, 2, 3)))
+    assert entry["cell"] == CASE
     assert entry["declared_folds"] == 3
+    assert [(fold["fold"], fold["first"], fold["dates"]) for fold in entry["folds"]] == [
+        (1, "2011-01-01", DAYS), (2, "2012-01-01", DAYS), (3, "2013-01-01", DAYS),
+    ]  # fmt: skip
+    assert {(m["model"], m["budget"], m["seeds"]) for m in entry["folds"][0]["models"]} == {
+        ("patchtst-mixed", "2M", 3), ("patchtst-mixed", "200M", 3), ("base_rate", "none", 1),
+    }  # fmt: skip
+    sizes, naive, _ = entry["better"]
+    assert (sizes["budget"], sizes["against_budget"]) == ("200M", "2M")
+    assert (sizes["folds"], sizes["better_folds"]) == (2, 1), "not in fold 3, and fold 2 has no 200M"
+    assert (naive["budget"], naive["against_model"], naive["better_folds"]) == ("2M", "base_rate", 3)
 
 
 def test_a_study_without_folds_has_no_entry():
-    assert walk_forward_entries({}, material(1)) == []
+    assert walk_forward_entries({}, material(experiments(1))) == []

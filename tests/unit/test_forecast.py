@@ -2,9 +2,7 @@
 
 import io
 import json
-import math
 import shutil
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ import yaml
 from rich.console import Console
 
 from lib.models.transformer.parameters import flops_per_sample
-from lib.planning.forecast import effort_of, estimated_windows, forecast
+from lib.planning.forecast import effort_of, forecast
 from lib.planning.jobs import (
     Pending,
     everything,
@@ -23,17 +21,15 @@ from lib.planning.jobs import (
     words_of,
 )
 from lib.planning.plan import Plan, plan_study
-from lib.planning.preview import cost_table, dearest, phase_table, reach_table, weak_cells
+from lib.planning.preview import cost_table, dearest, phase_table, weak_cells
 from tests.unit.shipped import CONFIG
 from workflow_scripts.paths import PATHS
 
 EXPERIMENT = {
     "question": "Does it?", "datasets": ["Aa20"], "timescales": ["daily"], "tasks": ["direction"],
     "horizons": [5], "models": ["patchtst-mixed"], "budgets": ["2M"], "seeds": [1, 2], "tuning": "default",
-    "n_trials": 10,
+    "searches": 1, "n_trials": 10,
 }  # fmt: skip
-KEY = ("embedded-2018", "Aa20", "daily", "direction", 5)
-WINDOWS = {KEY: 1000}
 
 
 @pytest.fixture
@@ -45,7 +41,7 @@ def plan(tmp_path: Path):
             path = tmp_path / f"config/experiments/{name}.yaml"
             path.write_text(yaml.safe_dump(EXPERIMENT | content))
         content = yaml.safe_load((CONFIG / "config.yaml").read_text()) | {"experiments": list(experiments)}
-        content["training"] = {"max_epochs": 30}
+        content["training"] = {"max_steps": 30, "effective_batch": 64}
         return plan_study(content | (study or {}), tmp_path / "config", {})
 
     return made
@@ -57,40 +53,41 @@ def shown(table) -> str:
     return console.export_text()
 
 
-def test_runs_and_trials_are_taken_to_the_last_epoch_that_the_search_allows(plan):
+def test_runs_and_trials_are_taken_to_the_last_step_that_the_search_allows(plan):
     made = plan(own={})
-    [cost] = forecast(made, everything(made, made.runs), WINDOWS, {})
+    [cost] = forecast(made, everything(made, made.runs), {})
     assert (cost.model, cost.budget, cost.runs, cost.trials) == ("patchtst-mixed", "2M", 2, 10)
-    assert cost.samples == (2 + 10) * 200 * 1000, "the space goes to 200 epochs, the recipe to 30"
+    assert cost.samples == (2 + 10) * 1000 * 64, "the space goes to 1000 steps, the recipe to 30"
     found = made.specification(made.runs[0])
     flops = flops_per_sample(found.settings, found.architecture, 20, 80)
     assert cost.flops == cost.samples * flops
-    assert cost.estimated is False
     assert cost.hours is None
     assert cost.result_bytes == pytest.approx(2 * 4 * 2e6, rel=0.05)
 
 
 def test_without_a_search_the_recipe_decides(plan):
-    made = plan(own={"tuning": "none", "train_fractions": [0.25], "training": {"window_stride": 3}})
-    [cost] = forecast(made, everything(made, made.runs), WINDOWS, {})
+    """Also from a quarter of the dates: it takes the same steps as from all of them."""
+    made = plan(own={"tuning": "none", "train_fractions": [0.25], "training": {"effective_batch": 32}})
+    [cost] = forecast(made, everything(made, made.runs), {})
     assert cost.trials == 0
-    assert cost.samples == 2 * 30 * math.ceil(250 / 3)
+    assert cost.samples == 2 * 30 * 32
 
 
 def test_a_finished_search_costs_nothing_and_says_how_long_its_runs_take(plan):
     made = plan(own={})
     search = search_of(made, made.runs[0])
     left = Pending(tuple(made.runs), ())
-    [cost] = forecast(made, left, WINDOWS, {}, {search: {"max_epochs": 17, "learning_rate": 1e-3}})
+    [cost] = forecast(made, left, {}, {search: {"max_steps": 17, "learning_rate": 1e-3}})
     assert cost.trials == 0
-    assert cost.samples == 2 * 17 * 1000
+    assert cost.samples == 2 * 17 * 64
 
 
 def test_the_costliest_architecture_and_window_of_a_search_count(plan, tmp_path):
     made = plan(own={"tuning": "architectural"})
     effort = effort_of(made, made.runs[0])
     space = json.loads(made.searches.declaration(words_of(search_of(made, made.runs[0]))))["space"]
-    assert effort.epochs == max(space["parameters"]["max_epochs"]["values"])
+    longest, largest = (max(space["parameters"][n]["values"]) for n in ("max_steps", "effective_batch"))
+    assert effort.windows == longest * largest
     declared = made.specification(made.runs[0])
     usual = flops_per_sample(declared.settings, declared.architecture, 20, 80)
     assert 1.0 < effort.flops / usual < 3.0
@@ -98,23 +95,9 @@ def test_the_costliest_architecture_and_window_of_a_search_count(plan, tmp_path)
 
 def test_hours_follow_from_measured_speed_also_for_shapes_that_were_not_measured(plan):
     made = plan(own={"tuning": "none", "datasets": ["Aa20", "Aa500"], "seeds": [1]})
-    windows = {KEY: 1000, ("embedded-2018", "Aa500", "daily", "direction", 5): 1000}
-    [cost] = forecast(
-        made, everything(made, made.runs), windows, {("Aa20", "daily", "patchtst-mixed", "2M"): 10.0}
-    )
+    [cost] = forecast(made, everything(made, made.runs), {("Aa20", "daily", "patchtst-mixed", "2M"): 10.0})
     small, large = (effort_of(made, run).flops for run in made.runs)
-    assert cost.hours == pytest.approx(30 * 1000 / 10 * (1 + large / small) / 3600)
-
-
-def test_folds_are_estimated_from_their_own_years(plan):
-    folds = {"first_test": "2008-01-01", "test_months": 24, "validation_months": 12, "train_years": 4}
-    content = yaml.safe_load((CONFIG / "config.yaml").read_text())["data"] | {"walk_forward": folds}
-    made = plan({"data": content}, own={"tuning": "none", "walk_forward": True, "seeds": [1]})
-    [cost] = forecast(made, everything(made, made.runs), WINDOWS, {})
-    assert cost.estimated, "what was counted are the study's own splits"
-    assert {round(estimated_windows(made, run), -1) for run in made.runs} == {1010}, (
-        "four years of daily bars"
-    )
+    assert cost.hours == pytest.approx(30 * 64 / 10 * (1 + large / small) / 3600)
 
 
 def test_only_the_jobs_of_a_target_are_pending_also_those_in_groups(plan):
@@ -122,7 +105,7 @@ def test_only_the_jobs_of_a_target_are_pending_also_those_in_groups(plan):
     text = """Job stats:
 rule search_hyperparameters:
     input: x
-    output: results/hpo/base/Aa20/daily/direction/h5/patchtst-mixed/2M/best.json, results/hpo/other
+    output: results/hpo/base/Aa20/daily/direction/h5/patchtst-mixed/2M/search1/best.json, results/hpo/other
     jobid: 3
 
 group job short (jobs in lexicogr. order):
@@ -160,7 +143,7 @@ def test_jobs_are_counted_with_the_first_phase_that_needs_them(plan):
         "data/processed/embedded-2018/Aa20/daily.samples.json",
         "data/processed/embedded-2018/Aa50/daily.parquet",
         "data/raw/embedded-2018/quality/Aa50.json",
-        "results/hpo/base/Aa50/daily/direction/h5/patchtst-mixed/20M/best.json",
+        "results/hpo/base/Aa50/daily/direction/h5/patchtst-mixed/20M/search1/best.json",
         "results/batch_sizes/Aa20/daily/patchtst-mixed/2M.json",
         "results/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1/model",
         "results/runs/null/Aa20/daily/direction/h5/patchtst-mixed/2M/seed42/model",
@@ -182,7 +165,7 @@ def test_phases_say_what_they_take_and_what_a_waiting_one_may(plan, tmp_path, mo
         file.write_text(yaml.safe_dump({"chosen": words}))
         expanded[name] = phased(plan, selection={"phases": ["phase1", "phase2"], "file": str(file)})
     pending = everything(made, [run for run in made.runs if run.seed != 1])
-    text = shown(phase_table(made, pending, (WINDOWS, {}, {}), {"phase1": 7, None: 3}, expanded))
+    text = shown(phase_table(made, pending, ({}, {}), {"phase1": 7, None: 3}, expanded))
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if "│" in line]
     first, second, third = rows[:3]
     assert first[:6] == ["phase1", "small", "7", "2", "1", "10"]
@@ -194,13 +177,11 @@ def test_phases_say_what_they_take_and_what_a_waiting_one_may(plan, tmp_path, mo
     assert rows[-1][:5] == ["others", "controls, ablations, folds", "3", "1", "1"]
 
 
-def test_costs_are_shown_with_what_is_estimated_said(plan):
+def test_costs_are_shown_with_what_is_not_known_said(plan):
     made = plan(own={"tuning": "none"})
-    measured = shown(cost_table(forecast(made, everything(made, made.runs), WINDOWS, {})))
-    assert "60,000" in measured
-    assert "about" not in measured
-    assert "not measured yet" in measured
-    assert "about" in shown(cost_table(forecast(made, everything(made, made.runs), {}, {})))
+    text = shown(cost_table(forecast(made, everything(made, made.runs), {})))
+    assert "3,840" in text, "two runs of 30 steps of 64 windows"
+    assert "not measured yet" in text
 
 
 def test_small_cells_are_named_and_a_long_list_is_cut():
@@ -211,10 +192,3 @@ def test_small_cells_are_named_and_a_long_list_is_cut():
     lines = weak_cells({("v", "Ad100", "monthly"): [weak] * 25})
     assert len(lines) == 21
     assert lines[-1] == "and 5 more"
-
-
-def test_the_smallest_detectable_effect_is_estimated_before_there_are_data(plan):
-    made = plan(own={"tuning": "none"})
-    text = shown(reach_table(made, {}, date(2026, 1, 1)))
-    assert "about 750" in text, "2016 to 2018 by the calendar, less the horizon"
-    assert "not counted yet" in text

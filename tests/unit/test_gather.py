@@ -11,7 +11,8 @@ DAYS = pl.date_range(pl.date(2020, 1, 1), pl.date(2020, 12, 31), eager=True)
 def row(experiment, normalisation, pooling, channel_mode="mixed", **changes):
     model = f"patchtst-{channel_mode}.{normalisation}.{pooling}"
     return {
-        "experiment": experiment, "role": "question", "status": "done", "variant": "base", "dataset": "Aa20",
+        "experiment": experiment, "role": "question", "status": "done", "variant": "base",
+        "condition": "base", "train_fraction": 1.0, "context_length": 80, "fold": None, "dataset": "Aa20",
         "timescale": "daily", "task": "direction", "horizon": 1, "budget": "2M", "seed": 42, "model": model,
         "normalisation": normalisation, "pooling": pooling, "channel_mode": channel_mode,
         "selection_log_loss": 0.69, "calibration_log_loss": 0.69, "selection_auc": 0.5, "test_log_loss": 0.69,

@@ -18,7 +18,7 @@ from lib.training.thermal import ThermalGuard
 from workflow_scripts.rehearse_heat import curve
 
 ROOT = Path(__file__).parents[2]
-BEAT = Beat("base/Aa20/2M/42", 1, 2, 30, 5, 29, 0.5, 1200.0, 71.0, 90.0, 1.0)
+BEAT = Beat("base/Aa20/2M/42", 1, 5, 29, 0.5, 1200.0, 71.0, 90.0, 1.0)
 
 
 def test_a_beat_is_written_at_most_every_two_seconds(tmp_path):
@@ -34,15 +34,15 @@ def test_a_beat_is_written_at_most_every_two_seconds(tmp_path):
 
 
 def test_progress_leaves_its_beat_in_the_state_directory(tmp_path):
-    Progress(30, 29, "a training", state_dir=tmp_path).update(3, 7, 0.6, 900.0, None)
+    Progress(29, "a training", state_dir=tmp_path).update(7, 0.6, 900.0, None)
     [status] = read_statuses(tmp_path)
-    assert (status.beat.label, status.beat.epoch, status.beat.step) == ("a training", 3, 7)
+    assert (status.beat.label, status.beat.step, status.beat.total_steps) == ("a training", 7, 29)
 
 
 def test_a_training_shows_life_while_it_validates_and_while_it_cools_down(tmp_path):
     """A clock that stands still but for passes through the network and pauses."""
     clock, seen = [0.0], []
-    shown = Progress(4, 3, "a training", now=lambda: clock[0], state_dir=tmp_path / "state")
+    shown = Progress(3, "a training", now=lambda: clock[0], state_dir=tmp_path / "state")
     sensor = tmp_path / "temperature"
     sensor.write_text("90")
 
@@ -64,8 +64,7 @@ def test_a_training_shows_life_while_it_validates_and_while_it_cools_down(tmp_pa
     network = TinyNetwork()
     network.fault = slow_forward
     own = context(tmp_path, thermal=guard, progress=shown)
-    samples = make_samples()
-    train(network, samples, make_samples(400, 1), "bce", recipe(max_epochs=1, effective_batch=2), own)
+    train(network, make_samples(), make_samples(400, 1), "bce", recipe(max_steps=3), own)
     look()
     doings = [doing for doing, _ in seen]
     firsts = [doings.index(doing) for doing in ("running", "slowed by heat", "cooling down", "validating")]
@@ -111,7 +110,7 @@ def test_the_command_shows_running_and_stopped_jobs(tmp_path):
     Heart(folder).beat(replace(BEAT, doing="cooling down"))
     with FileLock(folder.with_name("seed42.lock")):
         assert "cooling down" in shown()
-    for words in ("base/Aa20/2M/42", "running", "2/30", "5/29", "0.5000", "1,200", "71", "1m30s"):
+    for words in ("base/Aa20/2M/42", "running", "5/29", "0.5000", "1,200", "71", "1m30s"):
         assert words in text
 
 

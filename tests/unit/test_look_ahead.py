@@ -339,7 +339,7 @@ class Own(Model):
         self.mean, self.std, self.noise = bars.mean(axis=0), bars.std(axis=0) + 1e-9, 0.0
         self.rate = float(train.target.mean())
         {fit}
-        return untrained_result(0.7, 0.0, [history_row(1, 0.7, 0.7, 0.0)])
+        return untrained_result(0.7, 0.0, [history_row(1, 0.7, 0.7, 0.7, 0.0)])
 
     def forecast(self, samples):
         score = ((samples.last_bars() - self.mean) / self.std)[:, 0] + self.rate + self.noise
@@ -433,6 +433,7 @@ def specification(model: str, plugin: str | None = None, dataset: str = "Aa20") 
             "settings": {},
             "architecture": None,
             "recipe": Recipe(),
+            "condition": "base",
             "context_length": 20,
             "labels": "true",
             "splits": SPLITS,

@@ -57,7 +57,7 @@ def build(name: str, task: str, **settings: object) -> NetworkModel:
     names, zeros = tuple(f"c{i}" for i in range(CHANNELS)), np.zeros(CHANNELS, np.float32)
     problem = Problem(task, 1, CHANNELS, CONTEXT, names, zeros, zeros + 1)
     architecture = SMALL if model.metadata.has_budget else None
-    recipe = Recipe(max_epochs=1, effective_batch=WINDOWS)
+    recipe = Recipe(max_steps=1, decay_steps=1, effective_batch=WINDOWS)
     return model(model.Settings(**settings), problem, architecture, recipe, seed=0)
 
 

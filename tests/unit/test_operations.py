@@ -63,7 +63,7 @@ def test_a_key_is_asked_for_only_while_its_series_are_still_to_be_fetched(tmp_pa
     content["data"] = content["data"] | {"source": "yahoo", "vintage": "v1"}
     path = tmp_path / "config/experiments/quickstart.yaml"
     declared = yaml.safe_load(path.read_text()) | {"models": ["logistic"]}
-    declared = {key: value for key, value in declared.items() if key not in ("tuning", "tune_at", "budgets")}
+    declared = {key: value for key, value in declared.items() if key not in ("tuning", "searches", "budgets")}
     monkeypatch.delenv("FRED_API_KEY", raising=False)
     places = Places(
         work=tmp_path,

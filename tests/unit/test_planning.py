@@ -10,7 +10,10 @@ import yaml
 from lib.config.load import validate
 from lib.config.resolve import RunSpecification, apply_parameters
 from lib.errors import ConfigError
+from lib.evaluation.axes import AXES
+from lib.evaluation.collect import collect_runs
 from lib.planning.checks import uncontrolled_models
+from lib.planning.declaration import declaration_hash, declared_tests
 from lib.planning.plan import Plan, plan_study
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -34,12 +37,12 @@ def plan(tmp_path: Path, monkeypatch):
 
     def made(
         data: dict | None = None, experiments: list[str] | None = None, experiment: dict | None = None,
-        **changes,
+        study: dict | None = None, **changes,
     ) -> Plan:  # fmt: skip
         declared = EXPERIMENT | (experiment or {}) | changes
         (tmp_path / "config/experiments/own.yaml").write_text(yaml.safe_dump(declared))
         content = yaml.safe_load((CONFIG / "config.yaml").read_text())
-        content |= {"experiments": experiments or ["own"]}
+        content |= {"experiments": experiments or ["own"]} | (study or {})
         content["data"] = content["data"] | (data or {})
         return plan_study(content, tmp_path / "config", {})
 
@@ -47,7 +50,7 @@ def plan(tmp_path: Path, monkeypatch):
 
 
 def test_a_planted_signal_is_refused_where_its_best_auc_is_not_known(plan):
-    planted = {"role": "positive_control", "variant": "planted", "tuning": "none",
+    planted = {"role": "positive_control", "variant": "planted", "tuning": "none", "horizons": [1],
                "data": {"source": "synthetic", "vintage": "planted-1"}}  # fmt: skip
     assert plan(experiment=planted).runs
     with pytest.raises(ConfigError, match=r"for daily bars only, not for weekly(.|\n)*timescales: \[daily\]"):
@@ -55,14 +58,29 @@ def test_a_planted_signal_is_refused_where_its_best_auc_is_not_known(plan):
 
 
 def test_models_without_a_control_of_their_own_are_named(plan):
-    assert uncontrolled_models(plan().study) == {"patchtst-mixed": ["no null control", "no positive control"]}
-    sizes = "no null control in several sizes and 3 seeds"
-    quickstart = ["own", "control_null", "control_positive"]
-    assert uncontrolled_models(plan(experiments=quickstart).study) == {"patchtst-mixed": [sizes]}
-    whole = ["own", "control_null_sizes", "control_positive"]
-    assert uncontrolled_models(plan(experiments=whole).study) == {}
-    other = plan(experiments=whole, experiment={"models": ["patchtst"]})
-    assert uncontrolled_models(other.study) == {"patchtst": [sizes, "no positive control"]}
+    law = "no law control that expects scales or flat"
+    leak = "no leak control of patchtst-mixed"
+    assert uncontrolled_models(plan().study) == {
+        "patchtst-mixed": ["no null control", leak, "no positive control of patchtst-mixed", law]
+    }
+    sizes = "no null control of patchtst-mixed in several sizes and 3 seeds"
+    quickstart = ["own", "control_null", "control_leak", "control_positive", "control_law"]
+    assert uncontrolled_models(plan(experiments=quickstart).study) == {
+        "patchtst-mixed": [
+            sizes,
+            f"{leak} at 20M",
+            "no positive control of patchtst-mixed at 20M",
+            "no law control that expects flat",
+        ]
+    }
+    whole = ["own", "control_null_sizes", "control_leak_sizes", "control_positive_study", "control_law",
+             "control_law_twin"]  # fmt: skip
+    folds = {"walk_forward": {"first_test": "2010-01-01", "test_months": 6, "train_years": 8}}
+    assert uncontrolled_models(plan(folds, experiments=whole).study) == {}
+    others = plan(folds, experiments=whole, experiment={"models": ["patchtst"]})
+    [other] = uncontrolled_models(others.study).items()
+    assert other[0] == "patchtst"
+    assert len(other[1]) == 3
 
 
 def test_the_study_asks_whether_size_alone_helps():
@@ -79,8 +97,7 @@ def test_a_search_of_architectures_offers_those_of_the_budget_and_the_run_gets_i
     made = plan()
     for budget in ("2M", "20M"):
         run = next(run for run in made.runs if run.budget == budget)
-        words = {name: str(value) for name, value in run.fields().items() if name != "seed"}
-        content = json.loads(made.searches.declaration(words))
+        content = json.loads(made.searches.declaration(made.searches.words(run)))
         offered = content["space"]["parameters"]["architecture"]
         assert offered["ordered"]
         assert 25 <= len(offered["values"]) <= 35
@@ -92,9 +109,11 @@ def test_a_search_of_architectures_offers_those_of_the_budget_and_the_run_gets_i
         assert found.architecture.dropout == declared.architecture.dropout
 
 
-def test_an_architecture_found_at_one_budget_is_not_used_at_another(plan):
+def test_an_architecture_found_at_one_budget_is_not_used_at_another(plan, tmp_path):
+    space = tmp_path / "config/hpo/architectural_search.yaml"
+    space.write_text(space.read_text().replace("transfer:", "transfer:\n  budget: 2M"))
     with pytest.raises(ConfigError, match="of no use at another budget"):
-        plan(tune_at="2M")
+        plan()
 
 
 def test_channels_count_the_tier_the_series_and_the_slower_bars(plan, tmp_path):
@@ -138,8 +157,8 @@ def test_a_meta_module_brings_its_learners_and_its_base_models_in_every_fold(met
     plan = meta_plan()
     bases = plan.meta.bases("small")
     folds = sorted({run.variant for run in bases})
-    assert folds == ["wf01", "wf02", "wf03", "wf04", "wf05", "wf06"], (
-        "2004 to 2012 by two years, and the last"
+    assert folds == ["wf01", "wf02", "wf03", "wf04", "wf05", "wf06", "wf07"], (
+        "2004 to 2015 by two years, and the study's own test"
     )
     assert len(bases) == len(folds) * 2 * 2
     [learner] = plan.meta.learners("small")
@@ -172,25 +191,35 @@ def test_an_experiment_may_ask_for_walk_forward_folds_itself(plan):
     made = plan(data={"walk_forward": FOLDS}, models=["logistic"], walk_forward=True, tuning="none")
     assert sorted({run.variant for run in made.runs}) == [f"wf0{fold}" for fold in range(1, 7)]
     assert all(run in made.runs for run in made.experiment_of)
+    test_start = made.config.data.splits.test_start
+    for run in made.runs:
+        own = made.specification(run).splits
+        assert own.test_end is not None
+        assert own.test_end < test_start, "the study's own test is no part of a fold"
 
 
-def test_a_plan_says_what_its_test_sets_can_show_before_training():
-    from datetime import date
+def test_some_folds_keep_their_numbers_and_others_than_there_are_are_refused(plan):
+    asked = {"models": ["logistic"], "walk_forward": True, "tuning": "none"}
+    made = plan(data={"walk_forward": FOLDS}, folds=[3, 2], **asked)
+    assert sorted({run.variant for run in made.runs}) == ["wf02", "wf03"]
+    assert {made.facts(run)["fold"] for run in made.runs} == {2, 3}
+    with pytest.raises(ConfigError, match=r"`folds:` names 7, and `data\.walk_forward` makes 6"):
+        plan(data={"walk_forward": FOLDS}, folds=[7], **asked)
+    with pytest.raises(ConfigError, match="`folds:` names some of the folds"):
+        plan(data={"walk_forward": FOLDS}, folds=[2], models=["logistic"], tuning="none")
 
-    from lib.planning.reach import reaches
 
-    plan = plan_study(yaml.safe_load((CONFIG / "config.yaml").read_text()), CONFIG, {})
-    part = {"n": 749, "base_rate": 0.58}
-    cell = {"task": "direction", "horizon": 5, "splits": {"test": part}}
-    found = reaches(plan, {("embedded-2018", "Aa20", "daily"): [cell]}, date(2026, 1, 1))
-    [reach] = [reach for reach in found if not reach.estimated]
-    assert reach.margin == 0.005
-    assert reach.shows.effective_n == 749 / 5
-    assert reach.enough is False
-    assert 0.6 < reach.shows.auc < 0.7
-    [other] = [reach for reach in found if reach.estimated]
-    assert other.task == "threshold_1pct", "what is not counted yet is told from the calendar"
-    assert other.n == pytest.approx(3 * 252, abs=7)
+def test_the_studys_own_test_is_planned_only_while_the_confirmation_is_open(plan):
+    asked = {"models": ["logistic"], "walk_forward": True, "folds": [1], "tuning": "none"}
+    closed = plan(data={"walk_forward": FOLDS}, **asked)
+    assert [run.variant for run in closed.runs] == ["wf01"]
+    opened = plan(data={"walk_forward": FOLDS}, study={"evaluation": {"confirmation": "open"}}, **asked)
+    assert [(run.variant, opened.facts(run)["fold"]) for run in opened.runs] == [("wf01", 1), ("base", None)]
+    assert {opened.facts(run)["condition"] for run in opened.runs} == {"base"}
+    assert opened.specification(opened.runs[1]).splits == opened.config.data.splits
+    names = [closed, opened]
+    first, second = (declaration_hash(made, "own-wf01", []) for made in names)
+    assert first == second, "to open it changes no declaration"
 
 
 def test_settings_are_varied_in_turn_and_each_combination_is_a_model_of_its_own(plan):
@@ -214,11 +243,11 @@ def test_settings_are_varied_in_turn_and_each_combination_is_a_model_of_its_own(
 
 def test_an_experiments_recipe_comes_before_the_models_and_that_before_the_studys(plan, tmp_path):
     path = tmp_path / "config/models/patchtst-mixed.yaml"
-    own = {"training": {"learning_rate": 0.5, "max_epochs": 7}}
+    own = {"training": {"learning_rate": 0.5, "max_steps": 7}}
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | own))
-    made = plan(tuning="none", training={"max_epochs": 3})
+    made = plan(tuning="none", training={"max_steps": 3})
     recipe = made.specification(made.runs[0]).recipe
-    assert (recipe.learning_rate, recipe.max_epochs) == (0.5, 3)
+    assert (recipe.learning_rate, recipe.max_steps) == (0.5, 3)
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"training": {"learning_rat": 1}}))
     with pytest.raises(ConfigError, match=r"patchtst-mixed\.yaml.*learning_rate"):
         plan(tuning="none")
@@ -228,10 +257,44 @@ def test_shares_of_dates_and_window_lengths_are_runs_of_their_own_variant(plan):
     made = plan(tuning="none", budgets=["2M"], train_fractions=[0.125, 0.5, 1.0], context_lengths=[60, 120])
     found = {run.variant: made.specification(run) for run in made.runs}
     assert list(found) == [
-        "frac125-ctx60", "frac125-ctx120", "frac50-ctx60", "frac50-ctx120", "ctx60", "ctx120",
+        "frac12.5-ctx60", "frac12.5-ctx120", "frac50-ctx60", "frac50-ctx120", "ctx60", "ctx120",
     ]  # fmt: skip
     assert (found["frac50-ctx120"].train_fraction, found["frac50-ctx120"].context_length) == (0.5, 120)
     assert found["ctx60"].train_fraction == 1.0
+
+
+def table_of(made: Plan) -> list[dict]:
+    """The table of runs of a study of which nothing is trained yet."""
+    rows = [row | {"path": str(i)} for i, row in enumerate(json.loads(made.scope().declared_runs()))]
+    return collect_runs(rows, lambda path: None).to_dicts()
+
+
+@pytest.mark.parametrize("share", [0.375, 0.0625, 0.12, 0.125, 0.07, 1 / 3])
+def test_a_share_of_the_dates_keeps_its_value_from_the_plan_to_the_table(plan, share):
+    made = plan(tuning="none", budgets=["2M"], train_fractions=[share, 1.0])
+    rows = {row["variant"]: row for row in table_of(made)}
+    assert len(rows) == 2
+    [part] = [row for name, row in rows.items() if name != "base"]
+    assert part["train_fraction"] == share
+    assert float(AXES["data"].level(part)) == pytest.approx(share, rel=1e-14)
+    assert (part["condition"], part["fold"], part["context_length"]) == ("base", None, 80)
+
+
+def test_two_shares_never_share_a_label(plan):
+    shares = [0.12, 0.125, 0.0125, 0.375, 0.0375, 3.75e-3, 1.0]
+    made = plan(tuning="none", budgets=["2M"], train_fractions=shares)
+    assert len({run.variant for run in made.runs}) == len(shares)
+    assert "frac37.5" in {run.variant for run in made.runs}
+
+
+@pytest.mark.parametrize("variant", ["frac25", "wf01", "ctx60", "untuned-wf02-frac50"])
+def test_a_variant_of_ones_own_is_a_label_that_nobody_interprets(plan, variant):
+    made = plan(tuning="none", variant=variant)
+    for row in table_of(made):
+        assert (row["variant"], row["condition"]) == (variant, variant)
+        assert (row["fold"], row["train_fraction"], row["context_length"]) == (None, 1.0, 80)
+    [gain] = [t for t in declared_tests(made)["own"] if t.startswith("gain in loss over parameters")]
+    assert gain.startswith("gain in loss over parameters, 2M to 20M"), "it is asked like any other"
 
 
 PHASES = {"phase1": ["own"], "phase2": ["other"]}

@@ -20,9 +20,9 @@ class Clock:
 
 def test_a_log_file_gets_a_whole_line_about_every_ten_seconds() -> None:
     stream, clock = io.StringIO(), Clock()
-    progress = Progress(2, 60, "net", stream, now=clock)
+    progress = Progress(60, "net", stream, now=clock)
     for step in range(1, 41):
-        progress.update(1, step, loss=0.5)
+        progress.update(step, loss=0.5)
         clock.seconds += 1.0
     lines = stream.getvalue().splitlines()
     assert [line.split("step ")[1].split("/")[0] for line in lines] == ["1", "11", "21", "31"]
@@ -31,9 +31,9 @@ def test_a_log_file_gets_a_whole_line_about_every_ten_seconds() -> None:
 
 def test_a_terminal_shows_one_line_that_is_refreshed_in_place() -> None:
     stream, clock = Terminal(), Clock()
-    progress = Progress(1, 10, "net", stream, now=clock)
+    progress = Progress(10, "net", stream, now=clock)
     for step in range(1, 4):
-        progress.update(1, step, loss=0.5)
+        progress.update(step, loss=0.5)
         clock.seconds += 1.0
     assert "\n" not in stream.getvalue()
     assert stream.getvalue().count("\r") == 3
@@ -43,35 +43,35 @@ def test_a_terminal_shows_one_line_that_is_refreshed_in_place() -> None:
 
 def test_the_line_tells_loss_speed_temperature_and_time_left() -> None:
     stream, clock = io.StringIO(), Clock()
-    progress = Progress(3, 100, "Aa20/2M", stream, now=clock)
-    progress.update(1, 0)
+    progress = Progress(300, "Aa20/2M", stream, now=clock)
+    progress.update(0)
     clock.seconds = 50.0
-    progress.update(1, 50, loss=0.69314, samples_per_second=1234.5, temperature=71.6)
+    progress.update(50, loss=0.69314, samples_per_second=1234.5, temperature=71.6)
     line = stream.getvalue().splitlines()[-1]
-    for part in ("Aa20/2M", "epoch 1/3", "step 50/100", "0.6931", "1,234 samples/s", "72 °C", "4m10s left"):
+    for part in ("Aa20/2M", "step 50/300", "0.6931", "1,234 samples/s", "72 °C", "4m10s left"):
         assert part in line
 
 
 def test_the_speed_of_a_resumed_run_is_measured_from_where_it_resumed() -> None:
     stream, clock = io.StringIO(), Clock()
-    progress = Progress(10, 100, "net", stream, now=clock)
-    progress.update(9, 0)
+    progress = Progress(1000, "net", stream, now=clock)
+    progress.update(800)
     clock.seconds = 100.0
-    progress.update(9, 100)
+    progress.update(900)
     assert "1m40s left" in stream.getvalue().splitlines()[-1]
 
 
 def test_a_closed_stream_does_not_end_training() -> None:
     stream = io.StringIO()
     stream.close()
-    Progress(1, 1, "net", stream).update(1, 1, loss=1.0)
+    Progress(1, "net", stream).update(1, loss=1.0)
     say("hello", stream)
 
 
 def test_null_progress_says_nothing(capsys) -> None:
     progress = NullProgress()
-    progress.update(1, 1, loss=1.0)
-    progress.epoch(1, 1.0, 1.0)
+    progress.update(1, loss=1.0)
+    progress.validated(1, 1.0, 1.0)
     progress.close("done")
     captured = capsys.readouterr()
     assert captured.err == captured.out == ""

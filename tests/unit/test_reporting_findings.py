@@ -11,6 +11,7 @@ from lib.evaluation.describe import ESTIMATE_KEYS
 from lib.reporting.report import build_page, render_html, render_markdown
 from tests.unit import test_evaluation_ablation as folds_of_readouts
 from tests.unit.reporting_study import (
+    FACTS,
     all_rows,
     baseline_table,
     cell,
@@ -154,14 +155,15 @@ def test_axes_of_size_are_logarithmic_both_ways(study):
 
 
 def share_of(row, variant):
-    return row | {"variant": variant, "experiment": f"data_{variant}", "path": f"{variant}/{row['path']}"}
+    own = {"variant": variant, "train_fraction": int(variant.removeprefix("frac")) / 100}
+    return row | own | {"experiment": f"data_{variant}", "path": f"{variant}/{row['path']}"}
 
 
 def test_missing_runs_of_a_question_about_shares_are_named(study):
     base = run_row("direction", "patchtst-mixed", "2M")
     rows = [base, share_of(base, "frac25"), missing(share_of(base, "frac50"))]
-    shares = cell("direction", axis="data", budget="2M")
-    result = asked(axis="data", experiment="data_frac25, data_frac50", cells=[shares], change_mind="More.")
+    shares = cell("direction", axis="data", budget="2M", train_fraction="*")
+    result = asked(axis="data", experiment="data_frac25, data_frac50", cells=[shares], change_mind=["More."])
     [verdict] = build_page(replace(study, runs=runs_frame(rows), scaling=result)).verdicts
     assert verdict.change == [
         "More.",
@@ -171,10 +173,10 @@ def test_missing_runs_of_a_question_about_shares_are_named(study):
 
 
 def test_what_would_change_the_answer_is_the_evaluations_own_sentence(study):
-    said = "About 3.1 times as many seeds, so that a gain of 0.0050 could be shown."
+    said = ["About 3.1 times as many seeds, whose noise hides a gain of 0.0050.", "Runs at 200M."]
     cells = [cell("direction", change_mind=said), cell("threshold_1pct", change_mind=said)]
     [verdict] = build_page(replace(study, scaling=asked(cells=cells, change_mind=said))).verdicts
-    assert verdict.change == [said]
+    assert verdict.change == said
 
 
 def estimate(value: float, low: float, high: float) -> dict:
@@ -183,7 +185,7 @@ def estimate(value: float, low: float, high: float) -> dict:
     }  # fmt: skip
 
 
-def test_folds_are_shown_pooled_and_one_by_one(study):
+def test_folds_are_shown_one_by_one_with_how_often_a_model_is_better(study):
     pair = {
         "model": "patchtst-mixed",
         "budget": "200M",
@@ -196,43 +198,68 @@ def test_folds_are_shown_pooled_and_one_by_one(study):
          "differences": [pair | {"difference": estimate(-0.02, -0.05, 0.01)}]}
         for n in (1, 2)
     ]  # fmt: skip
-    cell = {"variant": "base", "dataset": "Aa50", "timescale": "daily", "task": "direction", "horizon": 5}
-    together = {"detectable": 0.012, "folds": 2, "dates": 504, "better_folds": 2}
-    pooled = pair | together | {"difference": estimate(-0.02, -0.03, -0.01)}
+    cell = {**FACTS, "dataset": "Aa50", "timescale": "daily", "task": "direction", "horizon": 5}
     entry = {"question": "Do other years agree?", "cell": cell, "metric": "log_loss", "declared_folds": 3,
-             "folds": folds, "pooled": [pooled]}  # fmt: skip
+             "folds": folds, "better": [pair | {"folds": 2, "better_folds": 1}]}  # fmt: skip
     inputs = replace(study, scaling=scaling(questions=[], walk_forward=[entry]))
     found = section(inputs, "folds")
-    assert "Of 1 pooled comparison, 1 are clearly better and 0 clearly worse" in found.lead
-    pooled_table, single = found.tables
-    assert column(pooled_table, "All folds together") == ["patchtst-mixed 200M against logistic"]
-    assert column(pooled_table, "Difference") == ["−0.0200 [−0.0300, −0.0100]"]
-    assert column(pooled_table, "Better in folds") == ["2 of 2"]
+    assert "no fold decides anything by itself" in found.lead
+    better, single = found.tables
+    assert column(better, "Comparison") == ["patchtst-mixed 200M against logistic"]
+    assert column(better, "Lower loss in folds") == ["1 of 2"]
     assert single.folded.endswith("2 of 3 folds one by one")
     assert column(single, "Tested on")[0] == "2011-01-03 to 2011-12-30"
     assert column(single, "Loss, or difference in it")[:2] == [
         "−0.0200 [−0.0500, 0.0100]", "0.6000 [0.5000, 0.7000]",
     ]  # fmt: skip
     assert "patchtst-mixed 200M against logistic" in render_html(build_page(inputs))
-    alone = replace(study, scaling=scaling(questions=[], walk_forward=[entry | {"pooled": []}]))
-    without = section(alone, "folds")
-    assert len(without.tables) == 1
-    assert "Nothing here is compared over all of them" in without.lead
+    alone = replace(study, scaling=scaling(questions=[], walk_forward=[entry | {"better": []}]))
+    assert len(section(alone, "folds").tables) == 1
+
+
+def test_the_studys_own_test_stands_beside_the_verdict_of_the_folds(study):
+    opened = {"state": "open", "gain": estimate(0.004, -0.01, 0.02), "says": "cannot tell"}
+    for confirmation, said in (
+        (opened, "0.0040 [−0.0100, 0.0200]: cannot tell"),
+        ({"state": "closed"}, "closed"),
+    ):
+        cells = [cell("direction", folds=[1, 2], confirmation=confirmation)]
+        [verdict] = build_page(replace(study, scaling=asked(cells=cells))).verdicts
+        assert column(verdict.table, "The study's own test") == [said]
+        assert "stands beside them and decides nothing" in verdict.table.caption
+    [verdict] = build_page(replace(study, scaling=asked(cells=[cell("direction")]))).verdicts
+    assert "The study's own test" not in [head.label for head in verdict.table.columns]
 
 
 def test_questions_without_an_axis_and_those_that_wait_are_listed(study):
     rows = [
-        run_row("direction", "patchtst-mixed", "2M", variant=f"wf{fold:02d}")
-        | {"experiment": f"walk_forward-wf{fold:02d}", "question": "Do other years agree?"}
+        run_row("direction", "patchtst-mixed", "2M", variant=f"wf{fold:02d}", fold=fold)
+        | {"experiment": "walk_forward", "question": "Do other years agree?"}
         for fold in (1, 2)
     ]
     waiting = {"p6_expansion": "results/selection.yaml"}
     page = build_page(replace(study, runs=runs_frame(rows), scaling=scaling(questions=[], waiting=waiting)))
     said, waits = page.unanswered
-    assert said.startswith("Do other years agree? (walk_forward-wf01 to walk_forward-wf02): ")
+    assert said.startswith("Do other years agree? (walk_forward): ")
     assert "fold by fold" in said
     assert waits == "p6_expansion: not in these results, it waits for results/selection.yaml."
     assert said in render_html(page)
+
+
+def test_runs_of_different_folds_are_no_confound_and_those_of_one_are(study):
+    rows = [
+        run_row("direction", "patchtst-mixed", budget, variant=f"wf{fold:02d}", fold=fold)
+        for fold in (1, 2)
+        for budget in ("2M", "200M")
+    ]
+    params = {
+        row["path"]: {"fold": row["fold"], "splits": {"train_end": f"201{row['fold']}-12-31"}} for row in rows
+    }
+    inputs = replace(study, runs=runs_frame(rows), params=params, scaling=asked(cells=[cell("direction")]))
+    assert "nothing differed but the axis" in section(inputs, "confounds").lead
+    params[rows[-1]["path"]] |= {"splits": {"train_end": "2011-06-30"}}
+    found = section(inputs, "confounds")
+    assert column(found.tables[0], "Setting") == ["splits.train_end"]
 
 
 def test_what_differs_in_precision_hardware_packages_commit_or_data_is_a_confound(study):

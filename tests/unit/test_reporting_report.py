@@ -103,6 +103,7 @@ def test_the_verdict_comes_first_with_its_number_and_what_would_change_it(html):
     [
         ("scales", "Yes, larger is better."),
         ("flat", "No, size does not matter."),
+        ("worsens", "No, larger is worse."),
         ("undecidable", "Undecided."),
     ],
 )
@@ -111,6 +112,48 @@ def test_the_answer_is_the_evaluations_verdict_in_plain_words(study, verdict, an
     result["questions"][0]["verdict"] = verdict
     [shown] = build_page(replace(study, scaling=result)).verdicts
     assert shown.answer == answer
+    assert shown.kind == ""
+    assert answer in html_of(replace(study, scaling=result))
+    assert answer in markdown_of(replace(study, scaling=result))
+
+
+def test_a_question_without_skill_is_called_moot(study):
+    result = scaling()
+    for entry in (result["questions"][0], *result["questions"][0]["cells"]):
+        entry |= {"gate": "skill", "moot": True}
+    page = build_page(replace(study, scaling=result))
+    assert page.verdicts[0].answer == "Moot: no skill."
+    assert "Nothing here beats the base rate" in page.verdicts[0].sentence
+    assert {row[-1].text for row in page.verdicts[0].table.rows} == {"moot: no skill"}
+    [scaling_section] = [section for section in page.sections if section.id == "scaling"]
+    assert all("no level beats the base rate" in panel.title for panel in scaling_section.panels)
+
+
+def test_an_exploratory_answer_is_labelled_in_page_and_markdown(study):
+    result = scaling()
+    result["questions"][0]["analysis"] = "exploratory"
+    for text in (html_of(replace(study, scaling=result)), markdown_of(replace(study, scaling=result))):
+        assert "Exploratory: corrected for its own cells only." in text
+
+
+def test_the_table_of_cells_holds_what_every_gate_saw(study):
+    [shown] = build_page(study).verdicts
+    heads = [column.label for column in shown.table.columns]
+    row = dict(zip(heads, [cell.text.replace("−", "-") for cell in shown.table.rows[0]], strict=True))
+    assert row["Verdict"] == "undecidable: too few seeds"
+    own = scaling()["questions"][0]["cells"][0]
+    assert row["Recalibrated"].startswith(f"{own['recalibrated']['estimate']:.4f} [")
+    best = max(one["estimate"] for one in own["skill"])
+    assert row["Best level over the base rate"].startswith(f"{best:.4f} [")
+
+
+def test_a_flat_cell_shows_the_interval_that_equivalence_goes_by(study):
+    result = scaling()
+    for entry in (result["questions"][0], *result["questions"][0]["cells"]):
+        entry |= {"verdict": "flat", "gate": "equivalence"}
+    [shown] = build_page(replace(study, scaling=result)).verdicts
+    gains = [cell["gain"]["estimate"] for cell in result["questions"][0]["cells"]]
+    assert shown.number in {f"{g:.4f} [{g - 0.007:.4f}, {g + 0.007:.4f}]".replace("-", "−") for g in gains}
 
 
 def test_a_failed_control_is_said_in_the_verdict_and_in_its_section(study):
@@ -118,7 +161,9 @@ def test_a_failed_control_is_said_in_the_verdict_and_in_its_section(study):
     result["controls"][0] |= {"passed": False, "reason": "AUC 0.62 lies above 0.5."}
     html = html_of(replace(study, scaling=result))
     assert "✗ failed" in html
-    assert "1 of 2 controls failed, a null control among them: no verdict of this study counts." in html
+    assert (
+        "1 of 2 controls failed, a null or law control among them: no verdict of this study counts." in html
+    )
 
 
 def test_nothing_is_asked_of_a_server(html):

@@ -126,7 +126,7 @@ def test_a_real_search_of_fifty_trials_is_drawn_in_a_few_kilobytes(tmp_path):
         parameters={
             "learning_rate": FloatRange(low=1e-5, high=1e-2, log=True),
             "weight_decay": FloatRange(low=1e-6, high=1e-2, log=True),
-            "max_epochs": IntRange(type="int", low=10, high=200),
+            "max_steps": IntRange(type="int", low=10, high=200),
             "effective_batch": Choice(type="choice", values=[32, 64, 128, 256], ordered=True),
             "pooling": Choice(type="choice", values=["last", "mean", "attention"]),
         }

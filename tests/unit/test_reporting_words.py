@@ -65,10 +65,17 @@ def test_the_sizes_of_one_model_are_named_together():
 
 
 def test_problems_are_named_by_what_differs():
-    one = {"variant": "base", "dataset": "Aa20", "timescale": "daily", "task": "threshold_1pct", "horizon": 1}
+    one = {"condition": "base", "dataset": "Aa20", "timescale": "daily", "task": "threshold_1pct",
+           "horizon": 1, "train_fraction": 1.0, "context_length": 80}  # fmt: skip
     assert Names([one]).problem(one) == "Touch of +1 %, 1 daily bar ahead"
-    other = one | {"dataset": "Ab50", "timescale": "2wk", "horizon": 3, "variant": "matched"}
+    other = one | {"dataset": "Ab50", "timescale": "2wk", "horizon": 3, "condition": "matched"}
     assert Names([one, other]).problem(other) == "Touch of +1 %, 3 two-week bars ahead, Ab50, variant matched"
+    share, window = one | {"train_fraction": 0.125}, one | {"context_length": 60}
+    assert Names([one, share]).problem(share) == "Touch of +1 %, 1 daily bar ahead, 12.5 % of the dates"
+    assert Names([one, window]).problem(window) == "Touch of +1 %, 1 daily bar ahead, windows of 60 bars"
+    assert Names([one]).problem(one | {"fold": 3}) == "Touch of +1 %, 1 daily bar ahead, fold 3", (
+        "of single runs"
+    )
 
 
 def test_colour_and_shape_belong_to_the_budget():

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.config.data import SplitConfig, WalkForwardConfig
-from lib.config.folds import walk_forward
+from lib.config.folds import walk_forward, with_study_test
 from lib.config.training import Recipe, Runtime
 from lib.config.workflow import EvaluationConfig
 from lib.datasets.splits import assign
@@ -42,22 +42,27 @@ OWN = Base("honest", "none", "Aa20", "daily", "direction", 1)
 PERFECT = Base("memoriser", "none", "Aa20", "daily", "direction", 1)
 
 
-def test_folds_follow_each_other_and_end_with_the_studys_own_validation_and_test():
+def test_folds_follow_each_other_and_end_before_the_studys_own_test():
     folds = walk_forward(FOLDS, SPLITS)
-    assert [fold.test_start for fold in folds] == [
-        date(year, 1, 1) for year in (2005, 2006, 2007, 2008, 2009)
-    ]
+    assert [fold.test_start for fold in folds] == [date(year, 1, 1) for year in range(2005, 2011)]
     for fold, following in pairwise(folds):
         assert fold.test_end == following.test_start - timedelta(days=1)
-    assert folds[-1].test_end == SPLITS.test_end
+    assert folds[-1].test_end == date(2010, 12, 31)
     assert folds[0].validation_start == date(2004, 1, 1)
     assert folds[0].train_start is None
+    kept = walk_forward(FOLDS, SPLITS.model_copy(update={"embargo_days": 7}))
+    assert kept[-1].test_end == date(2010, 12, 24), "no label of a fold reaches into the study's own test"
+
+    *same, last = with_study_test(FOLDS, SPLITS)
+    assert same == folds
+    assert (last.test_start, last.test_end) == (SPLITS.test_start, SPLITS.test_end)
+    assert (last.validation_start, last.validation_end) == (date(2010, 1, 1), date(2010, 12, 31))
 
     rolling = walk_forward(FOLDS.model_copy(update={"train_years": 2}), SPLITS)
     assert rolling[0].train_start == date(2002, 1, 1)
     assert rolling[3].train_start == date(2005, 1, 1)
-    with pytest.raises(ConfigError, match="must lie before validation_start"):
-        walk_forward(FOLDS.model_copy(update={"first_test": date(2009, 1, 1)}), SPLITS)
+    with pytest.raises(ConfigError, match="must lie before 2010-12-31"):
+        walk_forward(FOLDS.model_copy(update={"first_test": date(2011, 1, 1)}), SPLITS)
 
 
 @settings(max_examples=25, deadline=None)
@@ -169,7 +174,7 @@ def memoriser(train: Samples) -> Forecaster:
 
 def fold_forecasts(make: Callable[[Samples], Forecaster], frame: pl.DataFrame) -> list[pl.DataFrame]:
     parts = []
-    for fold in walk_forward(FOLDS, SPLITS):
+    for fold in with_study_test(FOLDS, SPLITS):
         split = load_samples(frame, "direction", 1, 1, fold)
         days = pl.DataFrame({"date": split.test.dates, "symbol": split.test.symbols.astype(str)})
         parts.append(

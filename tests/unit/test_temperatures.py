@@ -119,7 +119,7 @@ def test_a_run_that_heat_stopped_and_that_went_on_knows_its_peak_and_all_its_sec
     def heat(broken: TinyNetwork) -> None:
         nonlocal steps
         steps += broken.training
-        if steps > 20:  # in the third of four epochs
+        if steps > 28:  # before the third of four validations
             sensor.write_text("97")
 
     network.fault = heat

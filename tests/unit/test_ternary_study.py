@@ -64,7 +64,9 @@ def test_the_null_control_and_the_opponents_are_measured(study):
     _, _, scaling = study
     null = next(c for c in scaling["controls"] if c["role"] == "null_control")
     assert null["passed"], null["reason"]
-    table = next(t for t in scaling["baselines"] if t["task"] == "triple_barrier" and t["variant"] == "base")
+    table = next(
+        t for t in scaling["baselines"] if t["task"] == "triple_barrier" and t["condition"] == "base"
+    )
     rows = {row["model"]: row for row in table["rows"]}
     assert set(rows) == {"patchtst-mixed", "base_rate", "logistic", "xgboost"}
     assert rows["base_rate"]["auc"] == pytest.approx(0.5)

@@ -135,14 +135,14 @@ def test_the_store_tells_how_a_training_ended(store: Path, error: BaseException,
 def test_a_pruned_trial_of_a_search_is_a_whole_run_and_the_others_are_untagged(
     store: Path, tmp_path: Path
 ) -> None:
-    space = SearchSpace(parameters={"learning_rate": FloatRange(low=0.1, high=1.0)}, pruner_warmup_epochs=1)
+    space = SearchSpace(parameters={"learning_rate": FloatRange(low=0.1, high=1.0)}, pruner_warmup_steps=1)
 
     def objective(parameters: dict, report) -> float:
         loss = 1.0 if report.number < 5 else 2.0
         with open_tracker(TrackingConfig(mlflow=True), store, "hopeless?", parameters, {}) as tracker:
-            for epoch in (1, 2, 3):
-                tracker.log({"validation_loss": loss}, epoch)
-                report(epoch, loss)
+            for step in (1, 2, 3):
+                tracker.log({"validation_loss": loss}, step)
+                report(step, loss)
         return loss
 
     found = run_search(space, objective, tmp_path, "s", 6, seed=1)
@@ -156,22 +156,22 @@ def test_a_pruned_trial_of_a_search_is_a_whole_run_and_the_others_are_untagged(
     assert tagged == [(1,)]
 
 
-def test_epochs_that_a_resumed_training_repeats_stand_in_the_store_once(store: Path) -> None:
+def test_validations_that_a_resumed_training_repeats_stand_in_the_store_once(store: Path) -> None:
     config, tags = TrackingConfig(mlflow=True), {"fingerprint": "repeats"}
-    for epochs, status in ((range(1, 8), "stopped"), (range(5, 11), "finished")):
+    for steps, status in ((range(1, 8), "stopped"), (range(5, 11), "finished")):
         tracker = open_tracker(config, store, "repeats", PARAMS, tags)
-        for epoch in epochs:
-            tracker.log({"loss": 1.0 / epoch, "seconds": float(epoch)}, epoch)
+        for step in steps:
+            tracker.log({"loss": 1.0 / step, "seconds": float(step)}, step)
         tracker.finish(status)
         time.sleep(0.01)  # MLflow takes points of the same millisecond for one
     for key in ("loss", "seconds"):
         query = (
             f"select step from metrics join runs using (run_uuid) where name = 'repeats' and key = '{key}'"
         )
-        assert sorted(rows(store, query)) == [(epoch,) for epoch in range(1, 11)]
+        assert sorted(rows(store, query)) == [(step,) for step in range(1, 11)]
 
 
-def test_each_epoch_of_a_network_and_each_round_of_another_model_is_one_point(
+def test_each_validation_of_a_network_and_each_round_of_another_model_is_one_point(
     store: Path, tmp_path: Path
 ) -> None:
     for name in ("params", "provenance", "history", "importance"):
@@ -180,9 +180,9 @@ def test_each_epoch_of_a_network_and_each_round_of_another_model_is_one_point(
         output={n: str(tmp_path / n) for n in ("params", "provenance", "history", "importance")}
     )
     for model, told_live in ((MLP, True), (XGBoost, False)):
-        history = [{"epoch": n, "step": 10 * n, "validation_loss": 1.0 / n} for n in (1, 2, 3)]
+        history = [{"step": 10 * n, "validation_loss": 1.0 / n, "selection_loss": 1.0 / n} for n in (1, 2, 3)]
         with open_tracker(TrackingConfig(mlflow=True), store, model.__name__, {}, {}) as tracker:
-            for row in history if told_live else []:  # as `Training.end_epoch` does
+            for row in history if told_live else []:  # as `Training._track` does
                 tracker.log({k: v for k, v in row.items() if k != "step"}, row["step"])
             time.sleep(0.01)  # MLflow takes points of the same millisecond for one
             fitted = SimpleNamespace(metadata=model.metadata, parameter_counts=lambda: {"total": 7})

@@ -1,9 +1,10 @@
-"""Windows on the device and the order of an epoch."""
+"""Windows on the device and the order in which steps show them."""
 
 from __future__ import annotations
 
 import dataclasses
 import tracemalloc
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_samples import make_samples
 
-from lib.training.batches import Windows, epoch_order, epoch_size
+from lib.training.batches import Order, Windows
 
 CPU = torch.device("cpu")
 
@@ -68,25 +69,31 @@ def test_a_window_outside_its_matrix_is_refused(end):
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    n=st.integers(1, 500), stride=st.integers(1, 40), seed=st.integers(0, 2**31), epoch=st.integers(0, 300)
-)
-def test_an_epochs_order_is_a_pure_function_of_seed_and_epoch(n, stride, seed, epoch):
-    order = epoch_order(n, stride, seed, epoch)
-    np.random.seed(epoch)
-    torch.manual_seed(epoch)
-    np.testing.assert_array_equal(order, epoch_order(n, stride, seed, epoch))
-    assert len(order) == epoch_size(n, stride) == len(set(order.tolist()))
-    assert order.min() >= 0
-    assert order.max() < n
-    assert len(set(np.diff(np.sort(order)))) <= 1  # evenly spaced
+@given(n=st.integers(1, 500), batch=st.integers(1, 300), seed=st.integers(0, 2**31), step=st.integers(0, 300))
+def test_the_windows_of_a_step_are_a_pure_function_of_seed_and_step(n, batch, seed, step):
+    found = Order(n, batch, seed).step(step)
+    other = Order(n, batch, seed)  # that has been elsewhere before, as a resumed run has not
+    np.random.seed(step)
+    torch.manual_seed(step)
+    for earlier in (step + 5, max(0, step - 1)):
+        other.step(earlier)
+    np.testing.assert_array_equal(found, other.step(step))
+    assert found.shape == (batch,), "every batch is full, also with fewer windows than it holds"
+    assert found.dtype == np.int64
+    assert found.min() >= 0
+    assert found.max() < n
 
 
-def test_orders_differ_between_epochs_and_seeds():
-    orders = [tuple(epoch_order(100, 1, seed, epoch)) for seed in (0, 1) for epoch in (0, 1, 2)]
-    assert len(set(orders)) == 6
+@settings(max_examples=100, deadline=None)
+@given(n=st.integers(1, 60), batch=st.integers(1, 100), steps=st.integers(1, 40))
+def test_all_windows_are_shown_equally_often(n, batch, steps):
+    order = Order(n, batch, 3)
+    shown = Counter(int(number) for step in range(steps) for number in order.step(step))
+    times = [shown[number] for number in range(n)]
+    assert sum(times) == steps * batch
+    assert max(times) - min(times) <= 1
 
 
-def test_over_the_epochs_every_window_gets_its_turn():
-    seen = {int(number) for epoch in range(200) for number in epoch_order(47, 6, 0, epoch)}
-    assert seen == set(range(47))
+def test_orders_differ_between_passes_and_seeds():
+    orders = {tuple(Order(100, 100, seed).step(number)) for seed in (0, 1) for number in (0, 1, 2)}
+    assert len(orders) == 6

@@ -15,6 +15,7 @@ from training_samples import TinyNetwork, context, make_samples, recipe
 from lib.errors import IntegrityError, StudyError
 from lib.training import checkpoint
 from lib.training.checkpoint import (
+    FORMAT,
     CheckpointStore,
     Position,
     read_checkpoint,
@@ -24,7 +25,11 @@ from lib.training.engine import train
 
 
 def payload(value: float = 0.0) -> dict:
-    return {"format": 1, "model": {"w": torch.full((100,), value)}, "plain": [1, 2.5, None, "text", (1, 2)]}
+    return {
+        "format": FORMAT,
+        "model": {"w": torch.full((100,), value)},
+        "plain": [1, 2.5, None, "text", (1, 2)],
+    }
 
 
 def test_what_is_written_is_read_again(tmp_path):
@@ -69,7 +74,7 @@ class Malicious:
 @pytest.mark.faults("A malicious checkpoint (pickle that runs code)", happens="refused; nothing is run", user="delete the file")  # fmt: skip  # noqa: E501
 def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path, writer):
     path, proof = tmp_path / "a.pt", tmp_path / "proof"
-    content = {"format": 1, "model": Malicious(proof)}
+    content = {"format": FORMAT, "model": Malicious(proof)}
     if writer == "torch":
         torch.save(content, path)
     else:
@@ -86,52 +91,51 @@ def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path, writer):
 def test_only_the_newest_are_kept_with_the_best_weights_they_need(tmp_path):
     store = CheckpointStore(tmp_path, keep=2)
     best = {"w": torch.ones(3)}
-    for epoch, best_epoch in [(1, 1), (2, 1), (3, 3), (4, 3), (5, 3)]:
-        own_are_best = epoch == best_epoch
-        at = Position(epoch=epoch, step=10 * epoch, best_epoch=best_epoch)
-        store.save(payload(float(epoch)), at, None if own_are_best else best)
+    for step, best_step in [(10, 10), (20, 10), (30, 30), (40, 30), (50, 30)]:
+        at = Position(step=step, best_step=best_step)
+        store.save(payload(float(step)), at, None if step == best_step else best)
     assert sorted(path.name for path in tmp_path.glob("*.pt")) == [
-        "best-e00003.pt",
-        "checkpoint-e00004-s00000040-b00003.pt",
-        "checkpoint-e00005-s00000050-b00003.pt",
+        "best-s00000030.pt",
+        "checkpoint-s00000040-b00000030.pt",
+        "checkpoint-s00000050-b00000030.pt",
     ]
     newest, kept_best = store.latest()
-    assert newest["model"]["w"][0] == 5
+    assert newest["model"]["w"][0] == 50
     assert torch.equal(kept_best["w"], best["w"])
 
 
 @pytest.mark.faults("A checkpoint that is torn, altered or without its hash", happens="noticed; the one before it is taken", user="nothing")  # fmt: skip  # noqa: E501
 def test_a_checkpoint_whose_best_weights_are_lost_is_skipped(tmp_path, capsys):
     store = CheckpointStore(tmp_path, keep=3)
-    store.save(payload(1.0), Position(epoch=1, step=1, best_epoch=1), None)
-    store.save(payload(2.0), Position(epoch=2, step=2, best_epoch=1), {"w": torch.ones(3)})
-    (tmp_path / "best-e00001.pt").unlink()
+    store.save(payload(1.0), Position(step=1, best_step=1), None)
+    store.save(payload(2.0), Position(step=2, best_step=1), {"w": torch.ones(3)})
+    (tmp_path / "best-s00000001.pt").unlink()
     found, best = store.latest()
     assert (found["model"]["w"][0], best) == (1, None)
-    assert "best-e00001.pt: not whole" in capsys.readouterr().err
+    assert "best-s00000001.pt: not whole" in capsys.readouterr().err
 
 
 @pytest.mark.faults("A checkpoint that is torn, altered or without its hash", happens="noticed; the one before it is taken", user="nothing")  # fmt: skip  # noqa: E501
 def test_damaged_best_weights_are_set_aside_with_all_that_need_them_and_written_anew(tmp_path, capsys):
     best = {"w": torch.ones(3)}
 
-    def positions(*epochs: int):
-        return [Position(epoch=epoch, step=epoch, best_epoch=2) for epoch in epochs]
+    def positions(*steps: int):
+        return [Position(step=step, best_step=2) for step in steps]
 
     store = CheckpointStore(tmp_path, keep=3)
     for at in positions(5, 10, 15):
-        store.save(payload(float(at.epoch)), at, best)
-    flip_a_bit(tmp_path / "best-e00002.pt")
+        store.save(payload(float(at.step)), at, best)
+    flip_a_bit(tmp_path / "best-s00000002.pt")
     resumed = CheckpointStore(tmp_path, keep=3)
     assert resumed.latest() is None
     message = capsys.readouterr().err
-    assert message.count("best-e00002.pt: damaged") == 1
-    assert message.count("useless without the weights of epoch 2") == 3
+    assert message.count("best-s00000002.pt: damaged") == 1
+    assert message.count("useless without the weights of step 2") == 3
     assert "no usable checkpoint is left" in message
-    assert (tmp_path / "best-e00002.pt.damaged").exists()
+    assert (tmp_path / "best-s00000002.pt.damaged").exists()
 
     for at in positions(5, 10):
-        resumed.save(payload(float(at.epoch)), at, best)
+        resumed.save(payload(float(at.step)), at, best)
     newest, found = CheckpointStore(tmp_path, keep=3).latest()
     assert newest["model"]["w"][0] == 10
     assert torch.equal(found["w"], best["w"])
@@ -141,13 +145,13 @@ def test_damaged_best_weights_are_set_aside_with_all_that_need_them_and_written_
 def test_a_best_file_that_nothing_vouches_for_is_written_anew(tmp_path):
     """It may be damaged as well as the checkpoint that named it."""
     store = CheckpointStore(tmp_path, keep=3)
-    store.save(payload(1.0), Position(epoch=1, step=1, best_epoch=1), None)
-    store.save(payload(3.0), Position(epoch=3, step=3, best_epoch=2), {"w": torch.ones(3)})
-    for path in (store.checkpoints()[-1], tmp_path / "best-e00002.pt"):
+    store.save(payload(1.0), Position(step=1, best_step=1), None)
+    store.save(payload(3.0), Position(step=3, best_step=2), {"w": torch.ones(3)})
+    for path in (store.checkpoints()[-1], tmp_path / "best-s00000002.pt"):
         flip_a_bit(path)
     resumed = CheckpointStore(tmp_path, keep=3)
     assert resumed.latest()[0]["model"]["w"][0] == 1
-    resumed.save(payload(3.0), Position(epoch=3, step=3, best_epoch=2), {"w": torch.ones(3)})
+    resumed.save(payload(3.0), Position(step=3, best_step=2), {"w": torch.ones(3)})
     newest, best = CheckpointStore(tmp_path, keep=3).latest()
     assert (newest["model"]["w"][0], best["w"][0]) == (3, 1)
 
@@ -159,7 +163,7 @@ def flip_a_bit(path: Path) -> None:
 
 
 def test_leftovers_of_a_killed_writer_are_removed(tmp_path):
-    leftover = tmp_path / ".checkpoint-e00001-s00000001-b00000.pt.123.tmp"
+    leftover = tmp_path / ".checkpoint-s00000001-b00000000.pt.123.tmp"
     leftover.write_bytes(b"half")
     assert CheckpointStore(tmp_path, 3).latest() is None
     assert not leftover.exists()
@@ -187,17 +191,19 @@ def test_too_little_disk_space_is_told_before_training_starts(tmp_path, monkeypa
         train(network, make_samples(), make_samples(40, 1), "bce", recipe(), context(tmp_path))
 
 
-def test_the_stated_disk_need_is_enough_and_not_exaggerated(tmp_path):
+@pytest.mark.parametrize("averaged", [False, True])
+def test_the_stated_disk_need_is_enough_and_not_exaggerated(tmp_path, averaged):
     network = torch.nn.Linear(500, 500)
     optimizer = torch.optim.AdamW(network.parameters())
     network(torch.ones(1, 500)).sum().backward()
     optimizer.step()
     store = CheckpointStore(tmp_path, keep=3)
-    need = store.require_space(network)
+    need = store.require_space(network, averaged)
     most = 0
-    for epoch in range(1, 8):
+    for step in range(1, 8):
         content = {"model": network.state_dict(), "optimizer": optimizer.state_dict()}
-        at = Position(epoch=epoch, step=epoch, best_epoch=max(1, epoch - 1))
+        content |= {"average": list(network.parameters())} if averaged else {}
+        at = Position(step=step, best_step=max(1, step - 1))
         store.save(content, at, network.state_dict())
         most = max(most, sum(path.stat().st_size for path in tmp_path.iterdir()))
     assert need / 2 < most <= need

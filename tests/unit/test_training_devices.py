@@ -91,14 +91,17 @@ def test_memory_is_told_in_bytes_and_shares():
 
 
 def history(train: list[float], validation: list[float]) -> list[dict]:
-    return [{"train_loss": t, "validation_loss": v} for t, v in zip(train, validation, strict=True)]
+    return [
+        {"step": 10 * number, "train_loss": t, "validation_loss": v}
+        for number, (t, v) in enumerate(zip(train, validation, strict=True), start=1)
+    ]
 
 
 @pytest.mark.parametrize(
     ("train", "validation", "expected"),
     [
-        ([1.0] + [1.1] * 10, [1.0] * 11, "training loss has not fallen for 10 epochs, since epoch 1"),
-        ([9, 8, 7, 6, 5, 4], [1, 2, 3, 4, 5, 6], "validation loss has risen for 5 epochs, since epoch 1"),
+        ([1.0] + [1.1] * 10, [1.0] * 11, "training loss has not fallen since step 10"),
+        ([9, 8, 7, 6, 5, 4], [1, 2, 3, 4, 5, 6], "validation loss has risen since step 10"),
         ([9, 8, 7, 6, 5], [1, 2, 3, 4, 5], None),
         ([1.0] + [1.1] * 9, [1.0] * 10, None),
     ],

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 from training_samples import TinyNetwork, context, make_samples, recipe, weights_hash
 
 from lib.errors import DataError, ModelError, TrainingDiverged
+from lib.metrics.losses import intercept_refitted_loss
 from lib.metrics.ternary import log_loss_per_sample
 from lib.models.classes import softmax
 from lib.training.checkpoint import CheckpointStore
@@ -38,7 +40,7 @@ def test_accumulation_in_bf16_equals_separate_forward_passes(tmp_path):
     """Weights are cast once for all micro-batches; that must not change the gradients."""
     network = TinyNetwork(dropout=0.0)
     start = {name: value.clone() for name, value in network.state_dict().items()}
-    one_step = {"max_epochs": 1, "effective_batch": 80, "window_stride": 1, "learning_rate": 1e-3}
+    one_step = {"max_steps": 1, "effective_batch": 80, "learning_rate": 1e-3}
     network, _ = fit(tmp_path, network, micro_batch=16, precision="bf16", recipe=one_step)
 
     reference = TinyNetwork(dropout=0.0)
@@ -56,31 +58,37 @@ def test_accumulation_in_bf16_equals_separate_forward_passes(tmp_path):
     assert (torch.sign(moved) == torch.sign(ours)).float().mean() > 0.97
 
 
-def test_it_learns_and_the_best_epochs_weights_are_left_in_the_network(tmp_path):
-    network, result = fit(tmp_path, recipe={"max_epochs": 40, "patience": 40})
-    losses = [row["validation_loss"] for row in result.history]
+def test_it_learns_and_the_best_weights_are_left_in_the_network(tmp_path):
+    network, result = fit(tmp_path, recipe={"max_steps": 120, "patience_steps": 120})
+    losses = [row["selection_loss"] for row in result.history]
     assert result.best_loss == min(losses) < 0.6
-    assert result.best_epoch == 1 + int(np.argmin(losses)) < result.epochs
-    logits = torch.from_numpy(predict_logits(network, SELECTION, context(tmp_path)))
-    again = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(SELECTION.target))
-    assert float(again) == pytest.approx(result.best_loss, rel=1e-5)
+    assert result.best_step == result.history[int(np.argmin(losses))]["step"] < result.steps == 120
+    logits = predict_logits(network, SELECTION, context(tmp_path))
+    again = intercept_refitted_loss(SELECTION.target, expit(logits.astype(np.float64)), binary=True)
+    assert again == pytest.approx(result.best_loss, rel=1e-5)
+    plain = torch.nn.functional.binary_cross_entropy_with_logits(
+        torch.from_numpy(logits), torch.from_numpy(SELECTION.target)
+    )
+    [row] = [row for row in result.history if row["step"] == result.best_step]
+    assert float(plain) == pytest.approx(row["validation_loss"], rel=1e-5)
 
 
 def test_of_three_classes_the_loss_is_the_log_loss_of_their_softmax(tmp_path):
-    """With micro-batches and an incomplete last batch, in nats, and of the weights that are left."""
+    """With micro-batches, in nats, and of the weights that are left."""
     network = TinyNetwork(dropout=0.0)
     network.head = torch.nn.Linear(16, 3)
     numbered = [
         replace(samples, target=np.digitize(samples.matrix[samples.ends, 0], [-0.5, 0.5]).astype(np.float32))
         for samples in (TRAIN, SELECTION)
     ]
-    changes = {"max_epochs": 40, "patience": 40}
+    changes = {"max_steps": 120, "patience_steps": 120}
     _, result = fit(tmp_path, network, *numbered, loss="ce", recipe=changes)
     logits = predict_logits(network, SELECTION, context(tmp_path), 3)
     assert logits.shape == (len(SELECTION), 3)
     target = numbered[1].target.astype(int) - 1
     expected = log_loss_per_sample(target, softmax(logits.astype(np.float64))).mean()
-    assert result.best_loss == pytest.approx(expected, rel=1e-5)
+    [row] = [row for row in result.history if row["step"] == result.best_step]
+    assert row["validation_loss"] == pytest.approx(expected, rel=1e-5)
     assert result.best_loss < 1.0 < np.log(3)
     with pytest.raises(ModelError, match=r"returns shape \(64, 3\), expected \(64,\)"):
         predict_logits(network, SELECTION, context(tmp_path))
@@ -121,35 +129,35 @@ def test_another_error_of_the_device_is_not_taken_for_too_little_memory(tmp_path
         fit(tmp_path, network)
 
 
-def test_it_stops_after_patience_epochs_without_a_better_loss(tmp_path):
+def test_it_stops_after_patience_steps_without_a_better_loss(tmp_path):
     noise = np.random.default_rng(0).permutation(SELECTION.target)
     misleading = type(SELECTION)(**(vars(SELECTION) | {"target": 1 - noise}))
-    _, result = fit(tmp_path, selection=misleading, recipe={"max_epochs": 60, "patience": 3})
+    _, result = fit(tmp_path, selection=misleading, recipe={"max_steps": 180, "patience_steps": 9})
     assert result.stopped_early
-    assert result.epochs == result.best_epoch + 3 < 60
+    assert result.steps == result.best_step + 9 < 180
 
 
 def test_regression_learns_squared_error(tmp_path):
     samples, selection = make_samples(task="regression"), make_samples(40, 1, "regression")
-    _, result = fit(tmp_path, TinyNetwork(0.0), samples, selection, "mse", recipe={"max_epochs": 30})
+    _, result = fit(tmp_path, TinyNetwork(0.0), samples, selection, "mse", recipe={"max_steps": 90})
     assert result.best_loss < 0.6 * float(selection.target.var())
 
 
-def test_history_has_one_row_per_epoch_with_the_schemas_columns(tmp_path):
+def test_history_has_one_row_per_validation_with_the_schemas_columns(tmp_path):
     _, result = fit(tmp_path)
     assert [list(row) for row in result.history] == 4 * [
         [
-            "epoch",
             "step",
             "train_loss",
             "validation_loss",
+            "selection_loss",
             "learning_rate",
             "seconds",
             "samples_per_second",
             "temperature",
         ]
     ]
-    assert [(row["epoch"], row["step"]) for row in result.history] == [(1, 3), (2, 6), (3, 9), (4, 12)]
+    assert [row["step"] for row in result.history] == [3, 6, 9, 12]
     assert result.history[-1]["learning_rate"] == pytest.approx(1e-6)
     assert (result.device, result.precision, result.steps, result.resumed) == ("cpu", "fp32", 12, False)
 
@@ -165,7 +173,7 @@ def test_validation_looks_at_every_nth_selection_window(tmp_path):
     network.register_forward_hook(
         lambda module, inputs, output: seen.append(len(output)) if not module.training else None
     )
-    fit(tmp_path, network, recipe={"max_epochs": 1, "validation_stride": 4})
+    fit(tmp_path, network, recipe={"max_steps": 3, "validation_stride": 4})
     assert sum(seen) == 10
 
 
@@ -187,28 +195,28 @@ def test_a_nan_in_the_data_is_named_as_the_cause_at_once(tmp_path):
 def test_a_nan_from_the_network_blames_the_learning_rate_and_keeps_the_last_good_checkpoint(tmp_path):
     network = TinyNetwork()
 
-    def break_after_two_epochs(broken):
+    def break_after_two_validations(broken):
         if broken.training and len(CheckpointStore(tmp_path / "state", 3).checkpoints()) == 2:
             with torch.no_grad():
                 broken.head.bias.fill_(float("nan"))
 
-    network.fault = break_after_two_epochs
-    with pytest.raises(TrainingDiverged, match=r"epoch 3.*learning rate.*checkpoint-e00002"):
+    network.fault = break_after_two_validations
+    with pytest.raises(TrainingDiverged, match=r"step [789]: .*learning rate.*checkpoint-s00000006"):
         fit(tmp_path, network)
     names = [path.name for path in CheckpointStore(tmp_path / "state", 3).checkpoints()]
-    assert names[-1].startswith("checkpoint-e00002")
+    assert names[-1].startswith("checkpoint-s00000006")
 
 
 def test_an_exploding_loss_ends_training(tmp_path):
     network = TinyNetwork()
 
     def explode(broken):
-        if broken.training and list((tmp_path / "state").glob("checkpoint-e00001*")):
+        if broken.training and list((tmp_path / "state").glob("checkpoint-s00000003*")):
             with torch.no_grad():
                 broken.head.bias.fill_(1e4)
 
     network.fault = explode
-    with pytest.raises(TrainingDiverged, match="more than 20 times the first epoch's mean"):
+    with pytest.raises(TrainingDiverged, match="more than 20 times the mean until the first validation"):
         fit(tmp_path, network)
 
 
@@ -227,8 +235,8 @@ def test_a_report_that_raises_ends_training(tmp_path):
     class Pruned(Exception):
         pass
 
-    def prune(epoch, loss):
-        if epoch == 2:
+    def prune(step, loss):
+        if step == 6:
             raise Pruned
 
     with pytest.raises(Pruned):
@@ -244,7 +252,7 @@ def test_a_full_disk_does_not_end_training(tmp_path, capsys):
         network, result = fit(tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert result.epochs == 4
+    assert result.steps == 12
     assert "could not be written" in capsys.readouterr().err
     assert weights_hash(network) == weights_hash(fit(tmp_path / "roomy")[0])
     assert not list((tmp_path / "state").glob("*.pt"))

@@ -9,12 +9,12 @@ import torch
 from training_samples import TinyNetwork, recipe
 
 from lib.errors import ModelError
-from lib.training.optim import build_optimizer, clip_gradients, learning_rate, warmup_length
+from lib.training.optim import build_optimizer, clip_gradients, learning_rate, set_learning_rate
 
 
 def test_the_rate_rises_linearly_then_falls_along_a_cosine_to_the_minimum():
-    chosen = recipe(learning_rate=1e-3, min_learning_rate=1e-6, warmup_steps=10)
-    rates = [learning_rate(step, 111, chosen) for step in range(111)]
+    chosen = recipe(learning_rate=1e-3, min_learning_rate=1e-6, max_steps=111, warmup_share=0.091)
+    rates = [learning_rate(step, chosen) for step in range(111)]
     assert rates[:10] == pytest.approx([1e-4 * (i + 1) for i in range(10)])
     assert rates[10] == max(rates) == 1e-3
     assert all(later < earlier for earlier, later in pairwise(rates[10:]))
@@ -22,15 +22,53 @@ def test_the_rate_rises_linearly_then_falls_along_a_cosine_to_the_minimum():
     assert rates[110] == pytest.approx(1e-6)
 
 
-def test_warm_up_takes_at_most_its_share_of_all_steps():
-    chosen = recipe(warmup_steps=100, warmup_max_share=0.1)
-    assert (warmup_length(5000, chosen), warmup_length(200, chosen), warmup_length(5, chosen)) == (100, 20, 0)
-    assert learning_rate(0, 5, chosen) == chosen.learning_rate
+@pytest.mark.parametrize("schedule", ["cosine", "stable"])
+@pytest.mark.parametrize(("max_steps", "rising"), [(5000, 500), (200, 20), (5, 0)])
+def test_warm_up_takes_its_share_of_all_steps(schedule, max_steps, rising):
+    chosen = recipe(max_steps=max_steps, warmup_share=0.1, decay_steps=1, schedule=schedule)
+    rates = [learning_rate(step, chosen) for step in range(max_steps)]
+    assert sum(rate < chosen.learning_rate for rate in rates[: max_steps // 10]) == max(0, rising - 1)
+    assert rates[max(0, rising - 1)] == chosen.learning_rate
 
 
-def test_a_minimum_above_the_rate_keeps_the_rate_constant():
-    chosen = recipe(learning_rate=1e-5, min_learning_rate=1e-3, warmup_steps=0)
-    assert {learning_rate(step, 50, chosen) for step in range(50)} == {1e-5}
+def test_a_stable_rate_stays_until_it_anneals_in_a_straight_line_to_the_minimum():
+    chosen = recipe(
+        learning_rate=1e-3, min_learning_rate=1e-6, max_steps=100, warmup_share=0.1, schedule="stable",
+        decay_steps=20,
+    )  # fmt: skip
+    rates = [learning_rate(step, chosen) for step in range(100)]
+    assert set(rates[9:80]) == {1e-3}
+    steps = [earlier - later for earlier, later in pairwise(rates[79:])]
+    assert steps == pytest.approx([(1e-3 - 1e-6) / 20] * 20)
+    assert rates[99] == pytest.approx(1e-6)
+    early = [learning_rate(step, chosen, decay_from=40) for step in range(60)]
+    assert early[:40] == rates[:40]
+    assert early[40:] == pytest.approx(rates[80:])
+
+
+def test_annealing_takes_at_most_all_steps():
+    chosen = recipe(min_learning_rate=0.0, max_steps=8, warmup_share=0.0, schedule="stable", decay_steps=50)
+    rates = [learning_rate(step, chosen) for step in range(8)]
+    assert rates == pytest.approx([chosen.learning_rate * left / 8 for left in range(7, -1, -1)])
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "stable"])
+def test_a_minimum_above_the_rate_keeps_the_rate_constant(schedule):
+    chosen = recipe(
+        learning_rate=1e-5, min_learning_rate=1e-3, warmup_share=0.0, max_steps=50, schedule=schedule
+    )
+    assert {learning_rate(step, chosen) for step in range(50)} == {1e-5}
+
+
+def test_parameters_learn_at_their_own_multiple_of_the_rate_and_shrink_alike():
+    network = TinyNetwork()
+    network.body[1].weight.rate_multiplier = 0.25
+    optimizer = build_optimizer(network, recipe(weight_decay=0.1))
+    set_learning_rate(optimizer, 0.02)
+    rates = {id(p): (g["lr"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
+    assert rates[id(network.body[1].weight)] == pytest.approx((0.005, 0.4))
+    assert rates[id(network.head.weight)] == pytest.approx((0.02, 0.1))
+    assert rates[id(network.head.bias)] == pytest.approx((0.02, 0.0))
 
 
 def test_biases_and_norms_are_not_decayed():

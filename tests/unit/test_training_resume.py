@@ -32,7 +32,7 @@ def uninterrupted(tmp_path_factory):
 
 
 def rows(result):
-    keys = ("epoch", "step", "train_loss", "validation_loss", "learning_rate")
+    keys = ("step", "train_loss", "validation_loss", "selection_loss", "learning_rate")
     return [{key: row[key] for key in keys} for row in result.history]
 
 
@@ -58,7 +58,7 @@ def test_a_thermal_stop_after_any_step_resumes_to_the_same_bytes(tmp_path, unint
     assert (weights_hash(network), rows(result)) == uninterrupted
 
 
-# 40 windows an epoch in batches of 16: 3 steps of 4, 4 and 2 micro-batches, then 3 passes of validation.
+# Three steps of 4 micro-batches, then 3 passes of validation.
 @pytest.mark.parametrize("forward_pass", [2, 6, 10, 12, 13, 20, 32])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_during_any_forward_pass_resumes_to_the_same_bytes(
@@ -93,7 +93,7 @@ def test_handlers_of_the_caller_are_back_after_training(tmp_path):
 
 
 def waiting(folder: Path) -> None:
-    """Trains, and waits in its 20th forward pass, within its second epoch, for what comes."""
+    """Trains, and waits in its 20th forward pass, before its second validation, for what comes."""
     network, passes = TinyNetwork(), iter(range(1, 1000))
 
     def fault(_: object) -> None:
@@ -142,8 +142,8 @@ def test_a_finished_training_is_not_repeated(tmp_path):
     again.fault = lambda _: pytest.fail("trained again")
     _, same = fit(tmp_path, again)
     assert weights_hash(again) == weights_hash(first)
-    assert (same.best_epoch, same.best_loss, same.history) == (
-        result.best_epoch,
+    assert (same.best_step, same.best_loss, same.history) == (
+        result.best_step,
         result.best_loss,
         result.history,
     )
@@ -169,22 +169,22 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_still_ends_in_the
     network, result = fit(tmp_path)
     message = capsys.readouterr().err
     assert f"{newest}: damaged" in message
-    assert "Resuming after epoch 2" in message
+    assert "Resuming after step 6" in message
     assert (weights_hash(network), rows(result)) == uninterrupted
 
 
 def test_damaged_best_weights_cost_one_fallback_and_not_every_later_resume(tmp_path, capsys):
     """At the default interval several checkpoints in a row need the same best weights."""
     long = {
-        "runtime": {"checkpoint_every_epochs": 5},
-        "recipe": {"max_epochs": 17, "patience": 17, "learning_rate": 0.03},
+        "runtime": {"checkpoint_every_steps": 15},
+        "recipe": {"max_steps": 51, "patience_steps": 51, "learning_rate": 0.03},
     }
     whole, result = fit(tmp_path / "whole", **long)
-    with pytest.raises(TrainingStopped):  # after epoch 15, by then without a better one since long ago
+    with pytest.raises(TrainingStopped):  # after step 45, by then without a better one since long ago
         fit(tmp_path, thermal=StopAt(3 * 15 + 1), **long)
     state = tmp_path / "state"
     (best,) = state.glob("best-*.pt")
-    needing = [path for path in state.glob("checkpoint-*.pt") if path.stem.endswith(best.stem[-5:])]
+    needing = [path for path in state.glob("checkpoint-*.pt") if path.stem.endswith(best.stem[-8:])]
     assert len(needing) == 3, "the case must show several checkpoints that need the same weights"
     content = bytearray(best.read_bytes())
     content[len(content) // 2] ^= 1
@@ -199,7 +199,7 @@ def test_damaged_best_weights_cost_one_fallback_and_not_every_later_resume(tmp_p
     network, again = fit(tmp_path, **long)
     message = capsys.readouterr().err
     assert "WARNING" not in message
-    assert "Resuming after epoch 15, step 46" in message
+    assert "Resuming after step 46" in message
     assert (weights_hash(network), rows(again)) == (weights_hash(whole), rows(result))
 
 
@@ -222,10 +222,10 @@ def test_a_state_of_another_network_is_refused(tmp_path):
         fit(tmp_path, other)
 
 
-def test_a_resumed_search_hears_the_earlier_epochs_again(tmp_path):
+def test_a_resumed_search_hears_the_earlier_validations_again(tmp_path):
     with pytest.raises(TrainingStopped):
         fit(tmp_path, thermal=StopAt(8))
     heard = []
-    _, result = fit(tmp_path, report=lambda epoch, loss: heard.append((epoch, loss)))
-    assert heard == [(row["epoch"], row["validation_loss"]) for row in result.history]
+    _, result = fit(tmp_path, report=lambda step, loss: heard.append((step, loss)))
+    assert heard == [(row["step"], row["selection_loss"]) for row in result.history]
     assert np.isfinite([loss for _, loss in heard]).all()

@@ -85,13 +85,13 @@ def test_the_loop_does_not_wait_for_the_disk(tmp_path, monkeypatch, slow_disk):
         waited.append(time.perf_counter() - begin)
 
     monkeypatch.setattr(Keeper, "save", timed)
-    fit(tmp_path, runtime={"checkpoint_every_epochs": 3})
-    assert slow_disk == ["checkpoint", "MainThread"]  # after epoch 3, and the result
+    fit(tmp_path, runtime={"checkpoint_every_steps": 9})
+    assert slow_disk == ["checkpoint", "MainThread"]  # after step 9, and the result
     assert max(waited) < 0.3
 
 
 def test_what_is_written_is_the_state_at_the_save_and_not_what_came_after(tmp_path, uninterrupted, slow_disk):
-    """Each file is written while the next epoch trains, with new weights and perhaps new best ones."""
+    """Each file is written while training goes on, with new weights and perhaps new best ones."""
     with pytest.raises(TrainingStopped):
         fit(tmp_path, thermal=StopAt(11))
     assert len(CheckpointStore(tmp_path / "state", 3).checkpoints()) == 3
@@ -113,20 +113,20 @@ def test_best_weights_that_are_being_written_are_not_written_over(tmp_path, slow
     keeper = Keeper(store, network, optimizer, Device.choose(Runtime(device="cpu", threads=1)), {})
     keeper.keep_best()
     best = {name: value.clone() for name, value in keeper.best.items()}
-    keeper.save(Position(epoch=2, step=6, best_epoch=1))
+    keeper.save(Position(step=6, best_step=3))
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(1)
     keeper.keep_best()
     assert keeper.writer.busy(), "the case must show best weights that change while they are written"
     keeper.settle()
-    found = read_checkpoint(tmp_path / "state" / "best-e00001.pt")["model"]
+    found = read_checkpoint(tmp_path / "state" / "best-s00000003.pt")["model"]
     assert all(torch.equal(found[name], best[name]) for name in best)
 
 
 def test_a_stop_and_a_result_wait_for_what_is_being_written(tmp_path, slow_disk):
     with pytest.raises(TrainingStopped):
-        fit(tmp_path, thermal=StopAt(10))  # right after the checkpoint of epoch 3
+        fit(tmp_path, thermal=StopAt(10))  # right after the checkpoint of step 9
     assert not [thread for thread in threading.enumerate() if thread.name == "checkpoint"]
     state = tmp_path / "state"
     assert "s00000010" in CheckpointStore(state, 3).checkpoints()[-1].name
@@ -174,12 +174,12 @@ def test_a_divergence_names_the_checkpoint_that_was_still_being_written(tmp_path
     passes = iter(range(1, 1000))
 
     def break_weights(broken) -> None:
-        if next(passes) == 14:  # the first step of epoch 2
+        if next(passes) == 16:  # the fourth step
             with torch.no_grad():
                 broken.head.weight.fill_(float("nan"))
 
     network.fault = break_weights
-    with pytest.raises(TrainingDiverged, match=r"last good checkpoint is .*checkpoint-e00001"):
+    with pytest.raises(TrainingDiverged, match=r"last good checkpoint is .*checkpoint-s00000003"):
         fit(tmp_path, network)
 
 
@@ -207,7 +207,7 @@ def test_a_kill_in_the_middle_of_a_write_leaves_the_checkpoint_before(tmp_path, 
     assert killed.returncode == -signal.SIGKILL
     state = tmp_path / "state"
     assert list(state.glob(".*.tmp"))
-    assert [path.name[:17] for path in CheckpointStore(state, 3).checkpoints()] == ["checkpoint-e00001"]
+    assert [path.name[:20] for path in CheckpointStore(state, 3).checkpoints()] == ["checkpoint-s00000003"]
     network, result = fit(tmp_path)
     assert result.resumed
     assert (weights_hash(network), rows(result)) == uninterrupted

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 SPACE = SearchSpace(
     parameters={
         "learning_rate": FloatRange(low=1e-4, high=1e-1, log=True),
-        "warmup_steps": IntRange(type="int", low=0, high=100),
+        "decay_steps": IntRange(type="int", low=0, high=100),
     }
 )
 
@@ -45,20 +45,20 @@ def suggested(result: SearchResult) -> list[float]:
 
 def test_the_best_trial_and_the_whole_record_come_back(tmp_path: Path) -> None:
     def objective(parameters: dict[str, Any], report: TrialReport) -> float:
-        report.describe({"d_model": 16, "n_layers": 2, "n_heads": 4, "d_ff": 32}, param_count=1234, epochs=7)
+        report.describe({"d_model": 16, "n_layers": 2, "n_heads": 4, "d_ff": 32}, param_count=1234, steps=7)
         return bowl(parameters, report)
 
     result = search(tmp_path, objective, n_trials=12)
     assert result.trials.height == 12
     assert result.best["best_value"] == result.trials["value"].min()
     best = result.trials.sort("value").row(0, named=True)
-    assert result.best["parameters"] == {n: best[n] for n in ("learning_rate", "warmup_steps")}
+    assert result.best["parameters"] == {n: best[n] for n in ("learning_rate", "decay_steps")}
     assert (result.best["param_count"], result.best["architecture"]["d_ff"]) == (1234, 32)
-    assert (best["d_model"], best["n_heads"], best["epochs"]) == (16, 4, 7)
+    assert (best["d_model"], best["n_heads"], best["steps"]) == (16, 4, 7)
     assert result.best["best_value"] <= result.best["median_value"] <= result.best["worst_value"]
     assert result.best["n_trials"] == 12
     assert json.loads(json.dumps(result.best)) == result.best
-    assert set(result.trials.columns) >= {"number", "state", "value", "param_count", "seconds", "epochs"}
+    assert set(result.trials.columns) >= {"number", "state", "value", "param_count", "seconds", "steps"}
 
 
 def test_the_number_of_trials_is_a_total_over_all_invocations(tmp_path: Path) -> None:
@@ -177,15 +177,15 @@ def test_equal_parameters_are_trained_once_and_their_value_is_used_again(tmp_pat
     assert (again["value"] == again["effective_batch"]).all()
 
 
-def test_a_hopeless_trial_is_pruned_only_after_the_warm_up_epochs(tmp_path: Path) -> None:
-    space = SPACE.model_copy(update={"pruner_warmup_epochs": 3})
+def test_a_hopeless_trial_is_pruned_only_after_the_warm_up_steps(tmp_path: Path) -> None:
+    space = SPACE.model_copy(update={"pruner_warmup_steps": 3})
     last: list[int] = []
 
     def objective(parameters: dict[str, Any], report: TrialReport) -> float:
         loss = 1.0 if report.number < 5 else 2.0
-        for epoch in range(1, 7):
-            last[report.number :] = [epoch]
-            report(epoch, loss)
+        for step in range(1, 7):
+            last[report.number :] = [step]
+            report(step, loss)
         return loss
 
     result = search(tmp_path, objective, n_trials=6, space=space)
@@ -246,10 +246,10 @@ def test_a_search_without_any_result_says_why(tmp_path: Path) -> None:
 
 
 def test_the_first_trial_can_be_the_defaults(tmp_path: Path) -> None:
-    initial = {"learning_rate": 3e-4, "warmup_steps": 100_000, "unknown": 1}
+    initial = {"learning_rate": 3e-4, "decay_steps": 100_000, "unknown": 1}
     first = search(tmp_path, n_trials=2, initial=initial).trials.row(0, named=True)
     assert first["learning_rate"] == 3e-4
-    assert 0 <= first["warmup_steps"] <= 100
+    assert 0 <= first["decay_steps"] <= 100
 
 
 def test_a_changed_search_space_never_continues_an_old_study(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_the_command_that_deletes_a_study_of_a_database_is_right(tmp_path: Path)
 
 def test_a_deleted_study_trains_none_of_its_finished_trials_again(tmp_path: Path) -> None:
     """Complete, pruned and failed ones, whose states are discarded; the ledger's columns come back too."""
-    space = SPACE.model_copy(update={"pruner_warmup_epochs": 1})
+    space = SPACE.model_copy(update={"pruner_warmup_steps": 1})
     trained: list[str] = []
     discarded: list[str] = []
 
@@ -290,9 +290,9 @@ def test_a_deleted_study_trains_none_of_its_finished_trials_again(tmp_path: Path
         loss = bowl(parameters, report)
         if report.number == 2:
             raise TrainingDiverged("exploded")
-        for epoch in (1, 2, 3):
-            report(epoch, loss + 1 / epoch)
-        report.describe(epochs=3)
+        for step in (1, 2, 3):
+            report(step, loss + 1 / step)
+        report.describe(steps=3)
         return loss
 
     def run(n_trials: int) -> SearchResult:
@@ -349,7 +349,7 @@ def test_the_time_limit_counts_training_time_over_all_invocations(
 def test_importances_name_the_parameter_that_matters(tmp_path: Path) -> None:
     found = search(tmp_path, n_trials=25).importances
     assert found["reason"] is None
-    assert found["shares"]["learning_rate"] > 2 * found["shares"]["warmup_steps"]
+    assert found["shares"]["learning_rate"] > 2 * found["shares"]["decay_steps"]
     assert sum(found["shares"].values()) == pytest.approx(1.0)
     few = search(tmp_path / "few", n_trials=3).importances
     assert (few["shares"], few["reason"]) == ({}, "3 complete trials tell too little")

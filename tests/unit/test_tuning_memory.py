@@ -53,8 +53,9 @@ def kept_for_backward(network, inputs) -> int:
 
 @pytest.mark.parametrize("mode", ["mixed", "independent", "cross"])
 @pytest.mark.parametrize("pooling", ["last", "mean"])
-def test_the_analytic_size_of_the_activations_is_what_pytorch_keeps(mode, pooling):
-    settings = PatchTSTSettings(channel_mode=mode, pooling=pooling).model_dump()
+@pytest.mark.parametrize("dropout_at", ["everywhere", "branches", "paths"])
+def test_the_analytic_size_of_the_activations_is_what_pytorch_keeps(mode, pooling, dropout_at):
+    settings = PatchTSTSettings(channel_mode=mode, pooling=pooling, dropout_at=dropout_at).model_dump()
     for architecture in architecture_grid("2M", settings, 20, 80, BASE)[::6]:
         network = NetworkFactory(settings, architecture, 80, np.zeros(20), np.ones(20))().train()
         measured = kept_for_backward(network, torch.randn(2, 80, 20))
@@ -206,12 +207,12 @@ def test_memory_that_really_runs_out_on_a_cpu_is_recognised(tmp_path):
 
 
 def test_a_checkpoint_that_was_begun_with_more_does_not_hold_a_trial_back(tmp_path):
-    """Memory that other work takes meanwhile: what fitted for two epochs no longer does."""
+    """Memory that other work takes meanwhile: what fitted until the second validation no longer does."""
     place = context(tmp_path, micro_batch=16)
-    stop = {"at": 2}
+    stop = {"at": 6}
 
-    def interrupt(epoch: int, loss: float) -> None:
-        if epoch == stop["at"]:
+    def interrupt(step: int, loss: float) -> None:
+        if step == stop["at"]:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -52,6 +52,7 @@ class TinyNetwork(nn.Module):
             nn.Flatten(), nn.Linear(LENGTH * CHANNELS, 16), nn.LayerNorm(16), nn.GELU(), nn.Dropout(dropout)
         )
         self.head = nn.Linear(16, 1)
+        self.output_layers = [self.head]
         self.fault: Any = None
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
@@ -62,14 +63,13 @@ class TinyNetwork(nn.Module):
 
 
 def recipe(**changes: Any) -> Recipe:
-    """Short, but with warm-up, stride and an incomplete last batch."""
-    return Recipe(
-        **({"learning_rate": 1e-2, "max_epochs": 4, "effective_batch": 16, "window_stride": 2} | changes)
-    )
+    """Short, but with warm-up, four validations and more than two passes over the windows."""
+    usual = {"learning_rate": 1e-2, "max_steps": 12, "validate_every_steps": 3, "effective_batch": 16}
+    return Recipe(**(usual | {"schedule": "cosine"} | changes))
 
 
 def context(folder: Path, **changes: Any) -> TrainingContext:
-    runtime = {"device": "cpu", "precision": "fp32", "threads": 1, "checkpoint_every_epochs": 1}
+    runtime = {"device": "cpu", "precision": "fp32", "threads": 1, "checkpoint_every_steps": 3}
     runtime |= changes.pop("runtime", {})
     settings = {"seed": 7, "fingerprint": "f", "micro_batch": 4} | changes
     return TrainingContext(state_dir=folder / "state", runtime=Runtime(**runtime), **settings)

@@ -27,8 +27,8 @@ def rewrite(project, change) -> None:
 
 
 def test_unknown_key(project):
-    project.study(training={"max_epoch": 3})
-    refused(project, "unknown key `training.max_epoch`", "max_epochs: 3")
+    project.study(training={"max_step": 3})
+    refused(project, "unknown key `training.max_step`", "max_steps: 3")
     assert nothing_was_imported(project)
 
 

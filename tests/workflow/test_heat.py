@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 RUN = "results/runs/base/Aa20/daily/direction/h5/mlp/none/seed1"
-EPOCHS = 60
+STEPS = 3000
 
 
 def test_the_files_of_a_run_cover_all_its_invocations(project):
@@ -21,11 +21,11 @@ def test_the_files_of_a_run_cover_all_its_invocations(project):
         thermal={"sensor": f"file:{sensor}", "check_every_steps": 1},
         tracking={"mlflow": True},
         training={
-            "max_epochs": EPOCHS,
-            "patience": EPOCHS,
+            "max_steps": STEPS,
+            "patience_steps": STEPS,
+            "validate_every_steps": 50,
             "effective_batch": 16,
-            "window_stride": 1,
-            "checkpoint_every_epochs": 1,
+            "checkpoint_every_steps": 50,
         },
     )
     project.experiment(models=["mlp"])
@@ -34,7 +34,7 @@ def test_the_files_of_a_run_cover_all_its_invocations(project):
         project.command(f"{RUN}/metrics.json"), cwd=project.folder, env=project.environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    while first.poll() is None and not any(state.glob("checkpoint-e0000[3-9]*.pt")):
+    while first.poll() is None and not any(state.glob("checkpoint-s00000[1-9]*.pt")):
         time.sleep(0.01)
     sensor.write_text("97")
     said, _ = first.communicate(timeout=120)

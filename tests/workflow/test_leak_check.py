@@ -53,7 +53,7 @@ class Mine(Model):
 
     def fit(self, train, selection, context):
         self.centre = float(train.last_bars()[:, 0].mean())
-        return untrained_result(0.7, 0.0, [history_row(1, 0.7, 0.7, 0.0)])
+        return untrained_result(0.7, 0.0, [history_row(1, 0.7, 0.7, 0.7, 0.0)])
 
     def forecast(self, samples):
         last = samples.last_bars()[:, 0]

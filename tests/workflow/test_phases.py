@@ -12,7 +12,7 @@ STUDY = {
     "experiments": [],
     "phases": {"phase1": ["small"], "phase2": ["expansion"]},
     "selection": {"phases": ["phase1"]},
-    "training": {"max_epochs": 1, "window_stride": 80},
+    "training": {"max_steps": 2},
 }
 
 

@@ -37,7 +37,7 @@ class Momentum(Model):
         rose = self._rose(train)
         self.shares = [float(train.target[rose == state].mean()) for state in (False, True)]
         losses = [mean_loss(part.target, self.forecast(part), True) for part in (train, selection)]
-        return untrained_result(losses[1], 0.0, [history_row(1, *losses, 0.0)])
+        return untrained_result(losses[1], 0.0, [history_row(1, *losses, losses[1], 0.0)])
 
     def forecast(self, samples):
         share = np.array(self.shares)[self._rose(samples).astype(int)]

@@ -162,8 +162,11 @@ def with_parameters(project: Project, run: Path, **changes: object) -> str:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": "shuffled"}, "a control learned from shuffled or planted labels; it forecasts nothing"),
-        ({"role": "positive_control"}, "a control learned from shuffled or planted labels"),
+        (
+            {"labels": "shifted"},
+            "a control learned from shifted labels or planted channels; it forecasts nothing",
+        ),
+        ({"role": "positive_control"}, "a control learned from shifted labels or planted channels"),
         ({"role": "meta_module"}, "a meta-module's channels are forecasts of its base models"),
     ],
 )

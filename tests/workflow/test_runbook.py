@@ -58,7 +58,7 @@ def output(tmp_path_factory, market) -> list[str]:
     )
     path = project.folder / "config" / "hpo" / "architectural_search.yaml"
     search = yaml.safe_load(path.read_text())
-    search["parameters"]["max_epochs"] = {"type": "choice", "values": [2, 3]}
+    search["parameters"]["max_steps"] = {"type": "choice", "values": [4, 6]}
     path.write_text(yaml.safe_dump(search, sort_keys=False))
     settings = {"CONFIG": "study.yaml", "BACKUP": "../backup", "OTHER": "../other"}
     settings["SENSOR"] = str(project.folder.parent / "temperature")

@@ -187,3 +187,52 @@ def test_a_changed_family_of_features_remakes_the_datasets_that_hold_it_and_no_o
         assert int(trained[1]) == len(expected)
         assert "build_bars" not in planned, "bars know nothing of channels"
         found[f"features.{family}"]["version"] -= 1
+
+
+def test_folds_decide_and_the_studys_own_test_is_opened_afterwards(project):
+    """Shares of the dates in two folds; nothing is trained for the study's own test while it is closed."""
+    folds = {"first_test": "2004-01-01", "test_months": 21, "validation_months": 12}
+    asked = {"question": "Is it short of data?", "models": ["logistic"], "seeds": [1, 2, 3]}
+    project.experiment(**asked, walk_forward=True, train_fractions=[0.375, 1.0])
+    project.study(data={"walk_forward": folds})
+    done = project.snakemake("results/report.html")
+    assert done.returncode == 0, done.stdout
+    results = project.folder / "results"
+    runs = pl.read_parquet(results / "runs.parquet")
+    assert set(runs["status"]) == {"done"}
+    assert {
+        (row["variant"], row["condition"], row["fold"], row["train_fraction"]) for row in runs.to_dicts()
+    } == {
+        ("wf01-frac37.5", "base", 1, 0.375), ("wf01", "base", 1, 1.0),
+        ("wf02-frac37.5", "base", 2, 0.375), ("wf02", "base", 2, 1.0),
+    }  # fmt: skip
+    run = "Aa20/daily/direction/h5/logistic/none/seed1"
+    params = yaml.safe_load((results / f"runs/wf02-frac37.5/{run}/params.yaml").read_text())
+    assert (params["fold"], params["train_fraction"], params["condition"]) == (2, 0.375, "base")
+    assert str(params["splits"]["test_end"]) == "2007-06-30"
+    assert not (results / "runs/base").exists()
+    [question] = read_json(results / "scaling.json")["questions"]
+    [cell] = question["cells"]
+    assert (question["experiment"], cell["folds"]) == ("small", [1, 2])
+    assert [point["level"] for point in cell["points"]] == ["0.375", "1"]
+    tested = [
+        pl.read_parquet(results / f"runs/{fold}/{run}/predictions/test.parquet") for fold in ("wf01", "wf02")
+    ]
+    assert cell["points"][0]["n"] == sum(frame.height for frame in tested)
+    assert cell["confirmation"]["state"] == "closed"
+    assert "The study's own test" in (results / "report.md").read_text()
+    [record] = read_json(results / "declarations/small-wf01.json")
+
+    project.study(data={"walk_forward": folds}, evaluation={"confirmation": "open"})
+    told = project.snakemake("-n", "results/report.html").stdout
+    assert "results/runs/base/Aa20" in told
+    assert re.search(r"^train +6$", told, re.MULTILINE), "two shares, three seeds, and no fold again"
+    done = project.snakemake("results/report.html")
+    assert done.returncode == 0, done.stdout
+    [cell] = read_json(results / "scaling.json")["questions"][0]["cells"]
+    assert cell["folds"] == [1, 2]
+    assert cell["confirmation"]["state"] == "open"
+    own = pl.read_parquet(results / f"runs/base/{run}/predictions/test.parquet")
+    assert cell["confirmation"]["n"] == own.height
+    assert min(own["date"]) > max(tested[1]["date"])
+    assert read_json(results / "declarations/small-wf01.json") == [record], "what was declared stands"

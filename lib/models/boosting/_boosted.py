@@ -11,6 +11,7 @@ import numpy as np
 
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
+from lib.metrics.losses import intercept_refitted_loss
 from lib.models import classes
 from lib.models.base import Model
 from lib.models.rounds import history_row, untrained_result
@@ -31,11 +32,13 @@ class BoostedTrees(Model):
 
     @abstractmethod
     def grow(self, train: Samples, selection: Samples, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Fill `booster` and `rounds`; training and selection loss of each round."""
+        """Fill `booster`, grown until the validation loss stops falling; training and validation loss of
+        each round."""
 
     @abstractmethod
-    def raw(self, samples: Samples) -> np.ndarray:
-        """(n,) probability of class 1 or return; (n, classes present) probabilities where there are three."""
+    def raw(self, samples: Samples, rounds: int) -> np.ndarray:
+        """(n,) probability of class 1 or return; (n, classes present) probabilities where there are three.
+        From the trees of the first `rounds`."""
 
     @abstractmethod
     def write_trees(self, path: Path) -> None:
@@ -46,7 +49,8 @@ class BoostedTrees(Model):
         """The opposite."""
 
     def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
-        """Grow trees until the selection loss has not fallen for `early_stopping_rounds`.
+        """Grow trees until the validation loss has not fallen for `early_stopping_rounds`, then keep the
+        rounds up to the smallest selection loss (intercept re-fitted, as every model is chosen).
 
         Raises:
             ModelError: as `check_training`, or the training targets are all the same.
@@ -60,16 +64,24 @@ class BoostedTrees(Model):
         begin = time.monotonic()
         self.present = classes.seen(train.target, self.problem.classes) if self.problem.ternary else []
         curves = self.grow(train, selection, context.job_threads)
+        chosen_by = [
+            intercept_refitted_loss(selection.target, self._forecast(selection, number), self.problem.binary)
+            for number in range(1, len(curves[0]) + 1)
+        ]
+        self.rounds = int(np.argmin(chosen_by)) + 1
         seconds = time.monotonic() - begin
         history = [
-            history_row(number, float(a), float(b), seconds / len(curves[0]))
-            for number, (a, b) in enumerate(zip(*curves, strict=True), start=1)
+            history_row(number, float(a), float(b), c, seconds / len(curves[0]))
+            for number, (a, b, c) in enumerate(zip(*curves, chosen_by, strict=True), start=1)
         ]
-        return untrained_result(float(curves[1].min()), seconds, history)
+        return untrained_result(min(chosen_by), seconds, history)
 
     def forecast(self, samples: Samples) -> np.ndarray:
         """From the trees up to the best round."""
-        out = self.raw(samples)
+        return self._forecast(samples, self.rounds)
+
+    def _forecast(self, samples: Samples, rounds: int) -> np.ndarray:
+        out = self.raw(samples, rounds)
         return classes.spread(out, self.present, self.problem.classes) if self.problem.ternary else out
 
     def save(self, folder: Path) -> None:

@@ -41,7 +41,7 @@ class CatBoost(BoostedTrees):
     trees_file = "trees.cbm"
 
     def grow(self, train: Samples, selection: Samples, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Symmetric trees; only those up to the best round are kept."""
+        """Symmetric trees."""
         from catboost import CatBoost as Booster
 
         own = self.settings.model_dump()
@@ -61,17 +61,17 @@ class CatBoost(BoostedTrees):
             self.label(train),
             eval_set=(selection.last_bars(), self.label(selection)),
             early_stopping_rounds=patience,
+            use_best_model=False,
             verbose=False,
         )
-        self.rounds = int(self.booster.tree_count_)
         record = self.booster.get_evals_result()
         curves = [self.as_losses(record[part][loss]) for part in ("learn", "validation")]
         return curves[0], curves[1]
 
-    def raw(self, samples: Samples) -> np.ndarray:
-        """From all trees that were kept."""
+    def raw(self, samples: Samples, rounds: int) -> np.ndarray:
+        """By CatBoost."""
         kind = "Probability" if self.problem.classes else "RawFormulaVal"
-        out: np.ndarray = np.asarray(self.booster.predict(samples.last_bars(), prediction_type=kind))
+        out: np.ndarray = np.asarray(self.booster.predict(samples.last_bars(), kind, ntree_end=rounds))
         return out[:, 1] if self.problem.binary else out
 
     def write_trees(self, path: Path) -> None:

@@ -66,13 +66,12 @@ class LightGBM(BoostedTrees):
                 lightgbm.record_evaluation(record),
             ],
         )
-        self.rounds = int(self.booster.best_iteration)
         curves = [self.as_losses(next(iter(record[part].values()))) for part in ("train", "selection")]
         return curves[0], curves[1]
 
-    def raw(self, samples: Samples) -> np.ndarray:
-        """From the trees up to the best round."""
-        out: np.ndarray = np.asarray(self.booster.predict(samples.last_bars(), num_iteration=self.rounds))
+    def raw(self, samples: Samples, rounds: int) -> np.ndarray:
+        """By LightGBM."""
+        out: np.ndarray = np.asarray(self.booster.predict(samples.last_bars(), num_iteration=rounds))
         return out
 
     def write_trees(self, path: Path) -> None:

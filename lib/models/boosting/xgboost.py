@@ -62,13 +62,12 @@ class XGBoost(BoostedTrees):
             evals_result=record,
             verbose_eval=False,
         )
-        self.rounds = int(self.booster.best_iteration) + 1
         curves = [self.as_losses(next(iter(record[part].values()))) for part in matrices]
         return curves[0], curves[1]
 
-    def raw(self, samples: Samples) -> np.ndarray:
-        """From the trees up to the best round."""
-        out: np.ndarray = self.booster.predict(self._matrix(samples), iteration_range=(0, self.rounds))
+    def raw(self, samples: Samples, rounds: int) -> np.ndarray:
+        """By XGBoost."""
+        out: np.ndarray = self.booster.predict(self._matrix(samples), iteration_range=(0, rounds))
         return out
 
     def write_trees(self, path: Path) -> None:

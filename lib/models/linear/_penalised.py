@@ -13,11 +13,10 @@ from pydantic import Field
 
 from lib.config.base import StrictModel
 from lib.datasets.windows import Samples
-from lib.metrics.losses import mean_loss
 from lib.models import classes
 from lib.models.base import Model
 from lib.models.linear._solver import Spectrum
-from lib.models.rounds import history_row, untrained_result
+from lib.models.rounds import history_row, losses_of, untrained_result
 from lib.models.storage import read_plain, write_plain
 from lib.training.context import TrainingContext, TrainingResult
 
@@ -51,7 +50,7 @@ class PenalisedLinear(Model):
         """From scores (n, k) to probabilities of class 1, or of the classes present, or to returns."""
 
     def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
-        """Fit one model per penalty, keep the one with the smallest selection loss."""
+        """Fit one model per penalty, keep the one with the smallest selection loss (intercept re-fitted)."""
         self.check_training(train, selection)
         begin = time.monotonic()
         spectrum = Spectrum.of(self._standardised(train))
@@ -59,13 +58,10 @@ class PenalisedLinear(Model):
         history, kept = [], []
         for number, (coefficients, intercept) in enumerate(self.solutions(spectrum, columns), start=1):
             self.coefficients, self.intercept = coefficients, intercept
-            losses = [
-                mean_loss(part.target, self.forecast(part), self.problem.binary)
-                for part in (train, selection)
-            ]
+            losses = losses_of(self, train, selection)
             now = time.monotonic()
-            history.append(history_row(number, losses[0], losses[1], now - begin))
-            kept.append((losses[1], number, self.coefficients, self.intercept))
+            history.append(history_row(number, *losses, now - begin))
+            kept.append((losses[2], number, self.coefficients, self.intercept))
             begin = now
         best_loss, _, self.coefficients, self.intercept = min(kept, key=lambda fit: fit[:2])
         return untrained_result(best_loss, sum(row["seconds"] for row in history), history)

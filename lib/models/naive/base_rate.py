@@ -11,10 +11,9 @@ import numpy as np
 from lib.config.base import StrictModel
 from lib.datasets.rates import means_by_symbol, pooled_means
 from lib.datasets.windows import Samples
-from lib.metrics.losses import mean_loss
 from lib.models.base import Model, ModelMetadata
 from lib.models.registry import register
-from lib.models.rounds import history_row, untrained_result
+from lib.models.rounds import history_row, losses_of, untrained_result
 from lib.models.storage import read_plain, write_plain
 from lib.training.context import TrainingContext, TrainingResult
 
@@ -41,11 +40,9 @@ class BaseRate(Model):
         begin = time.monotonic()
         self.check_training(train, selection)
         self.rates, self.pooled = means_by_symbol(train), pooled_means(train)
-        losses = [
-            mean_loss(part.target, self.forecast(part), self.problem.binary) for part in (train, selection)
-        ]
+        losses = losses_of(self, train, selection)
         seconds = time.monotonic() - begin
-        return untrained_result(losses[1], seconds, [history_row(1, losses[0], losses[1], seconds)])
+        return untrained_result(losses[2], seconds, [history_row(1, *losses, seconds)])
 
     def forecast(self, samples: Samples) -> np.ndarray:
         """The rate of each sample's symbol."""

@@ -18,11 +18,10 @@ from lib.config.barriers import BarrierConfig
 from lib.config.base import StrictModel
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
-from lib.metrics.losses import mean_loss
 from lib.models.base import Model, ModelMetadata
 from lib.models.naive import _channels
 from lib.models.registry import register
-from lib.models.rounds import history_row, untrained_result
+from lib.models.rounds import history_row, losses_of, untrained_result
 from lib.models.storage import read_plain, write_plain
 from lib.training.context import TrainingContext, TrainingResult
 
@@ -58,11 +57,9 @@ class Persistence(Model):
             counts = [[(t == label).sum() for label in self.problem.classes] for t in followed] + begin_with
             shares = counts / counts.sum(axis=1, keepdims=True)
             self.rates = (shares if self.problem.ternary else shares[:, 1]).tolist()
-        losses = [
-            mean_loss(part.target, self.forecast(part), self.problem.binary) for part in (train, selection)
-        ]
+        losses = losses_of(self, train, selection)
         seconds = time.monotonic() - begin
-        return untrained_result(losses[1], seconds, [history_row(1, losses[0], losses[1], seconds)])
+        return untrained_result(losses[2], seconds, [history_row(1, *losses, seconds)])
 
     def forecast(self, samples: Samples) -> np.ndarray:
         """The share that belongs to the last outcome, or the last return."""

@@ -17,11 +17,10 @@ import numpy as np
 from lib.config.base import StrictModel
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
-from lib.metrics.losses import mean_loss
 from lib.models.base import Model, ModelMetadata
 from lib.models.naive._channels import barrier, return_column, window_returns
 from lib.models.registry import register
-from lib.models.rounds import history_row, untrained_result
+from lib.models.rounds import history_row, losses_of, untrained_result
 from lib.models.storage import read_plain, write_plain
 from lib.training.context import TrainingContext, TrainingResult
 
@@ -62,11 +61,9 @@ class Volatility(Model):
         har = self.settings.kind == "har"  # type: ignore[attr-defined]
         self.dynamics = _fit_har(train) if har else _fit_garch(train)
         self.map = self._fit_map(train)
-        losses = [
-            mean_loss(part.target, self.forecast(part), self.problem.binary) for part in (train, selection)
-        ]
+        losses = losses_of(self, train, selection)
         seconds = time.monotonic() - begin
-        return untrained_result(losses[1], seconds, [history_row(1, losses[0], losses[1], seconds)])
+        return untrained_result(losses[2], seconds, [history_row(1, *losses, seconds)])
 
     def forecast(self, samples: Samples) -> np.ndarray:
         """The corrected chance of a touch; elsewhere a line in log volatility."""

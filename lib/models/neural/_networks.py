@@ -31,6 +31,7 @@ class Perceptron(nn.Module):
             width = units
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(width, problem.outputs)
+        self.output_layers = [self.head]
         use_fast_layers(self)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -50,6 +51,7 @@ class Recurrent(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(hidden)
         self.head = nn.Linear(hidden, problem.outputs)
+        self.output_layers = [self.head]
         use_fast_layers(self)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:

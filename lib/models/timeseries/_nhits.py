@@ -68,6 +68,7 @@ class NHiTS(nn.Module):
                 for pool, down in zip(pooling, downsampling, strict=True)
             ]
         )
+        self.output_layers = [block.forecast for block in self.blocks]
         use_fast_layers(self)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:

@@ -123,6 +123,7 @@ class TemporalFusionTransformer(nn.Module):
         self.position_wise = GatedResidual(hidden, hidden, hidden, dropout)
         self.after_all = Gate(hidden, hidden, 0.0)
         self.head = nn.Linear(hidden, problem.outputs)
+        self.output_layers = [self.head]
         use_fast_layers(self)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:

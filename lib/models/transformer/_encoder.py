@@ -7,6 +7,7 @@ layer computes only that one. Layers are pre-norm, sequences carry no padding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -68,30 +69,36 @@ class Attention(nn.Module):
 class Layer(nn.Module):
     """Attention over the patches of a channel, over the channels of a patch (`cross`), feed-forward."""
 
-    def __init__(self, source: PatchTSTEncoderLayer) -> None:
+    def __init__(self, source: PatchTSTEncoderLayer, drop: nn.Module, branch_scale: float) -> None:
         super().__init__()
+        self.branch_scale = branch_scale
         self.attention = Attention(source.self_attn)
         self.norm = source.norm_sublayer1
         self.cross_norm = source.norm_sublayer2 if source.channel_attention else None
         self.feed_forward_norm = source.norm_sublayer3
         self.feed_forward = source.ff
-        self.drop = source.dropout_path1
+        self.drop = drop
 
     def forward(self, hidden: torch.Tensor, channels: int, last_only: bool = False) -> torch.Tensor:
         """(batch · channels, tokens, d) to the same, or with `last_only` to (batch · channels, 1, d)."""
         kept = hidden[:, -1:] if last_only else hidden
-        hidden = kept + self.drop(self.attention(self.norm(hidden), last_only))
+        hidden = kept + self._branch(self.attention(self.norm(hidden), last_only))
         if self.cross_norm is not None:
             hidden = self._across_channels(hidden, channels)
-        out: torch.Tensor = hidden + self.drop(self.feed_forward(self.feed_forward_norm(hidden)))
+        out: torch.Tensor = hidden + self._branch(self.feed_forward(self.feed_forward_norm(hidden)))
         return out
+
+    def _branch(self, added: torch.Tensor) -> torch.Tensor:
+        """What a block adds, thinned by dropout and scaled for depth."""
+        added = self.drop(added)
+        return added if self.branch_scale == 1.0 else added * self.branch_scale
 
     def _across_channels(self, hidden: torch.Tensor, channels: int) -> torch.Tensor:
         """The same attention weights, used over the channels of each patch."""
         assert self.cross_norm is not None
         rows, tokens, width = hidden.shape
         turned = hidden.view(-1, channels, tokens, width).transpose(1, 2).reshape(-1, channels, width)
-        turned = turned + self.drop(self.attention(self.cross_norm(turned)))
+        turned = turned + self._branch(self.attention(self.cross_norm(turned)))
         return turned.view(-1, tokens, channels, width).transpose(1, 2).reshape(rows, tokens, width)
 
 
@@ -101,9 +108,13 @@ class Encoder(nn.Module):
     Args:
         source: a freshly made backbone, whose modules are taken over.
         last_only: compute only the last patch in the last layer, because nobody reads the others.
+        drop: what thins the branches of each block; made anew for each.
+        branch_scale: factor of what each block adds.
     """
 
-    def __init__(self, source: PatchTSTModel, last_only: bool) -> None:
+    def __init__(
+        self, source: PatchTSTModel, last_only: bool, drop: Callable[[], nn.Module], branch_scale: float
+    ) -> None:
         super().__init__()
         config = source.config
         self.patch_length, self.patch_stride = config.patch_length, config.patch_stride
@@ -112,7 +123,7 @@ class Encoder(nn.Module):
         self.embedding = source.encoder.embedder.input_embedding
         self.positions = source.encoder.positional_encoder.position_enc
         self.drop = source.encoder.positional_encoder.positional_dropout
-        self.layers = nn.ModuleList([Layer(layer) for layer in source.encoder.layers])
+        self.layers = nn.ModuleList([Layer(layer, drop(), branch_scale) for layer in source.encoder.layers])
         self.last_only = last_only
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:

@@ -14,8 +14,9 @@ from transformers import PatchTSTConfig, PatchTSTModel
 
 from lib.models.normalisation import Normalisation
 from lib.models.transformer._encoder import Encoder
+from lib.models.transformer._mup import branch_scale, scale_for_size
 from lib.models.transformer.parameters import n_patches, projected_channels, shares_patch_weights
-from lib.training.layers import use_fast_layers
+from lib.training.layers import PathDropout, use_fast_layers
 
 if TYPE_CHECKING:
     from lib.models.transformer.factory import NetworkFactory
@@ -97,7 +98,8 @@ class PatchTST(nn.Module):
         self.projection = nn.Linear(channels, entering) if projects else nn.Identity()
         # All channels of a patch become one token when time comes first in a single long sequence.
         width = entering if self.mixed else 1
-        dropout = architecture.dropout
+        everywhere = settings["dropout_at"] == "everywhere"
+        dropout = architecture.dropout if everywhere else 0.0
         patches = n_patches(architecture, factory.context_length)
         backbone = PatchTSTModel(
             PatchTSTConfig(
@@ -117,11 +119,18 @@ class PatchTST(nn.Module):
                 do_mask_input=False,
                 attention_dropout=dropout,
                 ff_dropout=dropout,
-                path_dropout=dropout,
+                path_dropout=0.0,
                 positional_dropout=dropout,
             )
         )
-        self.encoder = Encoder(backbone, last_only=settings["pooling"] == "last")
+        mup = settings["parametrization"] == "mup"
+        drop = PathDropout if settings["dropout_at"] == "paths" else nn.Dropout
+        self.encoder = Encoder(
+            backbone,
+            last_only=settings["pooling"] == "last",
+            drop=lambda: drop(architecture.dropout),
+            branch_scale=branch_scale(architecture) if mup else 1.0,
+        )
         sequences = 1 if self.mixed else channels
         stats_width = 2 * width if self.mixed else 2
         has_stats = settings["normalisation"] == "revin_stats"
@@ -136,18 +145,26 @@ class PatchTST(nn.Module):
             factory.seed,
             factory.outputs,
         )
+        self.output_layers = [self.readout.linear]
+        self.skip = nn.Linear(channels, factory.outputs, bias=False) if settings["skip"] else None
+        if self.skip is not None:
+            nn.init.zeros_(self.skip.weight)
         use_fast_layers(self)
+        if mup:
+            scale_for_size(self, architecture)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """(batch, L, C) float to (batch,) or (batch, outputs)."""
         values, stats = self.normalisation(inputs)
+        last_bar = values[:, -1]
         values = self.projection(values)
         values = values.flatten(start_dim=1).unsqueeze(1) if self.mixed else values.transpose(1, 2)
         hidden = self.encoder(values)
         offset = None
         if self.statistics is not None and stats is not None:
             offset = self.statistics(self._mixed_statistics(stats) if self.mixed else stats)
-        return self.readout(hidden, offset)
+        answer: torch.Tensor = self.readout(hidden, offset)
+        return answer if self.skip is None else answer + self.skip(last_bar).squeeze(-1)
 
     def _mixed_statistics(self, stats: torch.Tensor) -> torch.Tensor:
         """(batch, C, 2) to (batch, 1, 2 · entering channels).

@@ -79,6 +79,8 @@ def count_parameters(
         head += patches * d
     if settings["pooling"] == "attention":
         head += d
+    if settings["skip"]:
+        head += outputs * n_channels
     if settings["normalisation"] == "revin_stats":  # projected channels have projected statistics
         head += (2 * entering if mixed else 2) * d + d
     backbone = architecture.n_layers * layer
@@ -140,10 +142,12 @@ def activations_per_sample(
 ) -> int:
     """Numbers that a training step keeps for the backward pass, per sample.
 
-    Ten per token and width around attention (of which keys, values and what they are made from for all
-    tokens, the rest only for those that go on), three per token and hidden feed-forward unit, three per pair
-    of tokens and head. Shapes are what they differ by; bf16 halves most of them alike.
+    About ten per token and width around attention (of which keys, values and what they are made from for all
+    tokens, the rest only for those that go on) and two per token and hidden feed-forward unit; dropout
+    `everywhere` adds one per hidden unit and three per pair of tokens and head, because attention shares are
+    then kept; `paths` keep no mask. Shapes are what they differ by; bf16 halves most of them alike.
     """
+    everywhere, masks = settings["dropout_at"] == "everywhere", settings["dropout_at"] != "paths"
     d, f, heads = architecture.d_model, architecture.d_ff, architecture.n_heads
     tokens = n_patches(architecture, context_length)
     mixed, cross = settings["channel_mode"] == "mixed", settings["channel_mode"] == "cross"
@@ -151,10 +155,12 @@ def activations_per_sample(
     width = projected_channels(settings, n_channels) if mixed else 1
 
     def layer(queries: int) -> int:
-        across_time = (4 * tokens + 6 * queries) * d + 3 * heads * queries * tokens
-        across_channels = queries * (8 * d + 3 * heads * n_channels) if cross else 0
-        return across_time + across_channels + 3 * queries * f
+        own = 6 if everywhere else 7 if queries > 1 else 5  # the output for one token needs no copy
+        across_time = (4 * tokens + (own if masks else own - 2) * queries) * d
+        across_channels = queries * (8 if masks else 7) * d if cross else 0
+        shares = 3 * heads * queries * (tokens + (n_channels if cross else 0)) if everywhere else 0
+        return across_time + across_channels + shares + (3 if everywhere else 2) * queries * f
 
     last = layer(1 if settings["pooling"] == "last" else tokens)
-    embedding = tokens * (architecture.patch_length * width + 2 * d)
+    embedding = tokens * (architecture.patch_length * width + (2 if everywhere else 1) * d)
     return sequences * (embedding + (architecture.n_layers - 1) * layer(tokens) + last)

@@ -32,6 +32,17 @@ class PatchTSTSettings(StrictModel):
     of a patch are one token."""
     normalisation: Literal["revin", "revin_stats", "zscore", "none"] = "zscore"
     pooling: Literal["last", "mean", "flatten", "attention"] = "last"
+    parametrization: Literal["mup", "standard"] = "mup"
+    """`mup`: start, rates and residual branches follow width and depth so that one recipe is fair to every
+    size (maximal update parametrization); `standard`: every size starts and learns with the same
+    numbers."""
+    dropout_at: Literal["everywhere", "branches", "paths"] = "branches"
+    """Where the architecture's dropout acts: `everywhere` as in Hugging Face's model (after the positions,
+    on attention and hidden units, before the head); `branches`: on what each block adds; `paths`: whole
+    blocks of a window are left out (stochastic depth)."""
+    skip: bool = False
+    """Whether the last bar's channels also reach the answer directly, through a linear layer that begins at
+    0."""
     channel_projection: int = Field(64, ge=1)
     """`mixed` with more channels than this projects them, and their RevIN statistics, to so many first; the
     other modes with `flatten` then weigh the patches of all channels alike. The size stays on budget."""

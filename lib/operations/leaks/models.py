@@ -106,7 +106,7 @@ class Trial:
         self._channels = channel_names(self.table)
         last = self.parts.selection.dates.max()
         self._after_selection = (self.table["date"] > last.item()).rename("later")
-        self.model, self.epochs = self._fitted(self.parts.train, self.parts.selection)
+        self.model, self.rounds = self._fitted(self.parts.train, self.parts.selection)
         self.forecasts = self._forecasts(self.model)
 
     def _small(self, specification: RunSpecification) -> ResolvedRun:
@@ -122,7 +122,12 @@ class Trial:
             minimum_class_count=1,
             allow_small=True,
         )
-        recipe = specification.recipe.model_copy(update={"max_epochs": 1})
+        once = {
+            "max_steps": 10,
+            "validate_every_steps": 10,
+            "decay_steps": 5,
+        }  # one validation: nothing to choose
+        recipe = specification.recipe.model_copy(update=once)
         small = {"recipe": recipe, "splits": splits, "train_fraction": 1.0, "labels": "true"}
         return resolve(specification.model_copy(update=small))
 
@@ -130,7 +135,7 @@ class Trial:
         model = model_for(self.resolved, self.parts)
         runtime = Runtime(device="cpu", precision="fp32", compile="off")
         context = TrainingContext(model.seed, next(self._folders), runtime=runtime)
-        return model, model.fit(train, selection, context).epochs
+        return model, len(model.fit(train, selection, context).history)
 
     def _forecasts(self, model: Model) -> np.ndarray:
         return np.concatenate([_numbers(model, part) for part in (self.parts.calibration, self.parts.test)])
@@ -161,10 +166,10 @@ class Trial:
         other, _ = self._fitted(self.parts.train, replace(selection, target=flipped))
         if np.array_equal(self._forecasts(other), self.forecasts):
             return
-        if self.epochs == 1:
+        if self.rounds == 1:
             yield "fit learns from the selection targets, though it has one round and nothing to choose"
         else:
-            self.notes.append(f"it chooses among {self.epochs} rounds by the selection targets, as it may")
+            self.notes.append(f"it chooses among {self.rounds} rounds by the selection targets, as it may")
 
     def leaks_of_forecasting(self) -> Iterator[str]:
         """What a forecast depends on beside its own window."""

@@ -88,7 +88,7 @@ def _observations(plan: Plan, vintage: str, name: str, stored: Stored) -> pl.Dat
     """From a folder of the user's, or from the raw file of the vintage; None if neither is there."""
     data = plan.data.data_config(vintage)
     definition = plan.data.series_file.series[name]
-    for source_name, label in origins(definition, data):
+    for source_name, label in origins(name, definition, data):
         if source_name in OUT_OF_REACH:
             continue  # asks no server
         try:
@@ -109,7 +109,7 @@ def _sources(plan: Plan, names: Sequence[str], stored: Stored) -> Iterator[Verdi
         members.setdefault(data.source, (vintage, set(), set()))[1].update(plan.data.symbols(vintage))
         definitions = plan.data.series_file.series
         for name in plan.data.series(vintage):
-            for source, label in origins(definitions[name], data):
+            for source, label in origins(name, definitions[name], data):
                 entry = members.setdefault(source, (vintage, set(), set()))
                 if source in OUT_OF_REACH or not open_source(data, source).missing([label]):
                     entry[2].add(label)

@@ -1,0 +1,128 @@
+"""Skill of the levels of a cell, and its gain after recalibration: `skill` applied to the runs of a study.
+
+Works fold by fold, because each fold has models, base rates and calibration samples of its own, and puts the
+losses of all folds one after the other, like those that they are compared with. Judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lib.config.base import is_ternary
+from lib.evaluation.axes import Row
+from lib.evaluation.comparisons import DateLosses, Estimate, compare_losses, joined_searches
+from lib.evaluation.levels import Level
+from lib.evaluation.material import Material
+from lib.evaluation.measures import loss_per_sample
+from lib.evaluation.samples import Aligned
+from lib.evaluation.skill import BaseRate, base_rate_losses, recalibrate
+from lib.evaluation.uncertainty import sum_by_date
+from lib.metrics.classification import Floats
+
+Part = tuple[Aligned, Sequence[int], Sequence[Row]]
+"""Of one level and one fold: the aligned samples, the positions of its runs there, and their rows, in the
+same order of seeds in every fold."""
+_LEAST_SHARE = 0.5
+"""With fewer of the test dates than this recalibrated, the gain after recalibration is not known."""
+
+
+def measure_skill(
+    levels: Sequence[Level], parts: Mapping[str, Sequence[Part]], horizon: int, material: Material
+) -> tuple[dict[str, Estimate], Estimate | None]:
+    """How far each level is ahead of the base rate, and the gain from first to last after recalibration.
+
+    Args:
+        levels: measured, on the same dates.
+        parts: of each level by label, one for each fold in order of time.
+        horizon: least block length in bars.
+        material: calibration samples are read there.
+
+    Returns:
+        For each level the loss of the base rate minus its own (positive is better; levels whose base rate is
+        not known are left out), and the gain, None where it could not be measured.
+    """
+    skill = {}
+    for level in levels:
+        if (naive := _base_rate_losses(parts[level.label])) is not None:
+            skill[level.label] = compare_losses(naive, level.losses, horizon)
+    if len(levels) < 2:
+        return skill, None
+    first, last = (_recalibrated(parts[level.label], material) for level in (levels[0], levels[-1]))
+    known = [a is not None and b is not None for a, b in zip(first, last, strict=True)]
+    dates = np.array([part[0].dates.size for part in parts[levels[0].label]])
+    if not any(known) or dates[known].sum() < _LEAST_SHARE * dates.sum():
+        return skill, None
+    ends = [_chained([one for one, ok in zip(own, known, strict=True) if ok]) for own in (first, last)]
+    return skill, compare_losses(ends[0], ends[1], horizon)
+
+
+def _base_rate_losses(parts: Sequence[Part]) -> DateLosses | None:
+    """Losses of always saying the base rate that each run was trained with."""
+    out: list[DateLosses | None] = []
+    for aligned, _, rows in parts:
+        known: dict[str, Floats | None] = {}
+        for row in rows:
+            rate = _base_rate(row, aligned.task)
+            if repr(rate) not in known:
+                losses = base_rate_losses(aligned.target, rate, aligned.task)
+                known[repr(rate)] = None if losses is None else _by_date(losses, aligned)
+        sums = [known[repr(_base_rate(row, aligned.task))] for row in rows]
+        if any(one is None for one in sums):
+            return None
+        out.append(DateLosses(np.array(sums), aligned.counts))
+    return _chained(out)
+
+
+def _base_rate(row: Row, task: str) -> BaseRate | None:
+    if not is_ternary(task):
+        rate: float | None = row["train_base_rate"]
+        return rate
+    shares = [row[name] for name in ("train_share_down", "train_share_neutral", "train_base_rate")]
+    return None if any(share is None for share in shares) else shares
+
+
+def _recalibrated(parts: Sequence[Part], material: Material) -> list[DateLosses | None]:
+    """Losses of the recalibrated runs in each fold; None for a fold with too few calibration samples.
+
+    A run is recalibrated on its own calibration samples and those of the same seed in the folds before: a
+    fold alone has a few dozen, on which two parameters cost more than the margin. None of them is later than
+    the fold's test.
+    """
+    out: list[DateLosses | None] = []
+    for at, (aligned, positions, rows) in enumerate(parts):
+        sums = []
+        for seed, position in enumerate(positions):
+            past = [own[seed] for _, _, own in parts[: at + 1]]
+            found = [material.calibration_of(row) for row in past]
+            samples = [one for one in found if one is not None]
+            score = None
+            if found[-1] is not None:
+                score = recalibrate(
+                    np.concatenate([one.score for one in samples]),
+                    np.concatenate([one.target for one in samples]),
+                    aligned.scores[position],
+                    aligned.task,
+                )
+            if score is None:
+                break
+            sums.append(_by_date(loss_per_sample(aligned.target, score, aligned.task), aligned))
+        complete = len(sums) == len(rows)
+        searches = aligned.searches_of(positions)
+        out.append(DateLosses(np.array(sums), aligned.counts, searches) if complete else None)
+    return out
+
+
+def _by_date(losses: Floats, aligned: Aligned) -> Floats:
+    return sum_by_date(losses, aligned.index, aligned.dates.size)
+
+
+def _chained(parts: Sequence[DateLosses | None]) -> DateLosses:
+    """The losses of several folds one after the other."""
+    known = [part for part in parts if part is not None]
+    return DateLosses(
+        np.concatenate([part.sums for part in known], axis=1),
+        np.concatenate([part.counts for part in known]),
+        joined_searches([part.searches for part in known]),
+    )

@@ -1,0 +1,1 @@
+"""Models whose forecasts are known by construction, for testing everything else."""

@@ -1,0 +1,1 @@
+"""The shipped study in markets and with models whose answers are known."""
