@@ -9,7 +9,7 @@ CONFIG ?=
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
 SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-heat bench-statistics known-worlds test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation-readout verify clean clean-results lock docs confirm-versions leak-check
+.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-heat bench-statistics known-worlds test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation verify clean clean-results lock docs confirm-versions leak-check
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,8 +108,8 @@ compare-models: .venv/.ready  ## Every family of models on SPY from the folder M
 compare-baselines: .venv/.ready  ## The same a week and a month ahead (replaces results/report.html)
 	@snakemake --cores all --rerun-incomplete results/model_comparison.csv results/report.html --configfile config/compare-baselines.yaml
 
-ablation-readout: .venv/.ready  ## Normalisation by readout of PatchTST at 2M on folds (replaces results/report.html)
-	@snakemake --cores all --rerun-incomplete results/ablation_readout.csv results/report.html --configfile config/ablation-readout.yaml
+ablation: .venv/.ready  ## Recipe, normalisation and readout of PatchTST, chosen on the years before the first fold's test (replaces results/report.html)
+	@snakemake --cores all --rerun-incomplete results/ablation.csv results/report.html --configfile config/ablation.yaml
 
 verify: .venv/.ready  ## Re-hash data, checkpoints and models against their records
 	@python workflow_scripts/verify.py

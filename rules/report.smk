@@ -115,6 +115,7 @@ rule report:
         experiments=lambda wildcards: scope_of(wildcards).experiments,
         splits=PLAN.config.data.splits.model_dump_json(),
         note=PLAN.config.note,
+        primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
         searches=lambda wildcards: scope_of(wildcards).search_paths(SEARCH),
         version=VERSIONS["reporting"],
     script:
@@ -229,21 +230,22 @@ rule compare_models:
         "../workflow_scripts/compare_models.py"
 
 
-rule ablation_readout:
+rule ablation:
     input:
         runs="results/runs.parquet",
         validation=lambda wildcards: [
             f"{run}/predictions/val.parquet" for run in run_folders(wildcards)
         ],
     output:
-        "results/ablation_readout.csv",
+        "results/ablation.csv",
     log:
-        "results/logs/ablation_readout.log",
+        "results/logs/ablation.log",
     benchmark:
-        "results/benchmarks/jobs/ablation_readout.tsv"
+        "results/benchmarks/jobs/ablation.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
+        primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
         version=VERSIONS["evaluation"],
     script:
-        "../workflow_scripts/ablation_readout.py"
+        "../workflow_scripts/ablation.py"

@@ -12,7 +12,7 @@ import polars as pl
 from lib.config.base import TIERS
 from lib.data.io import read_json, read_parquet
 from lib.errors import DataError, IntegrityError
-from lib.evaluation.ablation import PROBLEM, rank_readouts
+from lib.evaluation.ablation import rank_variants
 from lib.evaluation.samples import Reader, read_predictions
 from lib.features.catalogue import catalogue
 from lib.features.schema import channel_names
@@ -72,31 +72,19 @@ def searches(folders: list[str]) -> dict[str, tuple[dict[str, Any], pl.DataFrame
     }
 
 
-def readouts(runs: pl.DataFrame, read: Reader = read_predictions) -> tuple[pl.DataFrame, list[str]]:
-    """Normalisation and readout ranked, and why some could not be.
-
-    Of every experiment (all its folds together) whose models differ in these two alone: as many models as
-    combinations of them, in one channel mode.
-    """
-    where = ["experiment", "family", *(word for word in PROBLEM if word != "model")]
-    combination = pl.struct("normalisation", "pooling").n_unique().over(where)
-    varied = runs.with_columns(
-        family=pl.col("model").str.split(".").list.first(),  # without the values of what differs
-    ).filter(
-        pl.col("status") == "done", pl.col("role") == "question", pl.col("task") != "regression",
-        pl.col("normalisation").is_not_null(), pl.col("pooling").is_not_null(),
-    ).filter(
-        combination > 1,
-        combination == pl.col("model").n_unique().over(where),
-        pl.col("channel_mode").n_unique().over(where) == 1,
-    )  # fmt: skip
+def ablations(
+    runs: pl.DataFrame, primary: str | None = None, read: Reader = read_predictions
+) -> tuple[pl.DataFrame, list[str]]:
+    """The variants of every ablation ranked, and why some could not be."""
     tables, problems = [], []
-    for (name,), own in varied.group_by(["experiment"], maintain_order=True):
+    own = runs.filter(pl.col("role") == "ablation")
+    for (name,), members in own.group_by(["experiment"], maintain_order=True):
         try:
-            tables.append(rank_readouts(own, read))
+            ranked = rank_variants(members, read, primary)
+            tables.append(ranked.insert_column(0, pl.Series("experiment", [name] * ranked.height)))
         except DataError as error:
             problems.append(f"{name}: {error}")
-    return (pl.concat(tables) if tables else pl.DataFrame()), problems
+    return (pl.concat(tables, how="diagonal") if tables else pl.DataFrame()), problems
 
 
 def correlation(paths: list[str]) -> dict[str, pl.DataFrame]:

@@ -12,7 +12,7 @@ from lib.reporting.figures import figure_files
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.report import build_page, render_html, render_markdown
 from lib.training.provenance import git_commit, hardware, package_versions
-from workflow_scripts.gather import correlation, job_costs, of_runs, readouts, searches
+from workflow_scripts.gather import ablations, correlation, job_costs, of_runs, searches
 from workflow_scripts.shell import job
 
 with job(snakemake):
@@ -20,7 +20,7 @@ with job(snakemake):
     done = [Path(path) for path in runs.filter(pl.col("status") == "done")["path"]]
     entries = read_manifest(Path(snakemake.input.manifest))
     sources = dict(item.split("=", 1) for item in snakemake.params.sources)
-    ranked, unranked = readouts(runs)
+    ranked, unranked = ablations(runs, snakemake.params.primary)
     inputs = ReportInputs(
         title=snakemake.params.title,
         note=snakemake.params.note,

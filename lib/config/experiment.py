@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from lib.config.barriers import BarrierConfig
 from lib.config.base import Budget, Dataset, Name, StrictModel, Task, Timescale
 from lib.config.data import SplitConfig, SyntheticConfig
+from lib.config.model import RecipeFile
 
 Analysis = Literal["confirmatory", "exploratory"]
 
@@ -28,10 +29,11 @@ class Experiment(StrictModel):
 
     question: str
     role: Literal[
-        "question", "null_control", "leak_control", "positive_control", "law_control", "base_models",
-        "meta_module",
+        "question", "ablation", "null_control", "leak_control", "positive_control", "law_control",
+        "base_models", "meta_module",
     ] = "question"  # fmt: skip
-    """The last two are those of a meta-module (config/meta/); they are made from its file."""
+    """`ablation`: a choice between the variants of `vary` and `recipes`, by the loss on the selection part. The
+    last two are those of a meta-module (config/meta/); they are made from its file."""
     analysis: Analysis = "exploratory"
     """`confirmatory` for what the study was made to answer: all such questions share one correction for their
     number. Any other question has one of its own, and its answer is called exploratory."""
@@ -64,8 +66,12 @@ class Experiment(StrictModel):
     """Of a law control: the verdict that its market and model are made for."""
     barriers: BarrierConfig | None = None
     """For task `triple_barrier`; default: barriers of one standard deviation, neutrals kept."""
-    recipe: Name | None = None
-    """Name of a file in config/recipes/ to train by; default: the study's own recipe."""
+    recipe: Name | RecipeFile | None = None
+    """Name of a file in config/recipes/ to train by, or what would stand in one; default: the study's own
+    recipe."""
+    recipes: dict[Name, Name | RecipeFile] = {}
+    """Of an ablation: the recipes to compare, by the name that each has as a variant. The cheapest comes first:
+    of those within one standard error of the best, the first wins."""
     training: dict[str, Any] = {}
     """Fields of the training section that differ in this experiment."""
     walk_forward: bool = False
@@ -93,6 +99,8 @@ class Experiment(StrictModel):
         if self.barriers and "triple_barrier" not in self.tasks:
             raise ValueError("`barriers:` belongs to task triple_barrier, which is not among the tasks")
         self._control_is_whole()
+        if (self.role == "ablation") != bool(self.recipes) and not (self.role == "ablation" and self.vary):
+            raise ValueError("an ablation needs `recipes:` or `vary:`, and `recipes:` belongs to an ablation")
         if self.folds and not self.walk_forward:
             raise ValueError("`folds:` names some of the folds, so it needs `walk_forward: true`")
         if not self.from_selection:

@@ -223,6 +223,10 @@ class Study:
     waiting: dict[str, str]
     """Experiments that are not planned yet, and what they wait for."""
 
+    def recipe_of(self, experiment: Experiment) -> RecipeFile | None:
+        """What an experiment trains by beside the study's own recipe."""
+        return _recipe_of(experiment, self.recipes)
+
 
 def load_study(content: Mapping[str, Any], folder: Path) -> Study:
     """Validate the configuration and read the experiments, models and searches it names.
@@ -255,14 +259,14 @@ def load_study(content: Mapping[str, Any], folder: Path) -> Study:
             grids[f"meta-{name}-bases{number}"] = module.base_grid(bases)
         for title, grid in grids.items():
             experiments |= _planned(title, grid, config, str(path))
-    names = {e.recipe for e in experiments.values() if e.recipe}
+    names = {e.recipe for e in experiments.values() if isinstance(e.recipe, str)}
     recipes = {name: _recipe_file(folder / "recipes" / f"{name}.yaml") for name in sorted(names)}
     models: dict[str, ModelFile] = {}
     named: dict[str, dict[str, ModelFile]] = {name: {} for name in experiments}
     searches: dict[str, SearchSpace] = {}
     for name, experiment in experiments.items():
         where = f"experiment {name}"
-        base = recipes.get(experiment.recipe or "")
+        base = _recipe_of(experiment, recipes)
         recipe_for(config, experiment, where, base=base)
         for model in experiment.models:
             path = folder / "models" / f"{model}.yaml"
@@ -302,6 +306,11 @@ def _overridden(name: str, content: dict[str, Any], config: WorkflowConfig) -> d
     for key in (*phases, name):
         content = content | config.overrides.get(key, {})
     return content
+
+
+def _recipe_of(experiment: Experiment, recipes: Mapping[str, RecipeFile]) -> RecipeFile | None:
+    """What an experiment's `recipe` stands for."""
+    return recipes[experiment.recipe] if isinstance(experiment.recipe, str) else experiment.recipe
 
 
 def _recipe_file(path: Path) -> RecipeFile:
@@ -345,6 +354,8 @@ def _planned(
         }
         opened = planned.role == "question" and config.evaluation.confirmation == "open"
         out = _each(out, folds | ({"": {"fold": None}} if opened else {}))
+    if planned.recipes:
+        out = _each(out, {name: {"recipe": own, "condition": name} for name, own in planned.recipes.items()})
     out = _each(out, {_share_label(share): {"train_fraction": share} for share in planned.train_fractions})
     if planned.context_lengths:
         out = _each(out, {f"ctx{bars}": {"context_length": bars} for bars in planned.context_lengths})

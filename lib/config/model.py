@@ -82,8 +82,8 @@ class RecipeFile(StrictModel):
 
     training: dict[str, Any] = {}
     """Fields of the training section, over the study's; those of a model or experiment come before these."""
-    dropout: float | None = Field(None, ge=0, lt=1)
-    """Instead of that of every budget's architecture."""
+    architecture: dict[str, Any] = {}
+    """Fields of every budget's architecture, over its own: ``{dropout: 0.5}``."""
     settings: dict[str, Any] = {}
     """Settings of the models with budgets, over those of their files."""
 

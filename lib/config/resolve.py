@@ -95,10 +95,11 @@ def specify(study: Study, run: Run, experiment_name: str) -> RunSpecification:
     splits = (experiment.data and experiment.data.splits) or study.config.data.splits
     if experiment.fold is not None and study.config.data.walk_forward is not None:
         splits = with_study_test(study.config.data.walk_forward, splits)[experiment.fold - 1]
-    named = study.recipes.get(experiment.recipe or "")
+    named = study.recipe_of(experiment)
     architecture = None if run.budget == NO_BUDGET else study.architectures[run.budget]
-    if architecture and named and named.dropout is not None:
-        architecture = architecture.model_copy(update={"dropout": named.dropout})
+    if architecture and named and named.architecture:
+        where = f"experiment {experiment_name}, architecture of its recipe"
+        architecture = validate(Architecture, architecture.model_dump() | named.architecture, where)
     return RunSpecification(
         run=run.fields(),
         experiment=experiment_name,

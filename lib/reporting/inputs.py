@@ -34,9 +34,9 @@ class ReportInputs:
     run_provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Run path to its provenance: `git_commit, packages, hardware, data, temperature_max`, …"""
     ablation: pl.DataFrame = field(default_factory=pl.DataFrame)
-    """Normalisation and readout, ranked (`lib.evaluation.ablation.rank_readouts`)."""
+    """Variants of every ablation, ranked (`lib.evaluation.ablation.rank_variants`)."""
     ablation_problems: Sequence[str] = ()
-    """Why the runs of some experiment could not be ranked."""
+    """Why the runs of some ablation could not be ranked."""
     findings: pl.DataFrame = field(default_factory=pl.DataFrame)
     """Data quality: `severity, symbol, date, rule, value, message`."""
     prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

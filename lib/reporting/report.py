@@ -13,6 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lib.reporting import (
+    ablations,
     account,
     answers,
     audit,
@@ -26,7 +27,6 @@ from lib.reporting import (
     material,
     opponents,
     parts,
-    readouts,
     reliability,
     runs_table,
     search,
@@ -96,7 +96,7 @@ def _sections(inputs: ReportInputs, names: Names) -> list[Section]:
         laws.laws_section(inputs, names),
         checklist.checklist_section(inputs),
         *effects.effects_sections(inputs, names),
-        readouts.readouts_section(inputs, names),
+        ablations.ablations_section(inputs, names),
         folds.folds_section(inputs, names),
         opponents.opponents_section(inputs, names),
         opponents.controls_section(inputs, names),

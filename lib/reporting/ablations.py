@@ -1,4 +1,4 @@
-"""Section of the ablation of normalisation and readout: which was best on validation, and which was chosen.
+"""Section of the ablations: which variant was best on the selection parts, and which was chosen.
 
 Shows the table that the evaluation has ranked; None where no such runs exist.
 """
@@ -9,11 +9,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lib.evaluation.ablation import PROBLEM
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Section, Table
 from lib.reporting.svg import Strip
 from lib.reporting.words import (
-    PROBLEM,
     Names,
     count,
     duration,
@@ -30,29 +30,32 @@ FOLD = re.compile(r"wf\d+")
 """Columns of folds: the mean loss of one."""
 
 
-def readouts_section(inputs: ReportInputs, names: Names) -> Section | None:
-    """One table per problem of the ablation, least validation loss first."""
+def ablations_section(inputs: ReportInputs, names: Names) -> Section | None:
+    """One table per ablation, problem and size; least selection loss first."""
     groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for row in inputs.ablation.to_dicts() if inputs.ablation.height else []:
-        groups.setdefault(tuple(str(row.get(word)) for word in (*PROBLEM, "budget")), []).append(row)
-    heading, notes = "Normalisation and readout", [prose(text) for text in inputs.ablation_problems]
+        key = tuple(str(row.get(word)) for word in ("experiment", "model", *PROBLEM))
+        groups.setdefault(key, []).append(row)
+    heading, notes = "Ablations", [prose(text) for text in inputs.ablation_problems]
     if not groups and not notes:
         return None
     if not groups:
-        return Section("readouts", heading, "The runs that vary these could not be ranked.", notes)
+        return Section("ablations", heading, "The runs of the ablations could not be ranked.", notes)
     chosen = [_words(row) for rows in groups.values() for row in rows if row.get("chosen")]
     told = ", ".join(dict.fromkeys(chosen))
     lead = (
-        f"Chosen on validation: {told}. What counts is the loss on the selection parts of the folds, all "
-        "dates together; the cheapest combination within one standard error of the best wins. "
-        "No test part is read."
+        f"Chosen: {told}. What counts is the loss on the selection parts, all dates together, with the "
+        "intercept re-fitted; of the variants within one standard error of the best, the first declared "
+        "(the cheapest) wins. No test part is read."
     )
     tables = [_table(rows, names) for rows in groups.values()]
-    return Section("readouts", heading, lead, notes, tables=tables)
+    return Section("ablations", heading, lead, notes, tables=tables)
 
 
 def _words(row: Mapping[str, Any]) -> str:
-    return f"{row.get('normalisation')} with {row.get('pooling')}"
+    """A variant: its recipe, the values of its settings, or both."""
+    recipe = "" if row.get("recipe") == "base" and row.get("settings") else str(row.get("recipe"))
+    return " ".join(filter(None, [recipe, str(row.get("settings") or "").replace(".", ", ")]))
 
 
 def _table(rows: Sequence[Mapping[str, Any]], names: Names) -> Table:
@@ -60,9 +63,9 @@ def _table(rows: Sequence[Mapping[str, Any]], names: Names) -> Table:
     strip = Strip(-far, far, (0.0,))
     folds = sorted(name for name in rows[0] if FOLD.fullmatch(name))
     columns = [
-        Column("Normalisation and readout"),
+        Column("Variant"),
         Column("Chosen"),
-        Column("Validation loss: better ← 0 → worse", axis=strip.axis(strip.ticks(True))),
+        Column("Selection loss: better ← 0 → worse", axis=strip.axis(strip.ticks(True))),
         *(Column(head, numeric=True) for head in (
             "Difference from the best [90 %]", "Log loss", "AUC", *folds, "Seeds", "Training")),
     ]  # fmt: skip
@@ -85,7 +88,7 @@ def _table(rows: Sequence[Mapping[str, Any]], names: Names) -> Table:
         )
     size = model_words("size", rows[0].get("budget"))
     caption = (
-        f"{names.problem(rows[0])}, {size}: {plural(len(rows), 'combination')}, paired by date over "
+        f"{names.problem(rows[0])}, {size}: {plural(len(rows), 'variant')}, paired by date over "
         f"{count(rows[0]['dates'])} dates of {plural(int(rows[0]['folds']), 'fold')}."
     )
     return Table(caption, columns, body)
