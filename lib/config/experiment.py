@@ -32,8 +32,8 @@ class Experiment(StrictModel):
         "question", "ablation", "null_control", "leak_control", "positive_control", "law_control",
         "base_models", "meta_module",
     ] = "question"  # fmt: skip
-    """`ablation`: a choice between the variants of `vary` and `recipes`, by the loss on the selection part. The
-    last two are those of a meta-module (config/meta/); they are made from its file."""
+    """`ablation`: a choice between the variants of `vary` and `recipes` by the loss on the selection part.
+    The last two are those of a meta-module (config/meta/); they are made from its file."""
     analysis: Analysis = "exploratory"
     """`confirmatory` for what the study was made to answer: all such questions share one correction for their
     number. Any other question has one of its own, and its answer is called exploratory."""
@@ -70,8 +70,8 @@ class Experiment(StrictModel):
     """Name of a file in config/recipes/ to train by, or what would stand in one; default: the study's own
     recipe."""
     recipes: dict[Name, Name | RecipeFile] = {}
-    """Of an ablation: the recipes to compare, by the name that each has as a variant. The cheapest comes first:
-    of those within one standard error of the best, the first wins."""
+    """Of an ablation: the recipes to compare, by the name that each has as a variant. The cheapest comes
+    first: of those within one standard error of the best, the first wins."""
     training: dict[str, Any] = {}
     """Fields of the training section that differ in this experiment."""
     walk_forward: bool = False

@@ -38,14 +38,6 @@ def test_every_shipped_configuration_has_an_embargo():
         assert read_yaml(path)["data"]["splits"]["embargo_days"] >= 7, path.name
 
 
-def test_patchtst_is_compared_with_the_recipe_of_its_ablation():
-    recipes = [
-        read_yaml(CONFIG / "experiments" / f"{name}.yaml")["training"]
-        for name in ("ablation_readout", "compare_touch_patchtst", "compare_direction_patchtst")
-    ]
-    assert recipes[0] == recipes[1] == recipes[2]
-
-
 def test_an_unknown_key_is_refused_with_the_corrected_line():
     content = quickstart()
     content["training"]["max_step"] = 7

@@ -1,20 +1,19 @@
-"""What the report's script gathers: only experiments that vary normalisation and readout alone are ranked."""
+"""What the report's script gathers: the variants of every experiment of role ablation, ranked."""
 
 import numpy as np
 import polars as pl
 
-from workflow_scripts.gather import readouts
+from workflow_scripts.gather import ablations
 
 DAYS = pl.date_range(pl.date(2020, 1, 1), pl.date(2020, 12, 31), eager=True)
 
 
-def row(experiment, normalisation, pooling, channel_mode="mixed", **changes):
-    model = f"patchtst-{channel_mode}.{normalisation}.{pooling}"
+def row(experiment, normalisation, pooling, **changes):
+    model = f"patchtst-mixed.{normalisation}.{pooling}"
     return {
-        "experiment": experiment, "role": "question", "status": "done", "variant": "base",
+        "experiment": experiment, "role": "ablation", "status": "done", "variant": "base",
         "condition": "base", "train_fraction": 1.0, "context_length": 80, "fold": None, "dataset": "Aa20",
         "timescale": "daily", "task": "direction", "horizon": 1, "budget": "2M", "seed": 42, "model": model,
-        "normalisation": normalisation, "pooling": pooling, "channel_mode": channel_mode,
         "selection_log_loss": 0.69, "calibration_log_loss": 0.69, "selection_auc": 0.5, "test_log_loss": 0.69,
         "test_auc": 0.5, "train_seconds": 1.0, "path": f"{experiment}/{model}",
     } | changes  # fmt: skip
@@ -32,14 +31,14 @@ def read(path, split):
     )  # fmt: skip
 
 
-def test_an_experiment_that_varies_both_is_ranked_and_others_are_not():
+def test_an_ablation_is_ranked_and_a_question_is_not():
     rows = [row("readout", n, p) for n in ("revin", "zscore") for p in ("last", "mean")]
-    rows += [row("channels", "revin", "last"), row("channels", "zscore", "last", "cross", task="regression")]
-    rows += [row("kinds", "revin", "last", horizon=5), row("kinds", "zscore", "last", "cross", horizon=5)]
-    ranked, problems = readouts(pl.DataFrame(rows), read)
+    rows += [row("rates", n, "last") for n in ("revin", "zscore")]
+    rows += [row("channels", n, "last", role="question") for n in ("revin", "zscore")]
+    ranked, problems = ablations(pl.DataFrame(rows), "SPY", read)
     assert problems == []
-    assert ranked.select("normalisation", "pooling").n_unique() == ranked.height == 4
-    assert ranked["chosen"].sum() == 1
+    assert ranked["experiment"].to_list() == ["readout"] * 4 + ["rates"] * 2
+    assert ranked["chosen"].sum() == 2
 
 
 def test_runs_that_cannot_be_ranked_are_named_with_the_reason():
@@ -49,12 +48,12 @@ def test_runs_that_cannot_be_ranked_are_named_with_the_reason():
         frame = read(path, split)
         return frame[:100] if "revin" in path else frame[200:]
 
-    ranked, [problem] = readouts(pl.DataFrame(rows), apart)
+    ranked, [problem] = ablations(pl.DataFrame(rows), "SPY", apart)
     assert ranked.is_empty()
     assert problem.startswith("readout: the runs of an ablation cannot be compared")
 
 
 def test_a_study_without_such_runs_has_nothing_to_rank():
-    ranked, problems = readouts(pl.DataFrame([row("one", "revin", "last")]), read)
+    ranked, problems = ablations(pl.DataFrame([row("one", "revin", "last", role="question")]), "SPY", read)
     assert ranked.is_empty()
     assert problems == []

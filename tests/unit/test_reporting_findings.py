@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from lib.evaluation.ablation import rank_readouts
 from lib.evaluation.describe import ESTIMATE_KEYS
 from lib.reporting.report import build_page, render_html, render_markdown
 from tests.unit import test_evaluation_ablation as folds_of_readouts
@@ -21,6 +20,7 @@ from tests.unit.reporting_study import (
     runs_frame,
     scaling,
 )
+from workflow_scripts.gather import ablations
 
 
 @pytest.fixture(scope="module")
@@ -294,21 +294,21 @@ def test_the_highest_temperature_is_told(study):
     assert "°C" not in section(study, "cost").lead
 
 
-def test_the_ablation_of_normalisation_and_readout_is_shown_where_it_was_run(study):
+def test_an_ablation_is_shown_where_it_was_run(study):
     skills = {("revin", "mean"): 0.1, ("zscore", "last"): 0.3}
-    ablation = rank_readouts(folds_of_readouts.table(skills), folds_of_readouts.read(skills))
+    ablation, _ = ablations(folds_of_readouts.table(skills), read=folds_of_readouts.read(skills))
     best = ablation.row(0, named=True)
-    shown = section(replace(study, ablation=ablation), "readouts")
-    assert "Chosen on validation: zscore with last." in shown.lead
+    shown = section(replace(study, ablation=ablation), "ablations")
+    assert "Chosen: zscore, last." in shown.lead
     table = shown.tables[0]
     assert "350 dates of 2 folds" in table.caption
     assert column(table, "Difference from the best [90 %]")[0] == "best"
     for head, name, digits in (("Log loss", "log_loss", 4), ("AUC", "auc", 3), ("wf02", "wf02", 3)):
         assert column(table, head)[0] == f"{best[name]:.{digits}f}"
     assert all(cell.text not in ("", "–") for row in table.rows for cell in row[4:])
-    failed = section(replace(study, ablation_problems=["ablation_readout: no."]), "readouts")
-    assert failed.notes == ["ablation_readout: no."]
-    assert all(s.id != "readouts" for s in build_page(study).sections)
+    failed = section(replace(study, ablation_problems=["ablation: no."]), "ablations")
+    assert failed.notes == ["ablation: no."]
+    assert all(s.id != "ablations" for s in build_page(study).sections)
 
 
 def test_a_chart_of_reliability_draws_four_models_at_most(study):

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from lib.config import load
+from lib.config.folds import walk_forward
 from lib.planning.plan import Plan
 from tests.unit.shipped import CONFIG, named_files, shipped
 
@@ -99,6 +100,20 @@ def test_the_plan_s_recipe_is_what_was_planned(market):
     assert found.settings["normalisation"] == "revin"
     baseline = next(run for run in plan.runs if run.model == "logistic")
     assert plan.specification(baseline).recipe.max_steps == plan.config.training.max_steps
+
+
+def test_the_ablation_trains_each_recipe_before_the_first_fold_s_test(market):
+    plan, study = shipped("ablation", market), shipped("study", market)
+    first = walk_forward(study.config.data.walk_forward, study.config.data.splits)[0].test_start
+    found = {run.variant: plan.specification(run) for run in plan.runs if run.budget == "2M"}
+    assert len(found) > 15
+    assert len({own.to_json() for own in found.values()}) == len(found)
+    assert all(own.splits.test_end < first and own.condition == name for name, own in found.items())
+    assert found["dropout-0"].architecture.dropout == 0.0
+    assert found["skip"].settings["skip"] is True
+    assert found["patches-4"].architecture.patch_length == 4
+    assert found["plan"].recipe.schedule == "cosine"
+    assert found["base"].settings == study.specification(study.ids["P1-2M"][0]).settings
 
 
 def test_weight_decay_is_searched_where_it_acts(market):
