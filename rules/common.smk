@@ -13,6 +13,7 @@ from lib.operations.awake import stay_awake
 from lib.planning.declaration import record_declarations
 from lib.planning.data import feature_identity
 from lib.planning.plan import plan_study
+from lib.training.threads import spin_briefly
 from workflow_scripts.ancient import (
     look_behind_ancient_inputs,
     overlook_among_recorded_inputs,
@@ -33,6 +34,7 @@ VERSIONS = stage_versions()
 # What decides the measures of a run: opening the confirmation is no reason to measure runs anew.
 MEASURES = PLAN.config.evaluation.model_dump_json(exclude={"confirmation"})
 
+spin_briefly()
 tell_jobs(workflow.resource_settings.cores)
 look_behind_ancient_inputs()
 # Another question about runs that are there already is no reason to train them again.

@@ -17,11 +17,14 @@ import pytest
 import yaml
 from hypothesis import settings
 
+from lib.training.threads import spin_briefly
+
 
 def pytest_configure() -> None:
     """Signals as in a terminal, and a core of its own for each of several workers."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    spin_briefly()
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker and hasattr(os, "sched_setaffinity"):
         # Numeric libraries start as many threads as there are cores; workers that do so hinder each other.

@@ -7,9 +7,28 @@ PyTorch starts as many threads as it is told, also on fewer cores. Imports no to
 from __future__ import annotations
 
 import os
+from collections.abc import MutableMapping
 
 from lib.config.training import Runtime
 from lib.training.progress import say_once
+
+
+SPIN = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "1"}
+"""How long OpenMP's threads wait busily for each other before they sleep: rounds for GCC's (Linux), milliseconds
+for LLVM's (macOS)."""
+
+
+def spin_briefly(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Let the OpenMP threads of processes that start from here on give up a core that another process wants.
+
+    By default they spin for so long that a training beside one busy process all but stops
+    (docs/performance.md). What the user has set stays.
+
+    Args:
+        environment: of the processes that will be started.
+    """
+    for name, value in SPIN.items():
+        environment.setdefault(name, value)
 
 
 def available_cores() -> int:

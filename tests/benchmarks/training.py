@@ -4,7 +4,7 @@
 the engine as a study uses it (`lib.training.engine.train`, windows, dropout, clipping, AdamW); the peak is
 that of a large matrix product with the same data type and threads in the same run; the opponent trains the
 same architecture of `transformers` with the `Trainer`, once with its defaults and once with our batch and
-precision.
+precision. `busy` is ours again beside a process that does nothing but compute.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+from lib.training.threads import spin_briefly  # noqa: E402
+
 TARGET = ROOT / "results" / "benchmarks" / "training.json"
 CONTEXT, CHANNELS = 80, 20
 TIMED_SECONDS = 8.0
@@ -248,6 +252,17 @@ def measure(kind: str, **arguments: Any) -> dict[str, Any]:
     return found
 
 
+@contextmanager
+def a_busy_process() -> Iterator[None]:
+    """As a browser or a build beside a training: it wants one core all the time."""
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        busy.kill()
+        busy.wait()
+
+
 CASES = [
     # budget, mode, effective batch (a study's is 256), rough samples per second on two cores (only sets how
     # long is measured)
@@ -271,14 +286,20 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=len(CASES), help="only the first so many")
     parser.add_argument("--scale", type=float, default=1.0, help="times as fast as two cores, roughly")
     arguments = parser.parse_args()
+    spin_briefly()
     found: dict[str, Any] = {"processor": processor(), "threads": os.cpu_count(), "rows": []}
     print(f"{processor()}, {os.cpu_count()} cores")
-    print(f"{'':>18} precision batch  samples/s  GFLOP/s   peak  share of best  feeding  memory  Trainer")
+    print(
+        f"{'':>18} precision batch  samples/s  GFLOP/s   peak  share of best  feeding  memory     busy  Trainer"
+    )
     for budget, mode, batch, guess in CASES[: arguments.cases]:
         for precision in ("fp32", "bf16"):
             shape = {"budget": budget, "mode": mode, "batch": batch, "guess": guess * arguments.scale}
             row: dict[str, Any] = {"precision": precision} | shape
             row |= measure("ours", precision=precision, **shape)
+            with a_busy_process():
+                beside = measure("ours", precision=precision, **shape)
+            row["beside_a_busy_process"] = beside.get("samples_per_second")
             row["trainer"] = measure("trainer", precision=precision, **shape)
             found["rows"].append(row)
             if "failed" in row:
@@ -293,7 +314,7 @@ def main() -> None:
                 f"{budget + ' ' + mode:>18} {precision:>9} {batch:5} {speed:10,.1f} {flops / 1e9:8,.0f} "
                 f"{row['matmul_peak'] / 1e9:6,.0f} {row['share_of_peak']:6.0%} "
                 f"{row['share_of_best_peak']:7.0%} {row['feeding_share']:8.2%} "
-                f"{row['peak_memory_mb']:7,.0f}  "
+                f"{row['peak_memory_mb']:7,.0f} {row['beside_a_busy_process'] or 0.0:8,.1f}  "
                 + (f"{other:,.1f} ({speed / other:.1f}x)" if other else str(row["trainer"])),
                 flush=True,
             )

@@ -113,6 +113,13 @@ def test_no_word_is_said_where_there_are_cores_enough(tmp_path, monkeypatch, cap
     assert "threads" not in capsys.readouterr().err
 
 
+def test_threads_spin_briefly_unless_the_user_says_otherwise():
+    environment = {"GOMP_SPINCOUNT": "7"}
+    threads.spin_briefly(environment)
+    assert environment == {"GOMP_SPINCOUNT": "7", "KMP_BLOCKTIME": "1"}
+    assert os.environ["GOMP_SPINCOUNT"]  # conftest does the same for the tests
+
+
 def test_a_run_keeps_the_threads_it_was_started_with(tmp_path):
     run = ResolvedRun.model_construct(micro_batch=8, precision="fp32", compiled=False)
     later = ResolvedRun.model_construct(micro_batch=4, precision="bf16", compiled=True)
