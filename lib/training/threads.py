@@ -12,10 +12,9 @@ from collections.abc import MutableMapping
 from lib.config.training import Runtime
 from lib.training.progress import say_once
 
-
 SPIN = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "1"}
-"""How long OpenMP's threads wait busily for each other before they sleep: rounds for GCC's (Linux), milliseconds
-for LLVM's (macOS)."""
+"""How long OpenMP's threads wait busily for each other before they sleep: rounds for GCC's (Linux),
+milliseconds for LLVM's (macOS)."""
 
 
 def spin_briefly(environment: MutableMapping[str, str] = os.environ) -> None:

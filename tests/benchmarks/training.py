@@ -23,7 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
-from lib.training.threads import spin_briefly  # noqa: E402
+from lib.training.threads import spin_briefly
 
 TARGET = ROOT / "results" / "benchmarks" / "training.json"
 CONTEXT, CHANNELS = 80, 20
