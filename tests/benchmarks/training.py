@@ -290,7 +290,7 @@ def main() -> None:
     found: dict[str, Any] = {"processor": processor(), "threads": os.cpu_count(), "rows": []}
     print(f"{processor()}, {os.cpu_count()} cores")
     print(
-        f"{'':>18} precision batch  samples/s  GFLOP/s   peak  share of best  feeding  memory     busy  Trainer"
+        f"{'':>18} precis. batch  samples/s  GFLOP/s   peak  share of best  feeding  memory   beside Trainer"
     )
     for budget, mode, batch, guess in CASES[: arguments.cases]:
         for precision in ("fp32", "bf16"):
