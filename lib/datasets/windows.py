@@ -71,9 +71,21 @@ class Samples:
         return self._rows(np.append(np.arange(len(self)), np.full(missing, len(self) - 1)))
 
     def of_symbol(self, symbol: str | None) -> Samples:
-        """The windows of one symbol; all of them without one, or where it has none."""
+        """The windows of one symbol, or of all for None.
+
+        Raises:
+            DataError: it has none.
+        """
+        if symbol is None:
+            return self
         chosen = np.flatnonzero(self.symbols == symbol)
-        return self._rows(chosen) if len(chosen) else self
+        if not len(chosen):
+            others = ", ".join(sorted(set(self.symbols))) or "none"
+            raise DataError(
+                f"no windows of {symbol}, the primary symbol, where training stops and chooses (symbols "
+                f"there: {others}). Name one of them as `primary` in config/data/assets.yaml, or adapt data.splits."
+            )
+        return self._rows(chosen)
 
     def every(self, stride: int, offset: int = 0) -> Samples:
         """Every `stride`-th window, beginning with number `offset`; a view of this one."""

@@ -66,9 +66,8 @@ def needs(plan: Plan, pending: Iterable[Run], datasets: Iterable[tuple[str, str,
         datasets: (vintage, dataset, timescale) of the dataset files that are still to be built.
     """
     runs = list(pending)
-    sizes = {
-        run.budget: BUDGET_PARAMETERS[run.budget] for run in runs if plan.has_weights(run.model, run.budget)
-    }
+    weighty = [run for run in runs if plan.has_weights(run.model, run.budget)]
+    sizes = {run.budget: BUDGET_PARAMETERS[run.budget] for run in weighty}
     largest = max(sizes, key=lambda budget: sizes[budget], default=None)
     checkpoints = 0
     memory = beside_a_card = PROCESS if runs else 0
@@ -79,7 +78,7 @@ def needs(plan: Plan, pending: Iterable[Run], datasets: Iterable[tuple[str, str,
         beside_a_card += BESIDE_A_CARD * n
     return Needs(
         data=sum(_dataset_bytes(plan, *words) for words in datasets),
-        results=sum(WEIGHT * sizes.get(run.budget, 0) + SMALL_RUN for run in runs),
+        results=WEIGHT * sum(sizes[run.budget] for run in weighty) + SMALL_RUN * len(runs),
         checkpoints=checkpoints,
         memory=memory,
         beside_a_card=beside_a_card,

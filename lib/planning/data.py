@@ -43,7 +43,7 @@ class DataPlan:
         """(vintage, dataset, timescale) of every dataset file of the study."""
 
     def check(self) -> None:
-        """Refuse sources that do not exist, and datasets that they cannot serve.
+        """Refuse sources that do not exist, datasets that they cannot serve or that lack the primary symbol.
 
         Raises:
             ConfigError: says what is missing and who has it.
@@ -51,7 +51,12 @@ class DataPlan:
         check_source_names(self._declared)
         for vintage, dataset in sorted({(vintage, dataset) for vintage, dataset, _ in self.datasets}):
             data = self.data_config(vintage)
-            symbols_of(dataset, data.source, self.assets)
+            if self.primary_symbol(vintage) not in (symbols := symbols_of(dataset, data.source, self.assets)):
+                raise ConfigError(
+                    f"dataset {dataset} does not hold {self.assets.primary}, the primary symbol, on which "
+                    f"training stops and which is judged (it has {', '.join(symbols)}). Name one of its "
+                    "symbols as `primary` in config/data/assets.yaml, or add that one to a row of it."
+                )
             check_served(dataset, data, self.series_file)
 
     def data_config(self, vintage: str) -> DataConfig:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 import torch
+from scipy.special import expit, softmax
 from torch import nn
 
 from lib.config.training import Recipe
@@ -104,13 +105,11 @@ def validation_losses(output: torch.Tensor, target: torch.Tensor, loss: Loss) ->
         target: (n,) as in training; for `ce` the numbers of the classes.
         loss: which.
     """
-    values, wanted = output.cpu().double(), target.cpu().double().numpy()
-    if loss == "mse":
-        forecast = values.numpy()
-    elif loss == "bce":
-        forecast = torch.sigmoid(values).numpy()
-    else:
-        forecast, wanted = torch.softmax(values, dim=1).numpy(), wanted + CLASSES[0]
+    forecast, wanted = (values.cpu().numpy().astype(np.float64) for values in (output, target))
+    if loss == "bce":
+        forecast = expit(forecast)
+    elif loss == "ce":
+        forecast, wanted = softmax(forecast, axis=1), wanted + CLASSES[0]
     return tuple(  # type: ignore[return-value]
         measure(wanted, forecast, loss == "bce") for measure in (mean_loss, intercept_refitted_loss)
     )

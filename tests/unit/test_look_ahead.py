@@ -376,6 +376,13 @@ MODELS = {
         "leak",
         "learns from the selection targets",
     ),
+    "chooses": (
+        "self.rate = float(selection.target.mean() > 0.5); "
+        "return untrained_result(0.7, 0.0, [history_row(n, 0.7, 0.7, 0.7, 0.0) for n in (1, 2)])",
+        "",
+        "clean",
+        "chooses among 2 rounds by the selection targets, as it may",
+    ),
     "test_statistics": (
         "",
         "score = (score - score.mean()) / (score.std() + 1e-9)",
@@ -445,7 +452,6 @@ def specification(model: str, plugin: str | None = None, dataset: str = "Aa20") 
 def test_a_shipped_model_passes_on_a_dataset_with_series():
     verdict = check_model("logistic", specification("linear:logistic", dataset="Ac20"), SERIES)
     assert verdict.state == "clean", verdict.found
-    assert "rounds by the selection targets" in verdict.found
 
 
 # -- what is asked for, and the last line --

@@ -46,8 +46,11 @@ def test_needs_follow_from_the_runs_that_are_still_to_be_trained(plan):
     # The quickstart's largest training was measured at 5.6 to 5.9 GB (README.md and provenance.json). It is
     # too short to write a checkpoint: the copy of one has weights and two moments, 2.4 GB.
     assert 5.5e9 + 2.4e9 < all_of_them.memory < 6.2e9 + 2.4e9
-    # Two models of 200M on disk: 0.8 GB each.
+    # Two models of 200M on disk: 0.8 GB each. Oracles of the law controls name a budget and store no weights.
     assert 1.6e9 < all_of_them.results < 2.0e9
+    oracles = needs(plan, [run for run in runs if run.model.startswith("oracle")], [])
+    assert (oracles.budget, oracles.memory) == (None, PROCESS)
+    assert 0 < oracles.results < 1e8
     small = needs(plan, [run for run in runs if run.budget == "2M"], [])
     assert (small.budget, small.data) == ("2M", 0)
     assert small.checkpoints == (4 * (3 + 1) + 4) * 4 * 2_000_000

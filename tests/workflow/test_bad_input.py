@@ -61,8 +61,8 @@ def test_an_experiment_that_cannot_be_meant(project, change, expected):
 def test_a_channel_count_that_does_not_fit_the_budget(project):
     path = project.folder / "config" / "architectures" / "patchtst_2m.yaml"
     text = path.read_text()
-    assert "d_model: 192" in text
-    path.write_text(text.replace("d_model: 192", "d_model: 512"))
+    assert "d_model: 144" in text
+    path.write_text(text.replace("d_model: 144", "d_model: 480"))
     project.experiment(models=["patchtst-mixed"], budgets=["2M"])
     refused(project, "2M", "parameters")
     assert nothing_was_imported(project)

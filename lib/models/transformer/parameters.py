@@ -115,7 +115,8 @@ def flops_per_sample(
     Two per multiply-add and weight of a matrix product, plus attention scores and values (2 · 2 · T² · d per
     layer); the backward pass costs twice the forward one (Kaplan et al. 2020, arXiv:2001.08361, section 2.1).
     Where only the last patch is read out, the last layer computes queries and feed-forward for that one. The
-    channel projection works on bars, not patches, and needs no gradient of its inputs.
+    channel projection works on bars, not patches, and needs no gradient of its inputs. What a fused attention
+    kernel computes a second time in the backward pass does not count.
     """
     d, f, tokens = architecture.d_model, architecture.d_ff, n_patches(architecture, context_length)
     counts = count_parameters(settings, architecture, n_channels, context_length, outputs)
