@@ -43,10 +43,7 @@ def measure_skill(
         For each level the loss of the base rate minus its own (positive is better; levels whose base rate is
         not known are left out), and the gain, None where it could not be measured.
     """
-    skill = {}
-    for level in levels:
-        if (naive := _base_rate_losses(parts[level.label])) is not None:
-            skill[level.label] = compare_losses(naive, level.losses, horizon)
+    skill = skill_of(levels, parts, horizon)
     if len(levels) < 2:
         return skill, None
     first, last = (_recalibrated(parts[level.label], material) for level in (levels[0], levels[-1]))
@@ -56,6 +53,17 @@ def measure_skill(
         return skill, None
     ends = [_chained([one for one, ok in zip(own, known, strict=True) if ok]) for own in (first, last)]
     return skill, compare_losses(ends[0], ends[1], horizon)
+
+
+def skill_of(
+    levels: Sequence[Level], parts: Mapping[str, Sequence[Part]], horizon: int
+) -> dict[str, Estimate]:
+    """Loss of the base rate minus that of each level; levels whose base rate is not known are left out."""
+    skill = {}
+    for level in levels:
+        if (naive := _base_rate_losses(parts[level.label])) is not None:
+            skill[level.label] = compare_losses(naive, level.losses, horizon)
+    return skill
 
 
 def _base_rate_losses(parts: Sequence[Part]) -> DateLosses | None:

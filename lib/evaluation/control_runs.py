@@ -20,39 +20,96 @@ from lib.evaluation.controls import (
     ControlResult,
     leak_control,
     null_control,
+    null_level,
     positive_control,
 )
+from lib.evaluation.folds import evidence_of, join
 from lib.evaluation.material import PROBLEM, Material, Problem, problems_of
-from lib.evaluation.samples import align
 from lib.evaluation.standing import LEAST_SEEDS
 
 PlantedAuc = Callable[[str, str, str, int], float | None]
 """Given experiment, timescale, task and horizon, the best AUC its synthetic market allows, if known."""
 TAINTS_ALL = ("null_control", "law_control")
 """If one of these fails, intervals or verdicts are wrong, whatever model they are about."""
+_NOT_RUN = ControlResult(False, "The control has not been run.", None, None, None)
 _BLIND = "naive"
 """Family of forecasts that look at nothing; they cannot find a planted signal and are not meant to."""
+
+
+def null_entries(experiments: Mapping[str, PlannedExperiment], material: Material) -> list[dict[str, Any]]:
+    """Outcome of each null control: one entry per problem, model and budget, over all folds and seeds.
+
+    All their intervals hold together at 99.9 %, however many there are, so that more sizes or models do not
+    make a sound study more likely to fail.
+
+    Args:
+        experiments: of role null_control; folds of the same declared one are judged together.
+        material: runs, predictions and settings.
+    """
+    found = [one for name, parts in _folded(experiments) for one in _nulls(name, parts, material)]
+    level = null_level(sum(len(groups) + bool(sizes) for _, _, _, groups, sizes in found))
+    entries = []
+    for name, margin, problem, groups, sizes in found:
+        false_gain = _false_gain(sizes, margin, level, material)
+        for number, ((model, budget), rows) in enumerate(groups.items(), start=1):
+            last = number == len(groups)
+            result = _judged_null(rows, problem, level, false_gain if last else None, material)
+            entry = {"experiment": name, "role": "null_control"} | dict(zip(PROBLEM, problem, strict=True))
+            entry["folds"] = sorted({row["fold"] for row in rows if row["fold"] is not None})
+            entry["compares_sizes"] = bool(sizes)
+            entries.append(entry | described_control(model, budget, None, result, level))
+    return entries
+
+
+Null = tuple[str, float, Problem, dict[tuple[str, str], list[Row]], list[Row]]
+"""Of one null control, problem and model: its name, margin and problem, the rows of each size, and those that
+say whether size alone helps."""
+
+
+def _folded(
+    experiments: Mapping[str, PlannedExperiment],
+) -> list[tuple[str, list[PlannedExperiment]]]:
+    """The folds of each declared experiment (and of each share of the dates and window length of it)."""
+    found: dict[tuple[str, float, int | None], list[PlannedExperiment]] = {}
+    for name, one in experiments.items():
+        key = (one.declared or name, one.train_fraction, one.context_length)
+        found.setdefault(key, []).append(one)
+    return [(name, parts) for (name, *_), parts in found.items()]
+
+
+def _nulls(name: str, parts: Sequence[PlannedExperiment], material: Material) -> Iterator[Null]:
+    first = parts[0]
+    for problems in zip(*map(problems_of, parts), strict=True):
+        problem = (first.condition, *problems[0][1:])
+        for model in first.models:
+            groups: dict[tuple[str, str], list[Row]] = {}
+            for own in problems:
+                for budget, rows in _groups(own, model, first, material):
+                    groups.setdefault((model, budget), []).extend(rows)
+            groups = {key: evidence_of(rows) for key, rows in groups.items()}
+            rows = [row for own in groups.values() for row in own]
+            several = len(groups) > 1 and len(set(first.seeds)) >= LEAST_SEEDS
+            if groups:
+                yield name, first.margin, problem, groups, rows if several else []
 
 
 def control_entries(
     name: str, experiment: PlannedExperiment, material: Material, planted_auc: PlantedAuc | None
 ) -> list[dict[str, Any]]:
-    """Outcome of each control of an experiment: one entry per problem, model and budget, over all seeds."""
+    """Outcome of each leak or positive control of an experiment: one entry per problem, model and budget,
+    over all seeds."""
     entries = []
     for problem in problems_of(experiment):
         planted = None
         if experiment.role == "positive_control" and planted_auc is not None:
             planted = planted_auc(name, problem[2], problem[3], problem[4])
         for model in experiment.models:
-            sizes = _sizes(problem, model, experiment, material)
-            false_gain = _false_gain(sizes, experiment, material)
-            groups = list(_groups(problem, model, experiment, material))
-            for number, (budget, rows) in enumerate(groups, start=1):
-                last = number == len(groups)
-                result = _judge(rows, problem, experiment, material, planted, false_gain if last else None)
+            for budget, rows in _groups(problem, model, experiment, material):
+                result = _judge(rows, problem, experiment.role, material, planted)
                 entry: dict[str, Any] = {"experiment": name, "role": experiment.role}
                 entry |= dict(zip(PROBLEM, problem, strict=True))
-                entry["compares_sizes"] = bool(sizes)
+                entry["folds"] = [] if experiment.fold is None else [experiment.fold]
+                entry["compares_sizes"] = False
                 entries.append(entry | described_control(model, budget, planted, result))
     return entries
 
@@ -130,21 +187,25 @@ def _groups(
             yield budget, rows
 
 
-def _judge(
+def _judged_null(
     rows: list[Row],
     problem: Problem,
-    experiment: PlannedExperiment,
-    material: Material,
-    planted: float | None,
+    level: float,
     false_gain: tuple[float, float] | None,
+    material: Material,
 ) -> ControlResult:
-    absent = [row for row in rows if row["status"] != "done"]
-    if len(absent) == len(rows):
-        return ControlResult(False, "The control has not been run.", None, None, None)
+    if all(row["status"] != "done" for row in rows):
+        return _NOT_RUN
+    return null_control(_auc(rows, problem, material), level, false_gain)
+
+
+def _judge(
+    rows: list[Row], problem: Problem, role: str, material: Material, planted: float | None
+) -> ControlResult:
+    if all(row["status"] != "done" for row in rows):
+        return _NOT_RUN
     auc = _auc(rows, problem, material)
-    if experiment.role == "null_control":
-        return null_control(auc, false_gain)
-    if experiment.role == "leak_control":
+    if role == "leak_control":
         return leak_control(
             {int(row["seed"]): bool(row["too_good"]) for row in rows if row["status"] == "done"}, auc
         )
@@ -152,7 +213,7 @@ def _judge(
 
 
 def described_control(
-    model: str, budget: str, planted: float | None, result: ControlResult
+    model: str, budget: str, planted: float | None, result: ControlResult, level: float = NULL_LEVEL
 ) -> dict[str, Any]:
     """The part of an entry that says how a control came out."""
     return {
@@ -161,7 +222,7 @@ def described_control(
         "auc": result.auc,
         "low": result.low,
         "high": result.high,
-        "level": NULL_LEVEL,
+        "level": level,
         "planted_auc": planted,
         "required_auc": result.required_auc,
         "passed": result.passed,
@@ -170,31 +231,17 @@ def described_control(
 
 
 def _auc(rows: list[Row], problem: Problem, material: Material) -> Estimate | None:
-    """Test AUC over the seeds with the noise of dates alone: chance is 0.5 whatever the seeds."""
-    runs = material.usable(rows)
-    if not runs:
+    """Test AUC over folds and seeds with the noise of dates alone: chance is 0.5 whatever the seeds."""
+    where = next((str(row["path"]) for row in rows if row["status"] == "done"), "")
+    joined = join({"all": rows}, material, problem[3], where)
+    if joined is None:
         return None
-    aligned, noticed = align([samples for _, samples in runs], problem[3], str(runs[0][0]["path"]))
-    for kind, text in noticed:
-        material.notice(kind, str(runs[0][0]["path"]), text)
-    auc = estimate_auc(aligned, range(len(runs)), problem[4]) if aligned else None
+    auc = estimate_auc(joined.aligned, joined.positions["all"], problem[4])
     return replace(auc, seed_noise=()) if auc else None
 
 
-def _sizes(problem: Problem, model: str, experiment: PlannedExperiment, material: Material) -> list[Row]:
-    """Declared runs of a null control that say whether size alone helps; empty with one size or few seeds."""
-    if experiment.role != "null_control" or len(set(experiment.seeds)) < LEAST_SEEDS:
-        return []
-    rows = [
-        row
-        for budget in experiment.budgets
-        for row in material.index.find(problem, model, budget, experiment.seeds)
-    ]
-    return rows if len({row["budget"] for row in rows}) > 1 else []
-
-
 def _false_gain(
-    rows: Sequence[Row], experiment: PlannedExperiment, material: Material
+    rows: Sequence[Row], margin: float, level: float, material: Material
 ) -> tuple[float, float] | None:
     """A gain from size beyond the margin and beyond chance, where there is nothing to gain."""
     if not rows:
@@ -202,7 +249,7 @@ def _false_gain(
     cell = measure_cell(AXES["parameters"], rows, material)
     if cell.gain is None or cell.absent:
         return None
-    low, _ = cell.gain.interval(NULL_LEVEL)
-    if low is None or low <= 0 or cell.gain.value < cell.margin(experiment.margin):
+    low, _ = cell.gain.interval(level)
+    if low is None or low <= 0 or cell.gain.value < cell.margin(margin):
         return None
     return cell.gain.value, low

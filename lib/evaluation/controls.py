@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from lib.evaluation.comparisons import Estimate
 
 NULL_LEVEL = 0.999
+"""Of all intervals of a study's null controls together: sound machinery fails one in a thousand studies."""
 REQUIRED_SHARE = 0.7
 _ROUNDING = 1e-9
 
@@ -31,21 +32,29 @@ class ControlResult:
     required_auc: float | None = None
 
 
-def null_control(auc: Estimate | None, false_gain: tuple[float, float] | None = None) -> ControlResult:
-    """The null control fails if the 99.9 % interval of its test AUC excludes 0.5.
+def null_level(tests: int) -> float:
+    """Confidence of each of so many intervals, such that all hold together at 99.9 % (Bonferroni)."""
+    return 1.0 - (1.0 - NULL_LEVEL) / max(1, tests)
+
+
+def null_control(
+    auc: Estimate | None, level: float, false_gain: tuple[float, float] | None = None
+) -> ControlResult:
+    """The null control fails if the interval of its test AUC excludes 0.5.
 
     That is no sign of a leak: with shifted labels there is no future that could leak. Either intervals are
     too narrow for labels that resemble their neighbours, or size changes the loss by other means than
     learning.
 
     Args:
-        auc: test AUC, averaged over seeds; None if it could not be measured.
-        false_gain: gain and its lower 99.9 % limit, if a larger model seemed better by at least the margin
-            where nothing can be learned; that fails the control too.
+        auc: test AUC over all folds, averaged over seeds; None if it could not be measured.
+        level: confidence of the interval, from `null_level`.
+        false_gain: gain and its lower limit at the same level, if a larger model seemed better by at least
+            the margin where nothing can be learned; that fails the control too.
     """
     if auc is None:
         return ControlResult(False, "The test AUC could not be measured.", None, None, None)
-    low, high = auc.interval(NULL_LEVEL)
+    low, high = auc.interval(level)
     if low is None or high is None:
         reason = "The test set is too short for an interval, so the control shows nothing."
         return ControlResult(False, reason, auc.value, None, None)

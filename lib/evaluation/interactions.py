@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lib.evaluation.axes import WORDS, Axis, Row, in_one_line
+from lib.evaluation.cell_skill import skill_of
 from lib.evaluation.cells import estimate_loss, zero_loss_of
 from lib.evaluation.comparisons import Estimate
 from lib.evaluation.folds import declared_seeds, evidence_of, join, searches_among
@@ -31,6 +32,8 @@ class Interaction:
     grid: list[dict[str, Any]] = field(default_factory=list)
     effect: Estimate | None = None
     simple_gains: list[tuple[str, Estimate]] = field(default_factory=list)
+    skill: dict[str, Estimate] = field(default_factory=dict)
+    """Loss of the base rate minus that of each of the four corners that make the effect."""
     declared: dict[str, int] = field(default_factory=dict)
     """Declared runs (seeds) of each of the four corners that make the effect."""
     seeds: dict[str, int] = field(default_factory=dict)
@@ -119,6 +122,14 @@ def measure_interaction(first: Axis, second: Axis, rows: Sequence[Row], material
             }
         )
     _add_effects(out, at, horizon)
+    out.skill = skill_of(
+        [level for level in at.values() if level.label in out.declared],
+        {
+            " ".join(corner): [(p.aligned, p.positions[corner], p.rows[corner]) for p in joined.parts]
+            for corner in joined.positions
+        },
+        horizon,
+    )
     return out
 
 

@@ -30,7 +30,7 @@ def law_entries(name: str, experiment: PlannedExperiment, material: Material) ->
             if not rows:
                 continue
             entry: dict[str, Any] = {"experiment": name, "role": experiment.role}
-            entry |= dict(zip(PROBLEM, problem, strict=True)) | {"compares_sizes": False}
+            entry |= dict(zip(PROBLEM, problem, strict=True)) | {"compares_sizes": False, "folds": []}
             if all(row["status"] != "done" for row in rows):
                 result = ControlResult(False, "The control has not been run.", None, None, None)
                 verdict = None

@@ -153,8 +153,13 @@ def _evidence(
         declared_confidence=cfg.confidence,
         detectable_gain=cell.gain.detectable(level, cfg.power) if cell.gain else None,
         horizon=cell.horizon,
-        baseline="the base rate" if is_classification(cell.task) else "a forecast of 0",
+        baseline=baseline_of(cell.task),
     )
+
+
+def baseline_of(task: str) -> str:
+    """What a forecast without skill says."""
+    return "the base rate" if is_classification(task) else "a forecast of 0"
 
 
 def verdict_of(cell: Cell, declared: float, material: Material) -> Decision:
@@ -199,7 +204,10 @@ def _interaction(
         found.searches if asked.analysis == "confirmatory" else {},
     )
     labels = (found.axes[0].label, found.axes[1].label)
-    decision = interaction_verdict(found.effect, level, margin, labels, standing, confidence)
+    baseline = baseline_of(str(found.words["task"]))
+    decision = interaction_verdict(
+        found.effect, level, margin, labels, standing, found.skill, confidence, baseline
+    )
     return {
         "experiment": asked.name,
         "question": asked.question,
@@ -220,5 +228,6 @@ def _interaction(
         "family": {"size": family.size, "method": "Holm", "what": family.what},
         "verdict": decision.verdict,
         "gate": decision.gate,
+        "moot": decision.moot,
         "reason": decision.reason,
     }

@@ -17,7 +17,7 @@ from lib.config.workflow import EvaluationConfig
 from lib.evaluation.asked import asked_by
 from lib.evaluation.axes import CASE, Case, case_of
 from lib.evaluation.baselines import baseline_tables
-from lib.evaluation.control_runs import PlantedAuc, control_entries
+from lib.evaluation.control_runs import PlantedAuc, control_entries, null_entries
 from lib.evaluation.diagnosis import diagnose
 from lib.evaluation.law_controls import law_entries
 from lib.evaluation.ledger import deflated_trading, ledger
@@ -78,12 +78,7 @@ def scaling_summary(
     _note_waiting(waiting, material)
     _note_few_windows(minimum_train_windows, material)
     suspects = _note_too_good(material)
-    controls = [
-        entry
-        for name, experiment in experiments.items()
-        if experiment.role.endswith("_control")
-        for entry in _entries(name, experiment, material, planted_auc)
-    ]
+    controls = control_outcomes(experiments, material, planted_auc)
     asked = asked_by(experiments, material.index)
     answers = answers_of(asked, material, controls)
     diagnoses = [diagnose(one, material, controls) for one in asked]
@@ -113,12 +108,18 @@ def scaling_summary(
     return plain_summary
 
 
-def _entries(
-    name: str, experiment: PlannedExperiment, material: Material, planted_auc: PlantedAuc | None
+def control_outcomes(
+    experiments: Mapping[str, PlannedExperiment], material: Material, planted_auc: PlantedAuc | None
 ) -> list[dict[str, Any]]:
-    if experiment.role == "law_control":
-        return law_entries(name, experiment, material)
-    return control_entries(name, experiment, material, planted_auc)
+    """Outcomes of all controls: the null controls first, which are judged together, then one by one."""
+    nulls = {name: one for name, one in experiments.items() if one.role == "null_control"}
+    entries = null_entries(nulls, material)
+    for name, experiment in experiments.items():
+        if experiment.role == "law_control":
+            entries += law_entries(name, experiment, material)
+        elif experiment.role in ("leak_control", "positive_control"):
+            entries += control_entries(name, experiment, material, planted_auc)
+    return entries
 
 
 def _controls(entries: Sequence[Mapping[str, Any]], material: Material) -> dict[str, Any]:

@@ -59,14 +59,23 @@ class Evidence(Standing):
     @property
     def skilled(self) -> list[str]:
         """Levels that beat the base rate, by Holm over the levels."""
-        levels = holm_confidences([e.p_value() for e in self.skill.values()], self.declared_confidence)
-        pairs = zip(self.skill.items(), levels, strict=True)
-        return [label for (label, e), level in pairs if (e.interval(level)[0] or 0.0) > 0.0]
+        return skilled_of(self.skill, self.declared_confidence)
 
     @property
     def best(self) -> str | None:
         """The level that is furthest ahead of the base rate."""
-        return max(self.skill, key=lambda label: self.skill[label].value, default=None)
+        return _best_of(self.skill)
+
+
+def skilled_of(skill: Mapping[str, Estimate], confidence: float) -> list[str]:
+    """Levels that beat the base rate, by Holm over the levels."""
+    levels = holm_confidences([e.p_value() for e in skill.values()], confidence)
+    pairs = zip(skill.items(), levels, strict=True)
+    return [label for (label, e), level in pairs if (e.interval(level)[0] or 0.0) > 0.0]
+
+
+def _best_of(skill: Mapping[str, Estimate]) -> str | None:
+    return max(skill, key=lambda label: skill[label].value, default=None)
 
 
 def cell_verdict(evidence: Evidence) -> Decision:
@@ -84,19 +93,24 @@ def cell_verdict(evidence: Evidence) -> Decision:
     measured = f"the gain in {e.metric_name} from {e.first} to {e.last} is {span(e.gain, e.confidence)}"
     if e.blocked:
         return Decision("undecidable", e.blocked[0], f"{e.blocked[1]}; {measured}.")
-    found = _without_skill(e, measured) or _judged(e, e.gain, measured)
+    found = _without_skill(e.skill, e.declared_confidence, e.baseline, measured) or _judged(
+        e, e.gain, measured
+    )
     return Decision(found.verdict, found.gate, found.reason + e.weaknesses, found.moot)
 
 
-def _without_skill(e: Evidence, measured: str) -> Decision | None:
+def _without_skill(
+    skill: Mapping[str, Estimate], confidence: float, baseline: str, measured: str
+) -> Decision | None:
     """The question is moot if no level beats the base rate; nothing is said where that is unknown."""
-    if e.best is None:
-        text = f"The loss of {e.baseline} is not known, so no skill can be shown; {measured}."
+    best = _best_of(skill)
+    if best is None:
+        text = f"The loss of {baseline} is not known, so no skill can be shown; {measured}."
         return Decision("undecidable", "skill", text)
-    if e.skilled:
+    if skilled_of(skill, confidence):
         return None
     text = (
-        f"No level beats {e.baseline}: the best, {e.best}, is {_beside(e.skill[e.best], e)}. Without skill "
+        f"No level beats {baseline}: the best, {best}, is {_beside(skill[best], confidence)}. Without skill "
         f"it is moot how the loss changes between levels; {measured}."
     )
     return Decision("undecidable", "skill", text, moot=True)
@@ -147,7 +161,7 @@ def _shut(e: Evidence, measured: str, sign: int) -> Decision | None:
     if e.best not in e.skilled:
         text = (
             f"{sentence(measured)}, but {e.best}, the best level, cannot be shown to beat {e.baseline} (it "
-            f"is {_beside(e.skill[str(e.best)], e)})."
+            f"is {_beside(e.skill[str(e.best)], e.declared_confidence)})."
         )
         return Decision("undecidable", "skill", text)
     if e.recalibrated is None or e.recalibrated.standard_error is None:
@@ -205,12 +219,12 @@ def _reach(gain: Estimate, e: Evidence) -> float:
 
 def interaction_verdict(
     effect: Estimate | None, confidence: float, margin: float, words: tuple[str, str], standing: Standing,
-    declared_confidence: float = 0.95,
+    skill: Mapping[str, Estimate], declared_confidence: float = 0.95, baseline: str = "the base rate",
 ) -> Decision:  # fmt: skip
     """The decision on a difference in differences.
 
     *scales*: the two help each other by at least the margin; *worsens*: they get in each other's way by as
-    much; *flat*: the effect lies within ± margin. It has no gate of skill of its own.
+    much; *flat*: the effect lies within ± margin. It is moot if none of its corners beats the base rate.
 
     Args:
         effect: gain along the first axis at the last level of the second minus that at its first level.
@@ -218,7 +232,9 @@ def interaction_verdict(
         margin: in the unit of the loss.
         words: labels of the two axes.
         standing: of the four corners.
-        declared_confidence: before any adjustment; decides *flat*.
+        skill: loss of the base rate minus that of each corner.
+        declared_confidence: before any adjustment; decides skill and *flat*.
+        baseline: what a forecast without skill says.
     """
     if standing.absent:
         text = f"No usable run at {', '.join(standing.absent)}: the interaction cannot be measured."
@@ -234,8 +250,10 @@ def interaction_verdict(
     )
     if standing.blocked:
         return Decision("undecidable", standing.blocked[0], f"{standing.blocked[1]}; {measured}.")
-    found = _judged_interaction(effect, confidence, margin, measured, declared_confidence)
-    return Decision(found.verdict, found.gate, found.reason + standing.weaknesses)
+    found = _without_skill(skill, declared_confidence, baseline, measured) or _judged_interaction(
+        effect, confidence, margin, measured, declared_confidence
+    )
+    return Decision(found.verdict, found.gate, found.reason + standing.weaknesses, found.moot)
 
 
 def _judged_interaction(
@@ -265,8 +283,8 @@ def _equivalence_span(estimate: Estimate, e: Evidence) -> str:
     return f"{span(estimate, level)} ({level:.0%} interval)"
 
 
-def _beside(estimate: Estimate, e: Evidence) -> str:
+def _beside(estimate: Estimate, confidence: float) -> str:
     """How far a level is ahead of the base rate or behind it."""
     if estimate.value >= 0.0:
-        return f"better by {span(estimate, e.declared_confidence)}"
-    return f"worse by {span(replace(estimate, value=-estimate.value), e.declared_confidence)}"
+        return f"better by {span(estimate, confidence)}"
+    return f"worse by {span(replace(estimate, value=-estimate.value), confidence)}"

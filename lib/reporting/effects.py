@@ -76,6 +76,12 @@ def _pair(row: Mapping[str, Any], names: Names) -> str:
     return f"{axes}: {names.problem(row['cell'])}" if row.get("cell") else axes
 
 
+def _said(row: Mapping[str, Any]) -> str:
+    """The verdict in words."""
+    verdict = str(row.get("verdict"))
+    return "moot: no skill" if row.get("moot") else _WORDS.get(verdict, verdict)
+
+
 def _row(row: Mapping[str, Any], names: Names) -> list[Cell]:
     effect = row.get("effect") or {}
     low, high = effect.get("low_holm", effect.get("low")), effect.get("high_holm", effect.get("high"))
@@ -83,7 +89,7 @@ def _row(row: Mapping[str, Any], names: Names) -> list[Cell]:
         Cell(_pair(row, names)),
         Cell(interval(effect.get("estimate"), low, high), sort=finite(effect.get("estimate"))),
         Cell(number(row.get("margin"), 3)),
-        Cell(_WORDS.get(str(row.get("verdict")), str(row.get("verdict")))),
+        Cell(_said(row)),
         Cell(prose(row.get("reason"))),
     ]
 
@@ -91,7 +97,7 @@ def _row(row: Mapping[str, Any], names: Names) -> list[Cell]:
 def _panel(row: Mapping[str, Any], names: Names) -> Panel:
     effect = row.get("effect") or {}
     name = _pair(row, names)
-    said = _WORDS.get(str(row.get("verdict")), str(row.get("verdict")))
+    said = _said(row)
     title = f"{name}: {said}"
     span = interval(effect.get("estimate"), effect.get("low"), effect.get("high"))
     reading = f"Difference in differences {span}. {prose(row.get('reason'))}"

@@ -369,7 +369,8 @@ def flat_interaction(market: Market, rng: np.random.Generator) -> Outcome:
     """No interaction: whether one is called."""
     levels = market.levels([None] * 4, [0.70, 0.69, 0.69, 0.68], rng)
     effect = contrast(levels, np.array([-1.0, 1.0, 1.0, -1.0]), market.horizon)
-    decision = interaction_verdict(effect, CFG.confidence, MARGIN, ("a", "b"), Standing())
+    skilled = {"all": Estimate(0.1, 0.001, 1000.0)}  # the gate of skill is open: what is counted is the rest
+    decision = interaction_verdict(effect, CFG.confidence, MARGIN, ("a", "b"), Standing(), skilled)
     return {"called": decision.verdict in ("scales", "worsens")}
 
 

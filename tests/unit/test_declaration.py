@@ -27,39 +27,61 @@ def tests(market) -> dict[str, list[str]]:
     return declared_tests(shipped("study", market))
 
 
+def of(tests: dict[str, list[str]], experiment: str, share: str = "") -> list[list[str]]:
+    """The sentences of every fold of an experiment."""
+    found = [own for name, own in tests.items() if name.startswith(f"{experiment}-wf") and share in name]
+    assert found
+    return found
+
+
 def test_the_interaction_of_phase_five_is_declared(tests):
-    assert (
-        "interaction of parameters and input channels (difference of gains), margin 0.005, in 1 grid, "
-        "adjusted by Holm with all confirmatory questions (confirmatory)"
-    ) in tests["p5_features"]
+    for name, margin in (("p5_features", "0.005"), ("p5_features_touch", "0.01")):
+        for own in of(tests, name):
+            assert (
+                f"interaction of parameters and input channels (difference of gains), margin {margin}, in "
+                "1 grid, over the test dates of 9 folds, adjusted by Holm with all confirmatory questions "
+                "(confirmatory)"
+            ) in own
 
 
 def test_shares_of_the_dates_declare_the_axis_of_data_and_not_that_of_size(tests):
     for share in ("12.5", "25", "50"):
-        found = tests[f"ablation_data-frac{share}"]
-        assert any(test.startswith("gain in loss over training samples, 0.125 to 1 (4") for test in found)
-        assert not any(test.startswith("gain in loss over parameters") for test in found)
-    assert any(test.startswith("gain in loss over parameters") for test in tests["ablation_data"])
+        folds = of(tests, "ablation_data", f"-frac{share}")
+        assert len(folds) == 9
+        for found in folds:
+            assert any(test.startswith("gain in loss over training samples, 0.125 to 1 (4") for test in found)
+            assert not any(test.startswith("gain in loss over parameters") for test in found)
+    for fold in range(1, 10):
+        whole = tests[f"ablation_data-wf{fold:02d}"]
+        assert any(test.startswith("gain in loss over parameters") for test in whole)
 
 
 def test_window_lengths_are_compared_with_each_other(tests):
     for bars in (60, 80, 120):
-        [slope] = tests[f"ablation_context-ctx{bars}"]
-        assert slope.startswith("gain in loss over bars of a window, 60 to 120 (3 levels)")
+        folds = of(tests, "ablation_context", f"-ctx{bars}")
+        assert len(folds) == 3
+        for found in folds:
+            [gain] = found
+            assert gain.startswith("gain in loss over bars of a window, 60 to 120 (3 levels)")
 
 
 def test_folds_are_one_question_over_all_their_dates(tests):
-    for name in ("walk_forward-wf01", "walk_forward-wf19"):
-        slope, tables = tests[name]
-        assert slope.startswith("slope of the loss over parameters, 2M to 200M (2 levels)")
-        assert "in 1 cell, over the test dates of 19 folds, adjusted by Holm" in slope
+    for name in ("p1_parameters-wf01", "p1_parameters-wf09"):
+        gain, tables = tests[name]
+        assert gain.startswith("gain in loss over parameters, 2M to 200M (3 levels), margin 0.005")
+        assert "in 1 cell, over the test dates of 9 folds, adjusted by Holm" in gain
         assert tables == "paired differences of all models from the one that is best on validation"
-    assert "walk_forward-wf20" not in tests, "2025 is the study's own test"
-    assert "walk_forward" not in tests, "which is closed"
+    assert [name for name in tests if name.startswith("p5_all-")] == [f"p5_all-wf0{n}" for n in (6, 7, 8, 9)]
+    assert "over the test dates of 4 folds" in tests["p5_all-wf06"][0]
+    assert "p1_parameters-wf10" not in tests, "2025 is the study's own test"
+    assert "p1_parameters" not in tests, "which is closed"
 
 
 def test_controls_declare_no_tests(tests):
-    assert tests["control_null_sizes"] == []
+    controls = {name: own for name, own in tests.items() if name.startswith("control_")}
+    kinds = {name.split("-")[0].removeprefix("control_") for name in controls}
+    assert kinds == {"null_sizes", "leak_sizes", "positive_study", "law", "law_twin"}
+    assert not any(controls.values())
 
 
 @pytest.fixture(scope="module")
@@ -151,18 +173,18 @@ def test_whatever_decides_a_result_changes_the_hash(market, tmp_path, path, key,
         return plan_study(content, tmp_path / "config", {"MARKET_DATA_DIR": str(market)})
 
     shutil.copytree(CONFIG, tmp_path / "config")
-    before = declaration_hash(planned(), "p1_parameters", [])
-    assert declaration_hash(planned(), "p1_parameters", []) == before
+    before = declaration_hash(planned(), "p1_parameters-wf01", [])
+    assert declaration_hash(planned(), "p1_parameters-wf01", []) == before
     file = tmp_path / "config" / path
     file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {key: value}))
-    assert declaration_hash(planned(), "p1_parameters", []) != before
+    assert declaration_hash(planned(), "p1_parameters-wf01", []) != before
 
 
 def test_another_experiment_that_changes_what_is_tested_is_a_new_entry(market, tmp_path):
     def record(*experiments: str) -> list[dict]:
         plan = shipped("study", market, {"phases": {}, "selection": None, "experiments": list(experiments)})
         record_declarations(plan, tmp_path, lambda run: False)
-        return read_json(tmp_path / "p3_data.json")
+        return read_json(tmp_path / "p3_data-wf01.json")
 
     assert len(record("p3_data")) == 1
     assert len(record("p3_data", "ablation_channels")) == 1, "other runs say nothing about these"

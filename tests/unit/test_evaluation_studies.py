@@ -171,7 +171,7 @@ def test_a_diagnosis_passes_the_gates_of_every_verdict(tmp_path: Path) -> None:
 
     assert reading()[0] == "data-limited"
     whole = [Path(r["path"]) for r in made.rows if r["experiment"] == "phase1" and r["budget"] == "20M"]
-    (positive,) = [Path(r["path"]) for r in made.rows if r["role"] == "positive_control"]
+    positive, *_ = [Path(r["path"]) for r in made.rows if r["role"] == "positive_control"]
     planted = pl.read_parquet(positive / "predictions" / "test.parquet")
     change_test(positive, lambda f: f.with_columns(probability_1=pl.lit(0.5)))
     assert (reading()[0], "A control did not pass" in reading()[1]) == ("undecidable", True)

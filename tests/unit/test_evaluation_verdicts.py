@@ -287,11 +287,42 @@ def test_more_seeds_are_asked_for_only_where_seeds_are_noisy() -> None:
     assert not any("test dates" in said for said in minds(noisy))
 
 
+SKILL = {"2M 20": measured(-0.01, 0.002), "200M 50": measured(0.01, 0.002)}
+"""Of two corners of an interaction, one of which beats the base rate."""
+
+
+@pytest.mark.parametrize("value", [0.02, 0.0, -0.02])
+def test_an_interaction_of_forecasts_without_skill_is_moot(value: float) -> None:
+    """Only skill differs from what is judged *scales*, *flat* and *worsens* with it."""
+
+    def judged(skill: dict[str, Estimate]) -> Decision:
+        effect = measured(value, 0.001)
+        return interaction_verdict(effect, 0.95, 0.005, ("parameters", "channels"), Standing(), skill)
+
+    assert judged(SKILL).gate != "skill"
+    blind = judged({"2M 20": measured(-0.01, 0.002), "200M 50": measured(0.001, 0.001)})
+    assert (blind.verdict, blind.gate, blind.moot) == ("undecidable", "skill", True)
+    assert "No level beats the base rate: the best, 200M 50, is better by 0.0010" in blind.reason
+    assert "moot how the loss changes between levels; the gain from more parameters changes" in blind.reason
+    unknown = judged({})
+    assert (unknown.verdict, unknown.gate, unknown.moot) == ("undecidable", "skill", False)
+    assert "The loss of the base rate is not known" in unknown.reason
+
+
+def test_skill_of_one_corner_among_four_is_corrected_for_their_number() -> None:
+    faint = {str(n): measured(-0.01, 0.002) for n in range(3)} | {"3": measured(0.0022, 0.001)}
+    effect, axes = measured(0.0, 0.001), ("parameters", "channels")
+    assert interaction_verdict(effect, 0.95, 0.005, axes, Standing(), faint).verdict == "flat"
+    faint = dict.fromkeys("abc", measured(0.0, 0.002)) | {"d": measured(0.0022, 0.001)}  # p of the last: .028
+    assert interaction_verdict(effect, 0.95, 0.005, axes, Standing(), faint).moot
+
+
 def test_interactions_are_judged_by_the_difference_in_differences() -> None:
     sound = Standing()
 
     def judged(value: float, error: float, standing: Standing = sound) -> Decision:
-        return interaction_verdict(measured(value, error), 0.95, 0.005, ("parameters", "channels"), standing)
+        axes = ("parameters", "channels")
+        return interaction_verdict(measured(value, error), 0.95, 0.005, axes, standing, SKILL)
 
     def outcome(value: float, error: float) -> tuple[Verdict, Gate]:
         decision = judged(value, error)
@@ -303,9 +334,9 @@ def test_interactions_are_judged_by_the_difference_in_differences() -> None:
     assert outcome(0.0, 0.002) == ("flat", "equivalence")
     assert outcome(0.0, 0.02) == ("undecidable", "gain")
     assert outcome(0.004, 0.001) == ("undecidable", "margin")
-    assert interaction_verdict(None, 0.95, 0.005, ("a", "b"), Standing()).gate == "unmeasured"
+    assert interaction_verdict(None, 0.95, 0.005, ("a", "b"), Standing(), SKILL).gate == "unmeasured"
     short = Estimate(0.02, None, 1.0, SEEDS)
-    assert interaction_verdict(short, 0.95, 0.005, ("a", "b"), Standing()).gate == "unmeasured"
+    assert interaction_verdict(short, 0.95, 0.005, ("a", "b"), Standing(), SKILL).gate == "unmeasured"
     for blocked, gate, why in (
         (Standing(failed_controls=["null"]), "controls", "A control did not pass"),
         (Standing(few_seeds={"2M 20": 2}), "seeds", "two seeds at 2M 20"),
@@ -371,15 +402,15 @@ NORMAL_999 = 3.2905267
 def test_null_control_fails_where_its_interval_just_excludes_one_half(distance: float, passed: bool) -> None:
     error = 0.01
     auc = Estimate(0.5 + distance * NORMAL_999 * error, error, 1e9)
-    assert null_control(auc).passed is passed
+    assert null_control(auc, 0.999).passed is passed
 
 
 def test_null_control_of_a_constant_model_passes() -> None:
-    assert null_control(Estimate(0.5, 0.0, 10.0)).passed
+    assert null_control(Estimate(0.5, 0.0, 10.0), 0.999).passed
 
 
 def test_null_control_fails_if_size_alone_seems_to_help() -> None:
-    result = null_control(Estimate(0.5, 0.01, 100.0), false_gain=(0.03, 0.01))
+    result = null_control(Estimate(0.5, 0.01, 100.0), 0.999, false_gain=(0.03, 0.01))
     assert not result.passed
     assert "size" in result.reason
 
@@ -392,7 +423,7 @@ def test_positive_control_needs_seven_tenths_of_the_planted_signal(auc: float, p
 
 
 def test_a_control_that_could_not_be_measured_has_not_passed() -> None:
-    assert not null_control(None).passed
-    assert not null_control(Estimate(0.5, None, 1.0)).passed
+    assert not null_control(None, 0.999).passed
+    assert not null_control(Estimate(0.5, None, 1.0), 0.999).passed
     assert not positive_control(None, 0.7).passed
     assert not positive_control(Estimate(0.7, 0.01, 100.0), None).passed

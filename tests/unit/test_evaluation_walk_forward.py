@@ -82,6 +82,7 @@ def material(asked: dict, missing: Collection[str] = (), confirmation: str = "cl
     rows = []
     for experiment in asked.values():
         facts = {"condition": "base", "fold": experiment.fold, "train_fraction": experiment.train_fraction}
+        facts |= {"search": None, "family": "naive" if experiment.declared == "naive" else "transformer"}
         for budget in experiment.budgets or ["none"]:
             for seed in experiment.seeds:
                 path = f"{experiment.variant}/{experiment.models[0]}/{budget}/{seed}"

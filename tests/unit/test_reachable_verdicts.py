@@ -11,16 +11,16 @@ from lib.evaluation.asked import Asked, asked_by
 from lib.evaluation.axes import Axis, Row, grouped
 from lib.evaluation.calibration import MINIMUM
 from lib.evaluation.collect import collect_runs
-from lib.evaluation.control_runs import control_entries, undeclared_controls
+from lib.evaluation.control_runs import undeclared_controls
 from lib.evaluation.folds import evidence_of
-from lib.evaluation.law_controls import law_entries
 from lib.evaluation.material import Material, RunIndex
 from lib.evaluation.samples import Predictions
 from lib.evaluation.standing import LEAST_SEEDS
+from lib.evaluation.summary import control_outcomes
 from lib.planning.plan import Plan
 from tests.unit.shipped import CONFIG, named_files, shipped
 
-STUDIES = ("study", "study-files")
+STUDIES = ("study", "study-files", "study-plan")
 CONFIGURATIONS = sorted(path.stem for path in CONFIG.glob("*.yaml"))
 ONE_SEED = {"config", "full-matrix", "matrix", "reduced-study"}
 """Rehearsals: with one seed each, their questions are not meant to be answered."""
@@ -47,13 +47,7 @@ def material_of(plan: Plan, phase: str | None = None) -> tuple[dict[str, Planned
 
 
 def controls_of(experiments: Mapping[str, PlannedExperiment], material: Material) -> list[dict]:
-    entries = []
-    for name, experiment in experiments.items():
-        if experiment.role == "law_control":
-            entries += law_entries(name, experiment, material)
-        elif experiment.role.endswith("_control"):
-            entries += control_entries(name, experiment, material, None)
-    return entries
+    return control_outcomes(experiments, material, None)
 
 
 def cells_asked(experiments, material) -> list[tuple[Asked, Axis, list[Row]]]:
