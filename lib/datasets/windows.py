@@ -83,7 +83,8 @@ class Samples:
             others = ", ".join(sorted(set(self.symbols))) or "none"
             raise DataError(
                 f"no windows of {symbol}, the primary symbol, where training stops and chooses (symbols "
-                f"there: {others}). Name one of them as `primary` in config/data/assets.yaml, or adapt data.splits."
+                f"there: {others}). Name one of them as `primary` in config/data/assets.yaml, or adapt "
+                "data.splits."
             )
         return self._rows(chosen)
 

@@ -66,7 +66,8 @@ def test_the_analytic_size_of_the_activations_is_what_pytorch_keeps(mode, poolin
 def resolved(architecture: Architecture, **changes) -> ResolvedRun:
     content = {
         "run": {"budget": "2M"}, "experiment": "e", "condition": "base", "role": "question", "question": "?",
-        "source": "files", "vintage": "v", "model": "transformer:patchtst", "settings": {"channel_mode": "mixed"},
+        "source": "files", "vintage": "v", "model": "transformer:patchtst",
+        "settings": {"channel_mode": "mixed"},
         "architecture": architecture.model_dump(), "recipe": {"effective_batch": 256}, "context_length": 80,
         "labels": "real", "splits": SPLITS, "tuning": "architectural", "micro_batch": 64,
     }  # fmt: skip
