@@ -3,6 +3,7 @@
 import json
 import shutil
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,12 @@ CONFIG = Path(__file__).parents[2] / "config"
 MARKET = SyntheticConfig(first=date(1990, 1, 2), last=date(2020, 12, 31))
 
 
+FOLDS = {"first_test": "2000-01-01", "test_months": 12, "validation_months": 12, "train_years": 4}
+
+
 def planned(experiments: list[str], **changes) -> Plan:
     content = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    content["data"]["walk_forward"] = FOLDS
     return plan_study(content | {"experiments": experiments} | changes, CONFIG, {})
 
 
@@ -50,11 +55,20 @@ def frame() -> pl.DataFrame:
 def test_every_run_of_a_null_control_is_asked_about_the_same_targets(frame):
     """Three seeds at three sizes: were their targets unlike, nothing could be measured over them."""
     plan = planned(["control_null_sizes"])
-    assert len({(run.budget, run.seed) for run in plan.runs}) == 9
-    found = [samples_for(resolve(plan.specification(run)), frame).test for run in plan.runs]
-    for samples in found[1:]:
-        np.testing.assert_array_equal(samples.target, found[0].target)
-        np.testing.assert_array_equal(samples.dates, found[0].dates)
+    folds: dict[int, list] = {}
+    for run in plan.runs:
+        folds.setdefault(plan.facts(run)["fold"], []).append(run)
+    assert list(folds) == [1, 5, 9]
+    tested = []
+    for runs in folds.values():
+        assert len({(run.budget, run.seed) for run in runs}) == len(runs) == 9
+        found = [samples_for(resolve(plan.specification(run)), frame).test for run in runs]
+        for samples in found[1:]:
+            np.testing.assert_array_equal(samples.target, found[0].target)
+            np.testing.assert_array_equal(samples.dates, found[0].dates)
+        tested.append(found[0])
+    for before, after in pairwise(tested):
+        assert before.dates.max() < after.dates.min(), "no date is counted twice"
 
 
 EXPERIMENT = {

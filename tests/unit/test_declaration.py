@@ -59,10 +59,10 @@ def test_shares_of_the_dates_declare_the_axis_of_data_and_not_that_of_size(tests
 def test_window_lengths_are_compared_with_each_other(tests):
     for bars in (60, 80, 120):
         folds = of(tests, "ablation_context", f"-ctx{bars}")
-        assert len(folds) == 3
+        assert len(folds) == 5
         for found in folds:
             [gain] = found
-            assert gain.startswith("gain in loss over bars of a window, 60 to 120 (3 levels)")
+            assert gain.startswith("gain in loss over bars of a window, 60 to 120 (3 levels), margin 0.01")
 
 
 def test_folds_are_one_question_over_all_their_dates(tests):

@@ -14,6 +14,7 @@ from lib.evaluation.axes import AXES
 from lib.evaluation.baselines import baseline_tables
 from lib.evaluation.cells import Cell, cells_of
 from lib.evaluation.confirmation import confirmation, says
+from lib.evaluation.control_runs import null_entries
 from lib.evaluation.diagnosis import diagnose
 from lib.evaluation.interactions import interactions_of, measure_interaction
 from lib.evaluation.material import Material, RunIndex
@@ -240,6 +241,61 @@ def test_opponents_are_compared_over_all_folds():
     assert rows["patchtst-mixed", "200M"]["beats_base_rate"]
     [own] = baseline_tables([(case, False)], found)  # type: ignore[list-item]
     assert (own["folds"], own["n"]) == ([], DAYS)
+
+
+def null_runs(*leans: float, budgets: tuple[str, ...] = ("2M", "200M")) -> tuple[dict, Material]:
+    """A null control in as many folds, in which 2M leans by so many deviations to what happens."""
+    asked = {
+        name: one.model_copy(
+            update={
+                "role": "null_control",
+                "labels": "shifted",
+                "budgets": list(budgets),
+                "condition": "null",
+            }
+        )
+        for name, one in experiments(len(leans)).items()
+        if one.declared == "sized"
+    }
+    found = material(asked)
+
+    def read(path: str, split: str) -> pl.DataFrame:
+        variant, _, budget, seed = path.split("/")
+        fold = int(variant.removeprefix("wf"))
+        rng = np.random.default_rng([fold, int(seed), len(budget)])
+        lean = leans[fold - 1] if budget == "2M" else 0.0
+        score = 0.5 + 0.01 * (rng.normal(size=DAYS) + lean * (2 * outcomes(fold) - 1))
+        return predictions(path, split).with_columns(probability_0=1 - score, probability_1=pl.Series(score))
+
+    return asked, Material(found.index, Predictions(read), found.cfg)
+
+
+def test_a_null_control_is_judged_on_the_dates_of_all_its_folds_together():
+    """A draw that is rare in one fold and not over all of them is no fault."""
+    asked, found = null_runs(-0.2, 0.4, -0.2)
+    small, large = null_entries(asked, found)
+    assert (small["experiment"], small["variant"], small["folds"]) == ("sized", "null", [1, 2, 3])
+    assert (small["budget"], large["budget"]) == ("2M", "200M")
+    assert small["passed"]
+    assert large["passed"]
+    second = {name: one for name, one in asked.items() if one.fold == 2}
+    [alone, _] = null_entries(second, found)
+    assert not alone["passed"]
+    assert alone["auc"] > 0.58
+    asked, found = null_runs(-0.2, -0.2, -0.2)
+    assert not null_entries(asked, found)[0]["passed"], "what lasts is found"
+
+
+def test_the_intervals_of_all_null_controls_hold_together():
+    """Two sizes and their gain are three chances to fail; another control adds its own."""
+    asked, found = null_runs(0.0, 0.0)
+    assert [entry["level"] for entry in null_entries(asked, found)] == [pytest.approx(1 - 0.001 / 3)] * 2
+    asked, found = null_runs(0.0, 0.0, budgets=("2M",))
+    assert [entry["level"] for entry in null_entries(asked, found)] == [pytest.approx(0.999)]
+    both = asked | {
+        f"more-{name}": one.model_copy(update={"declared": "more"}) for name, one in asked.items()
+    }
+    assert [entry["level"] for entry in null_entries(both, found)] == [pytest.approx(0.9995)] * 2
 
 
 def test_sizes_are_compared_with_each_other_and_with_every_opponent():

@@ -3,6 +3,7 @@
 import copy
 import math
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,35 @@ def test_the_study_has_one_recipe_per_task_and_model_and_three_searches_for_each
     for words in set().union(*searches.values()):
         assert words.split("/")[:2] == ["base", "Aa20"]
         assert words.split("/")[6] == "2M"
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_what_gain_matters_depends_on_what_is_forecast_alone(name, market):
+    """Each task and horizon has one margin, whichever phase or ablation asks about it."""
+    margins: dict[tuple[str, int], set[float]] = {}
+    for experiment in shipped(name, market).study.experiments.values():
+        if experiment.role == "question":
+            for problem in product(experiment.tasks, experiment.horizons):
+                margins.setdefault(problem, set()).add(experiment.margin)
+    assert margins == {("direction", 5): {0.005}, ("threshold_1pct", 1): {0.01}}
+
+
+def questions_of(plan: Plan) -> set[tuple]:
+    """What the phases and their controls ask and by which rule, whatever their recipe and searches."""
+    return {
+        (run.label(), plan.facts(run)["fold"], one.declared, one.role, one.analysis, one.margin, one.question)
+        for name, one in plan.study.experiments.items()
+        if not name.startswith("ablation_")
+        for run in plan.grids[name]
+    }
+
+
+def test_the_plan_s_own_searches_are_asked_what_the_study_asks(market):
+    """So that what is seen of the study's verdicts on known worlds is seen of theirs, too."""
+    study, own = shipped("study", market), shipped("study-plan", market)
+    assert questions_of(own) == questions_of(study)
+    assert own.config.evaluation == study.config.evaluation
+    assert own.config.data == study.config.data
 
 
 def test_the_plan_s_recipe_is_what_was_planned(market):
