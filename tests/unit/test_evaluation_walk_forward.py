@@ -15,6 +15,7 @@ from lib.evaluation.baselines import baseline_tables
 from lib.evaluation.cells import Cell, cells_of
 from lib.evaluation.confirmation import confirmation, says
 from lib.evaluation.control_runs import null_entries
+from lib.evaluation.controls import null_level
 from lib.evaluation.diagnosis import diagnose
 from lib.evaluation.interactions import interactions_of, measure_interaction
 from lib.evaluation.material import Material, RunIndex
@@ -289,13 +290,13 @@ def test_a_null_control_is_judged_on_the_dates_of_all_its_folds_together():
 def test_the_intervals_of_all_null_controls_hold_together():
     """Two sizes and their gain are three chances to fail; another control adds its own."""
     asked, found = null_runs(0.0, 0.0)
-    assert [entry["level"] for entry in null_entries(asked, found)] == [pytest.approx(1 - 0.001 / 3)] * 2
+    assert [entry["level"] for entry in null_entries(asked, found)] == [pytest.approx(null_level(3))] * 2
     asked, found = null_runs(0.0, 0.0, budgets=("2M",))
-    assert [entry["level"] for entry in null_entries(asked, found)] == [pytest.approx(0.999)]
+    assert [entry["level"] for entry in null_entries(asked, found)] == [pytest.approx(null_level(1))]
     both = asked | {
         f"more-{name}": one.model_copy(update={"declared": "more"}) for name, one in asked.items()
     }
-    assert [entry["level"] for entry in null_entries(both, found)] == [pytest.approx(0.9995)] * 2
+    assert [entry["level"] for entry in null_entries(both, found)] == [pytest.approx(null_level(2))] * 2
 
 
 def test_sizes_are_compared_with_each_other_and_with_every_opponent():

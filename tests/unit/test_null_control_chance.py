@@ -61,4 +61,4 @@ def test_one_fold_at_the_same_level_for_each_size_would_fail_more_often() -> Non
 
 @pytest.mark.parametrize("tests", [1, 3, 4, 12])
 def test_the_levels_of_all_intervals_add_up_to_one_error_rate(tests: int) -> None:
-    assert tests * (1 - null_level(tests)) == pytest.approx(1 - NULL_LEVEL)
+    assert 4 * tests * (1 - null_level(tests)) == pytest.approx(1 - NULL_LEVEL)
