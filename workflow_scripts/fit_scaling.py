@@ -38,6 +38,7 @@ with job(snakemake):
         minimum_train_windows=snakemake.params.minimum_train_windows,
         search_trials=sum(read_json(path)["n_trials"] for path in snakemake.input.searches),
         seen=seen,
+        confirmatory=snakemake.params.confirmatory,
         predicted=[read_json(path, list) for path in map(Path, snakemake.params.predicted) if path.is_file()],
     )
     add_looks(record, seen - before)

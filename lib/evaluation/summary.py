@@ -43,6 +43,7 @@ def scaling_summary(
     waiting: Mapping[str, str] = MappingProxyType({}),
     minimum_train_windows: int = 0,
     predicted: Sequence[Sequence[Mapping[str, Any]]] = (),
+    confirmatory: int = 0,
 ) -> dict[str, Any]:
     """Everything that the study answers, as strict JSON values.
 
@@ -58,6 +59,8 @@ def scaling_summary(
         waiting: experiments that are declared and cannot be run yet, with what they wait for.
         minimum_train_windows: runs that learned from fewer are put on record.
         predicted: records of what was predicted for the largest levels before they were trained.
+        confirmatory: contrasts of all confirmatory questions of the study, which are one family though
+            `experiments` may be those of one phase.
 
     Returns:
         `confidence, waiting, questions, interactions, joint_law, diagnosis, walk_forward, power, baselines,
@@ -85,7 +88,7 @@ def scaling_summary(
         for entry in _entries(name, experiment, material, planted_auc)
     ]
     asked = asked_by(experiments, material.index)
-    answers = answers_of(asked, material, controls)
+    answers = answers_of(asked, material, controls, confirmatory)
     diagnoses = [diagnose(one, material, controls) for one in asked]
     questions = [e for e in experiments.values() if e.role == "question"]
     margins = _margins(questions, material)
