@@ -62,6 +62,7 @@ rule fit_scaling:
         primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
         evaluation=PLAN.config.evaluation.model_dump_json(),
         looks="results/test_looks.txt",
+        opening="results/confirmation.json",
         predicted=lambda wildcards: [
             PREDICTION.format(axis=axis, name=name)
             for axis, name in PLAN.predictions.names()

@@ -50,7 +50,7 @@ def measure_skill(
     if len(levels) < 2:
         return skill, None
     ends = [parts[level.label] for level in (levels[0], levels[-1])]
-    found = [_recalibrated_gain(ends, horizon, material, even) for even in (False, True)]
+    found = [recalibrated_gain(ends, horizon, material, even) for even in (False, True)]
     sign = 1.0 if levels[0].mean >= levels[-1].mean else -1.0
     return skill, min((one for one in found if one), key=lambda one: _left(one, sign), default=None)
 
@@ -61,9 +61,17 @@ def _left(gain: Estimate, sign: float) -> float:
     return min(sign * end for end in known or [gain.value])
 
 
-def _recalibrated_gain(
+def recalibrated_gain(
     ends: Sequence[Sequence[Part]], horizon: int, material: Material, even: bool
 ) -> Estimate | None:
+    """The gain between two levels whose runs were recalibrated; None if too few dates could be.
+
+    Args:
+        ends: of the first and the last level, one part for each fold in order of time.
+        horizon: least block length in bars.
+        material: calibration samples are read there.
+        even: make the models of all folds equally bold before.
+    """
     first, last = (_recalibrated(parts, material, even) for parts in ends)
     known = [a is not None and b is not None for a, b in zip(first, last, strict=True)]
     dates = np.array([part[0].dates.size for part in ends[0]])

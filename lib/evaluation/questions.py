@@ -94,7 +94,7 @@ def _question(
         decision = cell_verdict(evidence)
         decisions.append(decision)
         minds.append(change_of_mind(decision, evidence, material.cfg.power))
-        beside = confirmation(cell, decision.verdict, evidence.margin, material.cfg)
+        beside = confirmation(cell, decision.verdict, evidence.margin, material.cfg, material.opened)
         described.append(cell_entry(cell, evidence, decision, minds[-1], material) | {"confirmation": beside})
         note_weaknesses(cell, evidence, material)
     decision = question_verdict(decisions, axis.label)

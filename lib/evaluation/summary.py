@@ -44,6 +44,7 @@ def scaling_summary(
     minimum_train_windows: int = 0,
     predicted: Sequence[Sequence[Mapping[str, Any]]] = (),
     confirmatory: int = 0,
+    opened: str | None = None,
 ) -> dict[str, Any]:
     """Everything that the study answers, as strict JSON values.
 
@@ -61,6 +62,7 @@ def scaling_summary(
         predicted: records of what was predicted for the largest levels before they were trained.
         confirmatory: contrasts of all confirmatory questions of the study, which are one family though
             `experiments` may be those of one phase.
+        opened: when the study's own test was first opened as a confirmation; None: never.
 
     Returns:
         `confidence, waiting, questions, interactions, joint_law, diagnosis, walk_forward, power, baselines,
@@ -75,6 +77,7 @@ def scaling_summary(
         cfg,
         Predictions(calibration_reader(predictions), primary, what="calibration"),
         predicted=predicted,
+        opened=opened,
     )
     material.usable(material.index.rows)  # a look at test counts, whatever becomes of it
     _put_on_record(material)

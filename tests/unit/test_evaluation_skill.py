@@ -14,7 +14,7 @@ from scipy.special import expit, log_softmax, logit, softmax
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import log_loss
 
-from lib.evaluation.cell_skill import Part, measure_skill
+from lib.evaluation.cell_skill import Part, measure_skill, recalibrated_gain
 from lib.evaluation.comparisons import DateLosses
 from lib.evaluation.levels import Level
 from lib.evaluation.samples import Aligned, Predictions, RunSamples, calibration_reader
@@ -212,8 +212,12 @@ def test_boldness_is_changed_around_the_mean_of_the_calibration_samples(task: st
 
 def test_a_fold_is_recalibrated_on_its_own_samples_and_those_of_earlier_folds() -> None:
     levels, parts, samples = joined(2, 200, 60, bold=(3.0, 2.0))
-    _, both = measure_skill(levels, parts, 1, Calibrated(samples))  # type: ignore[arg-type]
-    assert both is not None
+    calibrated: Any = Calibrated(samples)
+    pooled, evened = (
+        recalibrated_gain([parts["0"], parts["1"]], 1, calibrated, even) for even in (False, True)
+    )
+    assert pooled is not None
+    assert evened is not None
     expected = []
     for label in ("0", "1"):
         losses = []
@@ -223,7 +227,12 @@ def test_a_fold_is_recalibrated_on_its_own_samples_and_those_of_earlier_folds() 
             new = recalibrate(score, target, aligned.scores[positions[0]], "direction")
             losses.append(log_loss_per_sample(aligned.target, new))
         expected.append(np.concatenate(losses).mean())
-    assert both.value == pytest.approx(expected[0] - expected[1])
+    assert pooled.value == pytest.approx(expected[0] - expected[1])
+    _, counts = measure_skill(levels, parts, 1, calibrated)
+    assert counts in (pooled, evened)
+    sign = np.sign(levels[0].mean - levels[1].mean)
+    least = [min(sign * end for end in one.interval(0.95)) for one in (pooled, evened, counts)]  # type: ignore[operator]
+    assert least[2] == min(least), "the less favourable of the two counts"
 
 
 def test_folds_without_calibration_are_left_out_until_too_few_dates_remain() -> None:
