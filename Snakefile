@@ -30,6 +30,7 @@ localrules:
 # Before the first job: what will be tested is on record before there is anything to see.
 onstart:
     checked(record_declarations, PLAN, Path("results/declarations"), is_finished)
+    checked(record_opening, PLAN, Path("results/confirmation.json"), is_finished)
     stay_awake()
     say_what_is_not_measured()
 

@@ -10,7 +10,11 @@ from lib.config.versions import stage_versions
 from lib.data.vintage import check_vintage
 from lib.errors import StudyError
 from lib.operations.awake import stay_awake
-from lib.planning.declaration import record_declarations
+from lib.planning.declaration import (
+    confirmatory_contrasts,
+    record_declarations,
+    record_opening,
+)
 from lib.planning.data import feature_identity
 from lib.planning.plan import plan_study
 from lib.training.threads import spin_briefly

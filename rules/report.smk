@@ -57,10 +57,12 @@ rule fit_scaling:
     params:
         experiments=lambda wildcards: scope_of(wildcards).experiments_json(),
         waiting=lambda wildcards: scope_of(wildcards).waiting,
+        confirmatory=lambda wildcards: confirmatory_contrasts(PLAN),
         minimum_train_windows=PLAN.config.data.splits.minimum_train_windows,
         primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
         evaluation=PLAN.config.evaluation.model_dump_json(),
         looks="results/test_looks.txt",
+        opening="results/confirmation.json",
         predicted=lambda wildcards: [
             PREDICTION.format(axis=axis, name=name)
             for axis, name in PLAN.predictions.names()

@@ -23,7 +23,7 @@ with job(snakemake):
         for task in experiment.tasks
         for horizon in experiment.horizons
     }
-    record = Path(snakemake.params.looks)
+    record, opening = Path(snakemake.params.looks), Path(snakemake.params.opening)
     before = read_looks(record)
     seen = set(before)
     settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")
@@ -38,6 +38,8 @@ with job(snakemake):
         minimum_train_windows=snakemake.params.minimum_train_windows,
         search_trials=sum(read_json(path)["n_trials"] for path in snakemake.input.searches),
         seen=seen,
+        confirmatory=snakemake.params.confirmatory,
+        opened=read_json(opening, dict)["opened"] if opening.is_file() else None,
         predicted=[read_json(path, list) for path in map(Path, snakemake.params.predicted) if path.is_file()],
     )
     add_looks(record, seen - before)

@@ -16,8 +16,8 @@ from lib.evaluation.comparisons import DateLosses, Estimate, compare_losses, joi
 from lib.evaluation.levels import Level
 from lib.evaluation.material import Material
 from lib.evaluation.measures import loss_per_sample
-from lib.evaluation.samples import Aligned
-from lib.evaluation.skill import BaseRate, base_rate_losses, recalibrate
+from lib.evaluation.samples import Aligned, RunSamples
+from lib.evaluation.skill import BaseRate, as_bold_as, base_rate_losses, recalibrate, spread_of
 from lib.evaluation.uncertainty import sum_by_date
 from lib.metrics.classification import Floats
 
@@ -46,13 +46,36 @@ def measure_skill(
     skill = skill_of(levels, parts, horizon)
     if len(levels) < 2:
         return skill, None
-    first, last = (_recalibrated(parts[level.label], material) for level in (levels[0], levels[-1]))
+    ends = [parts[level.label] for level in (levels[0], levels[-1])]
+    found = [recalibrated_gain(ends, horizon, material, even) for even in (False, True)]
+    sign = 1.0 if levels[0].mean >= levels[-1].mean else -1.0
+    return skill, min((one for one in found if one), key=lambda one: _left(one, sign), default=None)
+
+
+def _left(gain: Estimate, sign: float) -> float:
+    """What is at least left of a gain (sign 1) or a loss (sign -1)."""
+    known = [end for end in gain.interval(0.95) if end is not None]
+    return min(sign * end for end in known or [gain.value])
+
+
+def recalibrated_gain(
+    ends: Sequence[Sequence[Part]], horizon: int, material: Material, even: bool
+) -> Estimate | None:
+    """The gain between two levels whose runs were recalibrated; None if too few dates could be.
+
+    Args:
+        ends: of the first and the last level, one part for each fold in order of time.
+        horizon: least block length in bars.
+        material: calibration samples are read there.
+        even: make the models of all folds equally bold before.
+    """
+    first, last = (_recalibrated(parts, material, even) for parts in ends)
     known = [a is not None and b is not None for a, b in zip(first, last, strict=True)]
-    dates = np.array([part[0].dates.size for part in parts[levels[0].label]])
+    dates = np.array([part[0].dates.size for part in ends[0]])
     if not any(known) or dates[known].sum() < _LEAST_SHARE * dates.sum():
-        return skill, None
-    ends = [_chained([one for one, ok in zip(own, known, strict=True) if ok]) for own in (first, last)]
-    return skill, compare_losses(ends[0], ends[1], horizon)
+        return None
+    a, b = (_chained([one for one, ok in zip(own, known, strict=True) if ok]) for own in (first, last))
+    return compare_losses(a, b, horizon)
 
 
 def skill_of(
@@ -91,12 +114,13 @@ def _base_rate(row: Row, task: str) -> BaseRate | None:
     return None if any(share is None for share in shares) else shares
 
 
-def _recalibrated(parts: Sequence[Part], material: Material) -> list[DateLosses | None]:
+def _recalibrated(parts: Sequence[Part], material: Material, even: bool) -> list[DateLosses | None]:
     """Losses of the recalibrated runs in each fold; None for a fold with too few calibration samples.
 
     A run is recalibrated on its own calibration samples and those of the same seed in the folds before: a
     fold alone has a few dozen, on which two parameters cost more than the margin. None of them is later than
-    the fold's test.
+    the fold's test. With `even` the models of all these folds are made equally bold before: one slope cannot
+    mend what is too bold in some folds only.
     """
     out: list[DateLosses | None] = []
     for at, (aligned, positions, rows) in enumerate(parts):
@@ -107,12 +131,7 @@ def _recalibrated(parts: Sequence[Part], material: Material) -> list[DateLosses 
             samples = [one for one in found if one is not None]
             score = None
             if found[-1] is not None:
-                score = recalibrate(
-                    np.concatenate([one.score for one in samples]),
-                    np.concatenate([one.target for one in samples]),
-                    aligned.scores[position],
-                    aligned.task,
-                )
+                score = _on(samples, aligned.scores[position], aligned.task, even)
             if score is None:
                 break
             sums.append(_by_date(loss_per_sample(aligned.target, score, aligned.task), aligned))
@@ -120,6 +139,16 @@ def _recalibrated(parts: Sequence[Part], material: Material) -> list[DateLosses 
         searches = aligned.searches_of(positions)
         out.append(DateLosses(np.array(sums), aligned.counts, searches) if complete else None)
     return out
+
+
+def _on(samples: Sequence[RunSamples], test: Floats, task: str, even: bool) -> Floats | None:
+    """Test scores recalibrated on the samples of some folds, those of the test's own fold last."""
+    scores = [one.score for one in samples]
+    if even:
+        spreads = np.array([spread_of(one, task) for one in scores])
+        test = as_bold_as(test, scores[-1], float(spreads.mean()), task)
+        scores = [as_bold_as(one, one, float(spreads.mean()), task) for one in scores]
+    return recalibrate(np.concatenate(scores), np.concatenate([one.target for one in samples]), test, task)
 
 
 def _by_date(losses: Floats, aligned: Aligned) -> Floats:

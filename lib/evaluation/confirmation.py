@@ -1,6 +1,7 @@
 """What the study's own split says beside the verdict of the folds: it agrees, contradicts or cannot tell.
 
-The split is looked at once, when `evaluation.confirmation` is opened. It decides nothing.
+The split is looked at once, when `evaluation.confirmation` is opened, which is put on record. It decides
+nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from lib.evaluation.cells import Cell
 Says = Literal["agrees", "contradicts", "cannot tell"]
 
 
-def confirmation(cell: Cell, verdict: str, margin: float, cfg: EvaluationConfig) -> dict[str, Any] | None:
+def confirmation(
+    cell: Cell, verdict: str, margin: float, cfg: EvaluationConfig, opened: str | None = None
+) -> dict[str, Any] | None:
     """What stands beside a cell's verdict: None where no folds decide, else `state` and what was found.
 
     Args:
@@ -22,11 +25,18 @@ def confirmation(cell: Cell, verdict: str, margin: float, cfg: EvaluationConfig)
         verdict: what they say.
         margin: in the unit of the cell's loss.
         cfg: whether the confirmation is open, and the confidence of its interval.
+        opened: when it was first opened; None: never.
     """
     if not cell.folds:
         return None
     if cfg.confirmation == "closed":
-        return {"state": "closed", "text": "The study's own test is closed: nothing has been trained for it."}
+        if opened is None:
+            text = "The study's own test is closed: no run of this question has been trained for it."
+            return {"state": "closed", "text": text}
+        text = (
+            f"The study's own test was opened on {opened[:10]} and closed again: what it said is not shown."
+        )
+        return {"state": "closed again", "text": text}
     own = cell.confirmation
     gain = own.gain if own and not own.absent else None
     low, high = gain.interval(cfg.confidence) if gain else (None, None)

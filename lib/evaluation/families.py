@@ -25,7 +25,7 @@ class Family:
 
 
 def holm_families(
-    groups: Sequence[tuple[Analysis, str, Sequence[Estimate | None]]], confidence: float
+    groups: Sequence[tuple[Analysis, str, Sequence[Estimate | None]]], confidence: float, declared: int = 0
 ) -> list[Family]:
     """Holm's levels of all contrasts.
 
@@ -33,11 +33,14 @@ def holm_families(
         groups: for each question whether it is confirmatory, what its contrasts are in words, and their
             estimates; None for one that could not be measured, which counts all the same.
         confidence: before any correction.
+        declared: confirmatory contrasts of the whole study. Those that are not among `groups` (of another
+            phase than a report is about) count like those that could not be measured.
 
     Returns:
         One entry per group, in order.
     """
     shared = [_p_value(one) for analysis, _, own in groups if analysis == "confirmatory" for one in own]
+    shared += [1.0] * (declared - len(shared))
     levels = iter(holm_confidences(shared, confidence))
     out = []
     for analysis, what, own in groups:

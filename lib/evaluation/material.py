@@ -105,6 +105,8 @@ class Material:
     troubles: list[Trouble] = field(default_factory=list)
     predicted: Sequence[Sequence[Mapping[str, Any]]] = ()
     """Records of what was predicted for the largest levels (see `on_record`)."""
+    opened: str | None = None
+    """When the confirmation was first opened; None: never."""
 
     def usable(self, rows: Sequence[Row]) -> list[tuple[Row, RunSamples]]:
         """The finished runs among `rows` whose predictions can be used, with them."""

@@ -107,7 +107,19 @@ def came_true(cell: Cell, records: Sequence[Sequence[Mapping[str, Any]]]) -> dic
     found = {"on_record": True} | entry | {"realised": cell.levels[-1].mean}
     if "problem" in entry:
         return found | {"text": f"Nothing was predicted for {largest}: {entry['problem']}."}
+    seen = 0 if cell.dates is None else int(cell.dates.size)
+    if (entry["folds"], entry["dates"]) != (cell.folds, seen):
+        foreseen, measured = _dates(entry["folds"], entry["dates"]), _dates(cell.folds, seen)
+        text = (
+            f"Before {largest} was trained, its loss was predicted on {foreseen}. It was measured on "
+            f"{measured}, so the two cannot be compared."
+        )
+        return found | {"text": text}
     return found | _held_against(found)
+
+
+def _dates(folds: Sequence[int], number: int) -> str:
+    return f"{number} test dates" + (f" of folds {', '.join(map(str, folds))}" if folds else "")
 
 
 def _before(

@@ -41,13 +41,17 @@ class Answers:
     interactions: list[dict[str, Any]]
 
 
-def answers_of(asked: Sequence[Asked], material: Material, controls: Entries) -> Answers:
+def answers_of(
+    asked: Sequence[Asked], material: Material, controls: Entries, confirmatory: int = 0
+) -> Answers:
     """Measure and judge everything that a study asks.
 
     Args:
         asked: what its experiments ask, in order of declaration.
         material: runs, predictions and settings; what is noticed is put on record there.
         controls: outcomes of the controls.
+        confirmatory: contrasts of the whole study's confirmatory questions, those that are not asked here
+            included.
 
     Returns:
         One entry per axis that an experiment varies, and one per interaction of two of its axes.
@@ -61,6 +65,7 @@ def answers_of(asked: Sequence[Asked], material: Material, controls: Entries) ->
         ]
         + [(one.analysis, "interactions of this experiment", [i.effect for i in own]) for one, own in grids],
         material.cfg.confidence,
+        confirmatory,
     )
     questions = [
         _question(one, axis, own, family, material, controls)
@@ -89,7 +94,7 @@ def _question(
         decision = cell_verdict(evidence)
         decisions.append(decision)
         minds.append(change_of_mind(decision, evidence, material.cfg.power))
-        beside = confirmation(cell, decision.verdict, evidence.margin, material.cfg)
+        beside = confirmation(cell, decision.verdict, evidence.margin, material.cfg, material.opened)
         described.append(cell_entry(cell, evidence, decision, minds[-1], material) | {"confirmation": beside})
         note_weaknesses(cell, evidence, material)
     decision = question_verdict(decisions, axis.label)

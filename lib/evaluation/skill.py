@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, logit
 
 from lib.config.base import is_binary, is_ternary
 from lib.evaluation.calibration import FOLDS, MINIMUM, Map, platt
@@ -69,6 +70,43 @@ def recalibrate(
         return None
     fit = _slope_and_offsets if is_ternary(task) else lambda y, p: platt(y, p)[0]
     return fit(target_calibration, score_calibration)(score_test)
+
+
+def spread_of(score: Floats, task: str) -> float:
+    """How boldly a model speaks: the deviation from their mean of what recalibration multiplies (log-odds,
+    log-probabilities, returns)."""
+    found = _multiplied(score, task)
+    return float(np.sqrt(np.mean((found - found.mean(axis=0)) ** 2)))
+
+
+def as_bold_as(score: Floats, calibration: Floats, spread: float, task: str) -> Floats:
+    """Scores of a model as if those of its calibration samples had another spread; their mean stays.
+
+    Args:
+        score: to be changed.
+        calibration: of the same model; they say what its spread and its mean are.
+        spread: that they shall have.
+        task: decides what is multiplied.
+
+    Returns:
+        Scores like `score`; unchanged where the model says the same for all calibration samples.
+    """
+    own = spread_of(calibration, task)
+    if own < CLIP:
+        return score
+    centre = _multiplied(calibration, task).mean(axis=0)
+    found = centre + (_multiplied(score, task) - centre) * (spread / own)
+    if is_ternary(task):
+        from scipy.special import softmax
+
+        return np.asarray(softmax(found, axis=1), dtype=np.float64)
+    return np.asarray(expit(found) if is_binary(task) else found, dtype=np.float64)
+
+
+def _multiplied(score: Floats, task: str) -> Floats:
+    if is_ternary(task):
+        return np.asarray(np.log(np.clip(score, CLIP, 1.0)))
+    return np.asarray(logit(np.clip(score, CLIP, 1.0 - CLIP))) if is_binary(task) else score
 
 
 def _line(target: Floats, score: Floats) -> Map:

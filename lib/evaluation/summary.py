@@ -43,6 +43,8 @@ def scaling_summary(
     waiting: Mapping[str, str] = MappingProxyType({}),
     minimum_train_windows: int = 0,
     predicted: Sequence[Sequence[Mapping[str, Any]]] = (),
+    confirmatory: int = 0,
+    opened: str | None = None,
 ) -> dict[str, Any]:
     """Everything that the study answers, as strict JSON values.
 
@@ -58,6 +60,9 @@ def scaling_summary(
         waiting: experiments that are declared and cannot be run yet, with what they wait for.
         minimum_train_windows: runs that learned from fewer are put on record.
         predicted: records of what was predicted for the largest levels before they were trained.
+        confirmatory: contrasts of all confirmatory questions of the study, which are one family though
+            `experiments` may be those of one phase.
+        opened: when the study's own test was first opened as a confirmation; None: never.
 
     Returns:
         `confidence, waiting, questions, interactions, joint_law, diagnosis, walk_forward, power, baselines,
@@ -72,6 +77,7 @@ def scaling_summary(
         cfg,
         Predictions(calibration_reader(predictions), primary, what="calibration"),
         predicted=predicted,
+        opened=opened,
     )
     material.usable(material.index.rows)  # a look at test counts, whatever becomes of it
     _put_on_record(material)
@@ -80,7 +86,7 @@ def scaling_summary(
     suspects = _note_too_good(material)
     controls = control_outcomes(experiments, material, planted_auc)
     asked = asked_by(experiments, material.index)
-    answers = answers_of(asked, material, controls)
+    answers = answers_of(asked, material, controls, confirmatory)
     diagnoses = [diagnose(one, material, controls) for one in asked]
     questions = [e for e in experiments.values() if e.role == "question"]
     margins = _margins(questions, material)

@@ -21,6 +21,8 @@ from lib.config.experiment import Experiment
 from lib.config.runs import Run
 from lib.data.io import read_json, write_json_atomic
 from lib.evaluation.asked import Asked, asked_by, tests_of
+from lib.evaluation.axes import grouped
+from lib.evaluation.interactions import interactions_of
 from lib.evaluation.material import RunIndex
 from lib.planning.plan import Plan
 
@@ -50,10 +52,34 @@ def record_declarations(plan: Plan, folder: Path, finished: Callable[[Run], bool
         write_json_atomic(path, [*entries, {"question": experiment.question} | own | facts])
 
 
+def record_opening(plan: Plan, path: Path, finished: Callable[[Run], bool]) -> None:
+    """Put on record when the confirmation was first opened, and how many runs in folds were done by then.
+
+    Closing it again takes nothing out.
+    """
+    folded = [run for run in plan.runs if plan.facts(run)["fold"] is not None]
+    if plan.config.evaluation.confirmation == "closed" or not folded or path.is_file():
+        return
+    opened = datetime.now(UTC).isoformat(timespec="seconds")
+    done = sum(finished(run) for run in folded)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json_atomic(path, {"opened": opened, "runs_in_folds": len(folded), "finished_before": done})
+
+
 def asked_in(plan: Plan) -> list[Asked]:
     """What a study will ask, from its plan; the path of a row is its run's label."""
     rows = [run.fields() | plan.facts(run) | {"path": run.label()} for run in plan.runs]
     return asked_by(plan.study.experiments, RunIndex(pl.DataFrame(rows, infer_schema_length=None)))
+
+
+def confirmatory_contrasts(plan: Plan) -> int:
+    """Gains and interactions of all confirmatory questions of a study: the size of their one family."""
+    return sum(
+        len(list(interactions_of(asked.axes, asked.rows)))
+        + sum(len(grouped(axis, asked.rows)) for axis in asked.judged)
+        for asked in asked_in(plan)
+        if asked.analysis == "confirmatory"
+    )
 
 
 def declared_tests(plan: Plan) -> dict[str, list[str]]:

@@ -215,7 +215,8 @@ def _confirmed(cell: Mapping[str, Any]) -> Cell:
 
 _BESIDE = (
     "Gains and verdicts are those of all walk-forward folds together; the study's own test, which no fold "
-    "contains, stands beside them and decides nothing (closed: not trained for, see evaluation.confirmation)."
+    "contains, stands beside them and decides nothing (closed: not trained for, see evaluation.confirmation; "
+    "closed again: opened before, and what it said is not shown)."
 )
 _CAPTION = (
     "Gain in test loss from the first to the last level. The shaded band is the margin, declared "

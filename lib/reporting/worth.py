@@ -101,6 +101,10 @@ def worth_words(cell: Entry, margin: float | None, compared: Compared) -> list[s
     return [text for text in (_worth(cell, margin, compared), beside_linear(cell, compared)) if text]
 
 
+_NOTHING_SHOWN = ("absent", "unmeasured", "seeds", "collapsed")
+"""Gates behind which neither a gain nor its absence is shown."""
+
+
 def _worth(cell: Entry, margin: float | None, compared: Compared) -> str:
     slope = cell.get("slope") or {}
     gain, least, most = (
@@ -108,11 +112,14 @@ def _worth(cell: Entry, margin: float | None, compared: Compared) -> str:
     )
     if gain is None or margin is None:
         return ""
+    undecided = cell.get("verdict") == "undecidable"
     if cell.get("gate") == "controls":
         answer = "not to be told while a control fails"
+    elif undecided and cell.get("gate") in _NOTHING_SHOWN:
+        answer = "these runs cannot tell"
     elif cell.get("moot"):
         answer = "no, since no size beats the base rate"
-    elif least is not None and least >= margin:
+    elif least is not None and least >= margin and cell.get("verdict") == "scales":
         answer = "yes"
     elif most is not None and most < margin:
         answer = "no"

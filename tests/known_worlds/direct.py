@@ -34,6 +34,7 @@ from lib.features.assembly import assemble
 from lib.features.bars import resample
 from lib.models import job, registry
 from lib.models.reference.oracle import Oracle, OracleSettings
+from lib.planning.declaration import confirmatory_contrasts
 from lib.planning.plan import Plan, plan_study
 from lib.training.context import TrainingContext
 from tests.known_worlds.study import MARKET, NETWORKS, ROOT
@@ -101,6 +102,7 @@ def summary_of(plan: Plan, phase: str | None = None) -> dict[str, Any]:
         EvaluationConfig(**plan.config.evaluation.model_dump() | {"bootstrap_draws": _DRAWS}),
         planted_auc=lambda name, *_: planted.get(name),
         primary=PRIMARY,
+        confirmatory=confirmatory_contrasts(plan),
     )
 
 

@@ -22,7 +22,7 @@ from lib.evaluation.samples import Predictions, read_predictions
 from lib.evaluation.summary import scaling_summary
 from lib.reporting.compared import Compared
 from lib.reporting.report import ReportInputs, build_page, render_html, render_markdown
-from lib.reporting.worth import beside_linear
+from lib.reporting.worth import beside_linear, worth_words
 from tests.unit.made_study import SYMBOL, make_study, small_study, summarise
 
 CFG = EvaluationConfig(confidence=0.9)
@@ -168,7 +168,7 @@ def test_records_need_two_levels_to_say_anything() -> None:
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | None], tuple[pl.DataFrame, Any]]:
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[pl.DataFrame, Any]]:
     """A made-up study of three sizes and linear opponents, judged with a prediction written at some time."""
     wanted = {name: e for name, e in small_study().items() if name in ("phase1", "baselines")}
     made_up = make_study(tmp_path_factory.mktemp("judged"), wanted)
@@ -192,8 +192,9 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | None], t
     material = Material(RunIndex(runs), Predictions(read_predictions, SYMBOL, set()), CFG)
     cells = predictions("parameters", [cell], material)
 
-    def judge(written: str | None) -> tuple[pl.DataFrame, Any]:
-        record = [with_entry([], cells, datetime.fromisoformat(written))] if written else []
+    def judge(written: str | None, **changes: Any) -> tuple[pl.DataFrame, Any]:
+        said = [cell | changes for cell in cells]
+        record = [with_entry([], said, datetime.fromisoformat(written))] if written else []
         summary = scaling_summary(
             made_up.experiments, runs, read_predictions, CFG, primary=SYMBOL, predicted=record
         )
@@ -203,7 +204,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | None], t
 
 
 def test_only_what_was_written_before_the_largest_began_is_held_against_it(
-    judged: Callable[[str | None], tuple[pl.DataFrame, Any]],
+    judged: Callable[..., tuple[pl.DataFrame, Any]],
 ) -> None:
     runs, summary = judged("2026-01-10T00:00:00+00:00")
     [cell] = summary["questions"][0]["cells"]
@@ -222,6 +223,15 @@ def test_only_what_was_written_before_the_largest_began_is_held_against_it(
     assert reading.startswith("Before 200M was trained")
     assert reading.index("Before 200M") < reading.index("Slope")
 
+    # A level without some of the dates has another loss on the rest, whatever its size.
+    for lacking in ({"dates": said["dates"] + 1}, {"folds": [1, 2]}):
+        _, summary = judged("2026-01-10T00:00:00+00:00", **lacking)
+        other = summary["questions"][0]["cells"][0]["prediction"]
+        assert "inside" not in other
+        assert other["text"].endswith(
+            f"measured on {said['dates']} test dates, so the two cannot be compared."
+        )
+
     for late in ("2026-01-30T12:00:00+00:00", None):
         _, summary = judged(late)
         said = summary["questions"][0]["cells"][0]["prediction"]
@@ -230,7 +240,7 @@ def test_only_what_was_written_before_the_largest_began_is_held_against_it(
 
 
 def test_a_report_says_what_more_compute_is_worth_beside_a_linear_model_and_how_it_was_fitted(
-    judged: Callable[[str | None], tuple[pl.DataFrame, Any]],
+    judged: Callable[..., tuple[pl.DataFrame, Any]],
 ) -> None:
     runs, summary = judged(None)
     inputs = ReportInputs("made up", runs=runs, scaling=summary)
@@ -253,6 +263,37 @@ def test_a_report_says_what_more_compute_is_worth_beside_a_linear_model_and_how_
     assert answers["Learning rate"] == "0.0003"
     assert answers["Training windows"] == "2,000"
     assert "| Loss minimised |" in render_markdown(page).replace("Fit | ", "| ")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "gate", "answer"),
+    [
+        ("scales", "gain", "Yes: "),
+        ("undecidable", "reversal", "These runs cannot tell: "),
+        ("undecidable", "recalibration", "These runs cannot tell: "),
+        ("undecidable", "skill", "These runs cannot tell: "),
+        ("undecidable", "seeds", "These runs cannot tell: "),
+        ("undecidable", "controls", "Not to be told while a control fails: "),
+    ],
+)
+def test_more_compute_is_worth_it_only_where_the_verdict_says_that_size_helps(
+    verdict: str, gate: str, answer: str
+) -> None:
+    class Alone(Compared):
+        def __init__(self) -> None: ...
+
+        def levels(self, cell: Any) -> Any:
+            return {}
+
+        def against_others(self, cell: Any, level: str) -> Any:
+            return None
+
+    steep = {"estimate": -0.02, "low": -0.03, "high": -0.01}
+    cell = {"axis": "parameters", "verdict": verdict, "gate": gate, "slope": steep, "points": []}
+    said = worth_words(cell, 0.005, Alone())[0]
+    assert said.startswith(f"Worth more compute? {answer}")
+    small = cell | {"slope": {"estimate": 0.0, "low": -0.001, "high": 0.001}}
+    assert ("? No: " in worth_words(small, 0.005, Alone())[0]) == (gate not in ("seeds", "controls"))
 
 
 def test_a_law_below_the_linear_model_is_called_of_no_use() -> None:

@@ -14,11 +14,11 @@ from scipy.special import expit, log_softmax, logit, softmax
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import log_loss
 
-from lib.evaluation.cell_skill import Part, measure_skill
+from lib.evaluation.cell_skill import Part, measure_skill, recalibrated_gain
 from lib.evaluation.comparisons import DateLosses
 from lib.evaluation.levels import Level
 from lib.evaluation.samples import Aligned, Predictions, RunSamples, calibration_reader
-from lib.evaluation.skill import base_rate_losses, recalibrate
+from lib.evaluation.skill import as_bold_as, base_rate_losses, recalibrate, spread_of
 from lib.metrics.classification import log_loss_per_sample
 from lib.metrics.ternary import log_loss_per_sample as ternary_loss
 
@@ -141,11 +141,13 @@ def fold(
     return parts, samples
 
 
-def joined(folds: int, n: int, held: int, bold: Sequence[float] = (3.0, 1.0)) -> Any:
+def joined(
+    folds: int, n: int, held: int, bold: Sequence[float] = (3.0, 1.0), bolder_in: Sequence[int] = ()
+) -> Any:
     parts: dict[str, list[Part]] = {str(at): [] for at in range(len(bold))}
     samples: dict[str, RunSamples] = {}
     for number in range(folds):
-        own, more = fold(number, n, held, bold)
+        own, more = fold(number, n, held, (6.0, 1.0) if number in bolder_in else bold)
         samples |= more
         for label, part in own.items():
             parts[label].append(part)
@@ -178,10 +180,44 @@ def test_a_gain_from_being_less_bold_is_gone_after_recalibration() -> None:
     assert abs(recalibrated.value) < 1e-6
 
 
+def test_a_gain_from_being_less_bold_in_some_folds_only_is_gone_as_well() -> None:
+    levels, parts, samples = joined(6, 400, 100, bold=(1.0, 1.0), bolder_in=(1, 4))
+    gain = levels[0].mean - levels[1].mean
+    _, recalibrated = measure_skill(levels, parts, 1, Calibrated(samples))  # type: ignore[arg-type]
+    assert gain > 0.05
+    assert recalibrated is not None
+    assert recalibrated.value < 0.003, "one slope for all folds leaves .008, its interval above 0"
+
+
+@pytest.mark.parametrize("task", ["direction", "triple_barrier", "regression"])
+def test_boldness_is_changed_around_the_mean_of_the_calibration_samples(task: str) -> None:
+    score = {
+        "direction": binary(300, 3.0, 0.5)[0],
+        "triple_barrier": ternary(300, 2.0)[0],
+        "regression": RNG.normal(0.001, 0.01, 300),
+    }[task]
+    wanted = 0.4 * spread_of(score, task)
+    found = as_bold_as(score, score, wanted, task)
+    if task == "direction":
+        assert logit(found).mean() == pytest.approx(logit(score).mean())
+    if task == "regression":
+        assert found.mean() == pytest.approx(score.mean())
+    if task == "triple_barrier":
+        assert found.sum(axis=1) == pytest.approx(np.ones(300))
+    else:
+        assert spread_of(found, task) == pytest.approx(wanted)
+    same = np.full_like(score, 1 / 3)
+    assert as_bold_as(score, same, wanted, task) is score
+
+
 def test_a_fold_is_recalibrated_on_its_own_samples_and_those_of_earlier_folds() -> None:
     levels, parts, samples = joined(2, 200, 60, bold=(3.0, 2.0))
-    _, both = measure_skill(levels, parts, 1, Calibrated(samples))  # type: ignore[arg-type]
-    assert both is not None
+    calibrated: Any = Calibrated(samples)
+    pooled, evened = (
+        recalibrated_gain([parts["0"], parts["1"]], 1, calibrated, even) for even in (False, True)
+    )
+    assert pooled is not None
+    assert evened is not None
     expected = []
     for label in ("0", "1"):
         losses = []
@@ -191,7 +227,12 @@ def test_a_fold_is_recalibrated_on_its_own_samples_and_those_of_earlier_folds() 
             new = recalibrate(score, target, aligned.scores[positions[0]], "direction")
             losses.append(log_loss_per_sample(aligned.target, new))
         expected.append(np.concatenate(losses).mean())
-    assert both.value == pytest.approx(expected[0] - expected[1])
+    assert pooled.value == pytest.approx(expected[0] - expected[1])
+    _, counts = measure_skill(levels, parts, 1, calibrated)
+    assert counts in (pooled, evened)
+    sign = np.sign(levels[0].mean - levels[1].mean)
+    least = [min(sign * end for end in one.interval(0.95)) for one in (pooled, evened, counts)]  # type: ignore[operator]
+    assert least[2] == min(least), "the less favourable of the two counts"
 
 
 def test_folds_without_calibration_are_left_out_until_too_few_dates_remain() -> None:

@@ -395,6 +395,17 @@ def test_confirmatory_questions_share_one_family_and_exploratory_ones_have_their
     }  # fmt: skip
 
 
+def test_a_report_of_one_phase_is_judged_in_the_family_of_the_whole_study() -> None:
+    faint = measured(0.003, 0.001)  # p: 0.003
+    [of_its_phase], [of_the_study] = (
+        holm_families([("confirmatory", "gains", [faint])], 0.95, declared) for declared in (1, 22)
+    )
+    assert [of_its_phase.size, of_the_study.size] == [1, 22]
+    assert faint.interval(of_its_phase.levels[0])[0] > 0.0  # type: ignore[operator]
+    assert of_the_study.levels == [pytest.approx(1 - 0.05 / 22)]
+    assert faint.interval(of_the_study.levels[0])[0] < 0.0  # type: ignore[operator]
+
+
 NORMAL_999 = 3.2905267
 
 

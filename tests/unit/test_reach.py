@@ -12,6 +12,7 @@ import yaml
 from rich.console import Console
 
 from lib.evaluation.design import Noise
+from lib.planning.declaration import confirmatory_contrasts
 from lib.planning.forecast import BARS_PER_YEAR
 from lib.planning.noise import past_noise
 from lib.planning.plan import Plan, plan_study
@@ -63,6 +64,7 @@ def test_questions_have_the_dates_of_all_their_folds_and_the_family_of_all_that_
     assert touch.weakest.design.folds == folds >= 8
     assert touch.weakest.design.dates == pytest.approx(folds * 2 * 252, rel=0.02)
     assert touch.family == 1 + (2 + 2) + 1, "cells of both axes of the other question, and their interaction"
+    assert confirmatory_contrasts(made) == touch.family
     few = found["some", "parameters 2M to 20M"]
     assert (few.family, few.weakest.design.folds) == (1, 2)
     assert len(found["direction", "parameters 2M to 20M"].comparisons) == 2

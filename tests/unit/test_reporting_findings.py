@@ -222,6 +222,7 @@ def test_the_studys_own_test_stands_beside_the_verdict_of_the_folds(study):
     for confirmation, said in (
         (opened, "0.0040 [−0.0100, 0.0200]: cannot tell"),
         ({"state": "closed"}, "closed"),
+        ({"state": "closed again"}, "closed again"),
     ):
         cells = [cell("direction", folds=[1, 2], confirmation=confirmation)]
         [verdict] = build_page(replace(study, scaling=asked(cells=cells))).verdicts

@@ -236,3 +236,14 @@ def test_folds_decide_and_the_studys_own_test_is_opened_afterwards(project):
     assert cell["confirmation"]["n"] == own.height
     assert min(own["date"]) > max(tested[1]["date"])
     assert read_json(results / "declarations/small-wf01.json") == [record], "what was declared stands"
+    opening = read_json(results / "confirmation.json", dict)
+    assert (opening["runs_in_folds"], opening["finished_before"]) == (12, 12)
+
+    # What was looked at cannot be unseen.
+    project.study(data={"walk_forward": folds})
+    done = project.snakemake("results/scaling.json")
+    assert done.returncode == 0, done.stdout
+    [cell] = read_json(results / "scaling.json")["questions"][0]["cells"]
+    assert cell["confirmation"]["state"] == "closed again"
+    assert opening["opened"][:10] in cell["confirmation"]["text"]
+    assert read_json(results / "confirmation.json", dict) == opening
