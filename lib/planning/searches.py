@@ -2,7 +2,8 @@
 
 A search serves the runs that share its words. Each size of an experiment has some of its own, with seeds that
 no run has; with a `transfer` they are made once, on years before the first fold's test part, and serve every
-fold, share of the history and context length, and every size if they are made at one budget.
+fold, share of the history and context length, and every size if they are made at one budget. They serve null
+and leak controls, too: what is controlled is the recipe that is judged, so it is searched on true labels.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class SearchPlan:
         experiment = self._study.experiments[self._experiment_of[run]]
         words = {name: str(value) for name, value in run.fields().items() if name != "seed"}
         if transfer := self._study.searches[experiment.tuning].transfer:
-            words |= {"variant": experiment.condition, "dataset": transfer.dataset or run.dataset}
+            altered = experiment.role in ("null_control", "leak_control")
+            condition = BASE if altered else experiment.condition
+            words |= {"variant": condition, "dataset": transfer.dataset or run.dataset}
         return words | {"budget": budget, "search": str(self.number(run))}
 
     def n_trials(self, run: Run) -> int:
@@ -130,7 +133,7 @@ class SearchPlan:
         assert transfer is not None
         changes: dict[str, object] = {
             "experiment": "transfer", "question": "Which recipe?", "role": "question", "fold": None,
-            "train_fraction": 1.0,
+            "train_fraction": 1.0, "condition": words["variant"], "labels": "true", "planted": "none",
         }  # fmt: skip
         if not experiment.meta:
             lengths: Mapping[str, int] = self._study.config.context_length  # type: ignore[assignment]
@@ -266,8 +269,10 @@ def trial_seed(base: int, number: int, judged: Collection[int]) -> int:
 
 
 _WORDS = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "search")
-_SEARCHED_BY = {"labels", "planted", "barriers", "recipe", "training", "data", "tuning", "n_trials", "meta"}
+_SEARCHED_BY = {"barriers", "recipe", "training", "data", "tuning", "n_trials", "meta"}
 """Of an experiment: what decides what its searches find."""
+BASE = "base"
+"""The condition of what is asked without an alteration."""
 
 
 def _key(words: Mapping[str, str]) -> tuple[str, ...]:

@@ -132,6 +132,25 @@ def test_the_plan_s_recipe_is_what_was_planned(market):
     assert plan.specification(baseline).recipe.max_steps == plan.config.training.max_steps
 
 
+@pytest.mark.parametrize("name", ["study", "study-files", "study-plan", "finding"])
+def test_controls_of_sizes_train_by_the_recipe_that_is_judged(name, market):
+    plan = shipped(name, market)
+    judged = [run for run in plan.runs if plan.facts(run)["experiment"] == "p1_parameters"]
+    searches = {(run.budget, plan.facts(run)["searched"]) for run in judged}
+    for control in ("control_null_sizes", "control_leak_sizes", "control_positive_study"):
+        runs = [run for run in plan.runs if plan.facts(run)["experiment"] == control]
+        assert {run.budget for run in runs} == {"2M", "20M", "200M"}
+        for run in runs:
+            words = plan.searches.words(run)
+            assert words is not None
+            if control == "control_null_sizes":
+                assert (run.budget, "/".join(words.values())) in searches
+            searched = plan.searches.specification(words)
+            assert (searched.labels, searched.planted) == ("true", "none")
+            assert searched.condition == words["variant"] == searched.run["variant"]
+            assert searched.recipe == plan.specification(run).recipe
+
+
 def test_the_ablation_trains_each_recipe_before_the_first_fold_s_test(market):
     plan, study = shipped("ablation", market), shipped("study", market)
     first = walk_forward(study.config.data.walk_forward, study.config.data.splits)[0].test_start
