@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from tests.unit.test_models_mup import STEPS, WIDTHS, coordinates
 
 TARGET = Path("docs/coordinates.svg")
+COLOURS = dict(zip(STEPS, ("#9ecae1", "#4292c6", "#2171b5", "#08306b"), strict=True))
 WHAT = ("what a block adds", "change of the stream's end")
 
 
@@ -26,11 +27,12 @@ def main() -> None:
         for which, axes in enumerate(row):
             for step in STEPS[which:]:  # at the first the output's weights are 0: nothing has moved
                 sizes = [found[width][step][which] for width in WIDTHS]
-                axes.loglog(WIDTHS, sizes, marker="o", label=f"after {step}")
+                axes.loglog(WIDTHS, sizes, marker="o", label=str(step), color=COLOURS[step])
             axes.set_title(f"{kind}: {WHAT[which]}")
-            axes.set_xticks(WIDTHS, map(str, WIDTHS), minor=False)
-            axes.legend(title="steps", fontsize="small")
+            axes.set_xticks(WIDTHS, map(str, WIDTHS))
+            axes.minorticks_off()
             axes.set_xlabel("width")
+        row[0].legend(title="steps", fontsize="small", loc="lower right")
     figure.savefig(TARGET, metadata={"Date": None})
     print(f"Written to {TARGET}")
 
