@@ -42,7 +42,7 @@ def test_progress_leaves_its_beat_in_the_state_directory(tmp_path):
 def test_a_training_shows_life_while_it_validates_and_while_it_cools_down(tmp_path):
     """A clock that stands still but for passes through the network and pauses."""
     clock, seen = [0.0], []
-    shown = Progress(3, "a training", now=lambda: clock[0], state_dir=tmp_path / "state")
+    shown = Progress(40, "a training", now=lambda: clock[0], state_dir=tmp_path / "state")
     sensor = tmp_path / "temperature"
     sensor.write_text("90")
 
@@ -64,7 +64,14 @@ def test_a_training_shows_life_while_it_validates_and_while_it_cools_down(tmp_pa
     network = TinyNetwork()
     network.fault = slow_forward
     own = context(tmp_path, thermal=guard, progress=shown)
-    train(network, make_samples(), make_samples(400, 1), "bce", recipe(max_steps=3), own)
+    train(
+        network,
+        make_samples(),
+        make_samples(400, 1),
+        "bce",
+        recipe(max_steps=40, validate_every_steps=40),
+        own,
+    )
     look()
     doings = [doing for doing, _ in seen]
     firsts = [doings.index(doing) for doing in ("running", "slowed by heat", "cooling down", "validating")]

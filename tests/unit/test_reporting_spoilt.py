@@ -132,7 +132,8 @@ def test_a_run_declared_twice_is_named_and_counts_once(copy):
     page, _ = report(Study(copy.experiments, [*copy.rows, dict(twice)], copy.folder))
     assert "declared twice" in warnings(page)
     points = page.sections[0].panels[0].table
-    assert [row[4].text for row in points.rows] == ["4", "4", "4"]
+    seeds = [column.label for column in points.columns].index("Seeds")
+    assert [row[seeds].text for row in points.rows] == ["4", "4", "4"]
 
 
 def test_a_test_set_of_one_class_has_no_auc_and_is_flagged(copy):
