@@ -99,8 +99,10 @@ class Experiment(StrictModel):
         if self.barriers and "triple_barrier" not in self.tasks:
             raise ValueError("`barriers:` belongs to task triple_barrier, which is not among the tasks")
         self._control_is_whole()
-        if (self.role == "ablation") != bool(self.recipes) and not (self.role == "ablation" and self.vary):
-            raise ValueError("an ablation needs `recipes:` or `vary:`, and `recipes:` belongs to an ablation")
+        if self.role == "ablation" and not (self.recipes or self.vary):
+            raise ValueError("an ablation needs `recipes:` or `vary:`: what it chooses from")
+        if self.recipes and self.role != "ablation":
+            raise ValueError(f"`recipes:` belongs to an ablation, and role is {self.role}")
         if self.folds and not self.walk_forward:
             raise ValueError("`folds:` names some of the folds, so it needs `walk_forward: true`")
         if not self.from_selection:

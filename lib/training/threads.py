@@ -20,8 +20,8 @@ milliseconds for LLVM's (macOS)."""
 def spin_briefly(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let the OpenMP threads of processes that start from here on give up a core that another process wants.
 
-    By default they spin for so long that a training beside one busy process all but stops
-    (docs/performance.md). What the user has set stays.
+    By default they spin while they wait, so that a training beside one busy process all but stops
+    (`make bench-training` shows both). What the user has set stays.
 
     Args:
         environment: of the processes that will be started.

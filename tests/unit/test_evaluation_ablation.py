@@ -8,7 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lib.errors import DataError
+from lib.config.experiment import Experiment
+from lib.config.load import validate
+from lib.errors import ConfigError, DataError
 from lib.evaluation.ablation import rank_variants
 from lib.metrics.losses import intercept_refitted
 
@@ -173,3 +175,21 @@ def test_folds_and_variants_without_the_same_seeds_are_refused() -> None:
         rank_variants(runs.filter(pl.col("path") != "wf02/zscore.last/2"), read(skills))
     with pytest.raises(DataError, match="not the same seeds in every fold"):
         rank_variants(runs.filter((pl.col("fold") == 1) | (pl.col("seed") != 2)), read(skills))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"role": "ablation"}, "an ablation needs `recipes:` or `vary:`"),
+        ({"recipes": {"base": {}}}, "`recipes:` belongs to an ablation, and role is question"),
+    ],
+)
+def test_only_an_ablation_has_variants_to_choose_from_and_it_needs_some(
+    changes: dict[str, Any], message: str
+) -> None:
+    content = {
+        "question": "?", "datasets": ["Aa20"], "timescales": ["daily"], "tasks": ["direction"],
+        "horizons": [1], "models": ["patchtst-mixed"], "budgets": ["2M"], "seeds": [1],
+    }  # fmt: skip
+    with pytest.raises(ConfigError, match=message):
+        validate(Experiment, content | changes, "experiment")
