@@ -38,7 +38,7 @@ def estimate_auc(aligned: Aligned, rows: Sequence[int], horizon: int) -> Estimat
     influence, ranked = np.zeros(aligned.target.size), np.zeros(aligned.target.size, dtype=bool)
     values = np.zeros(len(rows))
     for fold in aligned.folds:
-        pairs = [_rankings(aligned, row, fold) for row in rows]
+        pairs = [rankings(aligned, row, fold) for row in rows]
         if not pairs[0]:
             continue
         ranked[fold] = True
@@ -56,8 +56,8 @@ def estimate_auc(aligned: Aligned, rows: Sequence[int], horizon: int) -> Estimat
     return Estimate(float(values.mean()), found.se_dates, found.date_degrees, found.seed_noise, found.block)
 
 
-def _rankings(aligned: Aligned, row: int, fold: slice) -> list[tuple[Floats, Floats]]:
-    """What a run's scores rank: outcomes of both kinds and scores, once, or once per class of three."""
+def rankings(aligned: Aligned, row: int, fold: slice) -> list[tuple[Floats, Floats]]:
+    """What a run's scores rank: outcomes of both kinds and scores, once, or once per class of three that occurs."""
     score, target = aligned.scores[row][fold], aligned.target[fold]
     if score.ndim == 1:
         pairs = [(aligned.outcome[fold], score)]
