@@ -57,7 +57,7 @@ def estimate_auc(aligned: Aligned, rows: Sequence[int], horizon: int) -> Estimat
 
 
 def rankings(aligned: Aligned, row: int, fold: slice) -> list[tuple[Floats, Floats]]:
-    """What a run's scores rank: outcomes of both kinds and scores, once, or once per class of three that occurs."""
+    """What a run's scores rank: outcomes of both kinds and scores; of three classes each that occurs."""
     score, target = aligned.scores[row][fold], aligned.target[fold]
     if score.ndim == 1:
         pairs = [(aligned.outcome[fold], score)]

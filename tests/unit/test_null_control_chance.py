@@ -1,6 +1,6 @@
 """How often sound machinery fails its null control by chance: at most once in a thousand studies.
 
-Forecasts that know nothing, about labels that overlap or cluster, however much they resemble the day before's.
+Forecasts that know nothing, about labels that overlap or cluster, however much they resemble the day before.
 `python tests/benchmarks/null_control.py` counts the same with more draws.
 """
 
