@@ -19,12 +19,12 @@ from scipy.special import expit, ndtr, ndtri
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from lib.evaluation import scaling_law
-from lib.evaluation.circular_shifts import shifted_auc
-from lib.evaluation.controls import null_level
-from lib.evaluation.levels import Level
-from lib.evaluation.samples import Aligned
 from lib.metrics.classification import Floats
+from lib.scaling import scaling_law
+from lib.scaling.circular_shifts import shifted_auc
+from lib.scaling.controls import null_level
+from lib.scaling.samples import Aligned
+from lib.scaling.scale_points import ScalePoint
 
 DAYS, SEEDS, SIZES, MARGIN = 498, 3, 3, 0.005
 """Of the null control of config/study.yaml."""
@@ -103,7 +103,7 @@ def false_gains(case: Case, draws: int, seed: int) -> float:
     for _ in range(draws):
         small, large = blind(case, rng), blind(case, rng)
         large = Aligned(small.dates, small.index, small.target, large.scores, small.task, small.parts)
-        levels = [Level(name, size, own.losses(range(SEEDS))) for name, size, own in
+        levels = [ScalePoint(name, size, own.losses(range(SEEDS))) for name, size, own in
                   (("2M", 2e6, small), ("200M", 2e8, large))]  # fmt: skip
         gain = scaling_law.gain(levels, case.horizon)
         values.append(gain.value)
