@@ -159,6 +159,7 @@ def _table(
         rows.append(
             [
                 Cell(f"{names.problem(cell)} · {model_words(cell.get('model', ''), cell.get('budget'))}"),
+                Cell(verdict_words(cell)),
                 Cell("", drawing=strip.draw(value, low, high, "ink")),
                 Cell(interval(*deciding_gain(cell)), sort=value),
                 *([] if same else [Cell(number(margin, 3))]),
@@ -168,7 +169,6 @@ def _table(
                 *([Cell(kept_word(cell))] if foreseen else []),
                 Cell(number(cell.get("detectable_gain"))),
                 Cell(str(seeds)),
-                Cell(verdict_words(cell)),
                 *([_confirmed(cell)] if beside else []),
             ]
         )
@@ -177,16 +177,16 @@ def _table(
         labels = [(-1.0, f"−{margins[0]:g}"), (1.0, f"+{margins[0]:g}")]
     columns = [
         Column("Problem and model"),
+        Column("Verdict"),
         Column("Less better ↔ more better", axis=strip.axis(labels)),
         Column("Gain [interval]", numeric=True),
         *([] if same else [Column("Margin", numeric=True)]),
-        Column("Recalibrated", numeric=True),
-        Column("Best level over the base rate", numeric=True),
-        Column("Best level over the linear model", numeric=True),
-        *([Column("Prediction for the largest")] if foreseen else []),
-        Column("Detectable", numeric=True),
-        Column("Seeds", numeric=True),
-        Column("Verdict"),
+        Column("Recalibrated", numeric=True, detail=True),
+        Column("Best level over the base rate", numeric=True, detail=True),
+        Column("Best level over the linear model", numeric=True, detail=True),
+        *([Column("Prediction for the largest", detail=True)] if foreseen else []),
+        Column("Detectable", numeric=True, detail=True),
+        Column("Seeds", numeric=True, detail=True),
         *([Column("The study's own test")] if beside else []),
     ]
     folded = f"Gains of {plural(len(rows), 'cell')}" if one_of or len(rows) > _FOLD_BEYOND else None

@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.reporting.answers import ends_of, gain_of, level_of
+from lib.reporting.behind import SHOWN
 from lib.reporting.compared import Compared, blocked
 from lib.reporting.inputs import ReportInputs
 from lib.reporting.page import Cell, Column, Panel, Section, Table
@@ -202,20 +203,24 @@ def _figure(cell: Mapping[str, Any], points: Rows, metric: str, base: float | No
         [(p["x"], level_of(p) if named else parameters(p["x"])) for p in points],
     )
     if len(band) > 1:
-        chart.band(*([(float(row[0]), _inside(row[end], chart)) for row in band] for end in (2, 3)))
+        chart.band(
+            *([(float(row[0]), _inside(row[end], chart)) for row in band] for end in (2, 3)),
+            tip="band of the fit",
+        )
     if base is not None:
-        chart.level(base)
+        chart.level(base, f"no model: {number(base, 4 if metric == 'log_loss' else 6)}")
     chart.line([(p["x"], p["value"]) for p in points], "join")
     law = cell.get("law") or {}
     if law.get("identified"):
-        chart.line([(float(row[0]), _inside(row[1], chart)) for row in law["curve"]], "series dashed ink")
+        law_line = [(float(row[0]), _inside(row[1], chart)) for row in law["curve"]]
+        chart.line(law_line, "series dashed ink")
     for p in points:
         kind = kind_of(p.get("budget") or cell.get("budget"))
         if finite(p.get("low")) is not None and finite(p.get("high")) is not None:
             chart.whisker(p["x"], p["low"], p["high"], kind)
         tip = f"{level_of(p)}: {interval(p['value'], p.get('low'), p.get('high'))}"
         chart.mark(p["x"], p["value"], kind, tip, 5.5)
-    return chart.render(meaning)
+    return chart.render(meaning, "" if ordinal or low <= 0 else "xy")
 
 
 def _inside(value: Any, chart: Chart) -> float:
@@ -247,4 +252,4 @@ def _table(cell: Mapping[str, Any], points: Rows, metric: str, compared: Compare
             count(p.get("effective_n")),
         ]
         rows.append([Cell(level_of(p)), *map(Cell, texts)])
-    return Table(str(cell.get("model")), columns, rows, "Numbers")
+    return Table(str(cell.get("model")), columns, rows, SHOWN)

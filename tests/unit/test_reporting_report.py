@@ -1,6 +1,7 @@
 """The report as a whole: what it must contain, and what it must never do."""
 
 import base64
+import gzip
 import re
 import subprocess
 import sys
@@ -124,7 +125,7 @@ def test_a_question_without_skill_is_called_moot(study):
     page = build_page(replace(study, scaling=result))
     assert page.verdicts[0].answer == "Moot: no skill."
     assert "Nothing here beats the base rate" in page.verdicts[0].sentence
-    assert {row[-1].text for row in page.verdicts[0].table.rows} == {"moot: no skill"}
+    assert {row[1].text for row in page.verdicts[0].table.rows} == {"moot: no skill"}
     [scaling_section] = [section for section in page.sections if section.id == "scaling"]
     assert all("no level beats the base rate" in panel.title for panel in scaling_section.panels)
 
@@ -191,8 +192,8 @@ def test_every_declared_run_is_in_the_table_also_the_missing_ones(study):
 
 
 def test_the_csv_in_the_page_is_the_table_of_runs(study, html):
-    content = re.search(r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', html).group(1)
-    read = pl.read_csv(base64.b64decode(content), infer_schema_length=None)
+    content = re.search(r'href="data:application/gzip;base64,([^"]+)"', html).group(1)
+    read = pl.read_csv(gzip.decompress(base64.b64decode(content)), infer_schema_length=None)
     assert read["path"].to_list() == study.runs["path"].to_list()
     assert read["test_auc"].to_list() == study.runs["test_auc"].to_list()
 
