@@ -1,8 +1,8 @@
-"""A real Chromium for tests of the page: loads it, moves a mouse, taps and presses keys, and says what came of it.
+"""A real Chromium for tests of the page: moves a mouse, taps, presses keys, and says what came of it.
 
-Speaks the DevTools protocol (https://chromedevtools.github.io/devtools-protocol) over one websocket: the page is
-driven by the events of a hand, never by calling its functions. Needs a Chromium or Chrome that is installed; brings
-none.
+Speaks the DevTools protocol (https://chromedevtools.github.io/devtools-protocol) over one websocket: the page
+is driven by the events of a hand, never by calling its functions. Needs a Chromium or Chrome that is
+installed; brings none.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from websockets.sync.client import connect
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
-_WAIT = 30.0
+_WAIT = 120.0
+"""Seconds; a machine that trains beside the tests is slow."""
 _KEYS = {
     "ArrowRight": 39, "ArrowLeft": 37, "ArrowUp": 38, "ArrowDown": 40, "Home": 36, "End": 35, "Escape": 27,
     "Enter": 13, "Tab": 9, " ": 32, "Backspace": 8,
@@ -175,9 +176,11 @@ class Browser:
 @contextmanager
 def browser(program: str, folder: Path) -> Iterator[Browser]:
     """A Chromium of its own with one tab; its profile and downloads lie in `folder`."""
-    command = [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions",
-               "--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={folder / 'profile'}",
-               "about:blank"]  # fmt: skip
+    options = (
+        "headless=new", "no-sandbox", "disable-gpu", "no-first-run", "disable-extensions",
+        "disable-background-networking", "remote-debugging-port=0", f"user-data-dir={folder / 'profile'}",
+    )  # fmt: skip
+    command = [program, *(f"--{option}" for option in options), "about:blank"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         port = folder / "profile" / "DevToolsActivePort"

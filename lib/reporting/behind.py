@@ -1,7 +1,8 @@
 """The table behind a chart: what it draws, in numbers.
 
-Read aloud to those who cannot see the chart, shown and saved on demand, and what the page's script says of a line
-when a hand is on it: so a value by hand and a value in the table cannot disagree. Only arranges what was drawn.
+Read aloud to those who cannot see the chart, shown and saved on demand, and what the page's script says of a
+line when a hand is on it: so a value by hand and a value in the table cannot disagree. Only arranges what was
+drawn.
 """
 
 from __future__ import annotations

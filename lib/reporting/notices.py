@@ -15,7 +15,7 @@ _LAST = re.compile(r"(?P<start>.*?) (?P<last>\S+?)\.", re.S)
 
 
 def grouped(warnings: Iterable[str]) -> list[str]:
-    """`Only one seed at 2M, 20M and 200M; no null control is declared. In 2 places: a; b.` in place of eight lines."""
+    """`Only one seed at 2M and 20M; no null control is declared. In 2 places: a; b.` for six lines."""
     places: dict[str, list[str]] = {}
     """What is said to where it is said of; the text itself where it names no place."""
     for text in dict.fromkeys(warnings):

@@ -47,8 +47,8 @@ _UNFOLDED = (
     "scaling", "features", "amount", "context", "quality", "assets", "laws", "interactions", "ablations",
     "opponents", "controls", "limits",
 )  # fmt: skip
-"""Sections that answer the study's questions: open from the start. Of the others a reader sees the finding, and
-opens what it rests on."""
+"""Sections that answer the study's questions: open from the start. Of the others a reader sees the finding,
+and opens what it rests on."""
 __all__ = ["ReportInputs", "build_page", "render_html", "render_markdown"]
 _BEGUN = 170
 """Letters of a chart's reading that are shown; more are folded."""
