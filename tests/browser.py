@@ -95,7 +95,7 @@ class Browser:
         """How many elements that fit are visible."""
         return int(self.js(
             f"[...document.querySelectorAll({json.dumps(selector)})]"
-            ".filter((e) => e.checkVisibility()).length"
+            ".filter((e) => e.checkVisibility() && getComputedStyle(e).display !== 'none').length"
         ))  # fmt: skip
 
     def place(self, selector: str) -> tuple[float, float]:

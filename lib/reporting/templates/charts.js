@@ -199,7 +199,7 @@
       const centre = box[axis] + (axis === "x" ? box.width : box.height) / 2;
       const move = mark.transform.baseVal.consolidate();
       const kept = move ? [move.matrix.e, move.matrix.f] : [0, 0];
-      kept[odd] = map(centre) - centre;
+      kept[odd] = map(centre + kept[odd]) - centre;
       mark.setAttribute("transform", `translate(${kept.join(" ")})`);
     }
     for (const bar of svg.querySelectorAll("path.whisker")) { // M x low V high, then its two ends
