@@ -203,10 +203,8 @@ def _figure(cell: Mapping[str, Any], points: Rows, metric: str, base: float | No
         [(p["x"], level_of(p) if named else parameters(p["x"])) for p in points],
     )
     if len(band) > 1:
-        chart.band(
-            *([(float(row[0]), _inside(row[end], chart)) for row in band] for end in (2, 3)),
-            tip="band of the fit",
-        )
+        lower, upper = ([(float(row[0]), _inside(row[end], chart)) for row in band] for end in (2, 3))
+        chart.band(lower, upper, "band of the fit")
     if base is not None:
         chart.level(base, f"no model: {number(base, 4 if metric == 'log_loss' else 6)}")
     chart.line([(p["x"], p["value"]) for p in points], "join")
