@@ -78,7 +78,7 @@ def real_series(name: str) -> pl.DataFrame:
     if definition.combine:
         first, second = (real_series(part) for part in definition.combine.members)
         return combine_files(first, second, name, definition.combine)
-    return fetch_series(name, definition, origins(name, definition, data), data, optional=True)
+    return fetch_series(name, definition, origins(name, definition, data), data, optional=True)[0]
 
 
 def cut(frame: pl.DataFrame) -> pl.DataFrame:
