@@ -26,7 +26,7 @@ _SPIKE_VOLUME, _ODD_VOLUME = 30.0, 10.0
 _SPLIT = 1.4
 _GAP = 1.1
 _OWN_GAPS = 8.0
-"""A gap counts only if it is so many times the usual one of the symbol (a volatility index gaps every week)."""
+"""A gap counts only if it is so many times the usual one of the symbol: a volatility index gaps weekly."""
 _LOUD = 3.0
 """Volume or range this many times the usual belongs to news."""
 _MARKET = 1 / 3
@@ -143,10 +143,9 @@ def _volumes(bars: _Bars, symbol: str) -> list[Finding]:
     if len(zero) and len(zero) < len(volume):
         text = f"the volume is zero on {len(zero)} days, of which this is the first"
         found.append(finding("zero volume", symbol, bars.day(zero[0]), float(len(zero)), text))
-    column = pl.Series(volume)
-    beside = pl.DataFrame({str(k): column.shift(k) for k in (*range(-5, 0), *range(1, 6))})
-    most = beside.max_horizontal().fill_null(0.0).to_numpy()
-    least = beside.min_horizontal().fill_null(0.0).to_numpy()
+    padded = np.pad(volume, 5, constant_values=np.nan)
+    beside = np.stack([padded[k : k + len(volume)] for k in range(11) if k != 5])
+    most, least = np.nanmax(beside, axis=0), np.nanmin(beside, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         above, below = volume / most, least / volume
     for factor, words in ((above, "above"), (below, "below")):
@@ -165,7 +164,10 @@ def _volume_levels(bars: _Bars, symbol: str) -> list[Finding]:
     after = logs.reverse().rolling_median(**window).reverse().to_numpy()
     step = np.nan_to_num(after - before)
     found: list[Finding] = []
-    for row in _peaks(np.abs(step), np.log(_VOLUME_LEVEL)):
+    change = np.diff(logs.fill_null(strategy="forward").fill_null(0.0).to_numpy(), prepend=np.nan)
+    for near in _peaks(np.abs(step), np.log(_VOLUME_LEVEL)):
+        around = slice(max(1, near - _AROUND // 2), near + _AROUND // 2)
+        row = around.start + int(np.nanargmax(change[around] * np.sign(step[near])))
         early, late = logs[max(0, row - _AROUND) : row], logs[row : row + _AROUND]
         low, high = (early, late) if step[row] > 0 else (late, early)
         if low.quantile(0.9) >= high.quantile(0.1):  # type: ignore[operator]
@@ -212,7 +214,8 @@ def _gaps(
         by_split = volume < _LOUD or abs(np.log(volume * size)) < np.log(1.6)
         large = max(size, 1 / size) >= _SPLIT
         if large and kept and spread < _LOUD and (by_split or _whole(size, config)):
-            text = f"{said}{_named(size, config)} and stays there{how}: a split not adjusted for, or another unit"
+            stays = f"{said}{_named(size, config)} and stays there"
+            text = f"{stays}{how}: a split that was not adjusted for, or another unit"
             found.append(finding("unadjusted split", symbol, day, size, text))
         elif not large and not _is_markets(size, market.get(day)):
             loud = volume >= _LOUD or spread >= _LOUD

@@ -67,36 +67,35 @@ def dates(frame: pl.DataFrame, symbol: str, today: date) -> list[Finding]:
 
 
 def _values(frame: pl.DataFrame, symbol: str, config: ValidationConfig) -> list[Finding]:
-    found: list[Finding] = []
-
-    def note(rule: str, wrong: pl.Expr, value: pl.Expr, detail: str = "") -> None:
-        rows = frame.filter(wrong).select(pl.col("date"), value.alias("value"))
-        found.extend(finding(rule, symbol, day, number, detail) for day, number in rows.iter_rows())
-
-    for name in PRICES:
-        column = pl.col(name)
-        note(
-            "missing price",
-            column.is_null() | ~column.is_finite(),
-            pl.lit(None),
-            f"{name}: {RULES['missing price'][1]}",
-        )
-        note("non-positive price", column <= 0, column, f"{name}: {RULES['non-positive price'][1]}")
     slack = 1 + config.bounds_tolerance
     outside = (pl.col("close") * slack < pl.col("low")) | (pl.col("close") > pl.col("high") * slack)
-    share = frame.select(outside.mean()).item()
-    if share is not None and share > 0.2:
-        text = f"the close lies outside High and Low on {share:.0%} of all days"
-        return [*found, finding("mixed adjustment", symbol, None, share, text)]
-    note(
-        "high below others",
-        pl.col("high") * slack < pl.max_horizontal("open", "close", "low"),
-        pl.col("high"),
-    )
-    note("low above others", pl.col("low") > pl.min_horizontal("open", "close") * slack, pl.col("low"))
     volume = pl.col("volume")
-    note("missing volume", volume.is_null() | volume.is_nan(), pl.lit(None))
-    note("negative volume", volume < 0, volume)
+    checks: list[tuple[str, pl.Expr, pl.Expr, str]] = []
+    for name in PRICES:
+        column = pl.col(name)
+        absent = column.is_null() | ~column.is_finite()
+        checks.append(("missing price", absent, pl.lit(None), f"{name}: {RULES['missing price'][1]}"))
+        checks.append(
+            ("non-positive price", column <= 0, column, f"{name}: {RULES['non-positive price'][1]}")
+        )
+    high, low = pl.col("high"), pl.col("low")
+    checks += [
+        ("high below others", high * slack < pl.max_horizontal("open", "close", "low"), high, ""),
+        ("low above others", low > pl.min_horizontal("open", "close") * slack, low, ""),
+        ("missing volume", volume.is_null() | volume.is_nan(), pl.lit(None), ""),
+        ("negative volume", volume < 0, volume, ""),
+    ]
+    share = outside.mean().alias("share")
+    counts = frame.select(share, *(wrong.sum().alias(str(n)) for n, (_, wrong, _, _) in enumerate(checks)))
+    mixed = counts["share"][0] is not None and counts["share"][0] > 0.2
+    found: list[Finding] = []
+    for n, (rule, wrong, value, detail) in enumerate(checks):
+        if counts[str(n)][0] and not (mixed and rule not in ("missing price", "non-positive price")):
+            rows = frame.filter(wrong).select(pl.col("date"), value.alias("value"))
+            found.extend(finding(rule, symbol, day, number, detail) for day, number in rows.iter_rows())
+    if mixed:
+        text = f"the close lies outside High and Low on {counts['share'][0]:.0%} of all days"
+        return [*found, finding("mixed adjustment", symbol, None, counts["share"][0], text)]
     if frame["volume"].fill_null(0).eq(0).all():
         found.append(finding("no volume", symbol, None, 0.0))
     return found

@@ -31,17 +31,17 @@ def against_calendar(
     """
     found: list[Finding] = []
     first = sessions.min()
-    early = frame.filter(pl.col("date") < first)["date"]
+    early = frame["date"].filter(frame["date"] < first)
     if len(early):
         text = f"{len(early)} bars before {first}, where the calendar begins, are left out of all datasets"
         found.append(finding("before the calendar", symbol, early[0], float(len(early)), text))
-    days = frame.filter(pl.col("date") >= first)["date"]
+    days = frame["date"].filter(frame["date"] >= first)
     if days.is_empty():
         return found
     open_days = sessions.filter(sessions.is_between(days[0], days[-1]))
-    missing = open_days.filter(~open_days.is_in(days.implode())).to_list()
-    extra = days.filter(~days.is_in(sessions.implode())).to_list()
-    if shift := _shift(set(days), set(open_days), extra):
+    missing = open_days.filter(~np.isin(open_days.to_numpy(), days.to_numpy())).to_list()
+    extra = days.filter(~np.isin(days.to_numpy(), open_days.to_numpy())).to_list()
+    if extra and (shift := _shift(set(days), set(open_days), extra)):
         return [*found, finding("shifted dates", symbol, extra[0], float(len(extra)), shift)]
     for rule, which, limit, what in (
         (
