@@ -33,7 +33,10 @@ _MAX_DEPTH, _MAX_SECTIONS = 30, 20_000
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Plain YAML without tags, in which saying a key twice is an error instead of a surprise."""
+    """Plain YAML without tags, in which saying a key twice is an error instead of a surprise.
+
+    As in YAML 1.2, only true and false are truth values: ON and NO are tickers.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -50,6 +53,16 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_UniqueKeyLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_UniqueKeyLoader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    _BOOLEAN, re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

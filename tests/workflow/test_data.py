@@ -86,9 +86,12 @@ def test_four_jobs_at_once_write_one_correct_manifest_and_nothing_is_done_twice(
 
 def test_a_rule_can_be_made_an_error(project):
     prices = pl.read_csv(project.csv(), try_parse_dates=True)
-    late = pl.col("date") > date(2004, 6, 1)
-    prices.with_columns(pl.when(late).then(pl.col("open", "high", "low", "close") * 1.7).otherwise(
-        pl.col("open", "high", "low", "close"))).write_csv(project.csv())  # fmt: skip
+    # A move of the day itself: overnight it would be a split that was not adjusted for.
+    late, after = pl.col("date") > date(2004, 6, 1), pl.col("date") > date(2004, 6, 2)
+    prices.with_columns(
+        pl.when(late).then(pl.col("high", "close") * 1.7).otherwise(pl.col("high", "close")),
+        pl.when(after).then(pl.col("open", "low") * 1.7).otherwise(pl.col("open", "low")),
+    ).write_csv(project.csv())
     assert run(project, "vintage").returncode == 0
     [finding] = read_json(project.folder / "data/raw/test-1/quality/Aa20.json")
     assert (finding["rule"], finding["severity"], finding["date"]) == ("jump", "warning", "2004-06-02")

@@ -164,11 +164,9 @@ def _counted(table: Table, column: pl.Series) -> Days:
     values = column.cast(pl.Float64)
     top = float(values.abs().max() or 0)  # type: ignore[arg-type]
     if float(values.min() or 0) >= 10_000 and top < 80_000:  # type: ignore[arg-type]
-        days = pl.Series([date(1899, 12, 30)] * len(values)) + pl.duration(days=values.floor(), eager=True)
+        days = (values.floor().cast(pl.Int32) - _EXCEL_EPOCH).cast(pl.Date).alias("date")
         _refuse_intraday(table, days, (values - values.floor()).cast(pl.String))
-        return Days(
-            days.cast(pl.Date).alias("date"), f"Excel's numbers of days ({_example(column)} is {days[0]})"
-        )
+        return Days(days, f"Excel's numbers of days ({_example(column)} is {days.drop_nulls()[0]})")
     for digits, unit, per_second in _UNITS:
         if 8 <= len(str(int(top))) - (digits - 10) <= 10 and len(str(int(top))) <= digits:
             whole = column.str.replace(r"\..*$", "").cast(pl.Int64) // per_second

@@ -39,6 +39,7 @@ RULES: dict[str, tuple[Severity, str]] = {
     ),
     "unadjusted gap": ("warning", "an overnight gap of 10 to 40 % without news or a move of others"),
     "news gap": ("info", "an overnight gap of 10 to 40 % with the volume or range of news"),
+    "exchanged columns": ("error", "open and close stand under each other's names"),
     "bar out of place": ("error", "prices leave their level and come back"),
     "odd high or low": ("warning", "a high or low far from open and close"),
     "adjustment seam": (

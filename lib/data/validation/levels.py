@@ -55,6 +55,7 @@ def levels(
         finding("bar out of place", symbol, bars.day(i), factor, _left(bars, i, j, factor))
         for i, j, factor in runs
     ]
+    found += _exchanged(bars, symbol)
     found += _wicks(bars, symbol)
     found += _volumes(bars, symbol)
     inside = {row for i, j, _ in runs for row in (i, j)}
@@ -115,6 +116,19 @@ def _left(bars: _Bars, first: int, after: int, factor: float) -> str:
         f"{after - first} bar(s){until} at {factor:.3g} times the level before and after: another unit, or a "
         "split that was adjusted for on the wrong day"
     )
+
+
+def _exchanged(bars: _Bars, symbol: str) -> list[Finding]:
+    """Open and close under each other's names: a night moves a price less than two days and a night."""
+    night = float(np.median(np.abs(np.log(bars.open[1:] / bars.close[:-1]))))
+    longer = float(np.median(np.abs(np.log(bars.close[1:] / bars.open[:-1]))))
+    if len(bars.close) < _AROUND or night <= 0 or longer >= 0.7 * night:
+        return []
+    text = (
+        f"opens lie {night:.2%} from the close before and closes {longer:.2%} from the open before: the "
+        "two columns are exchanged"
+    )
+    return [finding("exchanged columns", symbol, None, night, text)]
 
 
 def _wicks(bars: _Bars, symbol: str) -> list[Finding]:
