@@ -60,7 +60,7 @@ _UniqueKeyLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_UniqueKeyLoader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+_UniqueKeyLoader.add_implicit_resolver(
     _BOOLEAN, re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
 

@@ -105,8 +105,8 @@ def test_ticks_instead_of_volume_and_another_symbol_are_told(folder):
         (with_dates(str)[:-20], "line 1009 has . cells and the header 6.*cut off"),
         (with_dates(lambda d: f"{d} 10:00\n{d} 11:00".replace("\n", ",1,1,1,1,1\n")), "intraday"),
         (text(HEADER, lambda r: [str(r[0]), *(f"{p:.2f}".replace(".", ",") for p in r[1:5]), "1"]), "line 2 has 10 cells.*Commas"),  # noqa: E501
-        (text(HEADER, lambda r: [str(r[0]), *['"1,234"'] * 4, "1"]), r"`1,234` is 1234 or 1\.234"),
-        (text(HEADER, lambda r: [str(r[0]), '"1.234,50"', *["1234.50"] * 3, "1"]), "decimal point and .* comma"),
+        (text(HEADER, lambda r: [str(r[0]), *['"1,234"'] * 4, "1"]), "1234 or 1.234"),
+        (text(HEADER, lambda r: [str(r[0]), '"1.234,50"', *["1234.50"] * 3, "1"]), "decimal point and .* comma"),  # noqa: E501
         (text(HEADER, lambda r: [str(r[0]), *["5%"] * 4, "1"]), "percent"),
         (text("Date,Symbol,Open,High,Low,Close,Volume", lambda r: [f"{r[0]},A,1,1,1,1,1\n{r[0]}", "B", *["1"] * 5]), "rows are of A, B and none of SPY"),  # noqa: E501
     ],

@@ -173,9 +173,9 @@ def _volumes(bars: _Bars, symbol: str) -> list[Finding]:
 def _volume_levels(bars: _Bars, symbol: str) -> list[Finding]:
     """Days from which volume is counted in another unit: nearly all before lie beyond nearly all after."""
     logs = pl.Series(np.log(np.where(bars.volume > 0, bars.volume, np.nan))).fill_nan(None)
-    window = {"window_size": _AROUND, "min_samples": _AROUND // 2}
-    before = logs.rolling_median(**window).shift(1).to_numpy()
-    after = logs.reverse().rolling_median(**window).reverse().to_numpy()
+    least = _AROUND // 2
+    before = logs.rolling_median(_AROUND, min_samples=least).shift(1).to_numpy()
+    after = logs.reverse().rolling_median(_AROUND, min_samples=least).reverse().to_numpy()
     step = np.nan_to_num(after - before)
     found: list[Finding] = []
     change = np.diff(logs.fill_null(strategy="forward").fill_null(0.0).to_numpy(), prepend=np.nan)

@@ -33,7 +33,7 @@ def against_calendar(
     first = sessions.min()
     early = frame["date"].filter(frame["date"] < first)
     if len(early):
-        text = f"{len(early)} bars before {first}, where the calendar begins, are left out of all datasets"
+        text = f"{len(early)} bars before {first!s}, where the calendar begins, are left out of all datasets"
         found.append(finding("before the calendar", symbol, early[0], float(len(early)), text))
     days = frame["date"].filter(frame["date"] >= first)
     if days.is_empty():
