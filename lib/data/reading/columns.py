@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from lib.data.reading.foreign import first_words
 from lib.data.reading.names import (
     DATE_KEYS,
     LETTER_KEYS,
@@ -92,7 +93,8 @@ def price_columns(table: Table, symbol: str) -> Columns:
     if "volume" not in chosen and "tick_volume" not in chosen:
         missing.append("volume")
     if missing:
-        there = ", ".join(re.sub(r"\|\d+$", "", name) or "(no name)" for name in table.frame.columns[:30])
+        words = [first_words(re.sub(r"\|\d+$", "", name)) for name in table.frame.columns[:30]]
+        there = ", ".join(word or "(no name)" for word in words)
         raise DataError(
             f"{table.path}: no column for {', '.join(missing)}. Its columns: {there}. "
             f"Words that are looked for: {words_for(missing)}. Rename the columns of the file."

@@ -13,6 +13,7 @@ from datetime import date
 
 import polars as pl
 
+from lib.data.reading.foreign import first_words
 from lib.data.reading.table import Table
 from lib.errors import DataError
 
@@ -105,9 +106,10 @@ def _written(table: Table, column: pl.Series, american: bool) -> Days:
     if not whole:
         best = min(read.values(), key=lambda days: days.null_count())
         row = int((best.is_null() & column.is_not_null()).arg_max() or 0)
+        cell = first_words(column[row])
         raise DataError(
-            f"{table.path}: `{column[row]}` in {table.place(row)} is not a date like 2024-01-31, or not of "
-            f"the same form as `{column[0]}`. Write all dates in one form."
+            f"{table.path}: `{cell}` in {table.place(row)} is not a date like 2024-01-31, or not of "
+            f"the same form as `{_example(column)}`. Write all dates in one form."
         )
     form, days = _only(table, column, whole, american)
     if not bare.equals(column):
@@ -202,4 +204,4 @@ def _refuse_intraday(table: Table, days: pl.Series, times: pl.Series) -> None:
 
 
 def _example(column: pl.Series) -> str:
-    return str(column.drop_nulls()[0])
+    return first_words(str(column.drop_nulls()[0]))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from lib.data.reading.foreign import first_words
 from lib.data.reading.table import Table
 from lib.errors import DataError
 
@@ -84,7 +85,9 @@ def numbers(table: Table, column: pl.Series, decimal: str, days: pl.Series) -> p
     if wrong.any():
         row = int(wrong.arg_max() or 0)
         why = "a share in percent" if "%" in column[row] else "not a number"
-        where = f"{table.path}: {column.name} is `{column[row]}` on {days[row]} ({table.place(row)})"
+        where = (
+            f"{table.path}: {column.name} is `{first_words(column[row])}` on {days[row]} ({table.place(row)})"
+        )
         raise DataError(
             f"{where}, which is {why}. Correct the cell, or leave it empty if the value is missing."
         )
