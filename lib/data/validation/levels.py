@@ -21,7 +21,9 @@ _LEFT = 1.3
 _LONGEST_RUN = 20
 _SPIKE_PRICE, _SPIKE_HIGH = 2.0, 1.35
 """A high (low) this far beyond open and close: an error, a warning."""
-_SPIKE_VOLUME, _ODD_VOLUME = 30.0, 10.0
+_WIDEST = 5.0
+"""High over low of a day from which its cells are of different units."""
+_SPIKE_VOLUME, _ODD_VOLUME = 30.0, 8.0
 """Volume this many times beyond all of the five bars on either side: an error, a warning."""
 _SPLIT = 1.4
 _GAP = 1.1
@@ -134,7 +136,13 @@ def _exchanged(bars: _Bars, symbol: str) -> list[Finding]:
 def _wicks(bars: _Bars, symbol: str) -> list[Finding]:
     """Highs and lows far from open and close and from the bars beside them."""
     top, bottom = np.maximum(bars.open, bars.close), np.minimum(bars.open, bars.close)
-    found = []
+    wide = bars.high / bars.low
+    found = [
+        finding(
+            "bar out of place", symbol, bars.day(row), float(wide[row]), f"its high is {wide[row]:.3g} lows"
+        )
+        for row in np.flatnonzero(wide >= _WIDEST)
+    ]
     beside_high = np.maximum(np.r_[bars.high[1:2], bars.high[:-1]], np.r_[bars.high[1:], bars.high[-2:-1]])
     beside_low = np.minimum(np.r_[bars.low[1:2], bars.low[:-1]], np.r_[bars.low[1:], bars.low[-2:-1]])
     for name, factor in (
