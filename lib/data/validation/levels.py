@@ -149,7 +149,7 @@ def _wicks(bars: _Bars, symbol: str) -> list[Finding]:
         ("high", bars.high / np.maximum(top, beside_high)),
         ("low", np.minimum(bottom, beside_low) / bars.low),
     ):
-        for row in np.flatnonzero(factor >= _SPIKE_HIGH):
+        for row in np.flatnonzero((factor >= _SPIKE_HIGH) & (wide < _WIDEST)):
             rule = "bar out of place" if factor[row] >= _SPIKE_PRICE else "odd high or low"
             text = f"its {name} lies {factor[row]:.3g} times beyond its open and close and the bars beside it"
             found.append(finding(rule, symbol, bars.day(row), float(factor[row]), text))
