@@ -15,7 +15,7 @@ import pytest
 from lib.config.data import ValidationConfig
 from lib.data.sources.files import FilesSource
 from lib.data.validation.findings import remarks
-from lib.data.validation.prices import validate_prices
+from lib.data.validation.price_checks import validate_prices
 from lib.errors import DataError
 from tests.unit.odd_tables import CLEAN, HEADER, PRICES, SESSIONS, european, plain, text
 
