@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -237,11 +238,12 @@ def load_study(content: Mapping[str, Any], folder: Path) -> Study:
     """
     config = validate(WorkflowConfig, content, "configuration")
     _check_overrides(config)
+    read = cache(read_yaml)  # a model's file is named by dozens of experiments
     experiments: dict[str, PlannedExperiment] = {}
     waiting: dict[str, str] = {}
     for name in config.all_experiments:
         path = folder / "experiments" / f"{name}.yaml"
-        declared = validate(Experiment, _overridden(name, read_yaml(path), config), str(path))
+        declared = validate(Experiment, _overridden(name, read(path), config), str(path))
         content = declared.model_dump()
         if declared.from_selection:
             chosen, why_not = _selected(config, f"{path}")
@@ -253,7 +255,7 @@ def load_study(content: Mapping[str, Any], folder: Path) -> Study:
     meta: dict[str, MetaModule] = {}
     for name in config.meta:
         path = folder / "meta" / f"{name}.yaml"
-        meta[name] = module = validate(MetaModule, read_yaml(path), str(path))
+        meta[name] = module = validate(MetaModule, read(path), str(path))
         grids = {f"meta-{name}": module.learner_grid(name)}
         for number, bases in enumerate(module.bases, start=1):
             grids[f"meta-{name}-bases{number}"] = module.base_grid(bases)
@@ -270,19 +272,19 @@ def load_study(content: Mapping[str, Any], folder: Path) -> Study:
         recipe_for(config, experiment, where, base=base)
         for model in experiment.models:
             path = folder / "models" / f"{model}.yaml"
-            file = validate(ModelFile, read_yaml(path), str(path))
+            file = validate(ModelFile, read(path), str(path))
             recipe_for(config, experiment, f"{path} in {where}", file, base)
             named[name] |= vary(model, file, experiment.vary)
         models |= named[name]
         if experiment.tuning != "none":
             path = folder / "hpo" / f"{experiment.tuning}_search.yaml"
-            searches[experiment.tuning] = validate(SearchSpace, read_yaml(path), str(path))
+            searches[experiment.tuning] = validate(SearchSpace, read(path), str(path))
     architectures: dict[str, Architecture] = {}
     transfers = [space.transfer for space in searches.values() if space.transfer]
     searched = {transfer.budget for transfer in transfers if transfer.budget}
     for budget in sorted(searched.union(*(e.budgets for e in experiments.values()))):
         path = folder / "architectures" / f"patchtst_{budget.lower()}.yaml"
-        architectures[budget] = validate(Architecture, read_yaml(path), str(path))
+        architectures[budget] = validate(Architecture, read(path), str(path))
     experiments = {
         name: experiment.model_copy(update={"models": list(named[name])})
         for name, experiment in experiments.items()
