@@ -19,11 +19,11 @@ from pathlib import Path
 import polars as pl
 import psutil
 import pytest
-from hurt import LOGISTIC, with_hostile_words
+from hurt import LOGISTIC
 from random_kills import PATIENCE_SECONDS, log_of, next_job, workflow
 
 from lib.data.io import read_json
-from tests.conftest import Project, make_project
+from tests.conftest import Project, make_project, with_hostile_words
 
 TARGET = "results/report.html"
 RULES = (

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from hurt import FORMULA, HOSTILE, LOGISTIC
+from hurt import LOGISTIC
 
 from lib.config.experiment import Experiment
 from lib.config.load import read_yaml, validate
@@ -18,7 +18,7 @@ from lib.config.training import TrackingConfig
 from lib.data.io import spreadsheet_safe
 from lib.errors import ConfigError
 from lib.planning.plan import plan_study
-from tests.conftest import ROOT, SMALL, STUDY, Project
+from tests.conftest import FORMULA, HOSTILE, ROOT, SMALL, STUDY, Project
 
 REFUSED = "correct the named line"
 SECRET = "planted-secret-7f3a"

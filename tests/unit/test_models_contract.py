@@ -54,12 +54,20 @@ def market(seed: int, task: str) -> Samples:
     return Samples(matrix, ends, target.astype(np.float32), days, symbols, CONTEXT, 1, task, CHANNELS)
 
 
+FEW_ROUNDS = {
+    "boosting:xgboost": {"n_estimators": 40},
+    "boosting:lightgbm": {"n_estimators": 40},
+    "boosting:catboost": {"iterations": 40},
+}
+"""Settings with which there is enough to stop, choose and learn."""
+
+
 def build(name: str, task: str) -> Model:
     problem = Problem(task, 1, 4, CONTEXT, CHANNELS, np.zeros(4), SCALES)
     model = registry.get(name)
     architecture = ARCHITECTURE if model.metadata.has_budget else None
     recipe = Recipe(max_steps=6, validate_every_steps=3, effective_batch=64, learning_rate=1e-3)
-    return model(model.Settings(), problem, architecture, recipe, 7)
+    return model(model.Settings(**FEW_ROUNDS.get(name, {})), problem, architecture, recipe, 7)
 
 
 def fitted(name: str, task: str, folder: Path) -> Model:

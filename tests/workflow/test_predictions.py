@@ -3,11 +3,12 @@ there."""
 
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from lib.data.io import read_json
-from tests.conftest import STUDY, Project, make_project
+from tests.conftest import STUDY, Project, copy_of, make_project
 
 RECORD = "results/predicted/parameters/small.json"
 RUN = "results/runs/base/Aa20/daily/direction/h1/oracle/{budget}/seed{seed}"
@@ -31,7 +32,7 @@ def planned(project: Project) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def predicted(tmp_path_factory: pytest.TempPathFactory, market) -> Project:
-    project = make_project(tmp_path_factory.mktemp("predicted"), market)
+    project = make_project(tmp_path_factory.mktemp("predicted") / "study", market)
     study(project, SIZES)
     done = project.snakemake("results/scaling.json")
     assert done.returncode == 0, done.stdout
@@ -86,8 +87,9 @@ def test_a_prediction_made_again_is_a_further_entry_and_trains_nothing(predicted
 
 
 def test_a_size_that_was_there_first_is_not_trained_again_and_not_said_to_be_predicted(
-    project: Project,
+    predicted: Project, tmp_path: Path
 ) -> None:
+    project = copy_of(predicted, tmp_path / "study", results=False)
     study(project, ["2M", "200M"])
     done = project.snakemake("results/runs.parquet")
     assert done.returncode == 0, done.stdout
