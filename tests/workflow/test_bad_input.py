@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from lib.errors import StudyError
-from lib.planning.plan import plan_study
+from lib.study.plan import plan_study
 from tests.conftest import make_project
 
 

@@ -15,7 +15,7 @@ from test_plugin import PLUGIN, add_plugin
 from lib.data.io import read_json, sha256_of, write_json_atomic
 from lib.data.manifest import write_checksums
 from lib.errors import StudyError
-from lib.production.promote import promote as promote_here
+from lib.extras.production.promote import promote as promote_here
 from tests.conftest import Project, make_prepared
 
 RUN = "results/runs/base/Aa20/daily/direction/h5/{model}/none/seed1"
