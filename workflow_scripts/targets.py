@@ -1,4 +1,4 @@
-"""Refuses a target of Snakemake that no rule makes, or that this study does not declare, with the nearest one."""
+"""Refuses a target that no rule makes, or that this study does not declare, with the nearest one."""
 
 from __future__ import annotations
 

@@ -21,7 +21,6 @@ Budget = Literal["2M", "20M", "200M"]
 BUDGET_PARAMETERS: dict[str, int] = {"2M": 2_000_000, "20M": 20_000_000, "200M": 200_000_000}
 
 
-
 def _dataset(given: str) -> str:
     known = [f"{row}{column}{tier}" for row in ROWS for column in COLUMNS for tier in TIERS]
     if given not in known:

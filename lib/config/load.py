@@ -328,8 +328,8 @@ def _check_overrides(config: WorkflowConfig) -> None:
     for name in config.own_experiments:
         if name not in config.all_experiments:
             raise ConfigError(
-                f"configuration: `own_experiments:` describes {name}, which neither `experiments:` nor `phases:` "
-                f"names.{nearest(name, config.all_experiments)} Add it there, or take it out."
+                f"configuration: `own_experiments:` describes {name}, which neither `experiments:` nor "
+                f"`phases:` names.{nearest(name, config.all_experiments)} Add it there, or take it out."
             )
     for name in config.overrides:
         if name not in known:

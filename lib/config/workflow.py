@@ -83,8 +83,8 @@ class WorkflowConfig(StrictModel):
     """Everything a study declares."""
 
     name: Literal[""] | Name = ""
-    """Of a study beside the main one: it works in `studies/NAME/`, data and results, and touches nothing else.
-    Empty: the main study, in the working directory itself."""
+    """Of a study beside the main one: it works in `studies/NAME/`, data and results, and touches nothing
+    else. Empty: the main study, in the working directory itself."""
     title: str = "Do scaling laws hold on this market?"
     note: str | None = None
     """Shown at the top of the report (the quickstart says what it is not)."""

@@ -13,7 +13,7 @@ SHOWN = 12
 
 
 def check_files(data: DataPlan, is_imported: Callable[[str, str, str], bool]) -> None:
-    """Refuse a vintage whose folder, or whose price files, are not there. What was imported needs them no more.
+    """Refuse a vintage whose folder or price files are not there. What was imported needs them no more.
 
     Args:
         data: of the study.
@@ -36,7 +36,7 @@ def check_files(data: DataPlan, is_imported: Callable[[str, str, str], bool]) ->
                 there = source.symbols()
                 more = f" and {len(there) - SHOWN} more" if len(there) > SHOWN else ""
                 raise DataError(
-                    f"{', '.join(missing)}: no price file in {config.folder} (SYMBOL.csv, .parquet or .xlsx). "
-                    f"Prices there: {', '.join(there[:SHOWN]) or 'none'}{more}. Add the files, or choose other "
+                    f"{', '.join(missing)}: no price file in {config.folder} (SYMBOL.csv, .parquet, .xlsx). "
+                    f"There: {', '.join(there[:SHOWN]) or 'none'}{more}. Add the files, or choose other "
                     "symbols with `assets: {rows: …}`."
                 )

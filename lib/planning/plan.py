@@ -147,7 +147,7 @@ class Plan:
         return run
 
     def _nearest(self, given: Run) -> Run:
-        """The declared run with most words of a given one, and of these the one with the most similar words."""
+        """The declared run with most words of a given one, and of these the most similar."""
         words = {name: str(word) for name, word in given.fields().items()}
 
         def likeness(run: Run) -> float:
