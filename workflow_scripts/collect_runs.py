@@ -11,6 +11,7 @@ from lib.evaluation.batch import RunFolder, evaluate_folders
 from lib.evaluation.collect import collect_runs, read_run
 from lib.training.state import retire
 from workflow_scripts.paths import state_of
+from workflow_scripts.publish import publish_measures
 from workflow_scripts.shell import job
 
 with job(snakemake):
@@ -26,5 +27,6 @@ with job(snakemake):
     )
     write_csv_atomic(runs, Path(snakemake.output.csv))
     write_parquet_atomic(runs, Path(snakemake.output.parquet))
+    publish_measures(snakemake, [folder.path for folder in folders])
     for folder in folders:
         retire(state_of(folder.path))  # its training is on Snakemake's record

@@ -8,6 +8,7 @@ from lib.config.workflow import EvaluationConfig
 from lib.evaluation.batch import RunFolder, evaluate_folder
 from lib.training.state import retire
 from workflow_scripts.paths import state_of
+from workflow_scripts.publish import publish_measures
 from workflow_scripts.shell import job
 
 with job(snakemake):
@@ -16,4 +17,5 @@ with job(snakemake):
     )
     settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")
     evaluate_folder(folder, settings, snakemake.params.version)
+    publish_measures(snakemake, [folder.path])
     retire(state_of(folder.path))  # its training is on Snakemake's record

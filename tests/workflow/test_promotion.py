@@ -70,6 +70,8 @@ def test_a_run_leaves_pictures_and_an_mlflow_run_of_itself(trained):
     own = next(run for name, run in runs.items() if "logistic" in name)
     assert own.info.status == "FINISHED"
     assert own.data.metrics["best_loss"] < 1
+    measured = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["splits"]["test"]
+    assert own.data.metrics["test_log_loss"] == measured["log_loss"]
     assert own.data.params["model"] == "linear:logistic"
     assert {"params.yaml", "provenance.json"} <= {f.path for f in client.list_artifacts(own.info.run_id)}
 

@@ -102,7 +102,7 @@ def test_every_command_of_the_page_works_and_does_what_the_page_says(output):
     assert "98 °C" in printed_by(output, "rehearse-heat")
 
     during = printed_by(output, "make disk")
-    assert "Nothing is being trained" in during
+    assert "nothing is being trained" in during
     assert "models of runs" in during
 
     after = printed_by(output, "make backup")
