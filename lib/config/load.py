@@ -272,17 +272,19 @@ def load_study(content: Mapping[str, Any], folder: Path | ConfigFolders) -> Stud
     experiments: dict[str, PlannedExperiment] = {}
     waiting: dict[str, str] = {}
     for name in config.all_experiments:
-        own = config.own_experiments.get(name)
-        path = f"configuration, own_experiments.{name}" if own else files.find("experiments", name)
-        declared = validate(Experiment, _overridden(name, own or read_yaml(path), config), str(path))
+        given, where = config.own_experiments.get(name), f"configuration, own_experiments.{name}"
+        if given is None:
+            path = files.find("experiments", name)
+            given, where = read_yaml(path), str(path)
+        declared = validate(Experiment, _overridden(name, given, config), where)
         content = declared.model_dump()
         if declared.from_selection:
-            chosen, why_not = _selected(config, f"{path}")
+            chosen, why_not = _selected(config, where)
             if chosen is None:
                 waiting[name] = why_not
                 continue
             content |= {key: content[key] or [value] for key, value in chosen.items()}
-        experiments |= _planned(name, content, config, str(path))
+        experiments |= _planned(name, content, config, where)
     meta: dict[str, MetaModule] = {}
     for name in config.meta:
         path = files.find("meta", name)

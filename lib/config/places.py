@@ -40,7 +40,9 @@ def study_folder(content: Mapping[str, Any], main: Path) -> Path:
 def with_whole_paths(content: dict[str, Any], start: Path) -> None:
     """Complete the folders of data in a configuration (in place) before a study goes to its own folder."""
     data = content.get("data")
-    for key in ("folder", "trends_folder") if isinstance(data, dict) else ():
+    if not isinstance(data, dict):
+        return  # the validation says so
+    for key in ("folder", "trends_folder"):
         given = data.get(key)
         if isinstance(given, str) and not given.startswith(("$", "~")):
             data[key] = os.path.normpath(start / given)
