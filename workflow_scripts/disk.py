@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from lib.config.places import whole_study
-from lib.operations.disk_use import Kind, Use, disk_use
-from lib.planning.preview import gigabytes
+from lib.study.disk_use import Kind, Use, disk_use
+from lib.study.preview import gigabytes
 from workflow_scripts.command import Parser, command
 
 

@@ -12,11 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from lib.errors import StudyError
-from lib.operations.checks import Check
-from lib.operations.preflight import Places, preflight
-from lib.planning.files import check_files
+from lib.jobs.paths import PATHS
+from lib.study.files import check_files
+from lib.study.preflight.check import Check
+from lib.study.preflight.preflight import Places, preflight
 from workflow_scripts.command import Parser, command
-from workflow_scripts.paths import PATHS
 from workflow_scripts.study import is_imported, open_study, planned
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}

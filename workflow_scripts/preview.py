@@ -21,13 +21,14 @@ from rich.console import Console
 from lib.config.places import own_folders
 from lib.data.io import read_json
 from lib.errors import StudyError
-from lib.planning.checks import uncontrolled_models
-from lib.planning.files import check_files
-from lib.planning.forecast import BARS_PER_YEAR, forecast
-from lib.planning.jobs import everything, jobs_by_phase, listed_jobs, pending_of, words_of
-from lib.planning.noise import Past, past_noise
-from lib.planning.plan import Plan
-from lib.planning.preview import (
+from lib.jobs.paths import PATHS
+from lib.study.checks import uncontrolled_models
+from lib.study.cost import BARS_PER_YEAR, forecast
+from lib.study.files import check_files
+from lib.study.jobs import everything, jobs_by_phase, listed_jobs, pending_of, words_of
+from lib.study.past_noise import Past, past_noise
+from lib.study.plan import Plan
+from lib.study.preview import (
     Known,
     cost_table,
     dearest,
@@ -37,9 +38,8 @@ from lib.planning.preview import (
     remedies,
     weak_cells,
 )
-from lib.planning.reach import Samples, reaches
+from lib.study.reach import Samples, reaches
 from workflow_scripts.command import Parser, command
-from workflow_scripts.paths import PATHS
 from workflow_scripts.study import is_imported, open_study, planned
 
 

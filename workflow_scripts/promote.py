@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib.config.load import validate
 from lib.config.training import TrackingConfig
 from lib.data.io import read_json
-from lib.production.promote import Promoted, promote
+from lib.extras.production.promote import Promoted, promote
 from lib.training.tracking import register
 from workflow_scripts.command import Parser, command
 from workflow_scripts.study import last_start

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.config.load import validate
-from lib.config.runs import Run
+from lib.config.run_key import Run
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import read_json
 from lib.training.tracking import publish

@@ -23,8 +23,8 @@ from lib.config.places import (
     with_whole_paths,
 )
 from lib.data.io import read_json, write_json_atomic
-from lib.planning.plan import Plan, plan_study
-from workflow_scripts.paths import PATHS
+from lib.jobs.paths import PATHS
+from lib.study.plan import Plan, plan_study
 
 QUICKSTART = CLONE / "config" / "config.yaml"
 RECORD = Path("results/study.json")

@@ -13,8 +13,8 @@ from lib.config.load import read_yaml
 from lib.config.places import MAIN, ConfigFolders, find_own, study_folder
 from lib.data.backup import OUTSIDE
 from lib.errors import ConfigError, DataError
-from lib.planning.files import check_files
-from lib.planning.plan import Plan, plan_study
+from lib.study.files import check_files
+from lib.study.plan import Plan, plan_study
 from workflow_scripts import study
 
 ROOT = Path(__file__).parents[2]
