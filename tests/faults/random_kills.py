@@ -21,7 +21,7 @@ import psutil
 
 from lib.data.io import read_json
 from lib.tuning.hardware import hardware_fingerprint
-from tests.conftest import Project, make_project
+from tests.conftest import PATIENCE_SECONDS, Project, make_project
 
 STAGES = {".search_hyperparameters.py": "search", ".train.py": "train"}
 TIMINGS = ("seconds", "samples_per_second", "temperature")
@@ -34,7 +34,6 @@ EQUAL_BYTES = (
     "predictions/test.parquet",
     "model/weights.safetensors",
 )
-PATIENCE_SECONDS = 500
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,11 @@ from hurt import CELL, LOGISTIC
 
 from lib.data.io import read_json, read_parquet
 from lib.data.manifest import verify
-from tests.conftest import Project
+from tests.conftest import PATIENCE_SECONDS, Project
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.faults("Four jobs at once on fresh manifests, tracking database and states", happens="one whole result, equal to that of one job at a time", user="nothing")  # fmt: skip  # noqa: E501
 def test_four_jobs_at_once_on_fresh_databases(project: Project, finished: Project) -> None:
     project.study(tracking={"mlflow": True})
@@ -46,12 +45,11 @@ def test_two_workflows_in_one_folder(project: Project, finished: Project) -> Non
     second = project.snakemake("results/report.html")
     assert second.returncode != 0
     assert "cannot be locked" in second.stdout or "lock" in second.stdout.lower()
-    assert first.wait(timeout=300) == 0
+    assert first.wait(timeout=PATIENCE_SECONDS) == 0
     name = f"{LOGISTIC}/metrics.json"
     assert (project.folder / name).read_bytes() == (finished.folder / name).read_bytes()
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.faults("Three workers of one search on a fresh study", happens="every trial once, one best trial", user="nothing")  # fmt: skip  # noqa: E501
 def test_three_workers_of_one_search(project: Project) -> None:
     project.experiment(models=["patchtst-mixed"], budgets=["2M"], tuning="quickstart", n_trials=6)
