@@ -62,7 +62,7 @@ class Case:
     def project(self, folder: Path, market: pl.DataFrame) -> Project:
         """A copy of the project whose batch size is known, so that accumulation is certain."""
         project = make_project(folder, market)
-        project.experiment(models=[self.model], budgets=["2M"], tuning="quickstart", n_trials=3)
+        project.experiment(models=[self.model], budgets=["2M"], tuning="quickstart", searches=1, n_trials=3)
         project.study(
             training={
                 "max_steps": self.max_steps,
@@ -78,7 +78,7 @@ class Case:
 
     def results(self, project: Project) -> dict[str, Any]:
         """Everything that must be equal: bytes, and tables without their timings."""
-        search = project.folder / "results" / "hpo" / self.cell
+        search = project.folder / "results" / "hpo" / self.cell / "search1"
         trials = pl.read_parquet(search / "trials.parquet").filter(pl.col("state") != "interrupted")
         best = read_json(search / "best.json")
         run = project.folder / self.run

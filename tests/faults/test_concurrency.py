@@ -52,7 +52,7 @@ def test_two_workflows_in_one_folder(project: Project, finished: Project) -> Non
 
 @pytest.mark.faults("Three workers of one search on a fresh study", happens="every trial once, one best trial", user="nothing")  # fmt: skip  # noqa: E501
 def test_three_workers_of_one_search(project: Project) -> None:
-    project.experiment(models=["patchtst-mixed"], budgets=["2M"], tuning="quickstart", n_trials=6)
+    project.experiment(models=["patchtst-mixed"], budgets=["2M"], tuning="quickstart", searches=1, n_trials=6)
     project.study(
         training={"max_steps": 2, "effective_batch": 16, "threads": 1},
         search={"workers": 3},
@@ -60,7 +60,7 @@ def test_three_workers_of_one_search(project: Project) -> None:
     )
     done = project.snakemake("--cores", "3", "results/runs.parquet")
     assert done.returncode == 0, done.stdout
-    folder = project.folder / "results" / "hpo" / CELL / "patchtst-mixed" / "2M"
+    folder = project.folder / "results" / "hpo" / CELL / "patchtst-mixed" / "2M" / "search1"
     trials = read_parquet(folder / "trials.parquet").filter(pl.col("state") != "interrupted")
     assert read_json(folder / "best.json")["n_trials"] == 6
     assert trials["number"].is_unique().all()
