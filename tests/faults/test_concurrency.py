@@ -7,6 +7,7 @@ import subprocess
 import polars as pl
 import pytest
 from hurt import CELL, LOGISTIC
+from random_kills import know_batch_size
 
 from lib.data.io import read_json, read_parquet
 from lib.data.manifest import verify
@@ -53,6 +54,7 @@ def test_two_workflows_in_one_folder(project: Project, finished: Project) -> Non
 @pytest.mark.faults("Three workers of one search on a fresh study", happens="every trial once, one best trial", user="nothing")  # fmt: skip  # noqa: E501
 def test_three_workers_of_one_search(project: Project) -> None:
     project.experiment(models=["patchtst-mixed"], budgets=["2M"], tuning="quickstart", searches=1, n_trials=6)
+    know_batch_size(project, "patchtst-mixed")
     project.study(
         training={"max_steps": 2, "effective_batch": 16, "threads": 1},
         search={"workers": 3},
