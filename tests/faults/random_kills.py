@@ -91,7 +91,7 @@ class Case:
 
 
 def know_batch_size(
-    project: Project, model: str, micro_batch: int = 16, effective_batch: int = 16, precision: str = "bf16"
+    project: Project, model: str, micro_batch: int = 16, effective_batch: int = 16, precision: str = "fp32"
 ) -> None:
     """Write down the batch size of a 2M model as if it had been discovered."""
     found = {

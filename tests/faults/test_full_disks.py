@@ -111,7 +111,7 @@ def test_a_full_disk_during_a_checkpoint(tmp_path: Path, market) -> None:
     run = "results/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
     project = make_project(tmp_path / "study", market)
     project.experiment(models=["patchtst-mixed"], budgets=["2M"])
-    know_batch_size(project, "patchtst-mixed")
+    know_batch_size(project, "patchtst-mixed", precision="bf16")  # slow on most CPUs: time to be killed in
     project.study(
         training={"max_steps": 160, "patience_steps": 160, "checkpoint_every_steps": 10},
         thermal={"sensor": "off"},
