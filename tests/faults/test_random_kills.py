@@ -41,6 +41,7 @@ def kills_change_no_number(tmp_path, market, record_property, case: Case, times:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.faults("SIGKILL at random moments of searches and trainings (job, or everything)", happens="continued to equal bytes", user="the same command; `snakemake --unlock` first if everything was killed")  # fmt: skip  # noqa: E501
 def test_three_random_kills_change_no_number(tmp_path, market, record_property):
     case = Case("patchtst-mixed", "fp32", micro_batch=16, max_steps=6, validate_every_steps=2)
