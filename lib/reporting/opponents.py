@@ -182,7 +182,7 @@ def _tests(table: Row, names: Names) -> Table:
         [
             Cell(model_words(row.get("model"), row.get("budget"))),
             Cell(of(row, metric), sort=finite(row.get(metric))),
-            Cell(interval(*triple_holm(row, "over_base_rate")), sort=finite(row.get("over_base_rate"))),
+            Cell(_over_base_rate(row), sort=finite(row.get("over_base_rate"))),
             Cell(p_value(row.get("over_base_rate_p_holm"))),
             Cell(number(row.get("dm_statistic"), 2)),
             Cell(p_value(row.get("dm_p"))),
@@ -204,6 +204,12 @@ def _tests(table: Row, names: Names) -> Table:
         "Detectable: the smallest difference from the reference that this test set could have shown."
     ).strip()
     return Table(caption, [columns[i] for i in kept], [[cells[i] for i in kept] for cells in body], fold)
+
+
+def _over_base_rate(row: Row) -> str:
+    if row.get("is_base_rate"):
+        return "is the base rate"
+    return interval(*triple_holm(row, "over_base_rate"))
 
 
 def _values(rows: Sequence[Row], name: str, ends: Ends = triple) -> list[float]:

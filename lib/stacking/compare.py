@@ -16,8 +16,8 @@ from lib.config.base import is_binary
 from lib.config.workflow import EvaluationConfig
 from lib.errors import DataError
 from lib.evaluation.calibration_map import CalibrationMap, fit_map
-from lib.evaluation.comparisons import paired_difference
 from lib.evaluation.measures import loss_per_sample, primary_metric, scores_of, split_metrics, targets_of
+from lib.evaluation.paired import paired_difference
 from lib.evaluation.plain import plain
 from lib.stacking.stack import probability_of
 

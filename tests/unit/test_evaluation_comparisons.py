@@ -15,8 +15,8 @@ from lib.evaluation.comparisons import (
     compare_losses,
     holm,
     holm_confidences,
-    paired_difference,
 )
+from lib.evaluation.paired import paired_difference
 
 
 def frame(target: np.ndarray, probability: np.ndarray, symbol: str = "X") -> pl.DataFrame:
