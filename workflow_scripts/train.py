@@ -33,7 +33,7 @@ with job(snakemake):
         context = context_for(snakemake, config, resolved, state_dir, fingerprint, threads=threads)
         with context.tracker as tracker:
             finished = train_run(resolved, read_parquet(snakemake.input.dataset), context)
-            write_run(snakemake, resolved, finished, context, dataset)
+            write_run(snakemake, resolved, finished, context, dataset, state.begun)
             track_run(snakemake, finished, tracker)
         if not state.holds_training():  # there was no long work to be kept
             retire(state.folder)

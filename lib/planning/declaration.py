@@ -20,9 +20,7 @@ import polars as pl
 from lib.config.experiment import Experiment
 from lib.config.runs import Run
 from lib.data.io import read_json, write_json_atomic
-from lib.evaluation.asked import Asked, asked_by, tests_of
-from lib.evaluation.axes import grouped
-from lib.evaluation.interactions import interactions_of
+from lib.evaluation.asked import Asked, asked_by, confirmatory_size, tests_of
 from lib.evaluation.material import RunIndex
 from lib.planning.plan import Plan
 
@@ -74,12 +72,7 @@ def asked_in(plan: Plan) -> list[Asked]:
 
 def confirmatory_contrasts(plan: Plan) -> int:
     """Gains and interactions of all confirmatory questions of a study: the size of their one family."""
-    return sum(
-        len(list(interactions_of(asked.axes, asked.rows)))
-        + sum(len(grouped(axis, asked.rows)) for axis in asked.judged)
-        for asked in asked_in(plan)
-        if asked.analysis == "confirmatory"
-    )
+    return confirmatory_size(asked_in(plan))
 
 
 def declared_tests(plan: Plan) -> dict[str, list[str]]:

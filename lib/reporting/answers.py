@@ -123,16 +123,21 @@ def _decisive(verdict: str, cells: Sequence[Mapping[str, Any]], margin: Any) -> 
     return max(undecided or measured, key=lambda cell: in_margins(cell)[0])
 
 
-_WHICH = {"scales": "Smallest gain", "flat": "Gain that reaches furthest", "worsens": "Least negative gain"}
+_WHICH = {
+    "scales": "the smallest of all",
+    "flat": "the one that reaches furthest from 0",
+    "worsens": "the least negative of all",
+    "undecidable": "the largest of those that stay open",
+}
+"""Which of several gains is shown, by the verdict of the question."""
 
 
 def _label(verdict: str, cell: Mapping[str, Any] | None, n: int, names: Names) -> str:
     if cell is None:
         return "No gain could be measured."
-    which = _WHICH.get(verdict, "Largest undecided gain")
     metric = metric_words(str(cell.get("metric", "log_loss")))
-    start = f"{which} in {metric}" if n > 1 else f"Gain in {metric}"
-    return f"{names.problem(cell)}: {start[:1].lower()}{start[1:]} {ends_of(cell)}"
+    which = f" ({_WHICH.get(verdict, _WHICH['undecidable'])})" if n > 1 else ""
+    return f"{names.problem(cell)}: gain in {metric} {ends_of(cell)}{which}"
 
 
 def _table(
@@ -177,7 +182,7 @@ def _table(
         labels = [(-1.0, f"−{margins[0]:g}"), (1.0, f"+{margins[0]:g}")]
     columns = [
         Column("Problem and model"),
-        Column("Less better ↔ more better", axis=strip.axis(labels)),
+        Column("Gain: worse ← 0 → better", axis=strip.axis(labels)),
         Column("Gain [interval]", numeric=True),
         *([] if same else [Column("Margin", numeric=True)]),
         Column("Recalibrated", numeric=True),

@@ -190,7 +190,7 @@ def ledger_section(inputs: ReportInputs) -> Section:
         )
         if finite(ledger.get(key)) is not None
     ]
-    problems = [f"{p.get('where')}: {prose(p.get('text'))}" for p in inputs.scaling.get("problems") or []]
+    problems = [_problem(found) for found in inputs.scaling.get("problems") or []]
     tables = [Table("Counted from the files, so that reporting twice counts once.",
                     [Column("What"), Column("Count", numeric=True)], rows)] if rows else []  # fmt: skip
     if problems:
@@ -199,6 +199,12 @@ def ledger_section(inputs: ReportInputs) -> Section:
                   [[Cell(text)] for text in problems], plural(len(problems), "problem"))
         )  # fmt: skip
     return Section("ledger", "Ledger of the test set", lead, tables=tables)
+
+
+def _problem(found: Mapping[str, Any]) -> str:
+    """A problem with its place, which its sentence may begin with."""
+    where, text = str(found.get("where")), prose(found.get("text"))
+    return text if text.startswith(where) else f"{where}: {text}"
 
 
 def _differences(compared: list[dict[str, str]], axis: str) -> dict[str, list[str]]:
