@@ -4,6 +4,8 @@ it, and what would change it. Verdicts are taken from the evaluation as they are
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,8 +29,11 @@ from lib.reporting.words import (
 from lib.reporting.worth import best_lift, kept_word, predicted_words, worth_words
 
 _FOLD_BEYOND = 12
-_STEPS = 6
-"""Steps that would change an answer, of the question and its cells, that are named."""
+_STEPS = 12
+"""Steps that would change an answer, of the question and its cells, that are named: all kinds that there are
+(`lib.evaluation.remedies`), unless cells differ in their levels as well."""
+_TIMES = re.compile(r"About (.+?) times(?= as many)")
+_AMOUNT = "{amount}"
 
 
 def verdicts(inputs: ReportInputs, names: Names) -> list[Verdict]:
@@ -237,12 +242,16 @@ def _change(
 ) -> list[str]:
     """What would change the answer: what the evaluation says of the question and its cells, and the runs that
     are still to be finished."""
-    whose: dict[str, list[str]] = {str(step): [] for step in question.get("change_mind") or []}
+    amounts: dict[str, list[str]] = {}
+    whose: dict[str, list[str]] = {
+        _kind(str(step), amounts): [] for step in question.get("change_mind") or []
+    }
     for cell in cells:
         for step in cell.get("change_mind") or []:
-            whose.setdefault(str(step), []).append(cell_name(cell, names))
+            whose.setdefault(_kind(str(step), amounts), []).append(cell_name(cell, names))
     steps = []
-    for step, where in list(whose.items())[:_STEPS]:
+    for kind, where in list(whose.items())[:_STEPS]:
+        step = kind.replace(_AMOUNT, _range(amounts.get(kind, [])))
         some = 0 < len(where) < len(cells)
         others = f" and {len(where) - 2} more" if len(where) > 2 else ""
         steps.append(f"{'; '.join(where[:2])}{others}: {_lower(step)}" if some else step)
@@ -251,6 +260,22 @@ def _change(
     if lacking := unfinished(compared, cells):
         steps.append(f"Finish {named_runs(lacking)}.")
     return [prose(step) for step in steps] or ["Runs of this question."]
+
+
+def _kind(step: str, amounts: dict[str, list[str]]) -> str:
+    """A step without its amount, which is noted: cells that lack the same lack more or less of it."""
+    found = _TIMES.match(step)
+    if found is None:
+        return step
+    kind = f"About {_AMOUNT} times{step[found.end() :]}"
+    amounts.setdefault(kind, []).append(found[1])
+    return kind
+
+
+def _range(amounts: Sequence[str]) -> str:
+    """`2.1`, or `2.1 to 7.4`; what is no number is beyond all."""
+    ordered = sorted(set(amounts), key=lambda one: float(one) if one.replace(".", "").isdigit() else math.inf)
+    return " to ".join(ordered[:1] + ordered[-1:] if len(ordered) > 1 else ordered)
 
 
 def _lower(text: str) -> str:

@@ -320,8 +320,8 @@ def phased(tmp_path, **changes) -> Plan:
 def test_a_phase_reports_its_experiments_and_the_controls(plan, tmp_path):
     made = phased(tmp_path)
     assert [run.label() for run in made.scope("phase1").runs] == [
-        "base/Aa100/daily/direction/5/patchtst-mixed/2M/42",
-        "null/Aa20/daily/direction/5/patchtst-mixed/2M/42",
+        "base/Aa100/daily/direction/h5/patchtst-mixed/2M/seed42",
+        "null/Aa20/daily/direction/h5/patchtst-mixed/2M/seed42",
     ]
     second = made.scope("phase2")
     assert {run.dataset for run in second.runs if run.variant == "base"} == {"Aa20", "Aa100"}, (
