@@ -24,6 +24,7 @@ _BAR = {
 }  # fmt: skip
 _MOST_DECIMALS = 8
 _TINY = 1e-6
+_ROUNDING = 0.02
 
 
 def finite(value: Any) -> float | None:
@@ -38,14 +39,14 @@ def finite(value: Any) -> float | None:
 
 
 def number(value: Any, decimals: int = 4) -> str:
-    """Decimals with a true minus sign: as many as asked for, or three digits of what would keep only one (a
-    squared error of 0.000512); below a millionth two digits and an exponent; none is `–`."""
+    """Decimals with a true minus sign: as many as asked for, or three digits where rounding would change the
+    number by over 2 % (a squared error of 0.000512); below a millionth with an exponent; none is `–`."""
     x = finite(value)
     if x is None:
         return DASH
     if 0.0 < abs(x) < _TINY:
         return f"{x:.1e}".replace("-", MINUS)
-    if 0.0 < abs(x) < 10.0 ** (1 - decimals):
+    if abs(round(x, decimals) - x) > _ROUNDING * abs(x):
         decimals = 2 - math.floor(math.log10(abs(x)))
     return f"{x:.{decimals}f}".replace("-", MINUS)
 
