@@ -130,8 +130,8 @@ def confounds_section(inputs: ReportInputs) -> Section:
     notes = []
     if rounding:
         notes.append(
-            f"Different values of {' and '.join(rounding)} are in the table, too: dropout and batches are the same "
-            "whatever they are, so that only rounding differs (measured in docs/methods.md)."
+            f"Different values of {' and '.join(rounding)} are in the table, too: batches and dropout are "
+            "the same whatever they are, so that only rounding differs (measured in docs/methods.md)."
         )
     if unrecorded:
         notes.append(

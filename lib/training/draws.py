@@ -82,24 +82,23 @@ class Draws:
         return state
 
 
-_current: Draws | None = None
+_in_use: list[Draws] = []
 
 
 @contextmanager
 def drawing(draws: Draws) -> Iterator[None]:
     """Within, dropout takes its bytes from there."""
-    global _current
-    before, _current = _current, draws
+    _in_use.append(draws)
     try:
         yield
     finally:
-        _current = before
+        _in_use.pop()
 
 
 def random_bytes(shape: torch.Size, device: torch.device) -> torch.Tensor:
     """int8 of a shape; outside of a training from PyTorch's generator, as any module's random numbers."""
-    if _current is not None:
-        return _current.bytes(shape)
+    if _in_use:
+        return _in_use[-1].bytes(shape)
     draws = Draws(device)
     draws.begin(int(torch.empty((), dtype=torch.int64).random_()), 0, 0, shape[0])
     return draws.bytes(shape)

@@ -12,10 +12,11 @@ import yaml
 
 from lib.config.model import Architecture
 from lib.operations import accelerator
-from lib.operations.accelerator import BATCHES, compare, compared
+from lib.operations.accelerator import BATCHES, Comparison, compare, compared
 from lib.operations.preflight import _steps
 from lib.planning.plan import plan_study
 from lib.training.devices import Device
+from lib.training.draws import Draws
 
 CONFIG = Path(__file__).parents[2] / "config"
 SMALL = Architecture(d_model=32, n_heads=4, n_layers=2, d_ff=64, dropout=0.5)
@@ -86,6 +87,19 @@ def test_a_random_state_that_is_not_put_back_is_caught(precision, monkeypatch):
     check = compared("tiny", SMALL, device(precision))
     assert check.state == "fail"
     assert "dropout does not repeat" in check.found
+
+
+def test_random_numbers_that_are_not_the_cpus_are_caught(monkeypatch):
+    sound, answers = Draws.bytes, []
+
+    def spoilt(draws, shape):
+        answers.append(sound(draws, shape))
+        return answers[-1] if len(answers) == 1 else answers[-1] + 1
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Draws, "bytes", spoilt)
+        assert not Comparison(SMALL, device("fp32")).draws_as_the_cpu()
+    assert Comparison(SMALL, device("fp32")).draws_as_the_cpu()
 
 
 def test_an_optimizer_that_does_something_else_is_caught(monkeypatch):

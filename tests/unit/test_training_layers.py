@@ -143,7 +143,8 @@ def test_a_compiled_network_draws_the_same_and_is_compiled_once():
         graphs.append(graph)
         return graph.forward
 
-    compiled, inputs, made = torch.compile(network, backend=count), torch.randn(4, 8), Draws(torch.device("cpu"))
+    compiled, made = torch.compile(network, backend=count), Draws(torch.device("cpu"))
+    inputs = torch.randn(4, 8)
     with drawing(made):
         for step in range(3):
             found = []

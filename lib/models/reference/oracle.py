@@ -29,8 +29,8 @@ from lib.config.base import StrictModel
 from lib.datasets.controls import PLANTED_CHANNEL
 from lib.datasets.windows import Samples
 from lib.models.base import Model, ModelMetadata
-from lib.models.naive._channels import LOWER_SHADOW, SHADOW, require
 from lib.models.linear._solver import Spectrum, logistic_path
+from lib.models.naive._channels import LOWER_SHADOW, SHADOW, require
 from lib.models.registry import register
 from lib.models.rounds import history_row, losses_of, untrained_result
 from lib.models.storage import read_plain, write_plain
