@@ -179,7 +179,7 @@ def test_a_meta_module_brings_its_learners_and_its_base_models_in_every_fold(met
         ({"learners": ["patchtst-mixed"]}, "a meta-module's learners see the forecasts of one bar"),
         ({"task": "triple_barrier"}, "takes and gives one"),
         ({"folds": None}, "walk-forward folds are not declared"),
-        ({"folds": {"first_test": "2013-01-01"}}, "must lie before validation_start"),
+        ({"folds": {"first_test": "2014-07-01"}}, "must lie before validation_start"),
     ],
 )
 def test_a_meta_module_that_cannot_be_is_refused_before_anything_is_trained(meta_plan, changes, message):
