@@ -124,7 +124,7 @@ class Comparison:
         return model
 
     def steps(self, network: nn.Module, device: Device) -> Steps:
-        """One optimiser step per batch. Without dropout, so that wrong kernels are not taken for wrong draws."""
+        """One optimiser step per batch, without dropout: what is wrong is then a kernel and not a draw."""
         network.to(device.handle).eval()
         optimizer = build_optimizer(network, RECIPE)
         windows = Windows(self.samples, device.handle)
