@@ -46,23 +46,24 @@ def forecasts(budget: str, steps: int, batch: int, micro_batch: int, runtime: Ru
 
 def log_loss(frame: pl.DataFrame) -> float:
     """Of the test part, in nats."""
-    chance, target = frame["probability"].to_numpy(), frame["target"].to_numpy()
+    chance, target = frame["probability_1"].to_numpy(), frame["target"].to_numpy()
     return float(-np.log(np.where(target == 1, chance, 1 - chance)).mean())
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--budget", default="2M", choices=("2M", "20M", "200M"))
-    parser.add_argument("--steps", type=int, default=90)
-    parser.add_argument("--batch", type=int, default=32, help="windows per optimiser step")
-    parser.add_argument("--micro-batches", type=int, nargs="+", default=[4, 8, 32])
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=16, help="windows per optimiser step")
+    parser.add_argument("--micro-batches", type=int, nargs="+", default=[4, 8, 16])
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+    parser.add_argument("--threads", type=int, default=1)
     own = parser.parse_args()
-    runtime = Runtime(precision=own.precision)
+    runtime = Runtime(precision=own.precision, threads=own.threads)
     first: np.ndarray | None = None
     for micro_batch in own.micro_batches:
         frame = forecasts(own.budget, own.steps, own.batch, micro_batch, runtime)
-        chance = frame["probability"].to_numpy()
+        chance = frame["probability_1"].to_numpy()
         first = chance if first is None else first
         print(
             f"micro-batch {micro_batch:>3}: test log loss {log_loss(frame):.7f}, "
