@@ -9,22 +9,22 @@ from snakemake.exceptions import WorkflowError
 from lib.config.versions import stage_versions
 from lib.data.vintage import check_vintage
 from lib.errors import StudyError
-from lib.operations.awake import stay_awake
-from lib.planning.declaration import (
+from lib.study.awake import stay_awake
+from lib.study.preregistration import (
     confirmatory_contrasts,
     record_declarations,
     record_opening,
 )
-from lib.planning.data import feature_identity
-from lib.planning.plan import plan_study
+from lib.study.data_plan import feature_identity
+from lib.study.plan import plan_study
 from lib.training.threads import spin_briefly
 from workflow_scripts.ancient import (
     look_behind_ancient_inputs,
     overlook_among_recorded_inputs,
 )
-from workflow_scripts.cores import tell_jobs
+from lib.jobs.cores import tell_jobs
 from workflow_scripts.measures import measure_without_bytes, say_what_is_not_measured
-from workflow_scripts.paths import PATHS
+from lib.jobs.paths import PATHS
 
 try:
     PLAN = plan_study(config, Path(workflow.basedir) / "config")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from lib.data.io import read_parquet, write_csv_atomic
 from lib.errors import ConfigError, DataError
-from workflow_scripts.gather import ablations
-from workflow_scripts.shell import job
+from lib.jobs.gather import ablations
+from lib.jobs.shell import job
 
 with job(snakemake):
     table, problems = ablations(read_parquet(snakemake.input.runs), snakemake.params.primary)

@@ -5,7 +5,7 @@ from pathlib import Path
 from lib.data.calendar import read_sessions
 from lib.data.io import read_parquet, write_parquet_atomic
 from lib.features.bars import resample
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
 
 with job(snakemake):
     prices = read_parquet(snakemake.input.prices)

@@ -8,7 +8,7 @@ from lib.config.base import split_dataset
 from lib.data.io import read_parquet, write_parquet_atomic
 from lib.features.assembly import assemble
 from lib.features.groups import SeriesInput
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
 
 with job(snakemake):
     _, _, tier = split_dataset(snakemake.wildcards.dataset)

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from lib.config.data import ValidationConfig
 from lib.config.load import validate
-from lib.config.series import SeriesDefinition
+from lib.config.series_table import SeriesDefinition
 from lib.data.calendar import read_sessions
 from lib.data.compare import compare_origins
 from lib.data.io import read_parquet, write_json_atomic
 from lib.data.validation.findings import finding, findings_to_json, raise_on_errors
-from lib.data.validation.prices import validate_prices
-from lib.data.validation.series import validate_series
+from lib.data.validation.price_checks import validate_prices
+from lib.data.validation.series_checks import validate_series
 from lib.data.vintage import data_section
 from lib.features.groups import SeriesInput, left_out
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
 
 
 def left_out_of(series, declared):

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import polars as pl
 
-from lib.config.barriers import BarrierConfig
+from lib.config.barrier_labels import BarrierConfig
 from lib.config.data import SplitConfig
 from lib.config.load import validate
 from lib.data.io import read_parquet, read_schema, write_json_atomic
 from lib.datasets.windows import base_rates, load_samples
 from lib.features.schema import channel_names
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
 
 with job(snakemake):
     # One channel is enough to count: a table of 2,000 need not be in memory for that.

@@ -8,12 +8,12 @@ from lib.config.load import validate
 from lib.config.resolve import RunSpecification, resolve
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import digest_of, read_parquet, write_parquet_atomic
+from lib.jobs.outputs import read_found
+from lib.jobs.shell import job
+from lib.jobs.training_context import context_for
 from lib.models.job import before_test, model_for, samples_for_search
 from lib.tuning.hardware import require_hardware
-from lib.tuning.transfer import losses_by_rate
-from workflow_scripts.context import context_for
-from workflow_scripts.outputs import read_found
-from workflow_scripts.shell import job
+from lib.tuning.transfer_losses import losses_by_rate
 
 with job(snakemake):
     config = validate(WorkflowConfig, snakemake.config, "configuration")

@@ -7,11 +7,11 @@ from pathlib import Path
 from lib.config.load import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import write_csv_atomic, write_parquet_atomic
-from lib.evaluation.batch import RunFolder, evaluate_folders
-from lib.evaluation.collect import collect_runs, read_run
+from lib.jobs.paths import state_of
+from lib.jobs.shell import job
+from lib.scaling.run_table import collect_runs, read_run
+from lib.scoring.folders import RunFolder, evaluate_folders
 from lib.training.state import retire
-from workflow_scripts.paths import state_of
-from workflow_scripts.shell import job
 
 with job(snakemake):
     declared = json.loads(snakemake.params.runs)

@@ -9,9 +9,9 @@ from lib.config.load import validate
 from lib.config.meta import MetaModule
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import read_parquet, write_csv_atomic, write_json_atomic, write_parquet_atomic
-from lib.stacking.compare import best, candidates, compare, signal
-from lib.stacking.stack import Base
-from workflow_scripts.shell import job
+from lib.extras.meta.gain import best, candidates, compare, signal
+from lib.extras.meta.stacked import Base
+from lib.jobs.shell import job
 
 with job(snakemake):
     module = validate(MetaModule, json.loads(snakemake.params.declaration), "meta-module")

@@ -6,9 +6,9 @@ from pathlib import Path
 from lib.config.load import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import read_json, read_parquet, write_csv_atomic
-from lib.evaluation.comparison_table import comparison_table
-from lib.evaluation.samples import read_predictions
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
+from lib.scaling.comparison_table import comparison_table
+from lib.scaling.samples import read_predictions
 
 with job(snakemake):
     table = comparison_table(

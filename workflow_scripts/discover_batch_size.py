@@ -10,11 +10,11 @@ from lib.config.model import Architecture
 from lib.config.training import Recipe
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import write_json_atomic
-from lib.models.base import Problem
+from lib.jobs.shell import job
+from lib.jobs.training_context import job_threads
+from lib.models.contract import Problem
 from lib.models.registry import get
 from lib.tuning.batch_size import discover, precision_begun
-from workflow_scripts.context import job_threads
-from workflow_scripts.shell import job
 
 with job(snakemake):
     config = validate(WorkflowConfig, snakemake.config, "configuration")

@@ -10,8 +10,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.console import Console
 from rich.table import Table
 
-from lib.operations.disk_use import Kind, disk_use
-from lib.planning.preview import gigabytes
+from lib.study.disk_use import Kind, disk_use
+from lib.study.preview import gigabytes
 
 
 def below(*parts: str):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from lib.config.load import validate
 from lib.config.workflow import EvaluationConfig
-from lib.evaluation.batch import RunFolder, evaluate_folder
+from lib.jobs.paths import state_of
+from lib.jobs.shell import job
+from lib.scoring.folders import RunFolder, evaluate_folder
 from lib.training.state import retire
-from workflow_scripts.paths import state_of
-from workflow_scripts.shell import job
 
 with job(snakemake):
     folder = RunFolder(

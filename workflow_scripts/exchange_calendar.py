@@ -6,7 +6,7 @@ import polars as pl
 
 from lib.data.calendar import sessions_of
 from lib.data.io import write_parquet_atomic
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
 
 with job(snakemake):
     sessions = sessions_of(snakemake.wildcards.calendar)

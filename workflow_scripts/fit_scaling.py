@@ -8,10 +8,10 @@ from lib.config.load import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import read_json, read_parquet, write_json_atomic
 from lib.data.sources.synthetic import best_auc
-from lib.evaluation.looks import add_looks, read_looks
-from lib.evaluation.samples import read_predictions
-from lib.evaluation.summary import scaling_summary
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
+from lib.scaling.samples import read_predictions
+from lib.scaling.summary import scaling_summary
+from lib.scaling.test_access import add_test_access, read_test_access
 
 with job(snakemake):
     declared = json.loads(snakemake.params.experiments)
@@ -24,7 +24,7 @@ with job(snakemake):
         for horizon in experiment.horizons
     }
     record, opening = Path(snakemake.params.looks), Path(snakemake.params.opening)
-    before = read_looks(record)
+    before = read_test_access(record)
     seen = set(before)
     settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")
     summary = scaling_summary(
@@ -42,5 +42,5 @@ with job(snakemake):
         opened=read_json(opening, dict)["opened"] if opening.is_file() else None,
         predicted=[read_json(path, list) for path in map(Path, snakemake.params.predicted) if path.is_file()],
     )
-    add_looks(record, seen - before)
+    add_test_access(record, seen - before)
     write_json_atomic(Path(snakemake.output[0]), summary)

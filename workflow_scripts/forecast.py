@@ -9,8 +9,8 @@ from lib.config.load import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.calendar import read_sessions
 from lib.data.io import read_parquet, write_parquet_atomic
-from lib.production.forecast import describe, forecast
-from workflow_scripts.shell import job
+from lib.extras.production.forecast import describe, forecast
+from lib.jobs.shell import job
 
 with job(snakemake):
     settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")

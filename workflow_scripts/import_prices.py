@@ -7,9 +7,9 @@ from lib.data.calendar import read_sessions
 from lib.data.io import write_parquet_atomic
 from lib.data.sources import open_source
 from lib.data.validation.findings import raise_on_errors
-from lib.data.validation.prices import validate_prices
+from lib.data.validation.price_checks import validate_prices
 from lib.data.vintage import data_section, record_source
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
 
 with job(snakemake):
     target = Path(snakemake.output[0])

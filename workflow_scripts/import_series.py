@@ -4,13 +4,13 @@ import json
 from datetime import date
 from pathlib import Path
 
-from lib.config.series import SeriesDefinition
+from lib.config.series_table import SeriesDefinition
 from lib.data.io import read_parquet, write_parquet_atomic
 from lib.data.series import combine_files, fetch_series
 from lib.data.validation.findings import raise_on_errors
-from lib.data.validation.series import validate_series
+from lib.data.validation.series_checks import validate_series
 from lib.data.vintage import data_section, record_source
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
 
 with job(snakemake):
     target, name = Path(snakemake.output[0]), snakemake.wildcards.series

@@ -13,9 +13,9 @@ from rich.markup import escape
 
 from lib.config.load import read_yaml
 from lib.errors import StudyError
-from lib.operations.leaks.study import leak_check
-from lib.operations.leaks.verdicts import conclusion
-from lib.planning.plan import plan_study
+from lib.study.leak_check.leak_check import leak_check
+from lib.study.leak_check.outcome import conclusion
+from lib.study.plan import plan_study
 
 COLOURS = {"clean": "green", "leak": "bold red", "unclear": "yellow", "not checked": "dim"}
 

@@ -9,7 +9,7 @@ from lib.data.io import read_json, read_parquet, read_schema, write_csv_atomic
 from lib.data.validation.findings import findings_frame, read_findings
 from lib.datasets.splits import PARTS
 from lib.features.schema import channel_names
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
 
 
 def rows(path, samples_path):

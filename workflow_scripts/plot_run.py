@@ -4,8 +4,8 @@ from pathlib import Path
 
 from lib.data.io import read_parquet
 from lib.data.manifest import read_params
-from lib.reporting.run_plots import confusion_figure, importance_figure, save_svg
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
+from lib.report.run_plots import confusion_figure, importance_figure, save_svg
 
 with job(snakemake):
     run = read_params(Path(snakemake.input.params).parent)["run"]

@@ -9,20 +9,20 @@ import polars as pl
 from lib.config.load import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import read_json, write_json_atomic
-from lib.evaluation.looks import add_looks, read_looks
-from lib.evaluation.material import Material, RunIndex
-from lib.evaluation.on_record import predictions, with_entry
-from lib.evaluation.samples import Predictions, read_predictions
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
+from lib.scaling.predicted import predictions, with_entry
+from lib.scaling.run_index import RunIndex, StudyRuns
+from lib.scaling.samples import PredictionFiles, read_predictions
+from lib.scaling.test_access import add_test_access, read_test_access
 
 with job(snakemake):
     record, looks = Path(snakemake.output[0]), Path(snakemake.params.looks)
-    before = read_looks(looks)
+    before = read_test_access(looks)
     seen = set(before)
     settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")
-    test = Predictions(read_predictions, snakemake.params.primary, seen)
-    material = Material(RunIndex(pl.DataFrame()), test, settings)
+    test = PredictionFiles(read_predictions, snakemake.params.primary, seen)
+    material = StudyRuns(RunIndex(pl.DataFrame()), test, settings)
     cells = predictions(snakemake.wildcards.axis, json.loads(snakemake.params.cells), material)
-    add_looks(looks, seen - before)
+    add_test_access(looks, seen - before)
     kept = read_json(record, list) if record.is_file() else []
     write_json_atomic(record, with_entry(kept, cells, datetime.now(UTC)))

@@ -14,10 +14,10 @@ from rich.table import Table
 
 from lib.config.load import read_yaml
 from lib.errors import StudyError
-from lib.operations.checks import Check
-from lib.operations.preflight import Places, preflight
-from lib.planning.plan import plan_study
-from workflow_scripts.paths import PATHS
+from lib.jobs.paths import PATHS
+from lib.study.plan import plan_study
+from lib.study.preflight.check import Check
+from lib.study.preflight.preflight import Places, preflight
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 PLACES = Places(

@@ -21,12 +21,13 @@ from rich.console import Console
 from lib.config.load import read_yaml
 from lib.data.io import read_json
 from lib.errors import StudyError
-from lib.planning.checks import uncontrolled_models
-from lib.planning.forecast import BARS_PER_YEAR, forecast
-from lib.planning.jobs import everything, jobs_by_phase, listed_jobs, pending_of, words_of
-from lib.planning.noise import Past, past_noise
-from lib.planning.plan import Plan, plan_study
-from lib.planning.preview import (
+from lib.jobs.paths import PATHS
+from lib.study.checks import uncontrolled_models
+from lib.study.cost import BARS_PER_YEAR, forecast
+from lib.study.jobs import everything, jobs_by_phase, listed_jobs, pending_of, words_of
+from lib.study.past_noise import Past, past_noise
+from lib.study.plan import Plan, plan_study
+from lib.study.preview import (
     Known,
     cost_table,
     dearest,
@@ -36,8 +37,7 @@ from lib.planning.preview import (
     remedies,
     weak_cells,
 )
-from lib.planning.reach import Samples, reaches
-from workflow_scripts.paths import PATHS
+from lib.study.reach import Samples, reaches
 
 
 def dry_run(configfile: Path, target: str) -> str:

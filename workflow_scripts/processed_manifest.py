@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lib.config.base import split_dataset
 from lib.data.manifest import entry_for, read_manifest, write_manifest
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
 
 with job(snakemake):
     md5 = {entry.path: entry.md5 for entry in read_manifest(Path(snakemake.input.raw))}

@@ -11,7 +11,7 @@ from lib.config.load import validate
 from lib.config.training import TrackingConfig
 from lib.data.io import read_json
 from lib.errors import StudyError
-from lib.production.promote import Promoted, promote
+from lib.extras.production.promote import Promoted, promote
 from lib.training.tracking import register
 
 PRODUCTION = Path("results/production")

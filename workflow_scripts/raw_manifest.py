@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lib.data.manifest import read_manifest, write_manifest
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
 
 with job(snakemake):
     target = Path(snakemake.output.manifest)

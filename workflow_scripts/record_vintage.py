@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lib.data.manifest import entry_for, write_manifest
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
 
 with job(snakemake):
     paths = map(Path, snakemake.input)  # data/raw/<vintage>/<prices or series>/<name>.parquet

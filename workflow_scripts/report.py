@@ -8,12 +8,12 @@ import polars as pl
 from lib.data.io import read_json, read_parquet, write_text_atomic
 from lib.data.manifest import read_manifest, read_params
 from lib.data.validation.findings import findings_frame, read_findings
-from lib.reporting.figures import figure_files
-from lib.reporting.inputs import ReportInputs
-from lib.reporting.report import build_page, render_html, render_markdown
+from lib.jobs.gather import ablations, correlation, job_costs, of_runs, searches
+from lib.jobs.shell import job
+from lib.report.figures import figure_files
+from lib.report.inputs import ReportInputs
+from lib.report.render import build_page, render_html, render_markdown
 from lib.training.provenance import git_commit, hardware, package_versions
-from workflow_scripts.gather import ablations, correlation, job_costs, of_runs, searches
-from workflow_scripts.shell import job
 
 with job(snakemake):
     runs = read_parquet(snakemake.input.runs)

@@ -8,17 +8,17 @@ from pathlib import Path
 from lib.config.hpo import SearchSpace, database_address
 from lib.config.load import validate
 from lib.config.resolve import RunSpecification, apply_parameters, resolve
-from lib.config.runs import Run
+from lib.config.run_key import Run
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import digest_of, read_parquet, write_json_atomic, write_parquet_atomic
+from lib.jobs.outputs import read_found
+from lib.jobs.shell import job
+from lib.jobs.training_context import context_for
 from lib.models.job import before_test, model_for, samples_for_search
 from lib.training.tracking import Group
 from lib.tuning.hardware import require_hardware
-from lib.tuning.hpo import run_search
-from lib.tuning.memory import fit_within_memory, spare_memory
-from workflow_scripts.context import context_for
-from workflow_scripts.outputs import read_found
-from workflow_scripts.shell import job
+from lib.tuning.memory_model import fit_within_memory, spare_memory
+from lib.tuning.search import run_search
 
 with job(snakemake):
     config = validate(WorkflowConfig, snakemake.config, "configuration")

@@ -9,8 +9,8 @@ import yaml
 from lib.config.load import validate
 from lib.config.workflow import Selection
 from lib.data.io import read_parquet, write_text_atomic
-from lib.evaluation.selection import select_configuration
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
+from lib.scaling.selection import select_configuration
 
 with job(snakemake):
     wanted = validate(Selection, json.loads(snakemake.params.selection), "section selection")

@@ -6,8 +6,8 @@ from pathlib import Path
 from lib.config.load import validate
 from lib.config.meta import MetaModule
 from lib.data.io import read_parquet, write_parquet_atomic
-from lib.stacking.stack import Base, stack
-from workflow_scripts.shell import job
+from lib.extras.meta.stacked import Base, stack
+from lib.jobs.shell import job
 
 with job(snakemake):
     module = validate(MetaModule, json.loads(snakemake.params.declaration), "meta-module")

@@ -5,8 +5,8 @@ from pathlib import Path
 from lib.config.load import validate
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import write_json_atomic
+from lib.jobs.shell import job
 from lib.training.tracking import prepare_store
-from workflow_scripts.shell import job
 
 with job(snakemake):
     config = validate(WorkflowConfig, snakemake.config, "configuration").tracking

@@ -7,15 +7,15 @@ from lib.config.load import validate
 from lib.config.resolve import RunSpecification, resolve
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import read_parquet, sha256_of
+from lib.jobs.outputs import read_found, track_run, write_run
+from lib.jobs.paths import STATES, predictions_of, state_of
+from lib.jobs.shell import job
+from lib.jobs.training_context import context_for, job_threads
 from lib.models.job import MACHINE_CHOICE, keep_machine_choice, train_run
 from lib.training.retention import KEPT_STATES
 from lib.training.state import open_state, retire, retire_older
 from lib.training.threads import first_threads
 from lib.tuning.hardware import require_hardware
-from workflow_scripts.context import context_for, job_threads
-from workflow_scripts.outputs import read_found, track_run, write_run
-from workflow_scripts.paths import STATES, predictions_of, state_of
-from workflow_scripts.shell import job
 
 with job(snakemake):
     config = validate(WorkflowConfig, snakemake.config, "configuration")

@@ -9,9 +9,9 @@ sys.path.insert(0, str(ROOT))
 from lib.config.document import config_markdown
 from lib.config.load import read_yaml
 from lib.features.documentation import catalogue_markdown
-from lib.operations.architecture import with_imports
-from lib.operations.study_document import with_study
-from lib.planning.plan import plan_study
+from lib.study.documents.architecture import with_imports
+from lib.study.documents.study_tables import with_study
+from lib.study.plan import plan_study
 
 if __name__ == "__main__":
     (ROOT / "config" / "README.md").write_text(config_markdown(), encoding="utf-8")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lib.data.io import read_parquet, write_csv_atomic
-from workflow_scripts.shell import job
+from lib.jobs.shell import job
 
 with job(snakemake):
     for path in map(Path, [*snakemake.input.prices, *snakemake.input.series]):

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from lib.config.barriers import BarrierConfig
+from lib.config.barrier_labels import BarrierConfig
 from lib.config.data import (
     DataConfig,
     DownloadConfig,
@@ -25,7 +25,7 @@ from lib.config.experiment import Experiment, ExperimentData
 from lib.config.hpo import Choice, FloatRange, IntRange, SearchConfig, SearchSpace, Transfer
 from lib.config.meta import BaseForecasts, MetaModule
 from lib.config.model import Architecture, AssetsFile, ModelFile, RecipeFile
-from lib.config.series import Combination, Members, Publication, SeriesDefinition, SeriesFile
+from lib.config.series_table import Combination, Members, Publication, SeriesDefinition, SeriesFile
 from lib.config.training import ThermalConfig, TrackingConfig, TrainingConfig
 from lib.config.workflow import EvaluationConfig, WorkflowConfig
 

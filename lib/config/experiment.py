@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lib.config.barriers import BarrierConfig
+from lib.config.barrier_labels import BarrierConfig
 from lib.config.base import Budget, Dataset, Name, StrictModel, Task, Timescale
 from lib.config.data import SplitConfig, SyntheticConfig
 from lib.config.model import RecipeFile

@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 
 from lib.config.confidential import SECRET, masked, refuse_secret_variable
 from lib.config.experiment import Experiment, PlannedExperiment
-from lib.config.folds import fold_label, walk_forward, with_study_test
+from lib.config.fold_splits import fold_label, walk_forward, with_study_test
 from lib.config.hpo import SearchSpace
 from lib.config.meta import MetaModule
 from lib.config.model import Architecture, ModelFile, RecipeFile, vary

@@ -10,13 +10,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lib.config.barriers import BarrierConfig
+from lib.config.barrier_labels import BarrierConfig
 from lib.config.base import StrictModel, is_ternary
 from lib.config.data import SplitConfig
-from lib.config.folds import with_study_test
+from lib.config.fold_splits import with_study_test
 from lib.config.load import Study, recipe_for, validate
 from lib.config.model import Architecture
-from lib.config.runs import NO_BUDGET, Run
+from lib.config.run_key import NO_BUDGET, Run
 from lib.config.training import Recipe
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from lib.config.base import COLUMNS, ROWS, split_dataset
 from lib.config.data import DataConfig
 from lib.config.model import AssetsFile
-from lib.config.series import SeriesDefinition, SeriesFile
+from lib.config.series_table import SeriesDefinition, SeriesFile
 from lib.data.sources import available_sources, open_source
 from lib.errors import ConfigError, DataError
 

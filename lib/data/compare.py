@@ -12,7 +12,7 @@ from lib.config.data import DataConfig, ValidationConfig
 from lib.data.io import read_parquet
 from lib.data.sources import open_source
 from lib.data.validation.findings import Finding, finding, with_severities
-from lib.data.validation.series import frequency_of
+from lib.data.validation.series_checks import frequency_of
 from lib.errors import DataError
 
 

@@ -9,9 +9,9 @@ from datetime import date
 import polars as pl
 
 from lib.config.data import DataConfig
-from lib.config.series import Combination, Publication, SeriesDefinition
+from lib.config.series_table import Combination, Publication, SeriesDefinition
 from lib.data.sources import open_source
-from lib.data.validation.series import frequency_of
+from lib.data.validation.series_checks import frequency_of
 from lib.errors import DataError
 
 SERIES_SCHEMA: dict[str, type[pl.DataType]] = {

@@ -10,7 +10,7 @@ import math
 
 import polars as pl
 
-from lib.config.barriers import BarrierConfig
+from lib.config.barrier_labels import BarrierConfig
 
 
 def triple_barrier(horizon: int, barriers: BarrierConfig) -> pl.Expr:

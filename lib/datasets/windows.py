@@ -15,10 +15,10 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from lib.config.barriers import BarrierConfig
+from lib.config.barrier_labels import BarrierConfig
 from lib.config.base import Task, classes_of
 from lib.config.data import SplitConfig
-from lib.datasets.controls import PLANTED_CHANNEL, shifted, tomorrow
+from lib.datasets.planted_controls import PLANTED_CHANNEL, shifted, tomorrow
 from lib.datasets.splits import PARTS, assign, check_not_empty
 from lib.datasets.targets import add_targets
 from lib.errors import DataError
@@ -249,7 +249,7 @@ def channel_statistics(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclass(frozen=True)
-class BaseRate:
+class ClassCounts:
     """How often the event happens in a part."""
 
     n: int
@@ -267,7 +267,7 @@ class BaseRate:
 
 def base_rates(
     splits: SplitSamples, minimum_class_count: int = 20, minimum_train_windows: int = 0
-) -> dict[str, BaseRate]:
+) -> dict[str, ClassCounts]:
     """Base rate of each part; flagged if a class has fewer than `minimum_class_count` samples.
 
     Training is flagged too if it has fewer than `minimum_train_windows` (`SplitConfig.allow_small`).
@@ -281,7 +281,7 @@ def base_rates(
         few = part == "train" and n < minimum_train_windows
         counts = {label: int((samples.target == label).sum()) for label in classes_of(samples.task)}
         if not counts:
-            found[part] = BaseRate(n, None, None, None, few)
+            found[part] = ClassCounts(n, None, None, None, few)
             continue
         neutrals = counts.pop(0) if len(counts) == 3 else None
         negatives, positives = counts.values()
@@ -289,7 +289,7 @@ def base_rates(
         if neutrals is not None and not without_neutrals:
             told_apart.append(neutrals)
         flagged = few or min(told_apart) < minimum_class_count
-        found[part] = BaseRate(n, positives, negatives, positives / n, flagged, neutrals)
+        found[part] = ClassCounts(n, positives, negatives, positives / n, flagged, neutrals)
     return found
 
 

@@ -13,7 +13,7 @@ from datetime import date
 
 import polars as pl
 
-from lib.data.validation.series import frequency_of
+from lib.data.validation.series_checks import frequency_of
 from lib.errors import DataError
 
 MAX_AGE_DAYS = {"daily": 10, "weekly": 21, "monthly": 62}

@@ -24,7 +24,7 @@ from lib.datasets.splits import PARTS
 from lib.datasets.windows import Samples, SplitSamples, load_samples
 from lib.errors import IntegrityError, ModelError
 from lib.models import registry
-from lib.models.base import Model, Problem
+from lib.models.contract import Model, Problem
 from lib.training.context import TrainingContext, TrainingResult
 
 MACHINE_CHOICE = "machine.json"

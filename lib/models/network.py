@@ -17,7 +17,7 @@ import numpy as np
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
 from lib.models import classes
-from lib.models.base import Model
+from lib.models.contract import Model
 from lib.models.storage import read_plain, write_plain
 from lib.training.context import Loss, TrainingContext, TrainingResult
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from lib.config.base import StrictModel
 from lib.errors import ModelError
-from lib.models.base import Model, ModelMetadata
+from lib.models.contract import Model, ModelMetadata
 
 _METHODS = ("fit", "forecast", "save", "load")
 _models: dict[str, type[Model]] = {}
@@ -67,7 +67,7 @@ def _problems_of_name(name: str, model: type) -> list[str]:
 
 def _problems_of_class(model: type) -> list[str]:
     if not issubclass(model, Model):
-        return ["it must be a subclass of lib.models.base.Model"]
+        return ["it must be a subclass of lib.models.contract.Model"]
     problems = []
     if not isinstance(getattr(model, "metadata", None), ModelMetadata):
         problems.append("`metadata` (a ModelMetadata) is missing")

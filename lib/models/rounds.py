@@ -9,7 +9,7 @@ from lib.training.context import TrainingResult
 
 if TYPE_CHECKING:
     from lib.datasets.windows import Samples
-    from lib.models.base import Model
+    from lib.models.contract import Model
 
 
 def losses_of(model: Model, train: Samples, selection: Samples) -> tuple[float, float, float]:

@@ -18,7 +18,7 @@ from lib.errors import ModelError
 
 if TYPE_CHECKING:
     from lib.datasets.windows import Samples
-    from lib.models.base import Problem
+    from lib.models.contract import Problem
 
 
 def base_rate_outputs(train: Samples, problem: Problem) -> list[float]:

@@ -13,7 +13,7 @@ from lib.config.training import Recipe
 from lib.data.io import read_json, write_json_atomic
 from lib.data.manifest import verify_checksums, write_checksums
 from lib.errors import IntegrityError
-from lib.models.base import Model, Problem
+from lib.models.contract import Model, Problem
 
 MODEL_FILE = "model.json"
 

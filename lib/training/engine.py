@@ -22,12 +22,12 @@ from lib.metrics.ternary import CLASSES
 from lib.training.average import Average
 from lib.training.batches import Order, Windows
 from lib.training.checkpoint import CheckpointStore, Position
+from lib.training.checkpointing import Checkpointing
 from lib.training.context import OUTPUTS, Loss, TrainingContext, TrainingResult
 from lib.training.devices import Device, rng_state, seed_everything, set_rng_state
 from lib.training.draws import Draws, drawing
 from lib.training.forward import evaluation_batch, forward, keeps_statistics, predict_logits, summed_loss
 from lib.training.health import Watch, likely_cause, worries
-from lib.training.keeper import Keeper
 from lib.training.layers import use_fast_layers
 from lib.training.memory import memory_told
 from lib.training.meter import Meter
@@ -168,7 +168,7 @@ class Training:
             "threads": self.device.threads,
         }
         identity = {"fingerprint": context.fingerprint, "choices": choices}
-        self.keeper = Keeper(store, network, self.optimizer, self.device, identity, self.average)
+        self.keeper = Checkpointing(store, network, self.optimizer, self.device, identity, self.average)
         self.at, self.finished, self.resumed = Position(), False, found is not None
         self.loss_sum = torch.zeros((), dtype=self.device.accumulator, device=self.device.handle)
         self.watch, self.meter = Watch(self.device), Meter()

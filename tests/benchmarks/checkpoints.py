@@ -39,13 +39,13 @@ def main(budget: str, checkpoints: int) -> None:
     from lib.models.transformer.factory import NetworkFactory
     from lib.models.transformer.patchtst import PatchTSTSettings
     from lib.training.checkpoint import CheckpointStore
+    from lib.training.checkpointing import Checkpointing
     from lib.training.context import TrainingContext
     from lib.training.engine import train
-    from lib.training.keeper import Keeper
 
     copied, settled, written = [], [], []  # type: list[float], list[float], list[float]
-    timed(Keeper, "save", copied)
-    timed(Keeper, "settle", settled)
+    timed(Checkpointing, "save", copied)
+    timed(Checkpointing, "settle", settled)
     timed(CheckpointStore, "save", written)
     settings = PatchTSTSettings(channel_mode="mixed").model_dump()
     network = NetworkFactory(settings, architecture(budget), CONTEXT, np.zeros(CHANNELS), np.ones(CHANNELS))()

@@ -2,7 +2,7 @@
 
 Writes `docs/coordinates.svg`: after 1, 2, 4 and 8 steps, how much each block adds to the stream and how far
 the stream's end has moved, by width (Yang et al. 2022, arXiv:2203.03466, appendix D.1). The numbers are those
-that `tests/unit/test_models_mup.py` judges.
+that `tests/unit/models/test_models_mup.py` judges.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from tests.unit.test_models_mup import STEPS, WIDTHS, coordinates
+from tests.unit.models.test_models_mup import STEPS, WIDTHS, coordinates
 
 TARGET = Path("docs/coordinates.svg")
 COLOURS = dict(zip(STEPS, ("#9ecae1", "#4292c6", "#2171b5", "#08306b"), strict=True))

@@ -22,7 +22,7 @@ from lib.config.resolve import resolve
 from lib.config.training import Runtime
 from lib.data.io import read_parquet
 from lib.models.job import train_run
-from lib.planning.plan import plan_study
+from lib.study.plan import plan_study
 from lib.training.context import TrainingContext
 
 DATASET = Path("data/processed/embedded-2018/Aa20/daily.parquet")

@@ -22,24 +22,24 @@ sys.path.insert(0, str(ROOT))
 
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import write_json_atomic
-from lib.evaluation import scaling_law
-from lib.evaluation.axes import AXES
-from lib.evaluation.cell_skill import Part, measure_skill
-from lib.evaluation.cells import Cell
-from lib.evaluation.comparisons import DateLosses, Estimate, holm_confidences
-from lib.evaluation.decision import Decision
-from lib.evaluation.families import holm_families
-from lib.evaluation.forecast_tests import auc_influence
-from lib.evaluation.joint_law import fit_joint_law
-from lib.evaluation.levels import Level, contrast
-from lib.evaluation.material import Material
-from lib.evaluation.measures import split_metrics
-from lib.evaluation.pooling import pool
-from lib.evaluation.samples import Aligned, RunSamples
-from lib.evaluation.standing import Standing
-from lib.evaluation.uncertainty import auc_draws, stationary_weights
-from lib.evaluation.verdicts import Evidence, cell_verdict, interaction_verdict
+from lib.inference.bootstrap import auc_draws, stationary_weights
+from lib.inference.forecast_tests import auc_influence
 from lib.metrics.classification import Floats
+from lib.scaling import scaling_law
+from lib.scaling.axes import AXES
+from lib.scaling.comparisons import DateLosses, Estimate, holm_confidences
+from lib.scaling.curve_skill import Part, measure_skill
+from lib.scaling.curves import Curve
+from lib.scaling.decision import Decision
+from lib.scaling.families import holm_families
+from lib.scaling.joint_law import fit_joint_law
+from lib.scaling.pooling import pool
+from lib.scaling.preconditions import Preconditions
+from lib.scaling.run_index import StudyRuns
+from lib.scaling.samples import Aligned, RunSamples
+from lib.scaling.scale_points import ScalePoint, contrast
+from lib.scaling.verdicts import Evidence, curve_verdict, interaction_verdict
+from lib.scoring.measures import split_metrics
 
 CFG = EvaluationConfig()
 CONFIDENCE = 0.90
@@ -82,7 +82,7 @@ class Market:
     def levels(
         self, sizes: Sequence[float | None], means: Sequence[float], rng: np.random.Generator,
         common: Floats | None = None,
-    ) -> list[Level]:  # fmt: skip
+    ) -> list[ScalePoint]:  # fmt: skip
         """Levels whose true mean losses are `means`."""
         shared = self.common * (self.moving(rng) if common is None else common)
         out = []
@@ -98,7 +98,7 @@ class Market:
                 sums = np.array(
                     [(sums + luck[of][:, None])[of == k].mean(axis=0) for k in range(self.searches)]
                 )
-            out.append(Level(str(at), size, DateLosses(sums, np.ones(self.days))))
+            out.append(ScalePoint(str(at), size, DateLosses(sums, np.ones(self.days))))
         return out
 
 
@@ -164,7 +164,7 @@ def pooled(market: Market, rng: np.random.Generator) -> Outcome:
         own = 0.7 * shared + 0.7 * market.moving(rng)
         levels = market.levels(THREE, [0.70, 0.69, 0.68], rng, common=own)
         words = {"task": "direction", "timescale": "daily", "horizon": market.horizon}
-        cell = Cell(AXES["parameters"], words, {}, {}, levels)
+        cell = Curve(AXES["parameters"], words, {}, {}, levels)
         cell.gain = scaling_law.gain(levels, market.horizon)
         cell.dates = np.arange(market.days).astype("datetime64[D]")
         cells.append(cell)
@@ -217,7 +217,7 @@ def _single_run_truth(market: Market) -> dict[str, float]:
 
 
 def judged(
-    levels: Sequence[Level], market: Market, confidence: float, gated: bool = True,
+    levels: Sequence[ScalePoint], market: Market, confidence: float, gated: bool = True,
     recalibrated: Estimate | None = None,
 ) -> Decision:  # fmt: skip
     """The decision on a cell with these levels; not `gated`: whatever their number of replicates.
@@ -228,7 +228,7 @@ def judged(
     declared = {level.label: level.seeds for level in levels} if gated else {}
     gain = scaling_law.gain(levels, market.horizon)
     evidence = Evidence(
-        **vars(Standing.of(declared, declared)),
+        **vars(Preconditions.of(declared, declared)),
         metric_name="log loss",
         first="2M",
         last="200M",
@@ -241,10 +241,10 @@ def judged(
         confidence=confidence,
         declared_confidence=CFG.confidence,
     )
-    return cell_verdict(evidence)
+    return curve_verdict(evidence)
 
 
-def family(measured: Sequence[Sequence[Level]], market: Market) -> list[float]:
+def family(measured: Sequence[Sequence[ScalePoint]], market: Market) -> list[float]:
     """Holm's levels of cells that are judged together."""
     gains = [scaling_law.gain(levels, market.horizon) for levels in measured]
     return list(holm_families([("confirmatory", "gains", gains)], CFG.confidence)[0].levels)
@@ -276,7 +276,7 @@ def two_margins(market: Market, rng: np.random.Generator, cells: int = 11) -> Ou
 
 def forecasts(
     market: Market, rng: np.random.Generator, known: Sequence[float], boldness: Sequence[float]
-) -> tuple[list[Level], dict[str, list[Part]], Material]:
+) -> tuple[list[ScalePoint], dict[str, list[Part]], StudyRuns]:
     """Walk-forward folds of forecasts, each with a calibration part, as `cell_skill` measures them.
 
     A level knows a part of the true log-odds, of standard deviation `known` (rising: each contains the one
@@ -312,7 +312,7 @@ def forecasts(
     for at, size in enumerate(THREE[: len(known)]):
         own_losses = [aligned.losses(positions) for aligned, positions, _ in parts[str(at)]]
         sums = np.concatenate([one.sums for one in own_losses], axis=1)
-        levels.append(Level(str(at), size, DateLosses(sums, np.ones(sums.shape[1]))))
+        levels.append(ScalePoint(str(at), size, DateLosses(sums, np.ones(sums.shape[1]))))
     return levels, parts, material  # type: ignore[return-value]
 
 
@@ -337,12 +337,12 @@ def whole_rule(
     confidence = holm_confidences([gain.p_value(), *others], CFG.confidence)[0]
     declared = {level.label: level.seeds for level in levels}
     evidence = Evidence(
-        **vars(Standing.of(declared, declared)), metric_name="log loss", first="0", last="2", margin=MARGIN,
+        **vars(Preconditions.of(declared, declared)), metric_name="log loss", first="0", last="2", margin=MARGIN,
         gain=gain, steps=scaling_law.steps(levels, market.horizon),
         pairs=scaling_law.pairs(levels, market.horizon), skill=skill, recalibrated=recalibrated,
         confidence=confidence, declared_confidence=CFG.confidence,
     )  # fmt: skip
-    decision = cell_verdict(evidence)
+    decision = curve_verdict(evidence)
     return decision.verdict, "moot" if decision.moot else decision.gate
 
 
@@ -370,7 +370,7 @@ def flat_interaction(market: Market, rng: np.random.Generator) -> Outcome:
     levels = market.levels([None] * 4, [0.70, 0.69, 0.69, 0.68], rng)
     effect = contrast(levels, np.array([-1.0, 1.0, 1.0, -1.0]), market.horizon)
     skilled = {"all": Estimate(0.1, 0.001, 1000.0)}  # the gate of skill is open: what is counted is the rest
-    decision = interaction_verdict(effect, CFG.confidence, MARGIN, ("a", "b"), Standing(), skilled)
+    decision = interaction_verdict(effect, CFG.confidence, MARGIN, ("a", "b"), Preconditions(), skilled)
     return {"called": decision.verdict in ("scales", "worsens")}
 
 

@@ -18,7 +18,7 @@ from hurt import DAMAGES, LOGISTIC
 from lib.config.hpo import FloatRange, SearchSpace
 from lib.data.io import read_json, read_parquet, write_json_atomic, write_parquet_atomic
 from lib.errors import IntegrityError
-from lib.tuning.hpo import SearchResult, TrialReport, run_search
+from lib.tuning.search import SearchResult, TrialReport, run_search
 from tests.conftest import Project
 
 AGAIN = "delete the named file and give the same command again (raw data: or restore them from a backup)"
@@ -325,7 +325,7 @@ def test_a_damaged_outcome_of_a_trial_is_not_believed(tmp_path: Path, capsys, da
     "A torn benchmark file of Snakemake", happens="one warning; the report is made without it", user="nothing"
 )
 def test_a_torn_benchmark_does_not_stop_the_report(tmp_path: Path, capsys) -> None:
-    from workflow_scripts.gather import job_costs
+    from lib.jobs.gather import job_costs
 
     (tmp_path / "train").mkdir()
     for name, text in {"a.tsv": "", "b.tsv": "s\th:m:s\tmax_r", "c.tsv": "s\tmax_rss\n2.0\t10.0\n"}.items():

@@ -19,9 +19,9 @@ from lib.config.load import read_yaml
 from lib.data.calendar import sessions_of
 from lib.data.sources.files import FilesSource
 from lib.data.validation.findings import raise_on_errors
-from lib.data.validation.prices import validate_prices
+from lib.data.validation.price_checks import validate_prices
 from lib.errors import StudyError
-from lib.planning.plan import plan_study
+from lib.study.plan import plan_study
 from tests.conftest import RECORDS, ROOT
 
 CONFIG = ROOT / "config"

@@ -17,7 +17,7 @@ from lib.config.model import ModelFile, vary
 from lib.config.training import TrackingConfig
 from lib.data.io import spreadsheet_safe
 from lib.errors import ConfigError
-from lib.planning.plan import plan_study
+from lib.study.plan import plan_study
 from tests.conftest import ROOT, SMALL, STUDY, Project
 
 REFUSED = "correct the named line"

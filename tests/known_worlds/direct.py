@@ -25,17 +25,17 @@ from lib.config.resolve import RunSpecification, resolve
 from lib.config.workflow import EvaluationConfig
 from lib.data.sources.synthetic import SyntheticSource, best_auc
 from lib.datasets.windows import Samples, load_samples
-from lib.evaluation import evaluate
-from lib.evaluation.collect import RunFiles, collect_runs
-from lib.evaluation.evaluate import evaluate_run
-from lib.evaluation.measures import plain_measures, scores_of, targets_of
-from lib.evaluation.summary import scaling_summary
 from lib.features.assembly import assemble
 from lib.features.bars import resample
 from lib.models import job, registry
 from lib.models.reference.oracle import Oracle, OracleSettings
-from lib.planning.declaration import confirmatory_contrasts
-from lib.planning.plan import Plan, plan_study
+from lib.scaling.run_table import RunFiles, collect_runs
+from lib.scaling.summary import scaling_summary
+from lib.scoring import run_scores as evaluate
+from lib.scoring.measures import plain_measures, scores_of, targets_of
+from lib.scoring.run_scores import evaluate_run
+from lib.study.plan import Plan, plan_study
+from lib.study.preregistration import confirmatory_contrasts
 from lib.training.context import TrainingContext
 from tests.known_worlds.study import MARKET, NETWORKS, ROOT
 

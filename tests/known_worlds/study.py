@@ -24,14 +24,14 @@ import yaml
 from joblib import Parallel, delayed
 
 from lib.config.resolve import RunSpecification, resolve
-from lib.config.runs import Run
+from lib.config.run_key import Run
 from lib.data.io import read_json, read_parquet, sha256_of
 from lib.datasets.windows import load_samples
+from lib.jobs import outputs
+from lib.jobs.paths import PATHS
 from lib.models import job
-from lib.planning.plan import Plan, plan_study
+from lib.study.plan import Plan, plan_study
 from lib.training.context import TrainingContext
-from workflow_scripts import outputs
-from workflow_scripts.paths import PATHS
 
 ROOT = Path(__file__).parents[2]
 TREE = ("Snakefile", "rules", "workflow_scripts", "lib", "config", "envs", "profiles")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from lib.evaluation.decision import Gate, Verdict
+from lib.scaling.decision import Gate, Verdict
 
 DIRECTION, TOUCH = {"task": "direction"}, {"task": "threshold_1pct"}
 _ABLE = {"when": {"condition": "planted"}, "seen": 1.0}

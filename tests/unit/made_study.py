@@ -27,10 +27,10 @@ from lib.config.base import split_dataset
 from lib.config.experiment import PlannedExperiment
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import write_json_atomic, write_parquet_atomic
-from lib.evaluation.batch import RunFolder, evaluate_folders
-from lib.evaluation.collect import collect_runs, read_run
-from lib.evaluation.samples import read_predictions
-from lib.evaluation.summary import scaling_summary
+from lib.scaling.run_table import collect_runs, read_run
+from lib.scaling.samples import read_predictions
+from lib.scaling.summary import scaling_summary
+from lib.scoring.folders import RunFolder, evaluate_folders
 
 PARAMETERS = {"2M": 2_021_953, "20M": 20_104_321, "200M": 201_612_289, "none": 21}
 HISTORY_START, VALIDATION_START, TEST_START = date(2005, 1, 3), date(2013, 1, 1), date(2016, 1, 1)

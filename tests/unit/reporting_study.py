@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lib.evaluation.collect import RUNS_SCHEMA
-from lib.reporting.inputs import ReportInputs
+from lib.report.inputs import ReportInputs
+from lib.scaling.run_table import RUNS_SCHEMA
 
 BUDGETS = {"2M": 2_021_953, "20M": 20_104_321, "200M": 201_612_289}
 QUESTION = "Does forecast loss fall as PatchTST grows from 2M to 200M parameters?"

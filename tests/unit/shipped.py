@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from lib.planning.plan import Plan, plan_study
+from lib.study.plan import Plan, plan_study
 
 CONFIG = Path(__file__).parents[2] / "config"
 

@@ -12,7 +12,7 @@ RULES = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk
 RUN = "results/runs/base/Aa20/daily/direction/h5/{model}/{budget}/seed1/metrics.json"
 
 
-def asked_by(text: str, log: str) -> str:
+def hypotheses_of(text: str, log: str) -> str:
     """What the job with this log file asks for, from the text of a dry run."""
     found = re.search(rf"log: {re.escape(log)}\n.*?resources: ([^\n]*)", text, re.DOTALL)
     assert found, text
@@ -33,7 +33,7 @@ def test_a_training_asks_for_what_its_budget_needs(project):
     done = project.snakemake("--profile", "profiles/slurm", "-n", *targets)
     assert done.returncode == 0, done.stdout
     lines = {
-        Path(target).parts[-3]: asked_by(
+        Path(target).parts[-3]: hypotheses_of(
             done.stdout, target.replace("results/runs", "results/logs/train").replace("/metrics.json", ".log")
         )
         for target in targets

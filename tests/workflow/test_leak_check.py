@@ -36,7 +36,7 @@ MODEL = """
 import numpy as np
 
 from lib.config.base import StrictModel
-from lib.models.base import Model, ModelMetadata
+from lib.models.contract import Model, ModelMetadata
 from lib.models.registry import register
 from lib.models.rounds import history_row, untrained_result
 from lib.models.storage import read_plain, write_plain

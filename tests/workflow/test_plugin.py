@@ -17,7 +17,7 @@ from pydantic import Field
 
 from lib.config.base import StrictModel
 from lib.metrics.losses import mean_loss
-from lib.models.base import Model, ModelMetadata
+from lib.models.contract import Model, ModelMetadata
 from lib.models.rounds import history_row, untrained_result
 from lib.models.registry import register
 from lib.models.storage import read_plain, write_plain

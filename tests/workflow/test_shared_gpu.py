@@ -32,10 +32,10 @@ def test_runs_take_a_share_of_the_accelerator_by_their_size(project):
     targets = [f"results/runs/{run}/metrics.json" for run in runs.values()]
     done = project.snakemake("--profile", "profiles/shared-gpu", "--cores", "8", "-n", *targets)
     assert done.returncode == 0, done.stdout
-    asked = {name: asked_by(done.stdout, f"train/{run}") for name, run in runs.items()}
+    asked = {name: hypotheses_of(done.stdout, f"train/{run}") for name, run in runs.items()}
     assert asked == SHARES | {"lstm": 1}
     for budget in ("2M", "20M", "200M"):  # it measures, and must be alone
-        assert asked_by(done.stdout, f"discover_batch_size/Aa20/daily/patchtst-mixed/{budget}") == 4
+        assert hypotheses_of(done.stdout, f"discover_batch_size/Aa20/daily/patchtst-mixed/{budget}") == 4
 
 
 def test_four_small_runs_share_it_and_a_large_one_is_alone(tmp_path):
@@ -52,7 +52,7 @@ def test_four_small_runs_share_it_and_a_large_one_is_alone(tmp_path):
     assert all(sum(shares) <= 4 for shares in beside.values()), beside
 
 
-def asked_by(text: str, log: str) -> int:
+def hypotheses_of(text: str, log: str) -> int:
     """Shares of the accelerator that the job with this log file asks for, from the text of a dry run."""
     job = rf"log: results/logs/{re.escape(log)}\.log\n.*?resources: [^\n]*?\bgpu=(\d+)"
     found = re.search(job, text, re.DOTALL)

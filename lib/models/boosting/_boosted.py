@@ -15,7 +15,7 @@ from lib.datasets.windows import Samples
 from lib.errors import ModelError
 from lib.metrics.losses import intercept_refitted_loss
 from lib.models import classes
-from lib.models.base import Model
+from lib.models.contract import Model
 from lib.models.rounds import history_row, untrained_result
 from lib.models.storage import read_plain, write_plain
 from lib.training.context import TrainingContext, TrainingResult

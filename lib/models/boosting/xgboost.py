@@ -14,8 +14,8 @@ from pydantic import Field
 
 from lib.config.base import StrictModel
 from lib.datasets.windows import Samples
-from lib.models.base import ModelMetadata
 from lib.models.boosting._boosted import BoostedTrees
+from lib.models.contract import ModelMetadata
 from lib.models.registry import register
 
 

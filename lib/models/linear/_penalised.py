@@ -14,7 +14,7 @@ from pydantic import Field
 from lib.config.base import StrictModel
 from lib.datasets.windows import Samples
 from lib.models import classes
-from lib.models.base import Model
+from lib.models.contract import Model
 from lib.models.linear._solver import Spectrum
 from lib.models.rounds import history_row, losses_of, untrained_result
 from lib.models.storage import read_plain, write_plain

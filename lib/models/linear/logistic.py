@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lib.models import classes
-from lib.models.base import ModelMetadata
+from lib.models.contract import ModelMetadata
 from lib.models.linear._penalised import PenalisedLinear, PenaltySettings
 from lib.models.linear._solver import Spectrum, logistic_path, ridge_path
 from lib.models.registry import register

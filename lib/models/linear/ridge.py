@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lib.models.base import ModelMetadata
+from lib.models.contract import ModelMetadata
 from lib.models.linear._penalised import PenalisedLinear, PenaltySettings
 from lib.models.linear._solver import Spectrum, ridge_path
 from lib.models.registry import register

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lib.config.barriers import BarrierConfig
+from lib.config.barrier_labels import BarrierConfig
 from lib.config.base import threshold_of
 from lib.datasets.windows import Samples
 from lib.errors import ModelError

@@ -11,7 +11,7 @@ import numpy as np
 from lib.config.base import StrictModel
 from lib.datasets.rates import means_by_symbol, pooled_means
 from lib.datasets.windows import Samples
-from lib.models.base import Model, ModelMetadata
+from lib.models.contract import Model, ModelMetadata
 from lib.models.registry import register
 from lib.models.rounds import history_row, losses_of, untrained_result
 from lib.models.storage import read_plain, write_plain

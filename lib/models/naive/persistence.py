@@ -14,11 +14,11 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from lib.config.barriers import BarrierConfig
+from lib.config.barrier_labels import BarrierConfig
 from lib.config.base import StrictModel
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
-from lib.models.base import Model, ModelMetadata
+from lib.models.contract import Model, ModelMetadata
 from lib.models.naive import _channels
 from lib.models.registry import register
 from lib.models.rounds import history_row, losses_of, untrained_result

@@ -12,7 +12,7 @@ from lib.models.normalisation import Inputs
 from lib.training.layers import use_fast_layers
 
 if TYPE_CHECKING:
-    from lib.models.base import Problem
+    from lib.models.contract import Problem
 
 
 class Perceptron(nn.Module):

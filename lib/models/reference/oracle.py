@@ -26,9 +26,9 @@ import numpy as np
 from pydantic import Field
 
 from lib.config.base import StrictModel
-from lib.datasets.controls import PLANTED_CHANNEL
+from lib.datasets.planted_controls import PLANTED_CHANNEL
 from lib.datasets.windows import Samples
-from lib.models.base import Model, ModelMetadata
+from lib.models.contract import Model, ModelMetadata
 from lib.models.linear._solver import Spectrum, logistic_path
 from lib.models.naive._channels import LOWER_SHADOW, SHADOW, require
 from lib.models.registry import register

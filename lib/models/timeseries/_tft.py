@@ -19,7 +19,7 @@ from lib.models.normalisation import Inputs
 from lib.training.layers import use_fast_layers
 
 if TYPE_CHECKING:
-    from lib.models.base import Problem
+    from lib.models.contract import Problem
 
 
 class Gate(nn.Module):
@@ -88,7 +88,7 @@ def _stack(variables: int, width: int, out: int) -> torch.Tensor:
     return torch.empty(variables, width, out).uniform_(-(width**-0.5), width**-0.5)
 
 
-class Attention(nn.Module):
+class InterpretableAttention(nn.Module):
     """Interpretable multi-head attention (equations 13 to 16): heads share their values and are averaged."""
 
     def __init__(self, hidden: int, heads: int) -> None:
@@ -119,7 +119,7 @@ class TemporalFusionTransformer(nn.Module):
         self.encoder = nn.LSTM(hidden, hidden, batch_first=True)
         self.after_encoder = Gate(hidden, hidden, dropout)
         self.enrichment = GatedResidual(hidden, hidden, hidden, dropout)
-        self.attention = Attention(hidden, heads)
+        self.attention = InterpretableAttention(hidden, heads)
         self.after_attention = Gate(hidden, hidden, dropout)
         self.position_wise = GatedResidual(hidden, hidden, hidden, dropout)
         self.after_all = Gate(hidden, hidden, 0.0)

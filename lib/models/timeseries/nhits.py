@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from pydantic import Field, model_validator
 
 from lib.config.base import StrictModel
-from lib.models.base import ModelMetadata
+from lib.models.contract import ModelMetadata
 from lib.models.network import NetworkModel, seeded
 from lib.models.registry import register
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from lib.config.base import StrictModel
 from lib.config.model import Architecture
 from lib.errors import ModelError
-from lib.models.base import ModelMetadata, Shape
+from lib.models.contract import ModelMetadata, Shape
 from lib.models.network import NetworkModel
 from lib.models.registry import register
 from lib.models.transformer import parameters

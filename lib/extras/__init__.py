@@ -1,0 +1,1 @@
+"""What builds on a finished study: meta-modules and models in production."""

@@ -1,0 +1,1 @@
+"""What the workflow's scripts share: paths, outputs, the edges of a training job, command lines."""

@@ -1,0 +1,1 @@
+"""The page: figures, tables and words for what others have computed. Computes no statistic."""

@@ -1,0 +1,121 @@
+"""Which runs stand behind a cell, and whether the controls allow anything to be read from them.
+
+The same axes and the same rule about failed controls as in the evaluation, so that titles and sentences
+cannot say more than its verdicts. Measures nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib.report.inputs import ReportInputs
+from lib.report.wording import NO_BUDGET, plural
+from lib.scaling.axes import AXES, WORDS
+from lib.scaling.control_runs import TAINTS_ALL, failed_controls
+
+Row = Mapping[str, Any]
+
+
+def blocked(inputs: ReportInputs, model: Any) -> list[str]:
+    """The failed controls that forbid a finding about a model: every null and law control, its own others."""
+    return failed_controls(inputs.scaling.get("controls") or [], str(model))
+
+
+def all_tainted(inputs: ReportInputs) -> bool:
+    """Whether something was found where there is nothing, or a known law not told: it taints all models."""
+    controls = inputs.scaling.get("controls") or []
+    return any(c.get("role") in TAINTS_ALL and not c.get("passed") for c in controls)
+
+
+def barred_words(inputs: ReportInputs) -> str:
+    """What the failed controls forbid, in one clause; empty if none failed."""
+    failed = [c for c in inputs.scaling.get("controls") or [] if not c.get("passed")]
+    if not failed:
+        return ""
+    if all_tainted(inputs):
+        return "a null or law control among them: no verdict of this study counts"
+    models = sorted({str(c.get("model")) for c in failed})
+    return f"all of one model's own: nothing is concluded about {', '.join(models)}"
+
+
+class Compared:
+    """The runs of a study by the cell and level that they belong to."""
+
+    def __init__(self, inputs: ReportInputs) -> None:
+        self._rows = [r for r in inputs.runs.to_dicts() if r.get("role") in (None, "question")]
+        self._groups: dict[str, dict[tuple[str, ...], list[Row]]] = {}
+        self._against: dict[tuple[str, ...], Row] = {}
+        for table in inputs.scaling.get("baselines") or []:
+            for line in table.get("rows") or []:
+                self._against[(*_words({**table, **line}, WORDS), str(bool(table.get("folds"))))] = line
+
+    def runs(self, cell: Row) -> list[Row]:
+        """Declared runs of a cell, done or not."""
+        axis = str(cell.get("axis") or "parameters")
+        return self._along(axis).get(_words({**cell, "budget": cell.get("budget") or "*"}, WORDS), [])
+
+    def levels(self, cell: Row) -> dict[str, list[Row]]:
+        """Declared runs of a cell by the level they are at, in order of the axis."""
+        axis = AXES[str(cell.get("axis") or "parameters")]
+        found: dict[str, list[Row]] = {}
+        for row in self.runs(cell):
+            found.setdefault(axis.level(row), []).append(row)
+        return {level: found[level] for level in sorted(found, key=axis.order)}
+
+    def against_others(self, cell: Row, level: str) -> Row | None:
+        """The row of the table of models that a level of a cell has, with `over_base_rate`, `over_linear` and
+        their intervals: paired differences on the same dates."""
+        rows = self.levels(cell).get(level)
+        if not rows:
+            return None
+        return self._against.get((*_words(rows[0], WORDS), str(bool(cell.get("folds")))))
+
+    def _along(self, name: str) -> dict[tuple[str, ...], list[Row]]:
+        if name not in self._groups:
+            axis = AXES[name]
+            groups: dict[tuple[str, ...], list[Row]] = {}
+            for row in self._rows:
+                if axis.applies(row):
+                    groups.setdefault(tuple(map(str, axis.rest(row))), []).append(row)
+            self._groups[name] = groups
+        return self._groups[name]
+
+
+def _words(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(str(row.get(name)) for name in names)
+
+
+def experiments_of(question: Row) -> list[str]:
+    """Names of the experiments that a question draws on; several for shares of the training dates."""
+    return [name.strip() for name in str(question.get("experiment") or "").split(",") if name.strip()]
+
+
+def seeds_by_size(inputs: ReportInputs) -> list[int]:
+    """Finished seeds of every problem, model and size of the questions; 0 where none is finished."""
+    seeds: dict[tuple[str, ...], set[Any]] = {}
+    for row in inputs.runs.to_dicts():
+        if row.get("role") in (None, "question") and row.get("budget") not in (None, NO_BUDGET):
+            found = seeds.setdefault(_words(row, (*WORDS, "fold")), set())
+            if row.get("status") == "done":
+                found.add(row.get("seed"))
+    return sorted(len(found) for found in seeds.values())
+
+
+def seeds_words(counts: list[int]) -> str:
+    """`5`, or `3 to 5`; a dash without any size."""
+    if not counts:
+        return "–"
+    return str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
+
+
+def unfinished(compared: Compared, cells: Sequence[Row]) -> list[str]:
+    """Paths of the runs of some cells that are not done, each once."""
+    rows = [row for cell in cells for row in compared.runs(cell) if row.get("status") != "done"]
+    return list(dict.fromkeys(str(row.get("path")) for row in rows))
+
+
+def named_runs(paths: list[str]) -> str:
+    """`2 runs (a, b)`, at most three of them by name."""
+    shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+    return f"{plural(len(paths), 'missing run')}: {shown}"

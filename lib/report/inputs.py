@@ -1,0 +1,61 @@
+"""What the report is made from: plain tables and mappings that other stages have written.
+
+Reads no files and computes nothing. Whatever is absent stays at its empty default, and the page says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """Everything a report shows. Only the title is required."""
+
+    title: str
+    note: str | None = None
+    """Shown above the verdict: what the study is not."""
+    runs: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """The table of runs, one row per declared run, whether done or not."""
+    scaling: Mapping[str, Any] = field(default_factory=dict)
+    """Questions with cells and verdicts, controls, tables of models, warnings, looks at the test set."""
+    histories: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    """Run path to its history: `step, train_loss, validation_loss, selection_loss, …`."""
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Run path to its measures: `splits`, `reliability`, `calibration`, `conformal`, `trading`, …"""
+    daily: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    """Run path to its test days: `date, equity, hold_equity, …`."""
+    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Run path to its fully resolved parameters."""
+    run_provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Run path to its provenance: `git_commit, packages, hardware, data, temperature_max`, …"""
+    ablation: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """Variants of every ablation, ranked (`lib.scaling.ablation.rank_variants`)."""
+    ablation_problems: Sequence[str] = ()
+    """Why the runs of some ablation could not be ranked."""
+    findings: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """Data quality: `severity, symbol, date, rule, value, message`."""
+    prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Symbol to `source, vintage, rows, first, last, sha256`."""
+    splits: Mapping[str, Any] = field(default_factory=dict)
+    """The declared split dates and shares, by name."""
+    transfer: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    """Losses by multiple of the found rate, by the path of each check of a transferred recipe."""
+    hpo: Mapping[str, tuple[Mapping[str, Any], pl.DataFrame]] = field(default_factory=dict)
+    """Path of a search to its best trial (`parameters, best_value, …`) and its trials (`number, value`)."""
+    importances: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Path of a search to `shares` (parameter to its share in the variance of losses), or a `reason`."""
+    cost: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """Per rule: `rule, jobs, seconds, peak_memory_mb`."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """`git_commit`, `packages` (name to version), `hardware`, `date`."""
+    channel_correlation: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    """Dataset to a square table: `channel`, then one column per channel in the same order."""
+    declarations: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """Experiment to its declarations in order of time: `hash, date, tests, runs, finished_before`."""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """Further facts about where it ran, by name."""

@@ -1,0 +1,139 @@
+"""The report's content without its looks: sections, panels and tables, rendered as HTML and as Markdown.
+
+One content for both renderings, so that they cannot disagree. Holds no layout and no data access.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from markupsafe import Markup
+
+Tone = Literal["", "pass", "fail", "muted"]
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """One cell of a table."""
+
+    text: str
+    sort: float | str | None = None
+    """What the cell is ordered by; default: its text."""
+    drawing: Markup | None = None
+    """Shown in place of the text, which stays its meaning; left out of Markdown."""
+    tone: Tone = ""
+    code: bool = False
+    """A hash, path or identifier, set in a fixed-width face."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table."""
+
+    label: str
+    numeric: bool = False
+    axis: Markup | None = None
+    """Makes it a column of drawings that share this axis."""
+    wide: bool = False
+    """Running text that may wrap."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; with `folded` it is behind that line and opens on demand."""
+
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[TableCell]]
+    folded: str | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart and the claim it supports."""
+
+    title: str
+    """The finding, in words."""
+    figure: Markup
+    reading: str
+    """What the chart shows, in numbers."""
+    table: Table | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page. `lead` is its finding in a sentence."""
+
+    id: str
+    heading: str
+    lead: str
+    notes: Sequence[str] = ()
+    legend: Markup | None = None
+    panels: Sequence[Panel] = ()
+    tables: Sequence[Table] = ()
+    bullets: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class VerdictLine:
+    """The answer to one question."""
+
+    question: str
+    verdict: str
+    axis: str
+    """What there is more of."""
+    answer: str
+    """The answer in a few plain words."""
+    sentence: str
+    label: str
+    """What the deciding number is."""
+    number: str
+    """The number that decides, with its interval."""
+    after: str
+    """What the number is to be held against."""
+    change: Sequence[str]
+    """What would change the answer."""
+    table: Table | None = None
+    reason: str = ""
+    predicted: Sequence[str] = ()
+    """What the law said of the largest level before it was trained, and what came of it."""
+    worth: str = ""
+    """Whether a larger model is worth its compute, and whether the best one is ahead of a linear model."""
+    kind: str = ""
+    """What an exploratory answer is worth; empty for a confirmatory one."""
+
+
+@dataclass(frozen=True)
+class ReportCheck:
+    """One fact about the study as a whole, beside the verdict."""
+
+    label: str
+    value: str
+    tone: Tone = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole report."""
+
+    title: str
+    subtitle: str
+    note: str | None
+    verdicts: Sequence[VerdictLine]
+    no_verdict: str
+    opponents: Sequence[str]
+    """One sentence per problem: how the models compare with simple ones."""
+    checks: Sequence[ReportCheck]
+    unanswered: Sequence[str]
+    """Questions that were asked and have no verdict, each with the reason."""
+    warnings: Sequence[str]
+    sections: Sequence[Section]
+    runs: Table
+    runs_summary: str
+    missing: Sequence[str]
+    csv: str
+    csv_note: str
+    closing: Sequence[Section] = field(default=())
+    """Sections after the table of runs."""

@@ -1,0 +1,132 @@
+"""The report: one self-contained HTML page, and the same content as Markdown.
+
+Gathers the sections and renders them. Everything from data or configuration is escaped; the page asks no
+server for anything. Computes no statistic: its numbers come from the evaluation.
+"""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from lib.report.inputs import ReportInputs
+from lib.report.markdown import page_markdown
+from lib.report.page import Page, Section
+from lib.report.sections import ablations, answers, audit, checklist, laws, reliability, unanswered
+from lib.report.sections import axes_together as effects
+from lib.report.sections import conformal_coverage as coverage
+from lib.report.sections import cost_and_provenance as account
+from lib.report.sections import curve_charts as curves
+from lib.report.sections import data_quality as material
+from lib.report.sections import hyperparameters as search
+from lib.report.sections import hypothetical_trading as trading
+from lib.report.sections import learning_curves as learning
+from lib.report.sections import model_tables as opponents
+from lib.report.sections import runs as runs_table
+from lib.report.sections import single_folds as folds
+from lib.report.sections import slices as parts
+from lib.report.wording import Names, prose
+
+__all__ = ["ReportInputs", "build_page", "render_html", "render_markdown"]
+_NAMED = 6
+"""Symbols that stand below the title."""
+
+
+def render_html(page: Page) -> str:
+    """The whole report as HTML that opens from disk, without a network."""
+    csv = base64.b64encode(page.csv.encode()).decode()
+    return _environment().get_template("report.html.j2").render(page=page, csv=csv)
+
+
+def render_markdown(page: Page) -> str:
+    """The same report without drawings."""
+    return page_markdown(page)
+
+
+def build_page(inputs: ReportInputs) -> Page:
+    """The content of the report, before it is rendered."""
+    cells = [
+        cell for question in inputs.scaling.get("questions") or [] for cell in question.get("cells") or []
+    ]
+    names = Names(inputs.runs.to_dicts() or cells)
+    csv, csv_note = runs_table.runs_csv(inputs)
+    return Page(
+        title=inputs.title,
+        subtitle=_subtitle(inputs),
+        note=inputs.note,
+        verdicts=answers.verdicts(inputs, names),
+        no_verdict="No question about size in this study: a verdict on scaling needs at least two budgets.",
+        opponents=opponents.opponent_sentences(inputs, names),
+        unanswered=unanswered.unanswered(inputs),
+        checks=answers.checks(inputs),
+        warnings=[prose(text) for text in inputs.scaling.get("warnings") or []],
+        sections=_sections(inputs, names),
+        runs=runs_table.runs_table(inputs),
+        runs_summary=runs_table.summary_line(inputs),
+        missing=runs_table.missing_runs(inputs),
+        csv=csv,
+        csv_note=csv_note,
+        closing=[
+            audit.power_section(inputs, names),
+            audit.confounds_section(inputs),
+            audit.declaration_section(inputs),
+            audit.ledger_section(inputs),
+            account.cost_section(inputs),
+            account.provenance_section(inputs),
+            account.limits_section(inputs),
+        ],
+    )
+
+
+def _sections(inputs: ReportInputs, names: Names) -> list[Section]:
+    """The sections before the table of runs; those that a study has nothing for are left out."""
+    found = [
+        *curves.curve_sections(inputs, names),
+        laws.laws_section(inputs, names),
+        checklist.checklist_section(inputs),
+        *effects.effects_sections(inputs, names),
+        ablations.ablations_section(inputs, names),
+        folds.folds_section(inputs, names),
+        opponents.opponents_section(inputs, names),
+        opponents.controls_section(inputs, names),
+        parts.parts_section(inputs, names),
+        reliability.reliability_section(inputs, names),
+        coverage.coverage_section(inputs, names),
+        trading.trading_section(inputs, names),
+        learning.curves_section(inputs, names),
+        search.search_section(inputs),
+        material.data_section(inputs, names),
+    ]
+    return [section for section in found if section is not None]
+
+
+def _subtitle(inputs: ReportInputs) -> str:
+    facts = []
+    spans = [
+        (str(p["first"]), str(p["last"])) for p in inputs.prices.values() if p.get("first") and p.get("last")
+    ]
+    if inputs.prices:
+        named, more = list(inputs.prices)[:_NAMED], len(inputs.prices) - _NAMED
+        facts.append(", ".join(named) + (f" and {more} more" if more > 0 else ""))
+    if spans:
+        facts.append(f"{min(first for first, _ in spans)} to {max(last for _, last in spans)}")
+    vintages = sorted({str(p["vintage"]) for p in inputs.prices.values() if p.get("vintage")})
+    if vintages:
+        facts.append(f"vintage {', '.join(vintages)}")
+    if inputs.provenance.get("date"):
+        facts.append(f"made {str(inputs.provenance['date'])[:10]}")
+    return " · ".join(facts)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,284 @@
+"""The answers at the top of the page: the verdict of each question in plain words, the numbers that decide
+it, and what would change it. Verdicts are taken from the evaluation as they are, never drawn here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib.report.compared import Compared, named_runs, seeds_by_size, seeds_words, unfinished
+from lib.report.inputs import ReportInputs
+from lib.report.page import Column, ReportCheck, Table, TableCell, VerdictLine
+from lib.report.sections.worth import best_lift, kept_word, predicted_words, worth_words
+from lib.report.svg import Strip
+from lib.report.verdict_wording import EXPLORATORY, answer_words, more_of, verdict_words
+from lib.report.wording import (
+    Names,
+    cell_name,
+    count,
+    finite,
+    interval,
+    metric_words,
+    model_words,
+    number,
+    plural,
+    prose,
+)
+
+_FOLD_BEYOND = 12
+_STEPS = 6
+"""Steps that would change an answer, of the question and its cells, that are named."""
+
+
+def verdicts(inputs: ReportInputs, names: Names) -> list[VerdictLine]:
+    """One verdict per question, in the order of the study."""
+    compared, questions = Compared(inputs), list(inputs.scaling.get("questions") or [])
+    return [_verdict(question, compared, names, len(questions) > 1) for question in questions]
+
+
+def gain_of(cell: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
+    """Gain in loss from the smallest to the largest size, with the interval that the verdict is based on."""
+    gain = cell.get("gain") or {}
+    low, high = (finite(gain.get(f"{end}_holm")) for end in ("low", "high"))
+    if low is None or high is None:
+        low, high = finite(gain.get("low")), finite(gain.get("high"))
+    return finite(gain.get("estimate")), low, high
+
+
+def deciding_gain(cell: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
+    """Like `gain_of`; of a flat cell with the interval that equivalence is judged by."""
+    pairs = (cell.get("equivalence") or {}).get("pairs") or []
+    if cell.get("verdict") != "flat" or not pairs:
+        return gain_of(cell)
+    ends = next(pair for pair in pairs if (pair["from"], pair["to"]) == (pairs[0]["from"], pairs[-1]["to"]))
+    return finite(ends["estimate"]), finite(ends["low"]), finite(ends["high"])
+
+
+def ends_of(cell: Mapping[str, Any]) -> str:
+    """`from 2M to 200M`: the levels that were measured."""
+    points = cell.get("points") or []
+    return f"from {level_of(points[0])} to {level_of(points[-1])}" if points else "from smallest to largest"
+
+
+def level_of(point: Mapping[str, Any]) -> str:
+    """Name of a point on its axis: a budget, a number of channels, a share of the data, a row or column."""
+    return str(point.get("budget") or point.get("level"))
+
+
+def _verdict(question: Mapping[str, Any], compared: Compared, names: Names, one_of: bool) -> VerdictLine:
+    verdict = str(question.get("verdict", "undecidable"))
+    axis = str(question.get("axis") or "parameters")
+    answer, sentence = answer_words(axis, question)
+    cells = list(question.get("cells") or [])
+    decisive = _decisive(verdict, cells, question.get("margin"))
+    margin = _margin(decisive or {}, question.get("margin"))
+    reason = str(question.get("reason") or "")
+    own = str((decisive or {}).get("reason") or "")
+    if decisive and own.lower() not in reason.lower():
+        reason = f"{reason} {names.problem(decisive)}: {own[:1].lower()}{own[1:]}"
+    return VerdictLine(
+        question=str(question.get("question") or question.get("experiment") or ""),
+        verdict=verdict,
+        axis=more_of(axis),
+        answer=answer,
+        sentence=sentence,
+        label=_label(verdict, decisive, len(cells), names),
+        number=interval(*deciding_gain(decisive)) if decisive else "",
+        after="" if margin is None else f"a gain of {number(margin, 3)} would matter",
+        change=_change(question, cells, compared, names),
+        table=_table(cells, question, compared, names, one_of) if cells else None,
+        reason=prose(reason),
+        predicted=predicted_words(cells, decisive, names),
+        worth=" ".join(worth_words(decisive, margin, compared)) if decisive else "",
+        kind=EXPLORATORY if question.get("analysis") == "exploratory" else "",
+    )
+
+
+def _margin(cell: Mapping[str, Any], fallback: Any) -> float | None:
+    margin = finite(cell.get("margin"))
+    return finite(fallback) if margin is None else margin
+
+
+def _decisive(verdict: str, cells: Sequence[Mapping[str, Any]], margin: Any) -> Mapping[str, Any] | None:
+    """The cell on which the answer hangs: the smallest gain if all must scale, the smallest loss if all must
+    worsen, the interval that reaches furthest if all must be flat, and the largest gain among the undecided
+    cells where the answer is open."""
+
+    def in_margins(cell: Mapping[str, Any]) -> tuple[float, float]:
+        unit = _margin(cell, margin) or 1.0
+        value, low, high = deciding_gain(cell)
+        return (value or 0.0) / unit, max(abs(low or 0.0), abs(high or 0.0)) / unit
+
+    measured = [cell for cell in cells if gain_of(cell)[0] is not None]
+    if not measured:
+        return None
+    if verdict == "scales":
+        return min(measured, key=lambda cell: in_margins(cell)[0])
+    if verdict == "worsens":
+        return max(measured, key=lambda cell: in_margins(cell)[0])
+    if verdict == "flat":
+        return max(measured, key=lambda cell: in_margins(cell)[1])
+    undecided = [cell for cell in measured if cell.get("verdict") == "undecidable"]
+    return max(undecided or measured, key=lambda cell: in_margins(cell)[0])
+
+
+_WHICH = {"scales": "Smallest gain", "flat": "Gain that reaches furthest", "worsens": "Least negative gain"}
+
+
+def _label(verdict: str, cell: Mapping[str, Any] | None, n: int, names: Names) -> str:
+    if cell is None:
+        return "No gain could be measured."
+    which = _WHICH.get(verdict, "Largest undecided gain")
+    metric = metric_words(str(cell.get("metric", "log_loss")))
+    start = f"{which} in {metric}" if n > 1 else f"Gain in {metric}"
+    return f"{names.problem(cell)}: {start[:1].lower()}{start[1:]} {ends_of(cell)}"
+
+
+def _table(
+    cells: Sequence[Mapping[str, Any]],
+    question: Mapping[str, Any],
+    compared: Compared,
+    names: Names,
+    one_of: bool,
+) -> Table:
+    """Gains in units of their margin, so that cells of different measures share one axis."""
+    margins = [_margin(cell, question.get("margin")) or 1.0 for cell in cells]
+    scaled = [
+        [None if v is None else v / margin for v in deciding_gain(cell)]
+        for cell, margin in zip(cells, margins, strict=True)
+    ]
+    far = min(20.0, 1.05 * max([2.0, *(abs(v) for row in scaled for v in row if v is not None)]))
+    strip = Strip(-far, far, references=(0.0,), band=(-1.0, 1.0))
+    same = len(set(margins)) == 1
+    beside = any(cell.get("confirmation") for cell in cells)
+    foreseen = any(cell.get("prediction") for cell in cells)
+    rows = []
+    for cell, margin, (value, low, high) in zip(cells, margins, scaled, strict=True):
+        seeds = min((int(p.get("seeds") or 0) for p in cell.get("points") or []), default=0)
+        rows.append(
+            [
+                TableCell(
+                    f"{names.problem(cell)} · {model_words(cell.get('model', ''), cell.get('budget'))}"
+                ),
+                TableCell("", drawing=strip.draw(value, low, high, "ink")),
+                TableCell(interval(*deciding_gain(cell)), sort=value),
+                *([] if same else [TableCell(number(margin, 3))]),
+                TableCell(_holm_span(cell.get("recalibrated") or {})),
+                TableCell(_best_skill(cell)),
+                TableCell(best_lift(cell, compared)),
+                *([TableCell(kept_word(cell))] if foreseen else []),
+                TableCell(number(cell.get("detectable_gain"))),
+                TableCell(str(seeds)),
+                TableCell(verdict_words(cell)),
+                *([_confirmed(cell)] if beside else []),
+            ]
+        )
+    labels = [(0.0, "0")]
+    if same and far < 4:
+        labels = [(-1.0, f"−{margins[0]:g}"), (1.0, f"+{margins[0]:g}")]
+    columns = [
+        Column("Problem and model"),
+        Column("Less better ↔ more better", axis=strip.axis(labels)),
+        Column("Gain [interval]", numeric=True),
+        *([] if same else [Column("Margin", numeric=True)]),
+        Column("Recalibrated", numeric=True),
+        Column("Best level over the base rate", numeric=True),
+        Column("Best level over the linear model", numeric=True),
+        *([Column("Prediction for the largest")] if foreseen else []),
+        Column("Detectable", numeric=True),
+        Column("Seeds", numeric=True),
+        Column("Verdict"),
+        *([Column("The study's own test")] if beside else []),
+    ]
+    folded = f"Gains of {plural(len(rows), 'cell')}" if one_of or len(rows) > _FOLD_BEYOND else None
+    return Table(f"{_CAPTION} {_BESIDE}" if beside else _CAPTION, columns, rows, folded)
+
+
+def _holm_span(found: Mapping[str, Any]) -> str:
+    return interval(found.get("estimate"), found.get("low_holm"), found.get("high_holm"))
+
+
+def _best_skill(cell: Mapping[str, Any]) -> str:
+    """How far the best level is ahead of the base rate."""
+    known = [one for one in cell.get("skill") or [] if finite(one.get("estimate")) is not None]
+    return _holm_span(max(known, key=lambda one: float(one["estimate"]), default={}))
+
+
+def _confirmed(cell: Mapping[str, Any]) -> TableCell:
+    """What the study's own split says beside the folds."""
+    found = cell.get("confirmation") or {}
+    if found.get("state") != "open":
+        return TableCell(str(found.get("state") or "–"))
+    gain = found.get("gain") or {}
+    span = interval(gain.get("estimate"), gain.get("low"), gain.get("high"))
+    return TableCell(f"{span}: {found.get('says')}", sort=finite(gain.get("estimate")))
+
+
+_BESIDE = (
+    "Gains and verdicts are those of all walk-forward folds together; the study's own test, which no fold "
+    "contains, stands beside them and decides nothing (closed: not trained for, see evaluation.confirmation; "
+    "closed again: opened before, and what it said is not shown)."
+)
+_CAPTION = (
+    "Gain in test loss from the first to the last level. The shaded band is the margin, declared "
+    "beforehand. An interval right of 0, its mark beyond the band, scales if no step in between goes back, "
+    "the best level beats the base rate (its lead is above 0) and the recalibrated gain is above 0, too; "
+    "left of 0 it worsens. Flat: every two levels within the band, by two one-sided tests each. Detectable: "
+    "the smallest gain that this test set could have shown."
+)
+
+
+def _change(
+    question: Mapping[str, Any], cells: Sequence[Mapping[str, Any]], compared: Compared, names: Names
+) -> list[str]:
+    """What would change the answer: what the evaluation says of the question and its cells, and the runs that
+    are still to be finished."""
+    whose: dict[str, list[str]] = {str(step): [] for step in question.get("change_mind") or []}
+    for cell in cells:
+        for step in cell.get("change_mind") or []:
+            whose.setdefault(str(step), []).append(cell_name(cell, names))
+    steps = []
+    for step, where in list(whose.items())[:_STEPS]:
+        some = 0 < len(where) < len(cells)
+        others = f" and {len(where) - 2} more" if len(where) > 2 else ""
+        steps.append(f"{'; '.join(where[:2])}{others}: {_lower(step)}" if some else step)
+    if len(whose) > _STEPS:
+        steps.append(f"Further steps for other cells stand in scaling.json ({len(whose) - _STEPS}).")
+    if lacking := unfinished(compared, cells):
+        steps.append(f"Finish {named_runs(lacking)}.")
+    return [prose(step) for step in steps] or ["Runs of this question."]
+
+
+def _lower(text: str) -> str:
+    return f"{text[:1].lower()}{text[1:]}"
+
+
+def checks(inputs: ReportInputs) -> list[ReportCheck]:
+    """Whether the study is whole: runs, controls, seeds, looks at the test set."""
+    rows = inputs.runs.to_dicts()
+    done = [row for row in rows if row.get("status") == "done"]
+    controls = list(inputs.scaling.get("controls") or [])
+    passed = sum(bool(c.get("passed")) for c in controls)
+    seeds = seeds_by_size(inputs)
+    errors = inputs.findings.to_dicts() if inputs.findings.height else []
+    wrong = sum(row.get("severity") == "error" for row in errors)
+    noticed = sum(row.get("severity") == "warning" for row in errors)
+    looks = inputs.scaling.get("test_looks")
+    whole = bool(rows) and len(done) == len(rows)
+    suspects = list(inputs.scaling.get("too_good") or [])
+    return [
+        ReportCheck("Runs done", f"{len(done)} of {len(rows)}", "pass" if whole else "fail"),
+        ReportCheck("Controls passed", f"{passed} of {len(controls)}" if controls else "none declared",
+              "pass" if controls and passed == len(controls) else "fail"),
+        *([ReportCheck("Too good to be true", _suspects(suspects), "fail")] if suspects else []),
+        ReportCheck("Seeds per size", seeds_words(seeds), "" if seeds and seeds[0] > 1 else "fail"),
+        ReportCheck("Data", f"{plural(wrong, 'error')}, {plural(noticed, 'warning')}", "fail" if wrong else ""),
+        ReportCheck("Looks at the test set", count(looks)),
+    ]  # fmt: skip
+
+
+def _suspects(paths: Sequence[str]) -> str:
+    """The runs whose alarm went off, the first by name."""
+    first = "/".join(paths[0].split("/")[-8:])  # the words that name a run
+    return first if len(paths) == 1 else f"{first} and {len(paths) - 1} more"

@@ -1,0 +1,240 @@
+"""Sections for sceptics: what the test set could show, what else differed, how often it was seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lib.report.compared import Compared
+from lib.report.inputs import ReportInputs
+from lib.report.page import Column, Section, Table, TableCell
+from lib.report.wording import Names, count, finite, listed, number, percent, plural, prose
+
+_EXPECTED = {
+    "parameters": ("architecture", "run.budget"),
+    "features": ("run.dataset", "data.dataset_sha256"),
+    "data": ("run.variant", "train_fraction", "windows", "training_base_rate"),
+    "context": ("run.variant", "context_length", "windows", "training_base_rate"),
+    "quality": ("run.dataset", "data.dataset_sha256"),
+    "assets": ("run.dataset", "windows", "training_base_rate", "data.dataset_sha256"),
+}
+"""What must differ along an axis, because it is the axis or follows from it."""
+_FOLD_BEYOND = 12
+_RECORDED = ("git_commit", "packages", "hardware", "data")
+"""What is compared of each run's provenance."""
+_ROUNDING = ("micro_batch", "compiled")
+"""What moves the last digits alone: shown, and not counted as another explanation."""
+_NEVER = ("run.seed", "search", "experiment", "question", "role", "hpo.best_value", "hpo.n_trials")
+
+
+def power_section(inputs: ReportInputs, names: Names) -> Section:
+    """The smallest effects that these test sets can show."""
+    rows = list(inputs.scaling.get("power") or [])
+    questions = [one for one in inputs.scaling.get("questions") or [] if one.get("power")]
+    heading = "What this test set can show"
+    if not rows and not questions:
+        return Section("power", heading, "The smallest detectable effects were not computed in this study.")
+    tables = [_question_power(questions)] if questions else []
+    known = [row for row in rows if row.get("enough") is not None]
+    enough = sum(row["enough"] is True for row in known)
+    able = sum(one["power"]["enough"] is True for one in questions)
+    told = f"{able} of {plural(len(questions), 'question')} can show the margin. " if questions else ""
+    lead = (
+        f"{told}The declared margin could have been seen between models in {enough} of "
+        f"{plural(len(known), 'test set')}. What is smaller than the detectable difference stays invisible, "
+        "however good the model."
+    )
+    columns = [
+        Column("Problem"),
+        *(Column(h, numeric=True) for h in ("Samples", "independent", "Base rate", "AUC", "Loss difference",
+          "planned", "planned, of squared error", "Margin")),
+    ]  # fmt: skip
+    body = [
+        [
+            TableCell(names.problem(row.get("cell") or {})),
+            TableCell(count(row.get("n"))),
+            TableCell(count(row.get("effective_n"))),
+            TableCell(percent(row.get("base_rate"))),
+            TableCell(number(row.get("detectable_auc"), 3)),
+            TableCell(number(row.get("detectable_log_loss"))),
+            TableCell(number(row.get("planned_log_loss"))),
+            TableCell(percent(row.get("planned_relative_mse"))),
+            TableCell(number(row.get("margin"), 3)),
+        ]
+        for row in rows
+    ]
+    caption = (
+        "Smallest AUC that can be told from 0.5, and smallest difference in loss between two models, with "
+        "80 % power; planned: what the same function said before training, in nats, and for returns as a "
+        "share of the squared error."
+    )
+    folded = f"All {plural(len(body), 'test set')}" if len(body) > _FOLD_BEYOND else None
+    notes = [prose(row.get("text")) for row in rows[:1] if row.get("text")]
+    tables += [Table(caption, columns, body, folded)] if rows else []
+    return Section("power", heading, lead, notes, tables=tables)
+
+
+def _question_power(questions: Sequence[Mapping[str, Any]]) -> Table:
+    """The smallest gain that each question can show, and what would show its margin."""
+    columns = [
+        Column("Question"), Column("Smallest gain", numeric=True), Column("Margin", numeric=True),
+        Column("Answer"), Column("What would show the margin"),
+    ]  # fmt: skip
+    words = {True: "can answer", False: "cannot show its margin", None: "not measured"}
+    body = [
+        [
+            TableCell(f"{one.get('experiment', '')}: {one.get('axis_label', '')}"),
+            TableCell(number(one["power"].get("detectable_gain"))),
+            TableCell(number(one["power"].get("margin"), 3)),
+            TableCell(words[one["power"].get("enough")]),
+            TableCell(" ".join(prose(text) for text in one["power"].get("remedies") or ())),
+        ]
+        for one in questions
+    ]
+    caption = (
+        "Smallest gain in nats that the weakest cell of each question shows with 80 % power, at Holm's level "
+        "and with the measured noise of dates and seeds."
+    )
+    folded = f"All {plural(len(body), 'question')}" if len(body) > _FOLD_BEYOND else None
+    return Table(caption, columns, body, folded)
+
+
+def confounds_section(inputs: ReportInputs) -> Section:
+    """What differed between compared runs besides what was meant to differ."""
+    compared = Compared(inputs)
+    found: dict[tuple[str, str], list[TableCell]] = {}
+    cells = [(q, c) for q in inputs.scaling.get("questions") or [] for c in q.get("cells") or []]
+    heading = "What else differed?"
+    if not cells:
+        return Section("confounds", heading, "Nothing was compared along an axis in this study.")
+    unrecorded = 0
+    for question, cell in cells:
+        paths = [str(r.get("path")) for r in compared.runs(cell) if r.get("status") == "done"]
+        unrecorded += any(path not in inputs.run_provenance for path in paths)
+        folds: dict[str, list[dict[str, str]]] = {}
+        for fact in (fact for path in paths if (fact := _facts(path, inputs))):
+            folds.setdefault(fact.get("fold", ""), []).append(fact)
+        asked, axis = str(question.get("question") or ""), str(cell.get("axis") or "parameters")
+        differing = [pair for facts in folds.values() for pair in _differences(facts, axis).items()]
+        for key, values in differing:
+            found.setdefault(
+                (asked, key), [TableCell(asked), TableCell(key, code=True), TableCell(listed(values))]
+            )
+    rounding = sorted({key for _, key in found if key in _ROUNDING})
+    others = sum(key not in _ROUNDING for _, key in found)
+    lead = (
+        f"{plural(others, 'setting')} differed besides the axis: each may explain it as well."
+        if others
+        else "Between the compared runs nothing differed but the axis, the seed, and what follows from them: "
+        "not their settings, commit, packages, hardware, precision or data."
+    )
+    notes = []
+    if rounding:
+        notes.append(
+            f"Different values of {' and '.join(rounding)} are in the table, too: batches and dropout are "
+            "the same whatever they are, so that only rounding differs (measured in docs/methods.md)."
+        )
+    if unrecorded:
+        notes.append(
+            f"In {unrecorded} of {plural(len(cells), 'cell')} the provenance of some runs is not at hand, so "
+            "their commit, packages, hardware and data could not be compared."
+        )
+    columns = [Column("Question", wide=True), Column("Setting"), Column("Values", wide=True)]
+    table = Table("Settings that differ between compared runs.", columns, list(found.values()))
+    return Section("confounds", heading, lead, notes, tables=[table] if found else [])
+
+
+def _facts(path: str, inputs: ReportInputs) -> dict[str, str]:
+    """Parameters and provenance of a run, one value per dotted name."""
+    record = inputs.run_provenance.get(path) or {}
+    return _flat(inputs.params.get(path) or {}) | _flat({k: record[k] for k in _RECORDED if k in record})
+
+
+def declaration_section(inputs: ReportInputs) -> Section:
+    """What was to be tested, and when that was written down."""
+    heading = "What was declared, and when"
+    if not inputs.declarations:
+        return Section("declared", heading, "No declarations are on record.")
+    rows, late = [], 0
+    for name, entries in sorted(inputs.declarations.items()):
+        for place, entry in enumerate(entries):
+            before = int(entry.get("finished_before") or 0)
+            late += before > 0 and place == len(entries) - 1
+            rows.append(
+                [
+                    TableCell(name, code=True),
+                    TableCell("; ".join(entry.get("tests") or []) or "–"),
+                    TableCell(str(entry.get("date") or "")[:16].replace("T", " ")),
+                    TableCell(str(entry.get("hash")), code=True),
+                    TableCell(f"{before} of {entry.get('runs')}"),
+                ]
+            )
+    lead = (
+        "Every comparison was declared before its first run was finished."
+        if not late
+        else f"{plural(late, 'experiment')} changed its declaration after runs were finished: what these say "
+        "was not declared beforehand."
+    )
+    columns = [
+        Column("Experiment"), Column("What will be tested", wide=True), Column("Declared (UTC)"),
+        Column("Hash"), Column("Runs finished by then", numeric=True),
+    ]  # fmt: skip
+    caption = "Written when the workflow first ran with this declaration; a changed one is a new line."
+    folded = plural(len(rows), "declaration") if len(rows) > _FOLD_BEYOND else None
+    return Section("declared", heading, lead, tables=[Table(caption, columns, rows, folded)])
+
+
+def ledger_section(inputs: ReportInputs) -> Section:
+    """How often the test set was looked at, and how much was tried."""
+    ledger = inputs.scaling.get("ledger") or {}
+    looks = ledger.get("looks", inputs.scaling.get("test_looks"))
+    if looks is None:
+        return Section("ledger", "Ledger of the test set", "Looks at the test set were not counted.")
+    lead = prose(ledger.get("text")) or f"The test set was looked at {plural(int(looks), 'time')}."
+    rows = [
+        [TableCell(label), TableCell(count(ledger.get(key)))]
+        for label, key in (
+            ("Distinct predictions of test samples", "looks"),
+            ("Runs", "runs"),
+            ("Trials of searches (validation only)", "search_trials"),
+        )
+        if finite(ledger.get(key)) is not None
+    ]
+    problems = [f"{p.get('where')}: {prose(p.get('text'))}" for p in inputs.scaling.get("problems") or []]
+    tables = [Table("Counted from the files, so that reporting twice counts once.",
+                    [Column("What"), Column("Count", numeric=True)], rows)] if rows else []  # fmt: skip
+    if problems:
+        tables.append(
+            Table("What is wrong with the runs, and weakens verdicts.", [Column("Problem", wide=True)],
+                  [[TableCell(text)] for text in problems], plural(len(problems), "problem"))
+        )  # fmt: skip
+    return Section("ledger", "Ledger of the test set", lead, tables=tables)
+
+
+def _differences(compared: list[dict[str, str]], axis: str) -> dict[str, list[str]]:
+    meant = (*_EXPECTED.get(axis, ()), *_NEVER)
+    found: dict[str, list[str]] = {}
+    for key in sorted({key for params in compared for key in params}):
+        if any(key == name or key.startswith(f"{name}.") for name in meant):
+            continue
+        values = list(dict.fromkeys(params.get(key, "–") for params in compared))
+        if len(values) > 1:
+            found[key] = values[:6]
+    return found
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = _text(value)
+    return flat
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str | int | float) or value is None:
+        return str(value)
+    return json.dumps(value) if isinstance(value, Iterable) else str(value)

@@ -1,0 +1,108 @@
+"""Calibration before and after: the methods compared, and the reliability diagram of the best model's test
+forecasts as they were and as the chosen correction leaves them.
+
+Draws the bins and shows the losses that the evaluation has measured; chooses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from lib.report.page import Column, Panel, Table, TableCell
+from lib.report.svg import Chart, kind_of, padded
+from lib.report.wording import budget_order, count, finite, model_words, number
+
+Run = tuple[Mapping[str, Any], Mapping[str, Any]]
+Bins = Sequence[Mapping[str, Any]]
+_METHODS = {"none": "as it is", "temperature": "temperature", "platt": "Platt", "isotonic": "isotonic"}
+
+
+def after_panel(name: str, run: Run) -> Panel | None:
+    """Reliability on the test set before and after the chosen correction; None where no
+    correction was chosen."""
+    row, found = run
+    calibration = found.get("calibration") or {}
+    before = (found.get("reliability") or {}).get("test") or []
+    after = calibration.get("reliability") or []
+    methods = {str(m.get("method")): m for m in calibration.get("methods") or []}
+    chosen = str(calibration.get("chosen"))
+    if len(before) < 2 or not after or "none" not in methods or chosen not in methods or chosen == "none":
+        return None
+    model = model_words(row.get("model"), row.get("budget"))
+    raw, corrected = (finite(methods[m].get("test_ece")) for m in ("none", chosen))
+    method = _METHODS.get(chosen, chosen)
+    moved = f"from {number(raw, 3)} to {number(corrected, 3)}"
+    title = f"{name}: {method} moves the calibration error of {model} {moved}"
+    losses = [finite(methods[m].get("test_log_loss")) for m in ("none", chosen)]
+    reading = (
+        "Mean distance of forecast and observed share on test (ECE), before and after; log loss "
+        f"{number(losses[0])} and {number(losses[1])}. Chosen on {count(calibration.get('fitted_on'))} "
+        "calibration samples, held-out stretch by stretch; bars are Wilson's, as if samples were independent."
+    )
+    return Panel(title, _figure(before, after, kind_of(row.get("budget")), f"{title}. {reading}"), reading)
+
+
+def _figure(before: Bins, after: Bins, kind: str, meaning: str) -> Markup:
+    shares = [b[key] for bins in (before, after) for b in bins for key in ("mean_probability", "observed")]
+    low, high = padded(shares, 0.06)
+    low, high = max(0.0, low), min(1.0, high)
+    chart = Chart((low, high), (low, high), height=300)
+    chart.axes("forecast probability of class 1", "observed share of class 1")
+    chart.line([(low, low), (high, high)], "diagonal")
+    for bins, style, mark in ((before, "series dashed base", "base"), (after, f"series {kind}", kind)):
+        points = [(b["mean_probability"], b["observed"], b) for b in bins]
+        if len(points) > 1:
+            chart.line([(x, y) for x, y, _ in points], style)
+        for x, y, b in points:
+            low_end, high_end = finite(b.get("observed_low")), finite(b.get("observed_high"))
+            if mark != "base" and low_end is not None and high_end is not None:
+                chart.whisker(x, max(low_end, low), min(high_end, high), mark)
+            chart.mark(x, y, mark, f"{y:.3f} of {b['count']}", 4)
+    return chart.render(meaning)
+
+
+def methods_table(name: str, runs: Sequence[Run]) -> Table | None:
+    """Every method compared, by model and size: means over seeds, and how many seeds chose it."""
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row, found in runs:
+        if (found.get("calibration") or {}).get("methods"):
+            key = (str(row.get("model")), str(row.get("budget")))
+            groups.setdefault(key, []).append(found["calibration"])
+    if not groups:
+        return None
+    columns = [
+        Column("Model"), Column("Correction"),
+        *(Column(h, numeric=True) for h in (
+            "Held-out log loss", "Test log loss", "Test ECE", "Test Brier", "Chosen by seeds")),
+    ]  # fmt: skip
+    rows = []
+    for key in sorted(groups, key=lambda key: (budget_order(key[1]), key)):
+        own = groups[key]
+        for method, words in _METHODS.items():
+            measured = [m for c in own for m in c["methods"] if m.get("method") == method]
+            if not measured:
+                continue
+            chosen = sum(c.get("chosen") == method for c in own)
+            rows.append(
+                [
+                    TableCell(model_words(*key)),
+                    TableCell(words),
+                    *(_mean(measured, field, decimals) for field, decimals in (
+                        ("crossfit_log_loss", 4), ("test_log_loss", 4), ("test_ece", 3), ("test_brier", 4))),
+                    TableCell(f"{chosen} of {len(own)}", sort=chosen / len(own)),
+                ]
+            )  # fmt: skip
+    caption = (
+        "Corrections compared on the calibration part, each stretch of dates held out in turn (this "
+        "chooses), and on test (this only shows)."
+    )
+    return Table(caption, columns, rows, f"{name}: corrections compared")
+
+
+def _mean(found: Sequence[Mapping[str, Any]], field: str, decimals: int) -> TableCell:
+    known = [v for m in found if (v := finite(m.get(field))) is not None]
+    value = sum(known) / len(known) if known else None
+    return TableCell(number(value, decimals), sort=value)

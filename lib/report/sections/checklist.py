@@ -1,0 +1,187 @@
+"""How the law was fitted: the facts without which nobody can fit it again.
+
+The points are those that Li, Kudugunta and Zettlemoyer's survey of scaling laws found to be left out most
+often, and to change what is concluded ("(Mis)Fitting", arXiv 2502.18969). Each answer is a fact of this
+study's files or of the code that fitted; what is not known says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib.inference.power_law import EXPONENTS, HUBER, STARTS
+from lib.report.inputs import ReportInputs
+from lib.report.page import Column, Section, Table, TableCell
+from lib.report.wording import NO_BUDGET, count, finite, listed, parameters, plural
+from lib.scaling.extrapolation import DRAWS
+from lib.scaling.scaling_law import LAW_DRAWS
+
+Row = Mapping[str, Any]
+_UNKNOWN = "not recorded"
+_MOST = 6
+
+
+def checklist_section(inputs: ReportInputs) -> Section | None:
+    """One table of facts; None where no curve has sizes."""
+    cells = [
+        (question, cell)
+        for question in inputs.scaling.get("questions") or []
+        for cell in question.get("cells") or []
+        if question.get("scale") == "log" and len(cell.get("points") or []) > 1
+    ]
+    if not cells:
+        return None
+    sized = [
+        row
+        for row in inputs.runs.to_dicts()
+        if row.get("role") in (None, "question")
+        and row.get("status") == "done"
+        and row.get("budget") not in (None, NO_BUDGET)
+        and row.get("param_count")
+    ]
+    body = [
+        [TableCell(topic), TableCell(asked), TableCell(answer)]
+        for topic, asked, answer in (
+            *_form(inputs, cells), *_training(inputs, sized), *_data(inputs, cells), *_fitting(inputs, cells)
+        )
+    ]  # fmt: skip
+    columns = [Column("Topic"), Column("Asked"), Column("Answer", wide=True)]
+    caption = (
+        "The points of the checklist of (Mis)Fitting (arXiv 2502.18969), answered from this study's files."
+    )
+    lead = f"{plural(len(body), 'fact')} without which a fitted law can be neither judged nor fitted again."
+    return Section("fitting", "How the law was fitted", lead, tables=[Table(caption, columns, body)])
+
+
+Line = tuple[str, str, str]
+
+
+def _form(inputs: ReportInputs, cells: Sequence[tuple[Row, Row]]) -> list[Line]:
+    along = listed(dict.fromkeys(str(q.get("axis_label") or q.get("axis")) for q, _ in cells))
+    forms = list(dict.fromkeys(str(f["form"]) for _, c in cells for f in c.get("forms") or []))
+    identified = sum(bool((c.get("law") or {}).get("identified")) for _, c in cells)
+    foretold = [p for _, c in cells if (p := c.get("prediction"))]
+    known = [p["inside"] for p in foretold if p.get("inside") is not None]
+    recorded = sum(bool(p.get("on_record")) for p in foretold)
+    return [
+        ("Form", "What is fitted",
+         "a straight line of test loss in log₁₀ size; E + A·N^−α where four sizes or more identify it "
+         f"({identified} of {plural(len(cells), 'cell')})"),
+        ("Form", "Rival forms", listed(forms) or "none could be compared"),
+        ("Form", "Variables", along),
+        ("Form", "Decided beforehand", _declared(inputs)),
+        ("Form", "Prediction outside the fit",
+         f"{recorded} of {len(foretold)} on record before the largest level was trained; {sum(known)} of "
+         f"{len(known)} with an interval came out inside" if foretold else "none: fewer than three levels"),
+    ]  # fmt: skip
+
+
+def _declared(inputs: ReportInputs) -> str:
+    entries = [own[-1] for own in inputs.declarations.values() if own]
+    if not entries:
+        return _UNKNOWN
+    early = sum(not entry.get("finished_before") for entry in entries)
+    return f"tests and margins of {early} of {plural(len(entries), 'experiment')} before their first run"
+
+
+def _training(inputs: ReportInputs, rows: Sequence[Row]) -> list[Line]:
+    sizes = sorted({float(row["param_count"]) for row in rows})
+    inside = any(row.get("embedding_count") for row in rows)
+    shapes = dict.fromkeys(
+        f"{row.get('budget')}: width {row['d_model']}, {row['n_layers']} layers, {row['n_heads']} heads, "
+        f"feed-forward {row.get('d_ff')}"
+        for row in sorted(rows, key=lambda row: float(row["param_count"]))
+        if row.get("d_model")
+    )
+    trials = sorted({int(row.get("hpo_trials") or 0) for row in rows})
+    tuned = (
+        "none: one recipe for every size" if trials in ([], [0]) else f"searches of {_range(trials)} trials"
+    )
+    recipe = _recipe(inputs, rows)
+    return [
+        ("Sizes", "How N is counted",
+         f"all trained weights{', embeddings and head included' if inside else ''}, as built"),
+        ("Sizes", "Sizes", f"{parameters(sizes[0])} to {parameters(sizes[-1])}" if sizes else _UNKNOWN),
+        ("Sizes", "Shapes", "; ".join(list(shapes)[:_MOST]) or _UNKNOWN),
+        ("Training", "Learning rate", _range(_column(rows, "learning_rate"), "g")),
+        ("Training", "Weight decay", _range(_column(rows, "weight_decay"), "g")),
+        ("Training", "Batch", _range(_column(rows, "effective_batch"), "g", " windows")),
+        ("Training", "Optimiser steps", _range(_column(rows, "steps"), ",.0f")),
+        ("Training", "Schedule and stopping", recipe),
+        ("Training", "Choice of hyperparameters", f"{tuned}; on validation, never on test"),
+        ("Training", "Precision and device",
+         listed(dict.fromkeys(f"{r.get('precision')} on {r.get('device')}" for r in rows if r.get("device")))
+         or _UNKNOWN),
+    ]  # fmt: skip
+
+
+def _recipe(inputs: ReportInputs, rows: Sequence[Row]) -> str:
+    """What all networks share of the recipe, by its own names."""
+    found = [(inputs.params.get(str(row.get("path"))) or {}).get("recipe") or {} for row in rows]
+    hidden = ("learning_rate", "weight_decay", "effective_batch")
+    shared = {
+        name: value
+        for name, value in (found[0].items() if found else ())
+        if name not in hidden and all(own.get(name) == value for own in found)
+    }
+    return ", ".join(f"{name} {value}" for name, value in shared.items()) or _UNKNOWN
+
+
+def _data(inputs: ReportInputs, cells: Sequence[tuple[Row, Row]]) -> list[Line]:
+    points = [point for _, cell in cells for point in cell.get("points") or []]
+    seeds = sorted({int(p.get("seeds") or 0) for p in points})
+    folds = sorted({len(c.get("folds") or []) for _, c in cells})
+    trained = _column([r for r in inputs.runs.to_dicts() if r.get("status") == "done"], "n_train")
+    sources = dict.fromkeys(f"{p.get('source')} ({p.get('vintage')})" for p in inputs.prices.values())
+    levels = sorted({len(c.get("points") or []) for _, c in cells})
+    return [
+        ("Data", "Source", listed(sources) or _UNKNOWN),
+        ("Data", "How D is counted", "windows of the training part; a share: its latest dates"),
+        ("Data", "Training windows", _range(trained, ",.0f")),
+        ("Data", "Repetition", "the same windows every epoch: the history is finite"),
+        ("Points", "Points of a fit", f"{_range(levels)} levels of {_range(seeds)} seeds"),
+        ("Points", "Loss of a point",
+         "best model, test part, primary symbol; " + ("the dates of " + _range(folds) + " folds" if any(folds)
+          else "one division of time")),
+        ("Points", "Left out", _left_out(inputs)),
+    ]  # fmt: skip
+
+
+def _left_out(inputs: ReportInputs) -> str:
+    kinds = ("missing", "failed", "not_finite", "unreadable", "empty", "duplicate", "lost_fold")
+    out = [p for p in inputs.scaling.get("problems") or [] if p.get("kind") in kinds]
+    return f"{plural(len(out), 'notice')} of runs or folds left out, all listed below" if out else "nothing"
+
+
+def _fitting(inputs: ReportInputs, cells: Sequence[tuple[Row, Row]]) -> list[Line]:
+    level = (finite(inputs.scaling.get("confidence")) or 0.95) * 100
+    families = {(q.get("family") or {}).get("size") for q, _ in cells} - {None}
+    commit = str(inputs.provenance.get("git_commit") or _UNKNOWN)
+    return [
+        ("Fit", "Loss minimised",
+         f"line: squared error, levels weighted alike; law: Huber, {HUBER} robust standard deviations"),
+        ("Fit", "Procedure and starts",
+         f"line: closed form; law: E and A in closed form at each of {STARTS} exponents from "
+         f"{EXPONENTS[0]} to {EXPONENTS[1]:g}, the best refined by golden section"),
+        ("Fit", "Weighting of points", "none"),
+        ("Uncertainty", "Intervals",
+         f"{level:g} %, over dates (paired stationary bootstrap; {LAW_DRAWS} draws for the law, {DRAWS} for "
+         "a prediction) and seeds (t)"),
+        ("Uncertainty", "Correction for many tests", f"Holm, families of {_range(sorted(families))}"),
+        ("Uncertainty", "Test predictions looked at", count(inputs.scaling.get("test_looks"))),
+        ("Availability", "Code", f"commit {commit}"),
+        ("Availability", "Points", "runs.csv and scaling.json beside this report; data by SHA-256"),
+    ]  # fmt: skip
+
+
+def _column(rows: Sequence[Row], name: str) -> list[float]:
+    return sorted({x for row in rows if (x := finite(row.get(name))) is not None})
+
+
+def _range(values: Sequence[Any], style: str = "g", unit: str = "") -> str:
+    """`3`, or `3 to 5`."""
+    if not values:
+        return _UNKNOWN
+    low, high = (format(float(values[at]), style) for at in (0, -1))
+    return f"{low if low == high else f'{low} to {high}'}{unit}"

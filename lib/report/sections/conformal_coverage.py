@@ -1,0 +1,152 @@
+"""Section of calibration and conformal prediction: what a correction is worth, which promises were kept.
+
+One model per problem is drawn over time, the one that was best on validation; the table holds all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from lib.config.base import is_ternary
+from lib.report.inputs import ReportInputs
+from lib.report.page import Column, Panel, Section, Table, TableCell
+from lib.report.sections.calibration_panel import Run, after_panel, methods_table
+from lib.report.sections.curve_charts import limited
+from lib.report.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
+from lib.report.wording import Names, finite, interval, model_words, number, of, percent, plural
+
+_DRAWN = 6
+"""Problems whose diagrams before and after a correction are drawn."""
+
+
+def coverage_section(inputs: ReportInputs, names: Names) -> Section:
+    """Conformal coverage over time, and calibration before and after."""
+    groups: dict[str, list[Run]] = {}
+    for row in questioned(inputs):
+        found = inputs.metrics.get(str(row.get("path"))) or {}
+        if found.get("conformal") or found.get("calibration"):
+            groups.setdefault(names.problem(row), []).append((row, found))
+    heading = "Calibration and conformal prediction"
+    if not groups:
+        return Section(
+            "coverage", heading, "No run has enough calibration samples to be corrected or covered."
+        )
+    drawn = [(name, best_on_validation(runs)) for name, runs in groups.items()]
+    panels, notes = limited(
+        [_panel(name, run) for name, run in drawn if (run[1].get("conformal") or {}).get("by_period")]
+    )
+    corrected = [p for name, run in drawn if (p := after_panel(name, run))]
+    kept = sum((run[1].get("calibration") or {}).get("chosen") == "none" for _, run in drawn)
+    if kept:
+        notes.append(
+            f"In {kept} of {plural(len(drawn), 'problem')} the best model's probabilities were left as they "
+            "are: no correction was better on held-out stretches."
+        )
+    if len(corrected) > _DRAWN:
+        more = plural(len(corrected) - _DRAWN, "more diagram")
+        notes.append(f"{more} of corrected forecasts not drawn; the tables compare them.")
+    panels = [*corrected[:_DRAWN], *panels]
+    tables = [
+        table
+        for name, runs in groups.items()
+        for table in (_table(name, runs), methods_table(name, runs))
+        if table is not None
+    ]
+    marks = legend(
+        [*BUDGET_LEGEND, ("base", "before the correction"), ("line diagonal", "perfectly reliable")]
+    )
+    lead = (
+        "Corrections are fitted on a part of validation that nothing else has seen. A conformal set or "
+        "interval promises how often the truth lies in it; markets change, so what was kept is "
+        "measured, quarter by quarter."
+    )
+    return Section("coverage", heading, lead, notes, marks if corrected else None, panels, tables)
+
+
+def questioned(inputs: ReportInputs) -> list[Mapping[str, Any]]:
+    """Finished runs that answer a question (controls are judged elsewhere)."""
+    rows = inputs.runs.to_dicts()
+    return [r for r in rows if r.get("role") in (None, "question", "baseline") and r.get("status") == "done"]
+
+
+def best_on_validation(runs: Sequence[Run]) -> Run:
+    """The run with the lowest loss on validation; the test set chooses nothing."""
+
+    def loss(run: Run) -> float:
+        value = finite(run[0].get("selection_log_loss"))
+        value = finite(run[0].get("selection_mse")) if value is None else value
+        return float("inf") if value is None else value
+
+    return min(runs, key=loss)
+
+
+def _panel(name: str, run: Run) -> Panel:
+    row, found = run
+    conformal = found["conformal"]
+    span = interval(
+        conformal.get("coverage"), conformal.get("coverage_low"), conformal.get("coverage_high"), 3
+    )
+    model = model_words(row.get("model"), row.get("budget"))
+    kept, promised = percent(conformal.get("coverage")), percent(conformal.get("level"))
+    title = f"{name}: {model} covers {kept}, promised {promised}"
+    size = (
+        f"mean set size {number(conformal.get('mean_size'), 2)}, single answers on "
+        f"{percent(conformal.get('singletons'))} of days"
+        if conformal.get("kind") == "set"
+        else f"mean width {number(conformal.get('mean_width'))}"
+    )
+    reading = f"Coverage on test {span}; {size}. Marks: share covered in each quarter."
+    return Panel(title, _figure(conformal, kind_of(row.get("budget")), f"{title}. {reading}"), reading)
+
+
+def _figure(conformal: Mapping[str, Any], kind: str, meaning: str) -> Markup:
+    periods = [p for p in conformal["by_period"] if finite(p.get("coverage")) is not None]
+    shares = [float(p["coverage"]) for p in periods]
+    low, high = padded([*shares, float(conformal["level"])], 0.15)
+    chart = Chart((-0.6, len(periods) - 0.4), (max(0.0, low), min(1.02, high)), height=230)
+    step = max(1, -(-len(periods) // 6))
+    labels = [(float(i), str(p["period"])) for i, p in enumerate(periods) if i % step == 0]
+    chart.axes("quarter of the test set", "share covered", labels)
+    chart.level(float(conformal["level"]))
+    chart.line(list(enumerate(shares)), f"series thin {kind}")
+    for i, p in enumerate(periods):
+        chart.mark(i, float(p["coverage"]), kind, f"{p['period']}: {percent(p['coverage'])} of {p.get('n')}")
+    return chart.render(meaning)
+
+
+def _table(name: str, runs: Sequence[Run]) -> Table:
+    columns = [
+        Column("Run"),
+        Column("ECE on test", numeric=True),
+        Column("by chance alone", numeric=True),
+        Column("Correction"),
+        Column("ECE after", numeric=True),
+        Column("Log loss after", numeric=True),
+        Column("Covered", numeric=True),
+        Column("Single answers", numeric=True),
+    ]
+    rows = []
+    for row, found in runs:
+        conformal, calibration = found.get("conformal") or {}, found.get("calibration") or {}
+        methods = {m.get("method"): m for m in calibration.get("methods") or []}
+        chosen = methods.get(calibration.get("chosen")) or {}
+        rows.append(
+            [
+                TableCell(f"{model_words(row.get('model'), row.get('budget'))}, seed {row.get('seed')}"),
+                TableCell(of(row, "test_ece", 3), sort=finite(row.get("test_ece"))),
+                TableCell(number(row.get("test_ece_by_chance"), 3)),
+                TableCell(str(calibration.get("chosen") or "–")),
+                TableCell(number(chosen.get("test_ece"), 3)),
+                TableCell(number(chosen.get("test_log_loss"))),
+                TableCell(percent(conformal.get("coverage")), sort=finite(conformal.get("coverage"))),
+                TableCell(percent(conformal.get("singletons"))),
+            ]
+        )
+    title = f"{name}: expected calibration error, the correction chosen on held-out stretches, coverage."
+    caption = title
+    if is_ternary(str(runs[0][0].get("task"))):
+        caption += " Error and correction are of one probability; forecasts of three classes have none."
+    return Table(caption, columns, rows, title)

@@ -1,0 +1,250 @@
+"""Sections of the curves: test loss along what a question varies, one chart per cell.
+
+Draws what the evaluation has computed; every claim in a title follows from an interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from lib.report.compared import Compared, blocked
+from lib.report.inputs import ReportInputs
+from lib.report.page import Column, Panel, Section, Table, TableCell
+from lib.report.sections.answers import ends_of, gain_of, level_of
+from lib.report.sections.worth import beside_linear, foretold, lift_of
+from lib.report.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
+from lib.report.verdict_wording import verdict_words
+from lib.report.wording import (
+    Names,
+    cell_name,
+    count,
+    finite,
+    interval,
+    listed,
+    metric_words,
+    number,
+    of,
+    parameters,
+    plural,
+    prose,
+    triple_holm,
+    unit_of,
+)
+
+_ORDINAL = ("quality", "assets")
+"""Axes whose levels have an order and no size."""
+MAX_PANELS = 12
+"""Charts per section; beyond, a sentence says how many more there are, and the tables hold their numbers."""
+_NO_MODEL = ("line ref", "no model: always the base rate (for returns: always 0)")
+Rows = Sequence[Mapping[str, Any]]
+
+
+def limited(panels: Sequence[Panel]) -> tuple[list[Panel], list[str]]:
+    """At most `MAX_PANELS` charts, and a note on the others."""
+    rest = len(panels) - MAX_PANELS
+    notes = [f"{plural(rest, 'more chart')} of this kind not drawn; the table of runs has the numbers."]
+    return list(panels[:MAX_PANELS]), notes if rest > 0 else []
+
+
+_HEADINGS = {
+    "parameters": ("scaling", "Loss against size", "parameters, measured (log scale)"),
+    "features": ("features", "Loss against input channels", "input channels (log scale)"),
+    "data": ("amount", "Loss against training data", "training samples (log scale)"),
+    "context": ("context", "Loss against window length", "bars of a window (log scale)"),
+    "quality": ("quality", "Loss by kind of data", "data of a column, each with those before it"),
+    "assets": ("assets", "Loss by assets", "assets of a row, each with those before it"),
+}
+
+
+def curve_sections(inputs: ReportInputs, names: Names) -> list[Section]:
+    """One section per axis that the study asks about: test loss along it, for every cell."""
+    by_axis: dict[str, list[Mapping[str, Any]]] = {}
+    for question in inputs.scaling.get("questions") or []:
+        for cell in question.get("cells") or []:
+            by_axis.setdefault(axis_of(cell), []).append(cell)
+    if not by_axis:
+        lead = "No question about size in this study: a scaling curve needs at least two budgets."
+        return [Section("scaling", "Loss against size", lead)]
+    compared = Compared(inputs)
+    return [_section(axis, by_axis[axis], inputs, names, compared) for axis in _HEADINGS if axis in by_axis]
+
+
+def axis_of(cell: Mapping[str, Any]) -> str:
+    """What is varied in a cell or question."""
+    return str(cell.get("axis") or "parameters")
+
+
+def _section(
+    axis: str, cells: Sequence[Mapping[str, Any]], inputs: ReportInputs, names: Names, compared: Compared
+) -> Section:
+    drawn = [cell for cell in cells if len(_valued(cell)) > 0]
+    barred = {str(cell.get("model")): bool(blocked(inputs, cell.get("model"))) for cell in cells}
+    panels, notes = limited([_panel(c, names, compared, barred[str(c.get("model"))]) for c in drawn])
+    notes += [
+        f"{cell_name(c, names)}, {c.get('model')}: {prose(c.get('reason'))}" for c in cells if not _valued(c)
+    ]
+    clear = sum((gain_of(c)[1] or 0.0) > 0 and not barred[str(c.get("model"))] for c in drawn)
+    level = (finite(inputs.scaling.get("confidence")) or 0.95) * 100
+    said = f"The gain is clearly above 0 in {clear} of {plural(len(cells), 'cell')}."
+    if all(barred.values()):
+        said = "A control failed, so nothing is concluded from these curves."
+    elif any(barred.values()):
+        said += " Models whose control failed are drawn and not counted."
+    lead = (
+        f"{said} Points are means over seeds on the test set; bars are {level:g} % intervals, each for "
+        "itself; the band is the fit's." + ("" if axis in _ORDINAL else " Both axes are logarithmic.")
+    )
+    identity, heading, _ = _HEADINGS[axis]
+    kinds = {kind_of(p.get("budget") or c.get("budget")) for c in drawn for p in _valued(c)}
+    marks = [entry for entry in BUDGET_LEGEND if entry[0] in kinds]
+    if any((cell.get("law") or {}).get("identified") for cell in drawn):
+        marks.append(("line series dashed ink", "E + A·N^−α, where identified"))
+    return Section(identity, heading, lead, notes, legend([*marks, _NO_MODEL]) if panels else None, panels)
+
+
+def _valued(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The points that can be drawn, each with its place `x` on the axis."""
+    ordinal = axis_of(cell) in _ORDINAL
+    found = []
+    for position, point in enumerate(cell.get("points") or []):
+        size = finite(point.get("param_count")) or finite(point.get("size"))
+        if finite(point.get("value")) is not None and (ordinal or (size or 0) > 0):
+            found.append({**point, "x": float(position) if ordinal else size})
+    return found
+
+
+def _panel(cell: Mapping[str, Any], names: Names, compared: Compared, barred: bool) -> Panel:
+    points = _valued(cell)
+    metric = str(cell.get("metric", "log_loss"))
+    base = next((b for p in points if (b := finite(p.get("base_rate_log_loss"))) is not None), None)
+    title = _title(cell, names, barred)
+    reading = f"{foretold(cell)} {_reading(cell, points, metric, base, compared)}".strip()
+    figure = _figure(cell, points, metric, base, f"{title}. {reading}")
+    return Panel(title, figure, reading, _table(cell, points, metric, compared))
+
+
+def _title(cell: Mapping[str, Any], names: Names, barred: bool) -> str:
+    name, metric = cell_name(cell, names), metric_words(str(cell.get("metric", "log_loss")))
+    value, low, high = gain_of(cell)
+    if value is None or low is None or high is None:
+        return f"{name}: the gain could not be measured"
+    if barred:
+        return f"{name}: nothing is concluded {ends_of(cell)}, a control failed"
+    if cell.get("moot"):
+        return f"{name}: no level beats the base rate"
+    seeds = min((int(p.get("seeds") or 0) for p in cell.get("points") or []), default=0)
+    alone = ", with one seed each" if seeds < 2 else ""
+    if low > 0:
+        return f"{name}: {metric} falls {ends_of(cell)}{alone}"
+    if high < 0:
+        return f"{name}: {metric} rises {ends_of(cell)}{alone}"
+    return f"{name}: no clear change {ends_of(cell)}"
+
+
+def _reading(
+    cell: Mapping[str, Any], points: Rows, metric: str, base: float | None, compared: Compared
+) -> str:
+    slope, log = cell.get("slope") or {}, cell.get("log_log_slope") or {}
+    parts = []
+    if finite(slope.get("estimate")) is not None:
+        span = interval(slope["estimate"], slope.get("low"), slope.get("high"))
+        parts.append(f"Slope {span} {slope.get('unit', 'per tenfold parameters')}.")
+    if finite(log.get("estimate")) is not None:
+        parts.append(f"Log–log slope {interval(log['estimate'], log.get('low'), log.get('high'))}.")
+    saturation = cell.get("saturation") or {}
+    if saturation.get("note"):
+        parts.append(prose(saturation["note"]))
+    if base is not None:
+        parts.append(_against_base(cell, points, metric, base, compared))
+    parts.append(beside_linear(cell, compared))
+    parts.append(f"Verdict: {verdict_words(cell)}. {prose(cell.get('reason'))}")
+    return " ".join(part for part in parts if part).strip()
+
+
+def _against_base(cell: Mapping[str, Any], points: Rows, metric: str, base: float, compared: Compared) -> str:
+    """Which levels are better or worse than no model, by the paired difference on the same dates."""
+    found = {level_of(p): compared.against_others(cell, level_of(p)) for p in points}
+    spans = {level: triple_holm(row, "over_base_rate") for level, row in found.items() if row is not None}
+    known = {
+        level: (low, high) for level, (_, low, high) in spans.items() if low is not None and high is not None
+    }
+    what = f"base rate ({number(base)})" if metric == "log_loss" else f"zero forecast ({number(base, 6)})"
+    if not known:
+        return f"The paired difference from the {what} was not measured."
+    below = [level for level, (_, high) in known.items() if high < 0]
+    above = [level for level, (low, _) in known.items() if low > 0]
+    parts = [
+        f"Clearly {side} the {what}, date by date: {listed(levels)}."
+        for side, levels in (("below", below), ("above", above))
+        if levels
+    ]
+    return " ".join(parts) or f"No point is clearly apart from the {what}, date by date."
+
+
+def _figure(cell: Mapping[str, Any], points: Rows, metric: str, base: float | None, meaning: str) -> Markup:
+    ordinal = axis_of(cell) in _ORDINAL
+    places = [float(p["x"]) for p in points]
+    ends = [v for p in points for k in ("value", "low", "high") if (v := finite(p.get(k))) is not None]
+    band = [row for row in cell.get("band") or [] if all(finite(v) is not None for v in row)]
+    if base is not None:
+        ends.append(base)
+    span = (min(places) - 0.5, max(places) + 0.5) if ordinal else (min(places) / 1.8, max(places) * 1.8)
+    low, high = padded(ends, 0.1)
+    chart = Chart(span, (low, high), log_x=not ordinal, log_y=not ordinal and low > 0)
+    label = _HEADINGS[axis_of(cell)][2]
+    named, scale = axis_of(cell) != "parameters", ", log scale" if chart.y.log else ""
+    chart.axes(
+        label,
+        f"test {metric_words(metric)} ({unit_of(metric)}{scale}), lower is better",
+        [(p["x"], level_of(p) if named else parameters(p["x"])) for p in points],
+    )
+    if len(band) > 1:
+        chart.band(*([(float(row[0]), _inside(row[end], chart)) for row in band] for end in (2, 3)))
+    if base is not None:
+        chart.level(base)
+    chart.line([(p["x"], p["value"]) for p in points], "join")
+    law = cell.get("law") or {}
+    if law.get("identified"):
+        chart.line([(float(row[0]), _inside(row[1], chart)) for row in law["curve"]], "series dashed ink")
+    for p in points:
+        kind = kind_of(p.get("budget") or cell.get("budget"))
+        if finite(p.get("low")) is not None and finite(p.get("high")) is not None:
+            chart.whisker(p["x"], p["low"], p["high"], kind)
+        tip = f"{level_of(p)}: {interval(p['value'], p.get('low'), p.get('high'))}"
+        chart.mark(p["x"], p["value"], kind, tip, 5.5)
+    return chart.render(meaning)
+
+
+def _inside(value: Any, chart: Chart) -> float:
+    """Within the chart: the band of three points may be wider than all of them."""
+    return min(max(float(value), min(chart.y.low, chart.y.high)), max(chart.y.low, chart.y.high))
+
+
+def _table(cell: Mapping[str, Any], points: Rows, metric: str, compared: Compared) -> Table:
+    first = axis_of(cell) == "parameters"
+    heads = [
+        "Parameters" if first else "Size",
+        metric_words(metric).capitalize(),
+        "Lift over the linear model",
+        "AUC",
+        "Seeds",
+        "n",
+        "Effective n",
+    ]
+    columns = [Column("Budget" if first else "Level"), *(Column(head, numeric=True) for head in heads)]
+    rows = []
+    for p in points:
+        texts = [
+            parameters(p.get("param_count")) if first else count(p.get("size")),
+            interval(p.get("value"), p.get("low"), p.get("high")),
+            interval(*lift_of(cell, p, compared)),
+            of(p, "auc", 3),
+            count(p.get("seeds")),
+            count(p.get("n")),
+            count(p.get("effective_n")),
+        ]
+        rows.append([TableCell(level_of(p)), *map(TableCell, texts)])
+    return Table(str(cell.get("model")), columns, rows, "Numbers")

@@ -1,0 +1,130 @@
+"""Section of how the models were trained: loss curves.
+
+Only shows what histories record; judges no run by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+from markupsafe import Markup
+
+from lib.report.inputs import ReportInputs
+from lib.report.page import Panel, Section
+from lib.report.sections.curve_charts import limited
+from lib.report.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
+from lib.report.wording import (
+    Names,
+    budget_order,
+    count,
+    finite,
+    listed,
+    metric_of,
+    metric_words,
+    model_words,
+    number,
+)
+
+_POINTS = 80
+_Points = list[tuple[float, float]]
+
+
+def curves_section(inputs: ReportInputs, names: Names) -> Section:
+    """Training and validation loss against optimiser steps, one chart per problem and model."""
+    groups: dict[tuple[str, str], list[tuple[Mapping[str, Any], pl.DataFrame]]] = {}
+    for row in inputs.runs.to_dicts():
+        history = inputs.histories.get(str(row.get("path")))
+        if history is not None and history.height > 1 and "selection_loss" in history.columns:
+            groups.setdefault((names.problem(row), str(row.get("model"))), []).append((row, history))
+    built = [_curves_panel(name, model, runs) for (name, model), runs in groups.items()]
+    panels, notes = limited([panel for panel in built if panel])
+    lead = "No loss curves in this study: no finished run was trained in more than one step."
+    if panels:
+        lead = "Training keeps the weights with the lowest selection loss (marked), intercept re-fitted."
+    entries = [*BUDGET_LEGEND, ("base", "opponent"), ("line series ink", "selection"),
+               ("line series dashed ink", "training")]  # fmt: skip
+    return Section("curves", "How training went", lead, notes, legend(entries) if panels else None, panels)
+
+
+def _points(history: pl.DataFrame, column: str) -> _Points:
+    """Steps and losses, thinned so that a long run weighs no more than a short one."""
+    if column not in history.columns:
+        return []
+    steps = history["step"] if "step" in history.columns else pl.Series(range(1, history.height + 1))
+    pairs = zip(steps.to_list(), history[column].to_list(), strict=True)
+    found = [(float(s), v) for s, x in pairs if s is not None and (v := finite(x)) is not None]
+    stride = -(-len(found) // _POINTS)
+    if stride < 2:
+        return found
+    lowest = min(range(len(found)), key=lambda i: found[i][1])
+    return [p for i, p in enumerate(found) if i % stride == 0 or i in (lowest, len(found) - 1)]
+
+
+def _curves_panel(
+    name: str, model: str, runs: Sequence[tuple[Mapping[str, Any], pl.DataFrame]]
+) -> Panel | None:
+    runs = sorted(runs, key=lambda pair: budget_order(pair[0].get("budget")))
+    lines = [(row, _points(h, "selection_loss"), _points(h, "train_loss")) for row, h in runs]
+    lines = [line for line in lines if line[1]]
+    if not lines:
+        return None
+    title, reading = _curves_words(name, model, runs)
+    return Panel(title, _curves_figure(lines, f"{title}. {reading}"), reading)
+
+
+def _curves_words(
+    name: str, model: str, runs: Sequence[tuple[Mapping[str, Any], pl.DataFrame]]
+) -> tuple[str, str]:
+    unfinished: list[str] = []
+    bests: list[str] = []
+    several = len({row.get("seed") for row, _ in runs}) > 1
+    for row, history in runs:
+        total = int(finite(row.get("steps")) or history["step"].max())  # type: ignore[arg-type]
+        best = int(finite(row.get("best_step")) or _lowest(history))
+        label = str(row.get("budget")) if row.get("budget") not in (None, "none") else model
+        label += f" seed {row.get('seed')}" if several else ""
+        bests.append(f"{label} {count(best)} of {count(total)}")
+        if best >= total:
+            unfinished.append(label)
+    where = f"{name}, {model}"
+    if not unfinished:
+        title = f"{where}: selection loss turned before training ended"
+    elif len(unfinished) == len(bests) or len(unfinished) > 4:
+        title = f"{where}: still improving when training ended"
+    else:
+        title = f"{where}: still improving at the end for {listed(unfinished)}"
+    what = "round" if _rounds(runs[0][0]) else "step"
+    return title, f"Best {what}: {', '.join(bests[:12])}."
+
+
+def _lowest(history: pl.DataFrame) -> int:
+    """Step with the lowest selection loss."""
+    losses = [v if (v := finite(x)) is not None else float("inf") for x in history["selection_loss"]]
+    return int(history["step"][losses.index(min(losses))])
+
+
+def _rounds(row: Mapping[str, Any]) -> bool:
+    return row.get("family") == "boosting"
+
+
+def _curves_figure(lines: Sequence[tuple[Mapping[str, Any], _Points, _Points]], meaning: str) -> Markup:
+    steps = [x for _, validation, training in lines for x, _ in validation + training]
+    losses = sorted(y for _, validation, training in lines for _, y in validation + training)
+    top = losses[min(len(losses) - 1, int(len(losses) * 0.98))]  # a first wild step must not flatten the rest
+    metric = metric_words(metric_of(str(lines[0][0].get("task"))))
+    if metric == "squared error" and lines[0][0].get("family") == "transformer":
+        metric += " over the training targets' variance"  # it learns standardised returns
+    chart = Chart((0.0, max(steps) * 1.03), padded([losses[0], top], 0.1))
+    chart.axes("boosting rounds" if _rounds(lines[0][0]) else "optimiser steps", f"{metric}, lower is better")
+    for row, validation, training in lines:
+        kind = kind_of(row.get("budget"))
+        for points, style in ((training, "series dashed"), (validation, "series")):
+            inside = [(x, min(y, chart.y.high)) for x, y in points]
+            if len(inside) > 1:
+                chart.line(inside, f"{style} {kind}")
+        x, y = min(validation, key=lambda point: point[1])
+        tip = f"{model_words(row.get('model'), row.get('budget'))}: lowest {number(y)} at step {x:.0f}"
+        chart.mark(x, min(y, chart.y.high), kind, tip)
+    return chart.render(meaning)

@@ -1,0 +1,256 @@
+"""Sections of comparison: all models of a problem against the best on validation, and the controls.
+
+Shows the intervals, tests and outcomes that the evaluation has computed; what a failed control forbids is not
+said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lib.report.compared import all_tainted, barred_words, blocked
+from lib.report.inputs import ReportInputs
+from lib.report.page import Column, Section, Table, TableCell
+from lib.report.svg import BUDGET_LEGEND, Strip, kind_of, legend, padded
+from lib.report.wording import (
+    Names,
+    finite,
+    interval,
+    listed,
+    metric_of,
+    metric_words,
+    model_words,
+    models_words,
+    number,
+    of,
+    p_value,
+    plural,
+    prose,
+    triple,
+    triple_holm,
+)
+
+_KINDS = {
+    "null_control": "Nothing to find (shifted labels)",
+    "leak_control": "Tomorrow's return as a channel",
+    "law_control": "Known law",
+}
+_FOLD_BEYOND = 6
+_TOLD = 8
+"""Sentences about problems beside the verdicts; the section holds the others."""
+Row = Mapping[str, Any]
+Ends = Callable[[Row, str], tuple[float | None, float | None, float | None]]
+
+
+def opponent_sentences(inputs: ReportInputs, names: Names) -> list[str]:
+    """One sentence per problem: which model was best on validation, and whether others differ from it."""
+    tables = [table for table in inputs.scaling.get("baselines") or [] if table.get("rows")]
+    told = [_sentence(table, inputs, names) for table in tables[:_TOLD]]
+    if len(tables) > _TOLD:
+        told.append(f"{plural(len(tables) - _TOLD, 'more problem')}: see “Against simple opponents”.")
+    return told
+
+
+def _sentence(table: Row, inputs: ReportInputs, names: Names) -> str:
+    start = f"{names.problem(table)}: {reference_of(table)} was best on validation"
+    if all_tainted(inputs):
+        return f"{start}; a control of the whole study failed, so no difference on test is read as a finding."
+    if blocked(inputs, table.get("reference")):
+        return f"{start}; a control of it failed, so nothing is concluded about it."
+    others = [row for row in table["rows"] if finite(row.get("difference")) is not None]
+    silent = [row for row in others if blocked(inputs, row.get("model"))]
+    judged = [row for row in others if row not in silent]
+    worse = [row for row in judged if _clear(row) > 0]
+    better = [row for row in judged if _clear(row) < 0]
+    unclear = [row for row in judged if row not in worse and row not in better]
+    parts = []
+    if worse and len(worse) == len(others) > 1:
+        parts.append(f"all {len(others)} others are clearly worse on test")
+    elif worse:
+        parts.append(f"{models_words(worse)} {'is' if len(worse) == 1 else 'are'} clearly worse on test")
+    if better:
+        parts.append(f"{models_words(better)} {'is' if len(better) == 1 else 'are'} clearly better on test")
+    if unclear:
+        parts.append(f"{models_words(unclear)} cannot be told apart from it")
+    if silent:
+        parts.append(f"nothing is concluded about {models_words(silent)}, whose controls failed")
+    said = "; ".join(parts) if parts else "there is nothing to compare it with"
+    return f"{start}; {said}."
+
+
+def _clear(row: Row) -> int:
+    """1 if a model is clearly worse than the reference, -1 if clearly better, else 0: whether its interval
+    excludes 0 when all comparisons of the table are counted (Holm)."""
+    _, low, high = triple_holm(row, "difference")
+    if low is None or high is None:
+        return 0
+    return 1 if low > 0 else -1 if high < 0 else 0
+
+
+def reference_of(table: Row) -> str:
+    """Name of the model that was best on validation."""
+    return model_words(table.get("reference"), table.get("reference_budget"))
+
+
+def opponents_section(inputs: ReportInputs, names: Names) -> Section:
+    """All models of a problem on the same test samples, with intervals and tests."""
+    tables = [t for t in inputs.scaling.get("baselines") or [] if t.get("rows")]
+    if not tables:
+        return Section("opponents", "Against simple opponents", "No models to compare in this study.")
+    lead = (
+        "Each model against the one that was best on validation, on the same test dates. "
+        "A difference whose interval includes 0 is no difference that this test set can show. Intervals "
+        "and p-values of differences count the noise of dates and of seeds, and are adjusted by Holm for all "
+        "comparisons of their table."
+    )
+    notes = [f"Controls failed, {said}." for said in [barred_words(inputs)] if said]
+    marks = legend([*BUDGET_LEGEND, ("base", "opponent")])
+    drawn = []
+    for position, table in enumerate(tables):
+        drawn += [_table(table, names, position >= _FOLD_BEYOND), _tests(table, names)]
+    return Section("opponents", "Against simple opponents", lead, notes, marks, tables=drawn)
+
+
+def _ordered(table: Row) -> tuple[str, list[Row]]:
+    metric = str(table.get("metric") or metric_of(str(table.get("task"))))
+    return metric, sorted(
+        table["rows"], key=lambda r: (finite(r.get(metric)) is None, finite(r.get(metric)) or 0.0)
+    )
+
+
+def _table(table: Row, names: Names, fold: bool) -> Table:
+    metric, rows = _ordered(table)
+    loss = metric_words(metric)
+    far = max([1e-9, *(abs(v) for v in _values(rows, "difference", triple_holm))]) * 1.05
+    differences = Strip(-far, far, (0.0,))
+    columns = [
+        Column("Model"),
+        Column(f"{loss.capitalize()}: better ← 0 → worse", axis=differences.axis(differences.ticks(True))),
+        Column("Difference [Holm]", numeric=True),
+        Column("p (Holm)", numeric=True),
+        Column("Could be best"),
+    ]
+    aucs = None
+    if found := _values(rows, "auc"):
+        aucs = Strip(*padded([*found, 0.5], 0.05), (0.5,))
+        columns += [
+            Column("AUC, chance at 0.5", axis=aucs.axis(aucs.ticks())),
+            Column("AUC", numeric=True),
+        ]
+    seeds = sorted({int(row.get("seeds") or 0) for row in rows})
+    caption = f"{names.problem(table)}. Reference: {reference_of(table)}. Seeds: {listed(map(str, seeds))}."
+    body = [_row(row, differences, aucs) for row in rows]
+    if fold:
+        return Table(caption, columns, body, caption)
+    return Table(f"{caption} {prose(table.get('text'))}".strip(), columns, body)
+
+
+def _row(row: Row, differences: Strip, aucs: Strip | None) -> list[TableCell]:
+    kind = kind_of(row.get("budget"))
+    gap, low, high = triple_holm(row, "difference")
+    text = "reference" if gap is None else interval(gap, low, high)
+    cells = [
+        TableCell(model_words(row.get("model"), row.get("budget"))),
+        TableCell("", drawing=differences.draw(gap or 0.0, low, high, kind)),
+        TableCell(text, sort=gap or 0.0),
+        TableCell(p_value(row.get("difference_p_holm")), sort=finite(row.get("difference_p_holm"))),
+        TableCell(_could_be_best(row)),
+    ]
+    if aucs:
+        auc, low, high = triple(row, "auc")
+        cells += [
+            TableCell("", drawing=aucs.draw(auc, low, high, kind)),
+            TableCell(interval(auc, low, high, 3), sort=auc),
+        ]
+    return cells
+
+
+def _could_be_best(row: Row) -> str:
+    return {True: "yes", False: "no"}.get(row.get("in_confidence_set"), "–")  # type: ignore[arg-type]
+
+
+def _tests(table: Row, names: Names) -> Table:
+    """Every test of the table, for those who want to check them."""
+    metric, rows = _ordered(table)
+    loss = metric_words(metric)
+    heads = (
+        loss.capitalize(), "Over the base rate [Holm]", "p (Holm)", "DM statistic", "DM p", "DeLong p",
+        "Detectable", "Brier", "ECE", f"Calibrated {loss}",
+    )  # fmt: skip
+    body = [
+        [
+            TableCell(model_words(row.get("model"), row.get("budget"))),
+            TableCell(of(row, metric), sort=finite(row.get(metric))),
+            TableCell(interval(*triple_holm(row, "over_base_rate")), sort=finite(row.get("over_base_rate"))),
+            TableCell(p_value(row.get("over_base_rate_p_holm"))),
+            TableCell(number(row.get("dm_statistic"), 2)),
+            TableCell(p_value(row.get("dm_p"))),
+            TableCell(p_value(row.get("delong_p"))),
+            TableCell(number(row.get("detectable_difference"))),
+            TableCell(number(row.get("brier"))),
+            TableCell(number(row.get("ece"), 3)),
+            TableCell(number(row.get("calibrated_log_loss"))),
+        ]
+        for row in rows
+    ]
+    kept = [i for i in range(len(heads) + 1) if i == 0 or any(cells[i].text != "–" for cells in body)]
+    columns = [Column("Model"), *(Column(head, numeric=True) for head in heads)]
+    fold = f"{names.problem(table)}: all tests"
+    caption = (
+        f"{prose(table.get('text'))} Over the base rate: paired difference on the same dates, below 0 is "
+        "better. DM: Diebold–Mariano against the reference, the noise of seeds ignored; DeLong only where "
+        "labels do not overlap. "
+        "Detectable: the smallest difference from the reference that this test set could have shown."
+    ).strip()
+    return Table(caption, [columns[i] for i in kept], [[cells[i] for i in kept] for cells in body], fold)
+
+
+def _values(rows: Sequence[Row], name: str, ends: Ends = triple) -> list[float]:
+    return [value for row in rows for value in ends(row, name) if value is not None]
+
+
+def controls_section(inputs: ReportInputs, names: Names) -> Section:
+    """Whether a known signal is found, an absent one is not, a leak noticed, and a known law told."""
+    controls = list(inputs.scaling.get("controls") or [])
+    if not controls:
+        lead = "No controls in this study: nothing shows that it finds a signal, or finds none where none is."
+        return Section("controls", "Controls", lead)
+    failed = [control for control in controls if not control.get("passed")]
+    lead = f"{len(controls)} of {plural(len(controls), 'control')} came out as they must."
+    if failed:
+        lead = f"{len(failed)} of {plural(len(controls), 'control')} failed, {barred_words(inputs)}."
+    keys = ("auc", "low", "high", "planted_auc", "required_auc")
+    values = [v for control in controls for key in keys if (v := finite(control.get(key))) is not None]
+    strip = Strip(*padded([*values, 0.5], 0.06), (0.5,))
+    columns = [
+        Column("Control"),
+        Column("Outcome"),
+        Column("Test AUC, chance at 0.5", axis=strip.axis(strip.ticks())),
+        Column("AUC [99.9 %]", numeric=True),
+        Column("Why", wide=True),
+    ]
+    planted = any(finite(control.get("planted_auc")) is not None for control in controls)
+    caption = "The intervals of shifted labels hold at 99.9 % all together."
+    if planted:
+        caption += " Dashed lines: the AUC required, and the best that the planted signal allows."
+    rows = [_control_row(control, names, strip) for control in controls]
+    return Section("controls", "Controls", lead, tables=[Table(caption, columns, rows)])
+
+
+def _control_row(control: Row, names: Names, strip: Strip) -> list[TableCell]:
+    what = _KINDS.get(str(control.get("role")), "Planted signal")
+    auc, low, high = (finite(control.get(key)) for key in ("auc", "low", "high"))
+    lines = [v for k in ("planted_auc", "required_auc") if (v := finite(control.get(k))) is not None]
+    passed = bool(control.get("passed"))
+    where = names.problem({**control, "condition": "base"})
+    budget = control.get("budget")
+    return [
+        TableCell(
+            f"{what} · {where} · {model_words(control.get('model'), None if budget == '*' else budget)}"
+        ),
+        TableCell("✓ passed" if passed else "✗ failed", tone="pass" if passed else "fail"),
+        TableCell("", drawing=strip.draw(auc, low, high, kind_of(control.get("budget")), lines)),
+        TableCell(interval(auc, low, high, 3), sort=auc),
+        TableCell(prose(control.get("reason"))),
+    ]

@@ -1,0 +1,153 @@
+"""What a curve is worth: whether its prediction came true, whether more compute pays, whether a linear model
+is behind it. Words for what the evaluation has measured; measures only how long the runs took.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib.report.compared import Compared
+from lib.report.wording import (
+    DASH,
+    Names,
+    cell_name,
+    duration,
+    finite,
+    interval,
+    number,
+    plural,
+    triple_holm,
+)
+
+Entry = Mapping[str, Any]
+Span = tuple[float | None, float | None, float | None]
+
+
+def foretold(cell: Entry) -> str:
+    """What was predicted for the largest level, and what came of it; empty where nothing could be."""
+    return str((cell.get("prediction") or {}).get("text") or "")
+
+
+def kept_word(cell: Entry) -> str:
+    """`inside`, `outside`, or why neither."""
+    said = cell.get("prediction") or {}
+    if not said:
+        return DASH
+    if not said.get("on_record"):
+        return "not on record"
+    return {True: "inside", False: "outside"}.get(said.get("inside"), "no interval")  # type: ignore[arg-type]
+
+
+def predicted_words(cells: Sequence[Entry], decisive: Entry | None, names: Names) -> list[str]:
+    """The prediction of the cell on which the answer hangs, and in how many cells theirs came true."""
+    told = [cell for cell in cells if foretold(cell)]
+    if not told:
+        return []
+    own = decisive if decisive is not None and foretold(decisive) else told[0]
+    if len(told) == 1:
+        return [foretold(own)]
+    known = [kept for cell in told if (kept := (cell.get("prediction") or {}).get("inside")) is not None]
+    return [
+        f"{cell_name(own, names)}: {foretold(own)}",
+        f"Of {plural(len(told), 'cell')}, {len(known)} had a prediction with an interval on record; "
+        f"{sum(known)} came out inside.",
+    ]
+
+
+def lift_of(cell: Entry, point: Entry, compared: Compared) -> Span:
+    """How far a level's loss is below that of the linear model on the same dates, by Holm's interval;
+    positive
+    is better. Nothing known where no linear model was run on them."""
+    row = compared.against_others(cell, str(point.get("budget") or point.get("level")))
+    value, low, high = triple_holm(row, "over_linear") if row is not None else (None, None, None)
+    return (None if value is None else -value, None if high is None else -high, None if low is None else -low)
+
+
+def _best(cell: Entry, compared: Compared) -> tuple[str, Span] | None:
+    """The level furthest ahead of the linear model."""
+    found = [(str(p.get("level")), lift_of(cell, p, compared)) for p in cell.get("points") or []]
+    known = [(level, span) for level, span in found if span[0] is not None]
+    return max(known, key=lambda one: one[1][0] or 0.0, default=None)
+
+
+def best_lift(cell: Entry, compared: Compared) -> str:
+    """Lead of the best level over the linear model."""
+    best = _best(cell, compared)
+    return interval(*best[1]) if best else DASH
+
+
+def beside_linear(cell: Entry, compared: Compared) -> str:
+    """Whether a linear model is beaten: a law of what is worse than that concerns nobody."""
+    best = _best(cell, compared)
+    if best is None:
+        return "No linear model was run on these samples."
+    level, (value, low, _) = best
+    if low is not None and low > 0:
+        return f"{level} beats the linear model by {interval(*best[1])}."
+    if value is not None and value <= 0:
+        return (
+            f"No level is ahead of the linear model ({level} by {interval(*best[1])}): this law is of no use."
+        )
+    return f"No level clearly beats the linear model ({level} by {interval(*best[1])})."
+
+
+def worth_words(cell: Entry, margin: float | None, compared: Compared) -> list[str]:
+    """Is a tenfold larger model worth its compute, in one sentence; and is a linear model beaten, in
+    another."""
+    if str(cell.get("axis") or "parameters") != "parameters":
+        return []
+    return [text for text in (_worth(cell, margin, compared), beside_linear(cell, compared)) if text]
+
+
+_NOTHING_SHOWN = ("absent", "unmeasured", "seeds", "collapsed")
+"""Gates behind which neither a gain nor its absence is shown."""
+
+
+def _worth(cell: Entry, margin: float | None, compared: Compared) -> str:
+    slope = cell.get("slope") or {}
+    gain, least, most = (
+        None if (x := finite(slope.get(key))) is None else -x for key in ("estimate", "high", "low")
+    )
+    if gain is None or margin is None:
+        return ""
+    undecided = cell.get("verdict") == "undecidable"
+    if cell.get("gate") == "controls":
+        answer = "not to be told while a control fails"
+    elif undecided and cell.get("gate") in _NOTHING_SHOWN:
+        answer = "these runs cannot tell"
+    elif cell.get("moot"):
+        answer = "no, since no size beats the base rate"
+    elif least is not None and least >= margin and cell.get("verdict") == "scales":
+        answer = "yes"
+    elif most is not None and most < margin:
+        answer = "no"
+    else:
+        answer = "these runs cannot tell"
+    return (
+        f"Worth more compute? {answer[:1].upper()}{answer[1:]}: tenfold parameters lower the loss by "
+        f"{interval(gain, least, most)} (margin {number(margin, 3)}){_cost(cell, compared)}."
+    )
+
+
+def _cost(cell: Entry, compared: Compared) -> str:
+    """What a tenfold of parameters has cost in time, and would cost once more."""
+    levels = compared.levels(cell)
+    sizes = {str(p.get("level")): finite(p.get("size")) for p in cell.get("points") or []}
+    spent = {
+        level: sum(float(row.get("total_seconds") or 0.0) for row in rows if row.get("status") == "done")
+        for level, rows in levels.items()
+        if sizes.get(level)
+    }
+    if len(spent) < 2:
+        return ""
+    first, *_, last = spent
+    apart = math.log10(float(sizes[last] or 1.0) / float(sizes[first] or 1.0))
+    if not spent[first] or not spent[last] or apart <= 0:
+        return ""
+    factor = (spent[last] / spent[first]) ** (1.0 / apart)
+    return (
+        f" and take {factor:.3g} times the time; the runs of {last} took {duration(spent[last])}, those of "
+        f"the next tenfold would take {duration(spent[last] * factor)}"
+    )

@@ -1,0 +1,223 @@
+"""How numbers, intervals, tasks and runs are written, the same way everywhere in the report.
+
+Only wording; no measure is computed here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lib.config.base import BUDGET_PARAMETERS, is_classification, threshold_of
+from lib.scaling.axes import CASE
+
+DASH = "–"
+MINUS = "−"
+NO_BUDGET = "none"
+PROBLEM = CASE
+"""What names a prediction problem in tables; its walk-forward folds belong together."""
+_BAR = {"daily": "daily", "weekly": "weekly", "monthly": "monthly", "2wk": "two-week", "multires": "daily"}
+
+
+def finite(value: Any) -> float | None:
+    """The value as a float, or None if it is absent, not a number or not finite."""
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def number(value: Any, decimals: int = 4) -> str:
+    """A fixed number of decimals with a true minus sign; small values keep two digits, none is `–`."""
+    x = finite(value)
+    if x is None:
+        return DASH
+    text = f"{x:.{decimals}f}"
+    if x and abs(x) < 10.0**-decimals:
+        text = f"{x:.1e}"
+    return text.replace("-", MINUS)
+
+
+def interval(value: Any, low: Any, high: Any, decimals: int = 4) -> str:
+    """`0.512 [0.480, 0.544]`; the bracket only where both ends are known."""
+    if finite(value) is None:
+        return DASH
+    if finite(low) is None or finite(high) is None:
+        return f"{number(value, decimals)} [no interval]"
+    return f"{number(value, decimals)} [{number(low, decimals)}, {number(high, decimals)}]"
+
+
+def of(row: Mapping[str, Any], name: str, decimals: int = 4) -> str:
+    """A measure of a mapping with its interval, by the names `x, x_low, x_high`."""
+    return interval(row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high"), decimals)
+
+
+def triple(row: Mapping[str, Any], name: str) -> tuple[float | None, float | None, float | None]:
+    """A measure of a mapping and the ends of its interval, by the names `x, x_low, x_high`."""
+    return finite(row.get(name)), finite(row.get(f"{name}_low")), finite(row.get(f"{name}_high"))
+
+
+def triple_holm(row: Mapping[str, Any], name: str) -> tuple[float | None, float | None, float | None]:
+    """A measure of a mapping and its interval adjusted for all comparisons, `x, x_low_holm, x_high_holm`."""
+    return finite(row.get(name)), finite(row.get(f"{name}_low_holm")), finite(row.get(f"{name}_high_holm"))
+
+
+def percent(value: Any, decimals: int = 1) -> str:
+    """A fraction in per cent."""
+    x = finite(value)
+    return DASH if x is None else f"{x * 100:.{decimals}f} %".replace("-", MINUS)
+
+
+def p_value(value: Any) -> str:
+    """A p-value to three decimals, `< 0.001` below."""
+    x = finite(value)
+    return DASH if x is None else "< 0.001" if x < 0.001 else f"{x:.3f}"
+
+
+def count(value: Any) -> str:
+    """An integer with narrow spaces between thousands."""
+    x = finite(value)
+    return DASH if x is None else f"{round(x):,}".replace(",", "\u202f")
+
+
+def prose(text: Any) -> str:
+    """A sentence from another stage, its negative numbers with a true minus sign."""
+    return re.sub(r"(?:(?<![\w.\-])|(?<=\de))-(?=\d)", MINUS, "" if text is None else str(text))
+
+
+def parameters(value: Any) -> str:
+    """A parameter count as `2.02M`."""
+    x = finite(value)
+    if x is None:
+        return DASH
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if x >= size:
+            return f"{x / size:.3g}{unit}"
+    return f"{x:.0f}"
+
+
+def duration(seconds: Any) -> str:
+    """Seconds as `42 s`, `3 min 20 s` or `5 h 10 min`."""
+    x = finite(seconds)
+    if x is None:
+        return DASH
+    if x < 10:
+        return f"{x:.1f} s"
+    if x < 60:
+        return f"{x:.0f} s"
+    minutes, rest = divmod(round(x), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def memory(megabytes: Any) -> str:
+    """Megabytes as MB or GB."""
+    x = finite(megabytes)
+    if x is None:
+        return DASH
+    return f"{x:.0f} MB" if x < 1024 else f"{x / 1024:.1f} GB"
+
+
+def plural(n: int, one: str, many: str | None = None) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count(n)} {one if n == 1 else many or one + 's'}"
+
+
+def listed(items: Iterable[str], last: str = "and") -> str:
+    """`a, b and c`."""
+    words = list(items)
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else ""
+
+
+def metric_of(task: str) -> str:
+    """Column name of a task's primary measure."""
+    return "log_loss" if is_classification(task) else "mse"
+
+
+def metric_words(metric: str) -> str:
+    """A measure's name in words."""
+    return {"log_loss": "log loss", "mse": "squared error", "auc": "AUC"}.get(
+        metric, metric.replace("_", " ")
+    )
+
+
+def unit_of(metric: str) -> str:
+    """Unit of a loss, for axes."""
+    return "nats per forecast" if metric == "log_loss" else "squared return"
+
+
+def task_words(task: str) -> str:
+    """A task in words."""
+    if task.startswith("threshold_"):
+        return f"Touch of +{threshold_of(task) * 100:.0f} %"
+    words = {"direction": "Direction", "regression": "Return", "triple_barrier": "First barrier touched"}
+    return words.get(task, task)
+
+
+def ahead(timescale: str, horizon: Any) -> str:
+    """`5 daily bars ahead`."""
+    name = _BAR.get(timescale, f"{timescale.removesuffix('d')}-day" if timescale.endswith("d") else timescale)
+    return f"{horizon} {name} {'bar' if str(horizon) == '1' else 'bars'} ahead"
+
+
+class Names:
+    """Names problems by what distinguishes them in this study, and leaves out what all have in common."""
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        windows: dict[str, set[str]] = {}
+        datasets = set()
+        for row in rows:
+            datasets.add(str(row.get("dataset")))
+            windows.setdefault(str(row.get("timescale")), set()).add(str(row.get("context_length")))
+        self._one_dataset = len(datasets) < 2
+        self._windows = {timescale for timescale, lengths in windows.items() if len(lengths) > 1}
+
+    def problem(self, row: Mapping[str, Any]) -> str:
+        """A prediction problem, such as `Touch of +1 %, 5 daily bars ahead`."""
+        parts = [task_words(str(row.get("task"))), ahead(str(row.get("timescale")), row.get("horizon"))]
+        if not self._one_dataset:
+            parts.append(str(row.get("dataset")))
+        if row.get("timescale") == "multires":
+            parts.append("multires")
+        condition, share, bars = (row.get(w) for w in ("condition", "train_fraction", "context_length"))
+        if condition not in ("base", None):
+            parts.append(f"variant {condition}")
+        if (known := finite(share)) is not None and known != 1.0:
+            parts.append(f"{100 * known:g} % of the dates")
+        if finite(bars) is not None and row.get("timescale") in self._windows:
+            parts.append(f"windows of {bars} bars")
+        if row.get("fold") is not None:
+            parts.append(f"fold {row['fold']}")
+        return ", ".join(parts)
+
+
+def cell_name(cell: Mapping[str, Any], names: Names) -> str:
+    """A cell by its problem and, where size is not what varies in it, by its size."""
+    budget = cell.get("budget")
+    return names.problem(cell) + (f", {budget}" if budget not in (None, NO_BUDGET) else "")
+
+
+def model_words(model: Any, budget: Any) -> str:
+    """A model with its budget, if it has one."""
+    return str(model) if budget in (None, NO_BUDGET, "") else f"{model} {budget}"
+
+
+def models_words(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Several models, the sizes of one model gathered: `patchtst (2M, 20M) and xgboost`."""
+    budgets: dict[str, list[str]] = {}
+    for row in rows:
+        found = budgets.setdefault(str(row.get("model")), [])
+        if row.get("budget") not in (None, NO_BUDGET, ""):
+            found.append(str(row["budget"]))
+    return listed(f"{model} ({', '.join(sizes)})" if sizes else model for model, sizes in budgets.items())
+
+
+def budget_order(budget: Any) -> float:
+    """Order of budgets by size, models without one first."""
+    return float(BUDGET_PARAMETERS.get(budget, 0))

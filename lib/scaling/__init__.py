@@ -1,0 +1,1 @@
+"""The study: axes, hypotheses, curves, paired comparisons, laws, controls and verdicts."""

@@ -1,0 +1,150 @@
+"""The directions in which a study can grow, and where each run lies on them.
+
+An axis takes rows of the table of runs that differ in nothing else (besides the seed) and orders them into
+levels. Some axes have a size in numbers, so that a slope means something; the others are only ordered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lib.config.base import BUDGET_PARAMETERS, split_dataset
+from lib.config.run_key import NO_BUDGET
+
+Row = Mapping[str, Any]
+CASE = ("condition", "train_fraction", "context_length", "dataset", "timescale", "task", "horizon")
+"""What is forecast out of what. The walk-forward folds of a case are one long test set."""
+WORDS = (*CASE, "model", "budget")
+"""Everything that tells a run from those it is not compared with; folds and seeds are inside."""
+Case = tuple[str, float, int, str, str, str, int]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One direction of growth."""
+
+    name: str
+    label: str
+    unit: str
+    """What a tenfold step is of; empty for an axis without sizes."""
+    level: Callable[[Row], str]
+    order: Callable[[str], float]
+    rest: Callable[[Row], tuple[Any, ...]]
+    """The words of a run with the axis taken out: equal for runs that differ along it only."""
+    size: Callable[[Sequence[Row]], float | None]
+    """Size of a level from its rows; None without one."""
+
+    @property
+    def is_log(self) -> bool:
+        """Whether levels have sizes, which are compared on a logarithmic scale."""
+        return bool(self.unit)
+
+    def levels(self, rows: Sequence[Row]) -> list[str]:
+        """Levels that occur among the rows, in order."""
+        return sorted({self.level(row) for row in rows if self.applies(row)}, key=self.order)
+
+    def applies(self, row: Row) -> bool:
+        """Whether a run lies on this axis at all (models without a budget have no size)."""
+        return self.name != "parameters" or row["budget"] != NO_BUDGET
+
+
+def case_of(row: Row) -> Case:
+    """The case that a run belongs to."""
+    return tuple(row[word] for word in CASE)
+
+
+def in_one_line(words: Mapping[str, Any]) -> str:
+    """The words that runs share, for messages; a share of the dates only where it is one."""
+    share = words["train_fraction"]
+    parts = [str(words[word]) for word in WORDS if word in words and word not in CASE[1:3]]
+    return "/".join([*parts, f"{100 * share:.15g} % of the dates"] if share not in (1.0, "*") else parts)
+
+
+def _words(row: Row, **changed: str) -> tuple[Any, ...]:
+    return tuple(changed.get(word, row[word]) for word in WORDS)
+
+
+def _dataset(row: Row, at: int) -> str:
+    """The dataset's name with one of its three parts starred."""
+    parts = [str(part) for part in split_dataset(row["dataset"])]
+    parts[at] = "*"
+    return "".join(parts)
+
+
+def _mean(rows: Sequence[Row], column: str) -> float | None:
+    known = [float(row[column]) for row in rows if row.get(column)]
+    return sum(known) / len(known) if known else None
+
+
+def _parameters(rows: Sequence[Row]) -> float | None:
+    return _mean(rows, "param_count") or float(BUDGET_PARAMETERS[rows[0]["budget"]])
+
+
+def _training_samples(rows: Sequence[Row]) -> float | None:
+    return _mean(rows, "n_train") or 100.0 * float(rows[0]["train_fraction"])
+
+
+AXES: dict[str, Axis] = {
+    axis.name: axis
+    for axis in (
+        Axis(
+            "parameters", "parameters", "parameters",
+            level=lambda row: str(row["budget"]),
+            order=lambda level: float(BUDGET_PARAMETERS[level]),
+            rest=lambda row: _words(row, budget="*"),
+            size=_parameters,
+        ),
+        Axis(
+            "features", "input channels", "input channels",
+            level=lambda row: str(split_dataset(row["dataset"])[2]),
+            order=float,
+            rest=lambda row: _words(row, dataset=_dataset(row, 2)),
+            size=lambda rows: float(split_dataset(rows[0]["dataset"])[2]),
+        ),
+        Axis(
+            "data", "training samples", "training samples",
+            level=lambda row: f"{row['train_fraction']:.15g}",
+            order=float,
+            rest=lambda row: _words(row, train_fraction="*"),
+            size=_training_samples,
+        ),
+        Axis(
+            "context", "bars of a window", "bars of a window",
+            level=lambda row: str(row["context_length"]),
+            order=float,
+            rest=lambda row: _words(row, context_length="*"),
+            size=lambda rows: float(rows[0]["context_length"]),
+        ),
+        Axis(
+            "assets", "asset row", "",
+            level=lambda row: split_dataset(row["dataset"])[0],
+            order=lambda level: float(ord(level)),
+            rest=lambda row: _words(row, dataset=_dataset(row, 0)),
+            size=lambda rows: None,
+        ),
+        Axis(
+            "quality", "quality column", "",
+            level=lambda row: split_dataset(row["dataset"])[1],
+            order=lambda level: float(ord(level)),
+            rest=lambda row: _words(row, dataset=_dataset(row, 1)),
+            size=lambda rows: None,
+        ),
+    )
+}  # fmt: skip
+"""All axes by name, in the order in which a study asks about them."""
+
+
+def grouped(axis: Axis, rows: Sequence[Row]) -> dict[tuple[Any, ...], list[Row]]:
+    """Rows that differ along the axis only, by the words they share; groups with one level are left out."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        if axis.applies(row):
+            groups.setdefault(axis.rest(row), []).append(row)
+    return {key: own for key, own in groups.items() if len(axis.levels(own)) > 1}
+
+
+def axes_of(rows: Sequence[Row]) -> list[Axis]:
+    """Axes along which some of the rows differ in nothing else."""
+    return [axis for axis in AXES.values() if grouped(axis, rows)]

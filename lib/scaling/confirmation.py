@@ -1,0 +1,72 @@
+"""What the study's own split says beside the verdict of the folds: it agrees, contradicts or cannot tell.
+
+The split is looked at once, when `evaluation.confirmation` is opened, which is put on record. It decides
+nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from lib.config.workflow import EvaluationConfig
+from lib.scaling import entries as describe
+from lib.scaling.curves import Curve
+
+Says = Literal["agrees", "contradicts", "cannot tell"]
+
+
+def confirmation(
+    cell: Curve, verdict: str, margin: float, cfg: EvaluationConfig, opened: str | None = None
+) -> dict[str, Any] | None:
+    """What stands beside a cell's verdict: None where no folds decide, else `state` and what was found.
+
+    Args:
+        cell: measured on folds.
+        verdict: what they say.
+        margin: in the unit of the cell's loss.
+        cfg: whether the confirmation is open, and the confidence of its interval.
+        opened: when it was first opened; None: never.
+    """
+    if not cell.folds:
+        return None
+    if cfg.confirmation == "closed":
+        if opened is None:
+            text = "The study's own test is closed: no run of this question has been trained for it."
+            return {"state": "closed", "text": text}
+        text = (
+            f"The study's own test was opened on {opened[:10]} and closed again: what it said is not shown."
+        )
+        return {"state": "closed again", "text": text}
+    own = cell.confirmation
+    gain = own.gain if own and not own.absent else None
+    low, high = gain.interval(cfg.confidence) if gain else (None, None)
+    said = says(verdict, low, high, margin)
+    found = {
+        "state": "open",
+        "gain": describe.described(gain, cfg.confidence),
+        "n": 0 if own is None or own.dates is None else int(own.dates.size),
+        "points": own.points if own else [],
+        "says": said,
+    }
+    if gain is None or low is None or high is None:
+        return found | {"text": "On the study's own test the gain cannot be measured."}
+    measured = f"{gain.value:.4f} [{low:.4f}, {high:.4f}]"
+    return found | {"text": f"On the study's own test the gain is {measured}: it {_WORDS[said]}."}
+
+
+_WORDS = {"agrees": "agrees", "contradicts": "contradicts the folds", "cannot tell": "cannot tell"}
+
+
+def says(verdict: str, low: float | None, high: float | None, margin: float) -> Says:
+    """Whether the interval of a gain agrees with a verdict, or excludes what it claims."""
+    if low is None or high is None:
+        return "cannot tell"
+    if verdict == "worsens":
+        return says("scales", -high, -low, margin)
+    if verdict == "scales":
+        return "contradicts" if high < margin else "agrees" if low > 0 else "cannot tell"
+    if verdict == "flat":
+        if low > margin or high < -margin:
+            return "contradicts"
+        return "agrees" if -margin <= low and high <= margin else "cannot tell"
+    return "cannot tell"

@@ -1,0 +1,141 @@
+"""Whether the study's controls came out as they must.
+
+null: nothing can be learned, so forecasts must be at chance and no size may gain. leak: tomorrow's return is
+planted as a channel, so the alarm "too good to be true" must go off. positive: a signal of known strength, of
+which most must be found at every size. law: forecasts whose loss is known to fall with size, or known not to,
+so the verdict must say just that. A study whose controls fail decides nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lib.scaling.comparisons import Estimate
+
+NULL_LEVEL = 0.999
+"""Of all intervals of a study's null controls together: sound machinery fails one in a thousand studies."""
+_TAIL = 4.0
+REQUIRED_SHARE = 0.7
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class ControlResult:
+    """Outcome of one control, with a sentence that says why."""
+
+    passed: bool
+    reason: str
+    auc: float | None
+    low: float | None
+    high: float | None
+    required_auc: float | None = None
+
+
+def null_level(tests: int) -> float:
+    """Confidence of each of so many intervals, such that all hold together at 99.9 %: by Bonferroni, four
+    times as strict, because so far in the tail a standard error that is itself estimated excludes 0.5 up to
+    four times as often as it says (tests/unit/scaling/test_null_control_chance.py)."""
+    return 1.0 - (1.0 - NULL_LEVEL) / (_TAIL * max(1, tests))
+
+
+def null_control(
+    auc: Estimate | None, level: float, false_gain: tuple[float, float] | None = None
+) -> ControlResult:
+    """The null control fails if the interval of its test AUC excludes 0.5.
+
+    That is no sign of a leak: with shifted labels there is no future that could leak. Either intervals are
+    too narrow for labels that resemble their neighbours, or size changes the loss by other means than
+    learning.
+
+    Args:
+        auc: test AUC over all folds, averaged over seeds; None if it could not be measured.
+        level: confidence of the interval, from `null_level`.
+        false_gain: gain and its lower limit at the same level, if a larger model seemed better by at least
+            the margin where nothing can be learned; that fails the control too.
+    """
+    if auc is None:
+        return ControlResult(False, "The test AUC could not be measured.", None, None, None)
+    low, high = auc.interval(level)
+    if low is None or high is None:
+        reason = "The test set is too short for an interval, so the control shows nothing."
+        return ControlResult(False, reason, auc.value, None, None)
+    span = f"AUC {auc.value:.3f} [{low:.3f}, {high:.3f}]"
+    if low > 0.5 + _ROUNDING or high < 0.5 - _ROUNDING:
+        side = "above" if low > 0.5 else "below"
+        reason = f"{span} lies {side} 0.5 although nothing can be learned: its interval is wrong."
+        return ControlResult(False, reason, auc.value, low, high)
+    if false_gain is not None:
+        reason = (
+            f"The loss seems to fall by {false_gain[0]:.2g} with size (at least {false_gain[1]:.2g}) "
+            "although nothing can be learned: size changes the loss by other means than learning."
+        )
+        return ControlResult(False, reason, auc.value, low, high)
+    return ControlResult(True, f"{span} includes 0.5, as it must.", auc.value, low, high)
+
+
+def positive_control(auc: Estimate | None, planted_auc: float | None) -> ControlResult:
+    """The positive control passes if at least 70 % of the planted AUC above 0.5 is found.
+
+    Args:
+        auc: test AUC, averaged over seeds; None if it could not be measured.
+        planted_auc: the best AUC that the synthetic market allows.
+    """
+    if auc is None:
+        return ControlResult(False, "The test AUC could not be measured.", None, None, None)
+    low, high = auc.interval(NULL_LEVEL)
+    if planted_auc is None:
+        reason = "The best reachable AUC of this market is not known, so the control shows nothing."
+        return ControlResult(False, reason, auc.value, low, high)
+    required = 0.5 + REQUIRED_SHARE * (planted_auc - 0.5)
+    passed = auc.value >= required - _ROUNDING
+    verb = "reaches" if passed else "misses"
+    reason = f"AUC {auc.value:.3f} {verb} the required {required:.3f} (best reachable {planted_auc:.3f})."
+    return ControlResult(passed, reason, auc.value, low, high, required)
+
+
+def chance_to_pass(planted_auc: float, n: int) -> float:
+    """Probability that a forecast which finds the whole planted signal passes the positive control.
+
+    The test AUC is taken as normal, with the largest standard deviation that n samples, half of them of class
+    1, allow at chance, sqrt((n + 1) / (3 n²)) (Hanley & McNeil 1982); at an AUC above 0.5 it is smaller.
+    """
+    from scipy.special import ndtr
+
+    deviation = math.sqrt((n + 1) / 3.0) / n
+    return float(ndtr((1.0 - REQUIRED_SHARE) * (planted_auc - 0.5) / deviation))
+
+
+def leak_control(alarms: Mapping[int, bool], auc: Estimate | None) -> ControlResult:
+    """The leak control passes if the alarm went off in every run.
+
+    Args:
+        alarms: by seed, whether the alarm "too good to be true" went off.
+        auc: test AUC, averaged over seeds; shown, not judged.
+    """
+    low, high = auc.interval(NULL_LEVEL) if auc else (None, None)
+    value = auc.value if auc else None
+    silent = [str(seed) for seed, alarm in alarms.items() if not alarm]
+    if silent or not alarms:
+        which = f" (seed {', '.join(silent)})" if silent else ""
+        reason = (
+            f"The alarm did not go off though tomorrow's return was a channel{which}: "
+            "a leak would pass unseen."
+        )
+        return ControlResult(False, reason, value, low, high)
+    return ControlResult(True, "The alarm went off, as it must: a leak would be seen.", value, low, high)
+
+
+def law_control(expected: str, verdict: str, why: str) -> ControlResult:
+    """The law control passes if the verdict is the one that its market and model were made for.
+
+    Args:
+        expected: the verdict.
+        verdict: what the rule says.
+        why: its sentence.
+    """
+    if verdict == expected:
+        return ControlResult(True, f"The verdict is {verdict}, as it must be.", None, None, None)
+    reason = f"The verdict is {verdict} where {expected} was planted: {why}"
+    return ControlResult(False, reason, None, None, None)

@@ -1,0 +1,165 @@
+"""Skill of the levels of a cell, and its gain after recalibration: `skill` applied to the runs of a study.
+
+Works fold by fold, because each fold has models, base rates and calibration samples of its own, and puts the
+losses of all folds one after the other, like those that they are compared with. Judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lib.config.base import is_ternary
+from lib.inference.bootstrap import sum_by_date
+from lib.metrics.classification import Floats
+from lib.scaling.axes import Row
+from lib.scaling.comparisons import DateLosses, Estimate, compare_losses, joined_searches
+from lib.scaling.run_index import StudyRuns
+from lib.scaling.samples import Aligned, RunSamples
+from lib.scaling.scale_points import ScalePoint
+from lib.scoring.measures import loss_per_sample
+from lib.scoring.skill import BaseRate, as_bold_as, base_rate_losses, recalibrate, spread_of
+
+Part = tuple[Aligned, Sequence[int], Sequence[Row]]
+"""Of one level and one fold: the aligned samples, the positions of its runs there, and their rows, in the
+same order of seeds in every fold."""
+_LEAST_SHARE = 0.5
+"""With fewer of the test dates than this recalibrated, the gain after recalibration is not known."""
+
+
+def measure_skill(
+    levels: Sequence[ScalePoint], parts: Mapping[str, Sequence[Part]], horizon: int, material: StudyRuns
+) -> tuple[dict[str, Estimate], Estimate | None]:
+    """How far each level is ahead of the base rate, and the gain from first to last after recalibration.
+
+    Args:
+        levels: measured, on the same dates.
+        parts: of each level by label, one for each fold in order of time.
+        horizon: least block length in bars.
+        material: calibration samples are read there.
+
+    Returns:
+        For each level the loss of the base rate minus its own (positive is better; levels whose base rate is
+        not known are left out), and the gain, None where it could not be measured.
+    """
+    skill = skill_of(levels, parts, horizon)
+    if len(levels) < 2:
+        return skill, None
+    ends = [parts[level.label] for level in (levels[0], levels[-1])]
+    found = [recalibrated_gain(ends, horizon, material, even) for even in (False, True)]
+    sign = 1.0 if levels[0].mean >= levels[-1].mean else -1.0
+    return skill, min((one for one in found if one), key=lambda one: _left(one, sign), default=None)
+
+
+def _left(gain: Estimate, sign: float) -> float:
+    """What is at least left of a gain (sign 1) or a loss (sign -1)."""
+    known = [end for end in gain.interval(0.95) if end is not None]
+    return min(sign * end for end in known or [gain.value])
+
+
+def recalibrated_gain(
+    ends: Sequence[Sequence[Part]], horizon: int, material: StudyRuns, even: bool
+) -> Estimate | None:
+    """The gain between two levels whose runs were recalibrated; None if too few dates could be.
+
+    Args:
+        ends: of the first and the last level, one part for each fold in order of time.
+        horizon: least block length in bars.
+        material: calibration samples are read there.
+        even: make the models of all folds equally bold before.
+    """
+    first, last = (_recalibrated(parts, material, even) for parts in ends)
+    known = [a is not None and b is not None for a, b in zip(first, last, strict=True)]
+    dates = np.array([part[0].dates.size for part in ends[0]])
+    if not any(known) or dates[known].sum() < _LEAST_SHARE * dates.sum():
+        return None
+    a, b = (_chained([one for one, ok in zip(own, known, strict=True) if ok]) for own in (first, last))
+    return compare_losses(a, b, horizon)
+
+
+def skill_of(
+    levels: Sequence[ScalePoint], parts: Mapping[str, Sequence[Part]], horizon: int
+) -> dict[str, Estimate]:
+    """Loss of the base rate minus that of each level; levels whose base rate is not known are left out."""
+    skill = {}
+    for level in levels:
+        if (naive := _base_rate_losses(parts[level.label])) is not None:
+            skill[level.label] = compare_losses(naive, level.losses, horizon)
+    return skill
+
+
+def _base_rate_losses(parts: Sequence[Part]) -> DateLosses | None:
+    """Losses of always saying the base rate that each run was trained with."""
+    out: list[DateLosses | None] = []
+    for aligned, _, rows in parts:
+        known: dict[str, Floats | None] = {}
+        for row in rows:
+            rate = _base_rate(row, aligned.task)
+            if repr(rate) not in known:
+                losses = base_rate_losses(aligned.target, rate, aligned.task)
+                known[repr(rate)] = None if losses is None else _by_date(losses, aligned)
+        sums = [known[repr(_base_rate(row, aligned.task))] for row in rows]
+        if any(one is None for one in sums):
+            return None
+        out.append(DateLosses(np.array(sums), aligned.counts))
+    return _chained(out)
+
+
+def _base_rate(row: Row, task: str) -> BaseRate | None:
+    if not is_ternary(task):
+        rate: float | None = row["train_base_rate"]
+        return rate
+    shares = [row[name] for name in ("train_share_down", "train_share_neutral", "train_base_rate")]
+    return None if any(share is None for share in shares) else shares
+
+
+def _recalibrated(parts: Sequence[Part], material: StudyRuns, even: bool) -> list[DateLosses | None]:
+    """Losses of the recalibrated runs in each fold; None for a fold with too few calibration samples.
+
+    A run is recalibrated on its own calibration samples and those of the same seed in the folds before: a
+    fold alone has a few dozen, on which two parameters cost more than the margin. None of them is later than
+    the fold's test. With `even` the models of all these folds are made equally bold before: one slope cannot
+    mend what is too bold in some folds only.
+    """
+    out: list[DateLosses | None] = []
+    for at, (aligned, positions, rows) in enumerate(parts):
+        sums = []
+        for seed, position in enumerate(positions):
+            past = [own[seed] for _, _, own in parts[: at + 1]]
+            found = [material.calibration_of(row) for row in past]
+            samples = [one for one in found if one is not None]
+            score = None
+            if found[-1] is not None:
+                score = _on(samples, aligned.scores[position], aligned.task, even)
+            if score is None:
+                break
+            sums.append(_by_date(loss_per_sample(aligned.target, score, aligned.task), aligned))
+        complete = len(sums) == len(rows)
+        searches = aligned.searches_of(positions)
+        out.append(DateLosses(np.array(sums), aligned.counts, searches) if complete else None)
+    return out
+
+
+def _on(samples: Sequence[RunSamples], test: Floats, task: str, even: bool) -> Floats | None:
+    """Test scores recalibrated on the samples of some folds, those of the test's own fold last."""
+    scores = [one.score for one in samples]
+    if even:
+        spreads = np.array([spread_of(one, task) for one in scores])
+        test = as_bold_as(test, scores[-1], float(spreads.mean()), task)
+        scores = [as_bold_as(one, one, float(spreads.mean()), task) for one in scores]
+    return recalibrate(np.concatenate(scores), np.concatenate([one.target for one in samples]), test, task)
+
+
+def _by_date(losses: Floats, aligned: Aligned) -> Floats:
+    return sum_by_date(losses, aligned.index, aligned.dates.size)
+
+
+def _chained(parts: Sequence[DateLosses | None]) -> DateLosses:
+    """The losses of several folds one after the other."""
+    known = [part for part in parts if part is not None]
+    return DateLosses(
+        np.concatenate([part.sums for part in known], axis=1),
+        np.concatenate([part.counts for part in known]),
+        joined_searches([part.searches for part in known]),
+    )

@@ -1,0 +1,243 @@
+"""One cell of a question: the runs of one model along one axis, all else equal, measured together.
+
+Turns rows of the table of runs into estimates (points, slope, gain); judging them is done in `verdicts`, and
+putting everything into scaling.json in `summary`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lib.config.base import is_classification
+from lib.inference.bootstrap import sum_by_date
+from lib.inference.forecast_tests import auc_influence
+from lib.metrics.classification import Floats, roc_auc
+from lib.metrics.ternary import CLASSES
+from lib.scaling import scaling_law
+from lib.scaling.axes import WORDS, Axis, Row, grouped, in_one_line
+from lib.scaling.comparisons import DateLosses, Estimate, estimate_mean, seed_noise_of_mean
+from lib.scaling.curve_skill import Part, measure_skill
+from lib.scaling.folds import Joined, confirmation_of, declared_seeds, evidence_of, join, searches_among
+from lib.scaling.run_index import StudyRuns
+from lib.scaling.samples import Aligned
+from lib.scaling.scale_points import ScalePoint
+
+
+def estimate_auc(aligned: Aligned, rows: Sequence[int], horizon: int) -> Estimate | None:
+    """Test AUC averaged over runs, with the noise of dates (of its linear form) and of seeds.
+
+    Of three classes the mean over those that occur of one against the rest. Joined folds are ranked one by
+    one and averaged by their samples, because nobody ranked the scores of one model among another's; folds
+    with one class are left out. None with one class everywhere.
+    """
+    influence, ranked = np.zeros(aligned.target.size), np.zeros(aligned.target.size, dtype=bool)
+    values = np.zeros(len(rows))
+    for fold in aligned.folds:
+        pairs = [_rankings(aligned, row, fold) for row in rows]
+        if not pairs[0]:
+            continue
+        ranked[fold] = True
+        influences = [auc_influence(*pair) for own in pairs for pair in own]
+        influence[fold] = np.mean(influences, axis=0)  # type: ignore[arg-type]
+        areas = [np.mean([roc_auc(*pair) for pair in own]) for own in pairs]
+        values += np.array(areas) * (fold.stop - fold.start)
+    if not ranked.any():
+        return None
+    values /= ranked.sum()
+    counts = sum_by_date(ranked.astype(np.float64), aligned.index, aligned.dates.size)
+    sums = sum_by_date(influence, aligned.index, aligned.dates.size)
+    noise = seed_noise_of_mean(values, searches=aligned.searches_of(rows))
+    found = estimate_mean(sums[counts > 0], counts[counts > 0], horizon, [noise] if noise else [])
+    return Estimate(float(values.mean()), found.se_dates, found.date_degrees, found.seed_noise, found.block)
+
+
+def _rankings(aligned: Aligned, row: int, fold: slice) -> list[tuple[Floats, Floats]]:
+    """What a run's scores rank: outcomes of both kinds and scores, once, or once per class of three."""
+    score, target = aligned.scores[row][fold], aligned.target[fold]
+    if score.ndim == 1:
+        pairs = [(aligned.outcome[fold], score)]
+    else:
+        pairs = [((target == k).astype(np.float64), score[:, i]) for i, k in enumerate(CLASSES)]
+    return [(outcome, own) for outcome, own in pairs if 0 < outcome.sum() < outcome.size]
+
+
+def estimate_loss(losses: DateLosses, horizon: int) -> Estimate:
+    """Mean loss of the runs (seeds) of one model, with the noise of dates and of seeds."""
+    noise = seed_noise_of_mean(losses.means, searches=losses.searches)
+    return estimate_mean(losses.sums.mean(axis=0), losses.counts, horizon, [noise] if noise else [])
+
+
+def zero_loss_of(aligned: Aligned) -> float | None:
+    """Squared error of always predicting a return of 0; None for classification."""
+    return None if is_classification(aligned.task) else float(np.mean(aligned.target**2))
+
+
+def margin_of(declared: float, zero_loss: float | None) -> float:
+    """A margin declared in nats, in the unit of the loss.
+
+    For regression: the fall in squared error that is worth as many nats of Gaussian log-likelihood,
+    ``mse_0 (1 - exp(-2 margin))`` with the error of predicting 0 as mse_0 (`zero_loss`, None for
+    classification, whose loss is in nats already).
+    """
+    return declared if zero_loss is None else zero_loss * -math.expm1(-2.0 * declared)
+
+
+@dataclass
+class Curve:
+    """Everything measured in one cell. `slope` and `gain` are None where they could not be."""
+
+    axis: Axis
+    words: dict[str, Any]
+    """What the runs share; the word that the axis varies holds a star."""
+    declared: dict[str, int]
+    """Declared seeds of each level, in order."""
+    seeds: dict[str, int]
+    """Usable seeds of each level: those that every fold has."""
+    levels: list[ScalePoint] = field(default_factory=list)
+    points: list[dict[str, Any]] = field(default_factory=list)
+    slope: Estimate | None = None
+    log_log_slope: Estimate | None = None
+    gain: Estimate | None = None
+    zero_loss: float | None = None
+    """Regression: squared error of always predicting 0 on the test set."""
+    collapsed: list[str] = field(default_factory=list)
+    """Levels all of whose runs say nearly the same for every sample."""
+    searches: dict[str, int] = field(default_factory=dict)
+    """Different searches that found the recipes of each level's usable runs; no entry where none did."""
+    dates_lost: int = 0
+    """Test samples that not all runs hold, and that were left out."""
+    dates: np.ndarray | None = None
+    """Test dates, of which all losses are; those of the folds follow each other."""
+    folds: list[int] = field(default_factory=list)
+    """Walk-forward folds whose test parts are joined; none on the study's own split."""
+    lost_folds: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """Folds that are left out for all levels, and the levels without a usable run there."""
+    parts: dict[str, list[Part]] = field(default_factory=dict)
+    """For each level and fold the aligned samples, the positions of the level's runs, and their rows."""
+    skill: dict[str, Estimate] = field(default_factory=dict)
+    """Loss of the base rate minus loss of each level; positive is better."""
+    recalibrated: Estimate | None = None
+    """The gain after both ends were recalibrated."""
+    confirmation: Curve | None = None
+    """The same on the study's own split, where folds decide and runs of it are declared."""
+
+    @property
+    def task(self) -> str:
+        """Task of the cell."""
+        return str(self.words["task"])
+
+    @property
+    def horizon(self) -> int:
+        """Bars ahead."""
+        return int(self.words["horizon"])
+
+    @property
+    def where(self) -> str:
+        """The words in one line, for messages."""
+        return in_one_line(self.words)
+
+    @property
+    def absent(self) -> list[str]:
+        """Declared levels without any usable run."""
+        return [label for label, seeds in self.seeds.items() if seeds == 0]
+
+    @property
+    def nats_per_loss(self) -> float:
+        """What one unit of the loss is worth in nats; for squared error by Gaussian log-likelihood."""
+        if is_classification(self.task) or not self.zero_loss:
+            return 1.0
+        return 1.0 / (2.0 * self.zero_loss)
+
+    def margin(self, declared: float) -> float:
+        """The declared margin (in nats) in the unit of this cell's loss."""
+        return margin_of(declared, self.zero_loss)
+
+
+def curves_of(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> list[Curve]:
+    """The cells of an axis, each measured on the folds where there are any, else on the study's own split."""
+    cells = []
+    for own in grouped(axis, rows).values():
+        cell = measure_curve(axis, evidence_of(own), material)
+        if beside := confirmation_of(own):
+            cell.confirmation = measure_curve(axis, beside, material)
+        cells.append(cell)
+    return cells
+
+
+def measure_curve(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> Curve:
+    """Measure the levels of an axis.
+
+    Args:
+        axis: along which the rows differ.
+        rows: declared runs, done or not, that differ along the axis, in their fold and in their seed only.
+        material: predictions and settings; what is noticed is put on record there.
+    """
+    labels = axis.levels(rows)
+    words = dict(zip(WORDS, axis.rest(rows[0]), strict=True))
+    by_level = {label: [row for row in rows if axis.level(row) == label] for label in labels}
+    declared = {label: declared_seeds(own) for label, own in by_level.items()}
+    cell = Curve(axis, words, declared, dict.fromkeys(labels, 0))
+    joined = join(by_level, material, cell.task, cell.where)
+    if joined is None:
+        usable = {label: [row for row, _ in material.usable(own)] for label, own in by_level.items()}
+        cell.seeds |= {label: declared_seeds(own) for label, own in usable.items()}
+        return cell
+    cell.seeds |= {label: len(positions) for label, positions in joined.positions.items()}
+    cell.dates, cell.dates_lost = joined.aligned.dates, joined.dates_lost
+    cell.folds, cell.lost_folds = joined.folds, joined.lost_folds
+    cell.zero_loss = zero_loss_of(joined.aligned)
+    for label in joined.positions:
+        _add_level(cell, label, joined, material)
+    if len(cell.levels) > 1:
+        cell.slope = scaling_law.slope(cell.levels, cell.horizon)
+        cell.log_log_slope = scaling_law.log_log_slope(cell.levels, cell.horizon)
+        cell.gain = scaling_law.gain(cell.levels, cell.horizon)
+        cell.skill, cell.recalibrated = measure_skill(cell.levels, cell.parts, cell.horizon, material)
+        if cell.gain is None:
+            text = f"{cell.where}: the levels have equal sizes; nothing is compared."
+            material.notice("one_size", cell.where, text)
+    return cell
+
+
+def _add_level(cell: Curve, label: str, joined: Joined[str], material: StudyRuns) -> None:
+    aligned, positions, rows = joined.aligned, joined.positions[label], joined.rows(label)
+    classes, confidence = is_classification(aligned.task), material.cfg.confidence
+    level = ScalePoint(label, cell.axis.size(rows), aligned.losses(positions))
+    cell.parts[label] = [(part.aligned, part.positions[label], part.rows[label]) for part in joined.parts]
+    loss = estimate_loss(level.losses, cell.horizon)
+    auc = estimate_auc(aligned, positions, cell.horizon) if classes else None
+    low, high = loss.interval(confidence)
+    auc_low, auc_high = auc.interval(confidence) if auc else (None, None)
+    if found := searches_among(rows):
+        cell.searches[label] = found
+    if all(row["test_collapsed"] for row in rows):
+        cell.collapsed.append(label)
+    point: dict[str, Any] = {
+        "level": label,
+        "size": level.size,
+        "seeds": level.seeds,
+        "seeds_declared": cell.declared[label],
+        "value": loss.value,
+        "low": low,
+        "high": high,
+        "se_dates": loss.se_dates,
+        "se_seeds": loss.se_seeds if loss.seed_noise else None,
+        "seed_values": level.losses.means,
+        "seed_deviation": float(level.losses.means.std(ddof=1)) if level.seeds > 1 else None,
+        "auc": auc.value if auc else None,
+        "auc_low": auc_low,
+        "auc_high": auc_high,
+        "n": int(aligned.target.size),
+        "effective_n": aligned.dates.size / cell.horizon,
+        "base_rate_log_loss": joined.mean(label, "test_base_rate_log_loss") if classes else cell.zero_loss,
+        "collapsed": label in cell.collapsed,
+    }
+    if cell.axis.name == "parameters":
+        point |= {"budget": label, "param_count": int(level.size or 0)}
+    cell.levels.append(level)
+    cell.points.append(point)

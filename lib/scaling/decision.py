@@ -1,0 +1,104 @@
+"""What is decided about a cell, an interaction or a question, and how decisions are worded.
+
+A decision names the gate that decided; the rules are in `verdicts`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lib.scaling.comparisons import Estimate
+
+Verdict = Literal["scales", "flat", "worsens", "undecidable"]
+Gate = Literal[
+    "absent", "unmeasured", "controls", "seeds", "collapsed", "skill", "gain", "margin", "reversal",
+    "recalibration", "equivalence", "cells",
+]  # fmt: skip
+"""What decided. `gain` carries *scales* and *worsens*, `equivalence` *flat*; under *undecidable* it is the
+gate that stayed shut. `cells`: the cells of a question disagree."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict, the gate that decided, and the reason in one or two sentences."""
+
+    verdict: Verdict
+    gate: Gate
+    reason: str
+    moot: bool = False
+    """Whether no level beats the base rate: how the loss changes between them then says nothing."""
+
+
+_ALL = {
+    "scales": "In all {n} cells the loss falls with {along} by at least the margin.",
+    "flat": "In all {n} cells the loss changes with {along} by less than the margin.",
+    "worsens": "In all {n} cells the loss rises with {along} by at least the margin.",
+}
+
+
+def question_verdict(cells: Sequence[Decision], along: str = "size") -> Decision:
+    """The decision on a question from those on its cells, which are adjusted for their number already.
+
+    A question is answered only if all its cells agree; otherwise the counts say how they disagree.
+    """
+    if not cells:
+        return Decision("undecidable", "absent", "No cell of this question has been measured.")
+    n, first = len(cells), cells[0]
+    if n == 1:
+        return first
+    counts = Counter(cell.verdict for cell in cells)
+    if (text := _ALL.get(first.verdict)) and counts[first.verdict] == n:
+        return Decision(first.verdict, first.gate, text.format(n=n, along=along))
+    moot = sum(cell.moot for cell in cells)
+    if moot == n:
+        text = f"In none of the {n} cells does any level beat the base rate: the question is moot."
+        return Decision("undecidable", "skill", text, moot=True)
+    if counts["undecidable"] == n:
+        gate: Gate = first.gate if len({cell.gate for cell in cells}) == 1 else "cells"
+        return Decision("undecidable", gate, f"All {n} cells are undecidable; the first: {first.reason}")
+    told = [f"{counts[name]} {name}" for name in ("scales", "flat", "worsens") if counts[name]]
+    told.append(f"{counts['undecidable']} undecidable" + (f" ({moot} moot)" if moot else ""))
+    text = f"The {n} cells give no common answer: {', '.join(told)}."
+    return Decision("undecidable", "cells", text)
+
+
+def equivalence_confidence(confidence: float) -> float:
+    """Confidence of the interval that two one-sided tests at level 1 - confidence ask for: 1 - 2 alpha.
+
+    Schuirmann (1987). All pairs must pass, so none needs an adjustment (Berger 1982).
+    """
+    return 1.0 - 2.0 * (1.0 - confidence)
+
+
+def too_short(estimate: Estimate) -> str:
+    """Why a test set gives no interval."""
+    return f"The test set is too short to be resampled in blocks of {estimate.block} bars."
+
+
+def bounds(estimate: Estimate, confidence: float) -> tuple[float, float]:
+    """The interval of an estimate whose noise is known."""
+    low, high = estimate.interval(confidence)
+    assert low is not None
+    assert high is not None
+    return low, high
+
+
+def span(estimate: Estimate, confidence: float) -> str:
+    """`0.0100 [0.0020, 0.0180]`."""
+    low, high = estimate.interval(confidence)
+    return f"{number(estimate.value)} [{number(low)}, {number(high)}]"
+
+
+def number(value: float | None) -> str:
+    """Four decimals; small values keep two digits."""
+    if value is None:
+        return "unknown"
+    return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
+
+
+def sentence(text: str) -> str:
+    """With a capital letter."""
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,223 @@
+"""Are the models short of data? Runs on 12.5 to 100 % of the dates, told by loss, gap and best step.
+
+Puts the grid of sizes and shares into one table, fits the joint law and reads it. Reads no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from lib.scaling import entries as describe
+from lib.scaling.axes import AXES, WORDS, Row, in_one_line
+from lib.scaling.comparisons import Estimate
+from lib.scaling.control_runs import failed_controls, undeclared_controls
+from lib.scaling.curves import margin_of, zero_loss_of
+from lib.scaling.folds import declared_seeds, join
+from lib.scaling.hypotheses import Hypothesis
+from lib.scaling.interactions import interactions_of
+from lib.scaling.joint_law import NAMES, fit_joint_law
+from lib.scaling.preconditions import Preconditions
+from lib.scaling.questions import Entries
+from lib.scaling.run_index import StudyRuns
+from lib.scaling.scale_points import ScalePoint, contrast
+
+Corner = tuple[str, str]
+"""Size and share of dates of a combination."""
+
+
+@dataclass
+class Grid:
+    """Runs of every combination of size and share of dates, on the test samples that all of them hold."""
+
+    words: dict[str, Any]
+    declared: dict[Corner, int]
+    """Declared runs (seeds) of each combination, in order of size, then share."""
+    levels: dict[Corner, ScalePoint]
+    """Of the combinations that have a usable run."""
+    owners: dict[Corner, list[Row]]
+    """Their rows."""
+    zero_loss: float | None
+    """Regression: squared error of always predicting 0."""
+    dates_lost: int
+    lost_folds: Mapping[int, Sequence[str]]
+    """Folds that are left out for all, and the combinations without a usable run there."""
+
+    @property
+    def deciding(self) -> list[Corner]:
+        """The largest size on the largest real share of the dates and on all of them; empty without both."""
+        largest = list(self.declared)[-1][0]
+        shares = [corner for corner in self.declared if corner[0] == largest]
+        return shares[-2:] if len(shares) > 1 and float(shares[-1][1]) == 1.0 else []
+
+
+def diagnose(
+    asked: Hypothesis, material: StudyRuns, controls: Entries
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Diagnoses and joint laws of the grids of sizes and shares of dates of one question."""
+    diagnoses: list[dict[str, Any]] = []
+    laws: list[dict[str, Any]] = []
+    if AXES["data"] not in asked.axes:
+        return diagnoses, laws
+    for _, _, rows in interactions_of([AXES["parameters"], AXES["data"]], asked.rows):
+        if (grid := _grid(rows, material)) is not None:
+            diagnoses.append(_diagnosis(grid, margin_of(asked.margin, grid.zero_loss), material, controls))
+            laws.append(_joint(grid, material))
+    return diagnoses, laws
+
+
+def _grid(rows: Sequence[Row], material: StudyRuns) -> Grid | None:
+    """None without any usable run, or where runs share no sample."""
+    by_corner: dict[Corner, list[Row]] = {}
+    for row in rows:
+        key = (AXES["parameters"].level(row), AXES["data"].level(row))
+        by_corner.setdefault(key, []).append(row)
+    order = sorted(by_corner, key=lambda k: (AXES["parameters"].order(k[0]), AXES["data"].order(k[1])))
+    words = dict(zip(WORDS, AXES["data"].rest(rows[0]), strict=True)) | {"budget": "*"}
+    groups = {corner: by_corner[corner] for corner in order}
+    joined = join(groups, material, str(words["task"]), in_one_line(words))
+    if joined is None:
+        return None
+    return Grid(
+        words,
+        {corner: declared_seeds(own) for corner, own in groups.items()},
+        {
+            corner: ScalePoint(" ".join(corner), None, joined.aligned.losses(positions))
+            for corner, positions in joined.positions.items()
+        },
+        {corner: joined.rows(corner) for corner in joined.positions},
+        zero_loss_of(joined.aligned),
+        joined.dates_lost,
+        {fold: [" ".join(c) for c in without] for fold, without in joined.lost_folds.items()},
+    )
+
+
+def _diagnosis(grid: Grid, margin: float, material: StudyRuns, controls: Entries) -> dict[str, Any]:
+    lines = [_line(grid.levels[corner], own) for corner, own in grid.owners.items()]
+    horizon, confidence = int(grid.words["horizon"]), material.cfg.confidence
+    gain: Estimate | None = None
+    if grid.deciding and all(corner in grid.levels for corner in grid.deciding):
+        # From the largest real subset to all dates: what more data have brought last.
+        pair = [grid.levels[corner] for corner in grid.deciding]
+        gain = contrast(pair, np.array([1.0, -1.0]), horizon)
+    rises = _gap_rises(lines)
+    reading, reason = _read(grid, gain, rises, margin, _standing(grid, controls), confidence)
+    return {
+        "cell": grid.words,
+        "label": describe.label_of(grid.words),
+        "rows": lines,
+        "data_gain_at_largest": None if gain is None else describe.described(gain, confidence),
+        "margin": margin,
+        "gap_rises_with_size": rises,
+        "reading": reading,
+        "reason": reason,
+    }
+
+
+def _standing(grid: Grid, controls: Entries) -> Preconditions:
+    """Of the two combinations that decide."""
+    model = str(grid.words["model"])
+    name = {corner: f"{corner[0]} on {float(corner[1]):.1%} of the dates" for corner in grid.deciding}
+    own = {corner: grid.owners.get(corner, []) for corner in grid.deciding}
+    return Preconditions.of(
+        {name[corner]: grid.declared[corner] for corner in grid.deciding},
+        {name[corner]: declared_seeds(rows) for corner, rows in own.items()},
+        [name[corner] for corner, rows in own.items() if rows and all(row["test_collapsed"] for row in rows)],
+        grid.dates_lost,
+        failed_controls(controls, model),
+        undeclared_controls(controls, model),
+        grid.lost_folds,
+    )
+
+
+def _line(level: ScalePoint, rows: Sequence[Row]) -> dict[str, Any]:
+    return {
+        "budget": rows[0]["budget"],
+        "train_fraction": rows[0]["train_fraction"],
+        "n_train": _mean(rows, "n_train"),
+        "param_count": _mean(rows, "param_count"),
+        "seeds": level.seeds,
+        "loss": level.mean,
+        "train_loss": _mean(rows, "best_train_loss"),
+        "validation_loss": _mean(rows, "best_validation_loss"),
+        "gap": _mean(rows, "train_gap"),
+        "best_step": _mean(rows, "best_step"),
+        "steps": _mean(rows, "steps"),
+    }
+
+
+def _mean(rows: Sequence[Row], column: str) -> float | None:
+    known = [float(row[column]) for row in rows if row.get(column) is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _gap_rises(lines: Sequence[dict[str, Any]]) -> bool | None:
+    """Whether validation falls further behind training at every larger size, on all dates."""
+    gaps = [line["gap"] for line in lines if line["train_fraction"] == 1.0]
+    if len(gaps) < 2 or any(gap is None for gap in gaps):
+        return None
+    return all(after > before for before, after in pairwise(gaps))
+
+
+def _read(
+    grid: Grid, gain: Estimate | None, rises: bool | None, margin: float, standing: Preconditions,
+    confidence: float,
+) -> tuple[str, str]:  # fmt: skip
+    if not grid.deciding:
+        return "undecidable", "The largest size was not trained on all dates and on a part of them."
+    if gain is None:
+        return "undecidable", f"No usable run of {', '.join(standing.absent)}."
+    low, high = gain.interval(confidence)
+    (size, share), _ = grid.deciding
+    if low is None or high is None:
+        return "undecidable", "The test set is too short to be resampled."
+    measured = (
+        f"at {size} the step from {float(share):.1%} to all training dates gains "
+        f"{gain.value:.2g} [{low:.2g}, {high:.2g}]"
+    )
+    gap = {
+        True: "; the gap between training and validation grows with size",
+        False: "; the gap between training and validation does not grow with size",
+        None: "",
+    }[rises]
+    if standing.obstacle:
+        return "undecidable", f"{standing.obstacle}; {measured}{gap}."
+    weaker = standing.weaknesses
+    if low > 0 and gain.value >= margin:
+        return "data-limited", f"More data still help: {measured}{gap}.{weaker}"
+    if -margin <= low and high <= margin:
+        return (
+            "not data-limited",
+            f"More data no longer matter: {measured}, within ±{margin:.2g}{gap}.{weaker}",
+        )
+    return "undecidable", f"{measured[:1].upper()}{measured[1:]}{gap}.{weaker}"
+
+
+def _joint(grid: Grid, material: StudyRuns) -> dict[str, Any]:
+    words, levels, owners = grid.words, list(grid.levels.values()), list(grid.owners.values())
+    sizes = np.array([AXES["parameters"].size(rows) for rows in owners], dtype=np.float64)
+    samples = np.array([AXES["data"].size(rows) for rows in owners], dtype=np.float64)
+    law = fit_joint_law(levels, sizes, samples, int(words["horizon"]), material.cfg)
+    note = "The joint law needs at least three sizes, three amounts of data and six combinations of them."
+    return {
+        "cell": words,
+        "label": describe.label_of(words),
+        "identified": bool(law and law.identified),
+        "note": law.note if law else note,
+        **{name: describe.interval(law.parameters[name]) if law else None for name in NAMES},
+        "points": [
+            {
+                "budget": own[0]["budget"],
+                "train_fraction": own[0]["train_fraction"],
+                "n_params": float(size),
+                "n_train": float(count),
+                "value": level.mean,
+                "fitted": law.fitted[i] if law else None,
+            }
+            for i, (level, own, size, count) in enumerate(zip(levels, owners, sizes, samples, strict=True))
+        ],
+    }

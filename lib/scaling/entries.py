@@ -1,0 +1,96 @@
+"""Estimates, forms and laws as the plain values that stand in scaling.json. Computes nothing of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib.scaling.comparisons import Estimate
+from lib.scaling.rival_forms import Form
+from lib.scaling.scaling_law import Interval, Law, Saturation
+
+ESTIMATE_KEYS = (
+    "estimate", "low", "high", "low_holm", "high_holm", "se_dates", "se_seeds", "p_value", "block_length",
+)  # fmt: skip
+
+
+def described(estimate: Estimate | None, confidence: float, adjusted: float | None = None) -> dict[str, Any]:
+    """An estimate with both noises told apart, at the declared and at Holm's level."""
+    if estimate is None:
+        return dict.fromkeys(ESTIMATE_KEYS)
+    values = (
+        estimate.value,
+        *estimate.interval(confidence),
+        *estimate.interval(confidence if adjusted is None else adjusted),
+        estimate.se_dates,
+        estimate.se_seeds if estimate.seed_noise else None,
+        estimate.p_value(),
+        estimate.block,
+    )
+    return dict(zip(ESTIMATE_KEYS, values, strict=True))
+
+
+def interval(found: Interval) -> dict[str, float]:
+    """An estimate with its percentile interval."""
+    return {"estimate": found.estimate, "low": found.low, "high": found.high}
+
+
+def forms_table(forms: Sequence[Form]) -> list[dict[str, Any]]:
+    """Rival forms with the distance from the best AICc and Akaike's weights."""
+    known = [form.aicc for form in forms if form.aicc is not None]
+    best = min(known, default=0.0)
+    total = sum(math.exp(-(aicc - best) / 2.0) for aicc in known)
+    return [
+        {
+            "form": form.form,
+            "aicc": form.aicc,
+            "delta_aicc": None if form.aicc is None else form.aicc - best,
+            "weight": None if form.aicc is None else math.exp(-(form.aicc - best) / 2.0) / total,
+            "loso_rmse": form.loso_rmse,
+            "note": form.note,
+            "parameters": form.parameters,
+            "curve": form.curve,
+        }
+        for form in forms
+    ]
+
+
+def law(found: Law | None) -> dict[str, Any] | None:
+    """The law with a floor."""
+    if found is None:
+        return None
+    return {
+        "identified": found.identified,
+        "note": found.note,
+        "E": interval(found.floor),
+        "A": interval(found.amplitude),
+        "alpha": interval(found.exponent),
+        "curve": found.curve,
+    }
+
+
+def saturation(found: Saturation | None, margin: float) -> dict[str, Any] | None:
+    """The smallest level within the margin of the best."""
+    if found is None:
+        return None
+    share = found.shares[found.level]
+    note = (
+        f"{found.level} is the smallest level within {margin:.2g} of the best; so it is in {share:.0%} of "
+        "the resampled test sets."
+    )
+    shares = [{"level": level, "share": value} for level, value in found.shares.items()]
+    return {"level": found.level, "size": found.size, "note": note, "shares": shares}
+
+
+def label_of(words: Mapping[str, Any]) -> str:
+    """A short human name of a cell."""
+    parts = [words["model"], words["dataset"], words["timescale"], words["task"].replace("_", " ")]
+    parts.append(f"h{words['horizon']}")
+    if words["budget"] not in ("*", "none"):
+        parts.insert(1, words["budget"])
+    if words["condition"] != "base":
+        parts.append(words["condition"])
+    if words["train_fraction"] not in (1.0, "*"):
+        parts.append(f"{100 * words['train_fraction']:g} % of the dates")
+    return ", ".join(str(part) for part in parts)

@@ -1,0 +1,128 @@
+"""What a study asks: which runs are compared along which axis. Before there is anything to see, and after.
+
+Reads the words of runs only. The declaration of a study (`lib.planning`) is made by the same function that
+its evaluation goes by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lib.config.experiment import Analysis, PlannedExperiment
+from lib.scaling.axes import AXES, Axis, Row, axes_of, grouped
+from lib.scaling.interactions import interactions_of
+from lib.scaling.run_index import RunIndex
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """Runs of one experiment in all its folds, or of several that differ in their share of dates or window
+    length only."""
+
+    name: str
+    """Of the declared experiments, separated by commas."""
+    planned: list[str]
+    """Names of their planned parts: folds, shares, window lengths."""
+    question: str
+    margin: float
+    analysis: Analysis
+    rows: list[Row]
+    axes: list[Axis]
+
+    @property
+    def judged(self) -> list[Axis]:
+        """Axes that get a verdict.
+
+        Sizes on shares of the dates do not: they are asked about on all dates, by an experiment of their own.
+        """
+        given = AXES["data"] in self.axes
+        return [axis for axis in self.axes if not (given and axis.name == "parameters")]
+
+
+Part = tuple[str, PlannedExperiment, list[Row]]
+"""Name, declaration and rows of one planned experiment."""
+
+
+def hypotheses_of(experiments: Mapping[str, PlannedExperiment], index: RunIndex) -> list[Hypothesis]:
+    """What the experiments of role question ask, in order of declaration.
+
+    The folds of an experiment, and its runs on the study's own split, are asked about together. Experiments
+    on a share of the dates are compared with the experiments on all of them: together they ask about the
+    quantity of data, and none of them asks about anything else by itself. Experiments that differ in the
+    length of their windows are one.
+    """
+    wholes: dict[str, list[Part]] = {}
+    shares: dict[tuple[str, int | None], list[Part]] = {}
+    lengths: dict[tuple[str, str], list[Part]] = {}
+    for name, experiment in experiments.items():
+        if experiment.role != "question":
+            continue
+        part = name, experiment, index.of_experiment(experiment)
+        if experiment.train_fraction < 1.0:
+            shares.setdefault((experiment.condition, experiment.context_length), []).append(part)
+        elif experiment.context_length is not None:
+            lengths.setdefault((experiment.condition, experiment.question), []).append(part)
+        else:
+            wholes.setdefault(experiment.declared or name, []).append(part)
+    questions = [one for parts in (*wholes.values(), *lengths.values()) for one in _together(parts)]
+    for (condition, length), parts in shares.items():
+        variants = {
+            e.variant
+            for e in experiments.values()
+            if (e.condition, e.context_length, e.train_fraction) == (condition, length, 1.0)
+        }
+        rows = [row for _, _, own in parts for row in own]
+        full = [other for row in rows if (other := index.on_all_dates(row, variants)) is not None]
+        questions += [
+            replace(one, axes=kept)
+            for one in _together(parts, full)
+            if AXES["data"] in one.axes
+            for kept in ([axis for axis in one.axes if axis.name in ("data", "parameters")],)
+        ]
+    return questions
+
+
+def _together(parts: Sequence[Part], more: Sequence[Row] = ()) -> list[Hypothesis]:
+    """One question of some experiments, or none if their runs differ along no axis."""
+    rows = {str(row["path"]): row for _, _, own in parts for row in own} | {
+        str(row["path"]): row for row in more
+    }
+    every = list(rows.values())
+    axes = axes_of(every)
+    name = ", ".join(dict.fromkeys(e.declared or name for name, e, _ in parts))
+    planned, margin = [name for name, _, _ in parts], min(e.margin for _, e, _ in parts)
+    asked = Hypothesis(name, planned, parts[0][1].question, margin, analysis_of(parts), every, axes)
+    return [asked] if axes else []
+
+
+def analysis_of(parts: Sequence[Part]) -> Analysis:
+    """Confirmatory only if all experiments that are asked about together are."""
+    both = {experiment.analysis for _, experiment, _ in parts}
+    return "confirmatory" if both == {"confirmatory"} else "exploratory"
+
+
+def tests_of(asked: Hypothesis) -> list[str]:
+    """One sentence per family of tests: what will be compared, how often, and against which margin."""
+    found = []
+    family = "with all confirmatory questions" if asked.analysis == "confirmatory" else "within this question"
+    adjusted = f"adjusted by Holm {family} ({asked.analysis})"
+    folds = {row["fold"] for row in asked.rows} - {None}
+    where = f", over the test dates of {_count(len(folds), 'fold')}" if folds else ""
+    for axis in asked.judged:
+        levels, cells = axis.levels(asked.rows), len(grouped(axis, asked.rows))
+        found.append(
+            f"gain in loss over {axis.label}, {levels[0]} to {levels[-1]} ({len(levels)} levels), margin "
+            f"{asked.margin:g}, in {_count(cells, 'cell')}{where}, {adjusted}"
+        )
+    pairs = [(a.label, b.label) for a, b, _ in interactions_of(asked.axes, asked.rows)]
+    found += [
+        f"interaction of {first} and {second} (difference of gains), margin {asked.margin:g}, in "
+        f"{_count(pairs.count((first, second)), 'grid')}{where}, {adjusted}"
+        for first, second in dict.fromkeys(pairs)
+    ]
+    return found
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -1,0 +1,146 @@
+"""Whether two kinds of growth help each other: differences in differences over a grid of runs.
+
+The effect is the gain along the first axis at the last level of the second, minus that at its first level,
+all corners on the same dates. Judging is done in `verdicts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+
+from lib.scaling.axes import WORDS, Axis, Row, in_one_line
+from lib.scaling.comparisons import Estimate
+from lib.scaling.curve_skill import skill_of
+from lib.scaling.curves import estimate_loss, zero_loss_of
+from lib.scaling.folds import declared_seeds, evidence_of, join, searches_among
+from lib.scaling.run_index import StudyRuns
+from lib.scaling.scale_points import ScalePoint, contrast
+
+
+@dataclass
+class Interaction:
+    """A grid of two axes, measured."""
+
+    axes: tuple[Axis, Axis]
+    words: dict[str, Any]
+    levels: tuple[list[str], list[str]]
+    grid: list[dict[str, Any]] = field(default_factory=list)
+    effect: Estimate | None = None
+    simple_gains: list[tuple[str, Estimate]] = field(default_factory=list)
+    skill: dict[str, Estimate] = field(default_factory=dict)
+    """Loss of the base rate minus that of each of the four corners that make the effect."""
+    declared: dict[str, int] = field(default_factory=dict)
+    """Declared runs (seeds) of each of the four corners that make the effect."""
+    seeds: dict[str, int] = field(default_factory=dict)
+    """Usable runs of each."""
+    searches: dict[str, int] = field(default_factory=dict)
+    """Different searches behind them; no entry where none is."""
+    collapsed: list[str] = field(default_factory=list)
+    """Those of the four all of whose runs say nearly the same for every sample."""
+    dates_lost: int = 0
+    """Test samples that not all runs hold, and that were left out."""
+    lost_folds: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """Folds that are left out for all, and the combinations without a usable run there."""
+    zero_loss: float | None = None
+    """Regression: squared error of always predicting 0."""
+
+
+def interactions_of(axes: Sequence[Axis], rows: Sequence[Row]) -> Iterator[tuple[Axis, Axis, list[Row]]]:
+    """Pairs of axes with the runs that differ along both and in nothing else but the seed."""
+    for first, second in combinations(axes, 2):
+        groups: dict[tuple[Any, ...], list[Row]] = {}
+        for row in rows:
+            if first.applies(row) and second.applies(row):
+                groups.setdefault(_rest(first, second, row), []).append(row)
+        for every in groups.values():
+            own = evidence_of(every)
+            if len(first.levels(own)) > 1 and len(second.levels(own)) > 1:
+                yield first, second, own
+
+
+def _rest(first: Axis, second: Axis, row: Row) -> tuple[Any, ...]:
+    """Words with both axes starred; two axes may share a word (row and tier of a dataset)."""
+    mine, other = first.rest(row), second.rest(row)
+    out = []
+    for own, a, b in zip((row[word] for word in WORDS), mine, other, strict=True):
+        if own not in (a, b):
+            out.append("".join("*" if "*" in pair else pair[0] for pair in _pairs(str(a), str(b))))
+        else:
+            out.append(a if a != own else b)
+    return tuple(out)
+
+
+def _pairs(a: str, b: str) -> list[tuple[str, str]]:
+    """The three parts of two starred dataset names, side by side."""
+    return list(zip((a[0], a[1], a[2:]), (b[0], b[1], b[2:]), strict=True))
+
+
+def measure_interaction(first: Axis, second: Axis, rows: Sequence[Row], material: StudyRuns) -> Interaction:
+    """Measure the grid of two axes on the test samples that all its runs hold."""
+    levels = first.levels(rows), second.levels(rows)
+    words = dict(zip(WORDS, _rest(first, second, rows[0]), strict=True))
+    out = Interaction((first, second), words, levels)
+    declared = {
+        corner: [r for r in rows if (first.level(r), second.level(r)) == corner]
+        for corner in product(*levels)
+    }
+    task, horizon = str(words["task"]), int(words["horizon"])
+    joined = join(declared, material, task, in_one_line(words))
+    ends = product((levels[0][0], levels[0][-1]), (levels[1][0], levels[1][-1]))
+    out.declared = {" ".join(corner): declared_seeds(declared[corner]) for corner in ends}
+    out.seeds = dict.fromkeys(out.declared, 0)
+    if joined is None:
+        return out
+    out.dates_lost, out.zero_loss = joined.dates_lost, zero_loss_of(joined.aligned)
+    out.lost_folds = {fold: [" ".join(c) for c in without] for fold, without in joined.lost_folds.items()}
+    at: dict[tuple[str, ...], ScalePoint] = {}
+    for corner, positions in joined.positions.items():
+        name, own = " ".join(corner), joined.rows(corner)
+        if name in out.declared:
+            out.seeds[name] = len(positions)
+            if found := searches_among(own):
+                out.searches[name] = found
+            if all(row["test_collapsed"] for row in own):
+                out.collapsed.append(name)
+        level = ScalePoint(name, None, joined.aligned.losses(positions))
+        at[corner] = level
+        loss = estimate_loss(level.losses, horizon)
+        low, high = loss.interval(material.cfg.confidence)
+        out.grid.append(
+            {
+                "levels": list(corner),
+                "sizes": [first.size(own), second.size(own)],
+                "value": loss.value,
+                "low": low,
+                "high": high,
+                "seeds": level.seeds,
+            }
+        )
+    _add_effects(out, at, horizon)
+    out.skill = skill_of(
+        [level for level in at.values() if level.label in out.declared],
+        {
+            " ".join(corner): [(p.aligned, p.positions[corner], p.rows[corner]) for p in joined.parts]
+            for corner in joined.positions
+        },
+        horizon,
+    )
+    return out
+
+
+def _add_effects(out: Interaction, at: dict[tuple[str, ...], ScalePoint], horizon: int) -> None:
+    ends, others = (out.levels[0][0], out.levels[0][-1]), out.levels[1]
+    for other in others:
+        pair = [at.get((end, other)) for end in ends]
+        present = [level for level in pair if level is not None]
+        if len(present) == 2:
+            out.simple_gains.append((other, contrast(present, np.array([1.0, -1.0]), horizon)))
+    corners = [at.get((end, other)) for other in (others[0], others[-1]) for end in ends]
+    known = [level for level in corners if level is not None]
+    if len(known) == 4:
+        out.effect = contrast(known, np.array([-1.0, 1.0, 1.0, -1.0]), horizon)

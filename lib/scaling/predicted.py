@@ -1,0 +1,167 @@
+"""What the law predicted for the largest level before it was trained, put on record and held against what
+came.
+
+A record is a list of dated entries, one per distinct prediction; nothing is ever taken out. The entry that
+counts is the last one written before any run of the largest level was begun. Reads the test predictions of
+smaller levels only; writes no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from lib.scaling.curves import Curve
+from lib.scaling.extrapolation import Foretold, extrapolate
+from lib.scaling.folds import join
+from lib.scaling.run_index import StudyRuns
+from lib.scaling.scale_points import ScalePoint
+from lib.scoring.json_values import plain
+
+FORESEEN = ("parameters", "data")
+"""Axes along which the largest level is predicted: it is the costly one, and its size is known beforehand."""
+LEAST_LEVELS = 3
+"""Levels from which there is something to predict: two to fit a line to, and one to predict."""
+_FORMS = {"log-linear": "a straight line in log size", "saturating": "E + A·N^−α"}
+
+
+def predictions(axis: str, cells: Sequence[Mapping[str, Any]], material: StudyRuns) -> list[dict[str, Any]]:
+    """What the smaller levels of each cell predict for its largest.
+
+    Args:
+        axis: along which the cells vary. cells: `cell` (the words that its runs share), `largest` (`level,
+            size, seeds`), and `smaller`: per level its `level`, `size` and `rows` (`path, fold, seed,
+            status`).
+        material: predictions of the smaller levels, and settings.
+
+    Returns:
+        Per cell `cell, axis, largest, from, dates, confidence` and either `form, law, flat, note` or
+        `problem`.
+    """
+    found: list[dict[str, Any]] = plain([_prediction(axis, cell, material) for cell in cells])
+    return found
+
+
+def _prediction(axis: str, declared: Mapping[str, Any], material: StudyRuns) -> dict[str, Any]:
+    words, largest = declared["cell"], declared["largest"]
+    sizes = {own["level"]: float(own["size"]) for own in declared["smaller"]}
+    task, horizon = str(words["task"]), int(words["horizon"])
+    rows = {own["level"]: [row | {"task": task} for row in own["rows"]] for own in declared["smaller"]}
+    joined = join(rows, material, task, f"{axis} up to {largest['level']}")
+    levels: list[ScalePoint] = []
+    if joined is not None:
+        aligned, own = joined.aligned, joined.positions
+        levels = [ScalePoint(label, sizes[label], aligned.losses(at)) for label, at in own.items()]
+    entry = {
+        "axis": axis,
+        "cell": words,
+        "largest": largest["level"],
+        "size": largest["size"],
+        "from": [
+            {"level": own.label, "size": own.size, "seeds": own.seeds, "loss": own.mean} for own in levels
+        ],
+        "folds": joined.folds if joined else [],
+        "dates": int(joined.aligned.dates.size) if joined else 0,
+        "confidence": material.cfg.confidence,
+    }
+    if len(levels) < LEAST_LEVELS - 1:
+        return entry | {"problem": "fewer than two smaller sizes can be used"}
+    said = extrapolate(levels, float(largest["size"]), int(largest["seeds"]), horizon, material.cfg)
+    return entry | {"form": said.form, "law": vars(said.law), "flat": vars(said.flat), "note": said.note}
+
+
+def with_entry(
+    record: Sequence[Mapping[str, Any]], cells: Sequence[Mapping[str, Any]], now: datetime
+) -> list[dict[str, Any]]:
+    """A record with these predictions as its last entry; unchanged if that says the same."""
+    kept = [dict(entry) for entry in record]
+    if kept and kept[-1]["cells"] == list(cells):
+        return kept
+    return [*kept, {"date": now.astimezone(UTC).isoformat(timespec="seconds"), "cells": list(cells)}]
+
+
+def came_true(cell: Curve, records: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any] | None:
+    """What was predicted for the largest level of a cell, and what it came to.
+
+    Args:
+        cell: as measured, with all its levels.
+        records: of all questions.
+
+    Returns:
+        None where nothing is to be predicted: another axis, or fewer than three levels. Else `on_record`,
+        `text` and, if it is, the entry with its `date`, the `realised` loss and whether it is `inside` each
+        interval.
+    """
+    labels = list(cell.declared)
+    if cell.axis.name not in FORESEEN or len(labels) < LEAST_LEVELS:
+        return None
+    largest = labels[-1]
+    missing = {"on_record": False, "largest": largest}
+    if not cell.levels or cell.levels[-1].label != largest:
+        return missing | {"text": f"Not to be told: {largest} was not measured."}
+    begun = [row["started"] for _, _, rows in cell.parts[largest] for row in rows]
+    entry = None if None in begun else _before(min(map(_moment, begun)), cell, largest, records)
+    if entry is None:
+        return missing | {"text": f"Not on record: nothing was predicted before {largest} was trained."}
+    found = {"on_record": True} | entry | {"realised": cell.levels[-1].mean}
+    if "problem" in entry:
+        return found | {"text": f"Nothing was predicted for {largest}: {entry['problem']}."}
+    seen = 0 if cell.dates is None else int(cell.dates.size)
+    if (entry["folds"], entry["dates"]) != (cell.folds, seen):
+        foreseen, measured = _dates(entry["folds"], entry["dates"]), _dates(cell.folds, seen)
+        text = (
+            f"Before {largest} was trained, its loss was predicted on {foreseen}. It was measured on "
+            f"{measured}, so the two cannot be compared."
+        )
+        return found | {"text": text}
+    return found | _held_against(found)
+
+
+def _dates(folds: Sequence[int], number: int) -> str:
+    return f"{number} test dates" + (f" of folds {', '.join(map(str, folds))}" if folds else "")
+
+
+def _before(
+    begun: datetime, cell: Curve, largest: str, records: Sequence[Sequence[Mapping[str, Any]]]
+) -> dict[str, Any] | None:
+    """The last prediction of a cell that was written before its largest level was begun."""
+    words = plain(cell.words)
+    found = [
+        {"date": entry["date"], **own}
+        for record in records
+        for entry in record
+        if _moment(entry["date"]) <= begun
+        for own in entry["cells"]
+        if (own["axis"], own["cell"], own["largest"]) == (cell.axis.name, words, largest)
+    ]
+    return max(found, key=lambda own: _moment(own["date"]), default=None)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _held_against(found: Mapping[str, Any]) -> dict[str, Any]:
+    value, law, flat = float(found["realised"]), Foretold(**found["law"]), Foretold(**found["flat"])
+    within = {"inside": _inside(value, law), "flat_inside": _inside(value, flat)}
+    smaller = " and ".join(str(own["level"]) for own in found["from"])
+    text = (
+        f"Before {found['largest']} was trained, the law fitted to {smaller} ({_FORMS[found['form']]}) "
+        f"predicted {_span(law)}; it came to {value:.4f}: {_WORDS[within['inside']]}. Without a law, the "
+        f"mean of {smaller} predicted {_span(flat)}: {_WORDS[within['flat_inside']]}. {found['note']}"
+    )
+    return within | {"text": text}
+
+
+_WORDS = {True: "inside", False: "outside", None: "no interval to be held against"}
+
+
+def _inside(value: float, said: Foretold) -> bool | None:
+    return None if said.low is None or said.high is None else said.low <= value <= said.high
+
+
+def _span(said: Foretold) -> str:
+    if said.low is None or said.high is None:
+        return f"{said.estimate:.4f}"
+    return f"{said.estimate:.4f} [{said.low:.4f}, {said.high:.4f}]"

@@ -1,0 +1,249 @@
+"""The questions of a study, one per axis of an experiment, and its interactions: measured, then judged.
+
+Everything is measured first, then corrected for its number by family, then judged. Measures with `cells` and
+`interactions`, judges with `verdicts`; writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lib.config.base import is_classification
+from lib.scaling import entries as describe
+from lib.scaling import scaling_law
+from lib.scaling.axes import Axis
+from lib.scaling.confirmation import confirmation
+from lib.scaling.control_runs import failed_controls, undeclared_controls
+from lib.scaling.curve_entry import cell_entry, note_weaknesses
+from lib.scaling.curves import Curve, curves_of, margin_of
+from lib.scaling.decision import Decision, question_verdict
+from lib.scaling.families import Family, holm_families
+from lib.scaling.hypotheses import Hypothesis
+from lib.scaling.interactions import Interaction, interactions_of, measure_interaction
+from lib.scaling.pooling import Pooled, pool
+from lib.scaling.preconditions import Preconditions
+from lib.scaling.question_power import question_power
+from lib.scaling.remedies import change_of_mind
+from lib.scaling.run_index import StudyRuns
+from lib.scaling.verdicts import Evidence, curve_verdict, interaction_verdict
+from lib.scoring.measures import primary_metric
+
+Entries = Sequence[Mapping[str, Any]]
+"""Outcomes of controls."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Entries of scaling.json."""
+
+    questions: list[dict[str, Any]]
+    interactions: list[dict[str, Any]]
+
+
+def answers_of(
+    asked: Sequence[Hypothesis], material: StudyRuns, controls: Entries, confirmatory: int = 0
+) -> Answers:
+    """Measure and judge everything that a study asks.
+
+    Args:
+        asked: what its experiments ask, in order of declaration.
+        material: runs, predictions and settings; what is noticed is put on record there.
+        controls: outcomes of the controls.
+        confirmatory: contrasts of the whole study's confirmatory questions, those that are not asked here
+            included.
+
+    Returns:
+        One entry per axis that an experiment varies, and one per interaction of two of its axes.
+    """
+    cells = [(one, axis, curves_of(axis, one.rows, material)) for one in asked for axis in one.judged]
+    grids = [(one, [measure_interaction(*of, material) for of in _grids(one)]) for one in asked]
+    families = holm_families(
+        [
+            (one.analysis, "gains of all cells of this question", [c.gain for c in own])
+            for one, _, own in cells
+        ]
+        + [(one.analysis, "interactions of this experiment", [i.effect for i in own]) for one, own in grids],
+        material.cfg.confidence,
+        confirmatory,
+    )
+    questions = [
+        _question(one, axis, own, family, material, controls)
+        for (one, axis, own), family in zip(cells, families[: len(cells)], strict=True)
+    ]
+    interactions = [
+        _interaction(one, found, level, family, material, controls)
+        for (one, own), family in zip(grids, families[len(cells) :], strict=True)
+        for found, level in zip(own, family.levels, strict=True)
+    ]
+    return Answers(questions, interactions)
+
+
+def _grids(asked: Hypothesis) -> list[tuple[Axis, Axis, list[Any]]]:
+    return list(interactions_of(asked.axes, asked.rows))
+
+
+def _question(
+    asked: Hypothesis,
+    axis: Axis,
+    cells: Sequence[Curve],
+    family: Family,
+    material: StudyRuns,
+    controls: Entries,
+) -> dict[str, Any]:
+    described, decisions, minds, evidences = [], [], [], []
+    for cell, level in zip(cells, family.levels, strict=True):
+        judged = asked.analysis == "confirmatory"
+        evidence = _evidence(cell, asked.margin, level, material, controls, judged)
+        evidences.append(evidence)
+        decision = curve_verdict(evidence)
+        decisions.append(decision)
+        minds.append(change_of_mind(decision, evidence, material.cfg.power))
+        beside = confirmation(cell, decision.verdict, evidence.margin, material.cfg, material.opened)
+        described.append(cell_entry(cell, evidence, decision, minds[-1], material) | {"confirmation": beside})
+        note_weaknesses(cell, evidence, material)
+    decision = question_verdict(decisions, axis.label)
+    return {
+        "experiment": asked.name,
+        "question": asked.question,
+        "analysis": asked.analysis,
+        "axis": axis.name,
+        "axis_label": axis.label,
+        "scale": "log" if axis.is_log else "ordinal",
+        "margin": asked.margin,
+        "margin_unit": "nats",
+        "verdict": decision.verdict,
+        "gate": decision.gate,
+        "moot": decision.moot,
+        "reason": decision.reason,
+        "change_mind": _first_of(decision, decisions, minds),
+        "family": {"size": family.size, "method": "Holm", "what": family.what},
+        "power": question_power(evidences, [cell.nats_per_loss for cell in cells], material.cfg.power),
+        "pooled": [_pooled(found, axis, material.cfg.confidence) for found in pool(cells)],
+        "cells": described,
+    }
+
+
+def _first_of(decision: Decision, cells: Sequence[Decision], minds: Sequence[list[str]]) -> list[str]:
+    """The sentences of the first cell that stands in the way of another verdict."""
+    for own, mind in zip(cells, minds, strict=True):
+        if decision.verdict in (own.verdict, "undecidable"):
+            return mind
+    return ["Runs of this question."]
+
+
+def _evidence(
+    cell: Curve, declared: float, level: float, material: StudyRuns, controls: Entries, judged: bool
+) -> Evidence:
+    """`judged`: of a confirmatory question, whose intervals must hold the luck of searches, too."""
+    labels, cfg, model = list(cell.seeds), material.cfg, str(cell.words["model"])
+    undeclared = undeclared_controls(controls, model, labels if cell.axis.name == "parameters" else ())
+    standing = Preconditions.of(
+        cell.declared,
+        cell.seeds,
+        cell.collapsed,
+        cell.dates_lost,
+        failed_controls(controls, model),
+        undeclared,
+        cell.lost_folds,
+        cell.searches if judged else {},
+    )
+    return Evidence(
+        **vars(standing),
+        metric_name=primary_metric(cell.task).replace("_", " "),
+        first=labels[0],
+        last=labels[-1],
+        margin=cell.margin(declared),
+        gain=cell.gain,
+        steps=scaling_law.steps(cell.levels, cell.horizon),
+        pairs=scaling_law.pairs(cell.levels, cell.horizon),
+        skill=cell.skill,
+        recalibrated=cell.recalibrated,
+        confidence=level,
+        declared_confidence=cfg.confidence,
+        detectable_gain=cell.gain.detectable(level, cfg.power) if cell.gain else None,
+        horizon=cell.horizon,
+        baseline=baseline_of(cell.task),
+    )
+
+
+def baseline_of(task: str) -> str:
+    """What a forecast without skill says."""
+    return "the base rate" if is_classification(task) else "a forecast of 0"
+
+
+def verdict_of(cell: Curve, declared: float, material: StudyRuns) -> Decision:
+    """The decision on a cell that is a family of its own and needs no controls: of a law control.
+
+    Args:
+        cell: as measured.
+        declared: margin, in nats.
+        material: settings.
+    """
+    return curve_verdict(_evidence(cell, declared, material.cfg.confidence, material, (), judged=False))
+
+
+def _pooled(found: Pooled, axis: Axis, confidence: float) -> dict[str, Any]:
+    return {
+        "timescale": found.timescale,
+        "cells": found.cells,
+        "unit": f"nats per tenfold {axis.unit}" if axis.unit else "nats",
+        "slope": describe.described(found.slope, confidence),
+        "gain": describe.described(found.gain, confidence),
+        "between_cells_sd": found.between_cells_sd,
+        "heterogeneity_p": found.heterogeneity_p,
+    }
+
+
+def _interaction(
+    asked: Hypothesis,
+    found: Interaction,
+    level: float,
+    family: Family,
+    material: StudyRuns,
+    controls: Entries,
+) -> dict[str, Any]:
+    confidence, model = material.cfg.confidence, str(found.words["model"])
+    margin = margin_of(asked.margin, found.zero_loss)
+    budgets = next(
+        (own for axis, own in zip(found.axes, found.levels, strict=True) if axis.name == "parameters"), ()
+    )
+    standing = Preconditions.of(
+        found.declared,
+        found.seeds,
+        found.collapsed,
+        found.dates_lost,
+        failed_controls(controls, model),
+        undeclared_controls(controls, model, budgets),
+        found.lost_folds,
+        found.searches if asked.analysis == "confirmatory" else {},
+    )
+    labels = (found.axes[0].label, found.axes[1].label)
+    baseline = baseline_of(str(found.words["task"]))
+    decision = interaction_verdict(
+        found.effect, level, margin, labels, standing, found.skill, confidence, baseline
+    )
+    return {
+        "experiment": asked.name,
+        "question": asked.question,
+        "analysis": asked.analysis,
+        "axes": [axis.name for axis in found.axes],
+        "axis_labels": list(labels),
+        "cell": found.words,
+        "label": describe.label_of(found.words),
+        "metric": primary_metric(str(found.words["task"])),
+        "levels": [list(own) for own in found.levels],
+        "grid": found.grid,
+        "effect": describe.described(found.effect, confidence, level),
+        "detectable": found.effect.detectable(level, material.cfg.power) if found.effect else None,
+        "simple_gains": [
+            {"at": at, **describe.described(gain, confidence)} for at, gain in found.simple_gains
+        ],
+        "margin": margin,
+        "family": {"size": family.size, "method": "Holm", "what": family.what},
+        "verdict": decision.verdict,
+        "gate": decision.gate,
+        "moot": decision.moot,
+        "reason": decision.reason,
+    }

@@ -1,0 +1,137 @@
+"""What would change a decision: everything that is lacking, one sentence each. Decides nothing."""
+
+from __future__ import annotations
+
+import math
+
+from scipy.special import stdtrit
+
+from lib.scaling.decision import Decision, number
+from lib.scaling.preconditions import LEAST_SEEDS
+from lib.scaling.verdicts import Evidence
+
+_POWER = 0.8
+
+
+def change_of_mind(decision: Decision, evidence: Evidence, power: float = _POWER) -> list[str]:
+    """What would change the decision on a cell: first the gate that decided, then all else that is lacking.
+
+    Args:
+        decision: on the cell.
+        evidence: that it rests on.
+        power: chance with which a gain of the margin should be found.
+    """
+    lacking = _standing(evidence)
+    lacking += _of_gate(decision, evidence)
+    if decision.verdict == "undecidable":
+        lacking += _skill(evidence) + precision(evidence, power)
+    if evidence.undeclared_controls:
+        lacking.append(
+            f"Controls that the study does not declare: {'; '.join(evidence.undeclared_controls)}."
+        )
+    return list(dict.fromkeys(lacking)) or [_beyond(evidence)]
+
+
+def _standing(e: Evidence) -> list[str]:
+    out = []
+    if e.absent:
+        out.append(f"Runs at {', '.join(e.absent)}.")
+    if e.failed_controls:
+        out.append("The controls must pass before anything here can be read.")
+    if e.few_seeds:
+        wanted = max(LEAST_SEEDS - n for n in e.few_seeds.values())
+        more = "one more seed" if wanted == 1 else "two more seeds"
+        out.append(f"At least {more} at {', '.join(e.few_seeds)}.")
+    if e.few_searches:
+        out.append(
+            f"Three searches at {', '.join(e.few_searches)} (`searches: 3`), and as many seeds at least."
+        )
+    if e.collapsed:
+        out.append(
+            f"Runs at {', '.join(e.collapsed)} that learn something: other training, not a longer test."
+        )
+    return out
+
+
+def _of_gate(decision: Decision, e: Evidence) -> list[str]:
+    """What the gate that decided asks for."""
+    margin = number(e.margin)
+    if decision.verdict == "scales":
+        text = (
+            f"Another test period in which the gain falls below {margin}, or a confound between the levels."
+        )
+        return [text]
+    if decision.verdict == "flat":
+        text = (
+            f"A gain beyond ±{margin} in another test period, or with a better recipe for the larger levels."
+        )
+        return [text]
+    if decision.verdict == "worsens":
+        text = (
+            f"A recipe under which {e.last} is no worse than {e.first}, or another test period that shows it."
+        )
+        return [text]
+    if decision.gate == "unmeasured":
+        return ["A longer test set." if e.gain is not None else "Runs that can be compared."]
+    if decision.gate == "skill" and e.skilled:
+        return [f"Evidence that {e.best} beats {e.baseline}."]
+    if decision.gate == "reversal":
+        return [
+            "Training of the levels in between that does not fall behind, or a reason why size hurts there."
+        ]
+    if decision.gate == "recalibration" and e.recalibrated is not None:
+        return ["A gain that is left after recalibration: knowledge, not a better stated probability."]
+    return []
+
+
+def _skill(e: Evidence) -> list[str]:
+    """What stands in the way of any claim but *flat*, whichever gate decided."""
+    if e.gain is None:
+        return []
+    out = []
+    if not e.skill:
+        out.append("The base rate of the training labels of every run.")
+    elif not e.skilled:
+        out.append(f"A task, data or a recipe with which some level beats {e.baseline}.")
+    if e.recalibrated is None:
+        out.append("A calibration part of at least 50 samples with five of either class at both ends.")
+    return out
+
+
+def precision(e: Evidence, power: float = _POWER) -> list[str]:
+    """How many times the dates and the seeds that there are would show a gain of the margin."""
+    if e.gain is None or e.gain.se_dates is None:
+        return []
+    degrees = e.gain.degrees_of_freedom
+    reach = float(stdtrit(degrees, (1.0 + e.confidence) / 2.0) + stdtrit(degrees, power))
+    dates, seeds = (reach * noise / e.margin for noise in (e.gain.se_dates, e.gain.se_seeds))
+    if math.hypot(dates, seeds) <= 1.0:
+        return []
+    # Either noise may take up to half of the variance that the margin allows; what the other leaves is used.
+    times_seeds = 2.0 * seeds**2 if seeds**2 > 0.5 else 1.0
+    times_dates = dates**2 / (1.0 - seeds**2 / times_seeds)
+    margin = number(e.margin)
+    out = []
+    if times_dates > 1.0:
+        out.append(
+            f"About {_times(times_dates)} times as many test dates (walk-forward folds, or a longer test), "
+            f"so that a gain of {margin} could be shown."
+        )
+        if e.horizon > 1:
+            out.append(
+                f"A horizon of 1 bar: the same dates hold {e.horizon} times as many labels that do not "
+                "overlap."
+            )
+    if times_seeds > 1.0:
+        out.append(f"About {_times(times_seeds)} times as many seeds, whose noise hides a gain of {margin}.")
+    return out
+
+
+def _beyond(e: Evidence) -> str:
+    return f"An effect clearly beyond or clearly within {number(e.margin)}: the test set could show it."
+
+
+def _times(value: float) -> str:
+    if value >= 1000:
+        return "a thousand or more"
+    return f"{value:.1f}" if value < 10 else str(math.ceil(value))

@@ -1,0 +1,225 @@
+"""The table of all declared runs: one row each, also for those whose files are not there.
+
+Reads through a function that is passed in; judges nothing. Columns and their order are always the same,
+whatever was found.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from lib.config.base import split_dataset
+from lib.data.io import read_json
+from lib.data.manifest import read_params
+from lib.errors import IntegrityError
+from lib.metrics.ternary import CLASSES
+from lib.scoring.measures import BINARY_INTERVALS, REGRESSION_INTERVALS
+
+RunFiles = Mapping[str, Mapping[str, Any]]
+"""Contents of `metrics`, `params` and `provenance` of one run."""
+
+_IDENTITY: dict[str, type[pl.DataType]] = {
+    "experiment": pl.String, "role": pl.String, "question": pl.String, "variant": pl.String,
+    "dataset": pl.String, "timescale": pl.String, "task": pl.String, "horizon": pl.Int64,
+    "model": pl.String, "family": pl.String, "budget": pl.String, "seed": pl.Int64, "id": pl.String,
+    "condition": pl.String, "fold": pl.Int64, "train_fraction": pl.Float64, "context_length": pl.Int64,
+    "labels": pl.String, "search": pl.Int64, "searched": pl.String,
+}  # fmt: skip
+_PLACE: dict[str, type[pl.DataType]] = {
+    "row": pl.String, "column": pl.String, "tier": pl.Int64,
+    "status": pl.String, "problem": pl.String,
+}  # fmt: skip
+_SHAPE: dict[str, type[pl.DataType]] = {
+    "channel_mode": pl.String, "normalisation": pl.String, "pooling": pl.String,
+    "d_model": pl.Int64, "n_layers": pl.Int64, "n_heads": pl.Int64, "d_ff": pl.Int64,
+    "param_count": pl.Int64, "embedding_count": pl.Int64, "head_count": pl.Int64,
+}  # fmt: skip
+_MEASURES: dict[str, type[pl.DataType]] = {
+    "n_invalid": pl.Int64, "base_rate": pl.Float64, "auc": pl.Float64, "pr_auc": pl.Float64,
+    "accuracy": pl.Float64, "majority_accuracy": pl.Float64, "precision": pl.Float64, "recall": pl.Float64,
+    "f1": pl.Float64, "brier": pl.Float64, "log_loss": pl.Float64, "base_rate_log_loss": pl.Float64,
+    "ece": pl.Float64, "ece_by_chance": pl.Float64,
+    "mse": pl.Float64, "mae": pl.Float64, "mape": pl.Float64, "r2": pl.Float64,
+    "directional_accuracy": pl.Float64, "zero_mse": pl.Float64,
+    "prediction_min": pl.Float64, "prediction_max": pl.Float64,
+    "collapsed": pl.Boolean, "zero_recall": pl.Boolean,
+    **{f"{m}_{end}": pl.Float64 for m in BINARY_INTERVALS + REGRESSION_INTERVALS for end in ("low", "high")},
+    "block_length": pl.Int64, "first": pl.String, "last": pl.String,
+}  # fmt: skip
+_SPLITS = {"selection": "validation", "calibration": "calibration", "test": "test"}
+_DERIVED: dict[str, type[pl.DataType]] = {
+    "too_good": pl.Boolean,
+    "calibration_method": pl.String, "test_calibrated_log_loss": pl.Float64,
+    "test_conformal_level": pl.Float64, "test_conformal_coverage": pl.Float64,
+    "test_conformal_width": pl.Float64, "test_conformal_singletons": pl.Float64,
+}  # fmt: skip
+_TRADING = (
+    "n", "bars_per_year", "sharpe", "sharpe_low", "sharpe_high", "bar_sharpe", "skewness", "kurtosis",
+    "annual_return", "annual_volatility", "total_return", "max_drawdown", "exposure", "turnover",
+    "probabilistic_sharpe",
+)  # fmt: skip
+_EXCESS = ("sharpe", "bar_sharpe", "skewness", "kurtosis", "probabilistic_sharpe")
+_HOLD = ("sharpe", "total_return", "max_drawdown")
+_FIT: dict[str, type[pl.DataType]] = {
+    "best_step": pl.Int64, "best_train_loss": pl.Float64,
+    "best_validation_loss": pl.Float64, "train_gap": pl.Float64,
+}  # fmt: skip
+_COST: dict[str, type[pl.DataType]] = {
+    "n_train": pl.Int64, "n_selection": pl.Int64, "n_calibration": pl.Int64, "n_test": pl.Int64,
+    "train_base_rate": pl.Float64, "train_share_down": pl.Float64, "train_share_neutral": pl.Float64,
+    "effective_n_test": pl.Float64, "hpo_trials": pl.Int64,
+    "steps": pl.Int64, "started": pl.String, "train_seconds": pl.Float64, "total_seconds": pl.Float64,
+    "samples_per_second": pl.Float64,
+    "peak_memory_mb": pl.Float64, "device": pl.String, "precision": pl.String, "micro_batch": pl.Int64,
+    "effective_batch": pl.Int64, "learning_rate": pl.Float64, "weight_decay": pl.Float64, "path": pl.String,
+}  # fmt: skip
+
+RUNS_SCHEMA: dict[str, type[pl.DataType]] = {
+    **_IDENTITY,
+    **_PLACE,
+    **_SHAPE,
+    **{f"{split}_{name}": dtype for split in _SPLITS for name, dtype in _MEASURES.items()},
+    **_DERIVED,
+    **{f"trading_{name}": pl.Float64 for name in _TRADING},
+    **{f"trading_hold_{name}": pl.Float64 for name in _HOLD},
+    **{f"trading_excess_{name}": pl.Float64 for name in _EXCESS},
+    **_FIT,
+    **_COST,
+}
+"""Columns of runs.parquet in order."""
+
+
+def read_run(folder: Path) -> RunFiles | None:
+    """The three small files of a finished run, or None if one is absent or damaged (which is logged)."""
+    paths = {name: folder / name for name in ("metrics.json", "params.yaml", "provenance.json")}
+    if not all(path.is_file() for path in paths.values()):
+        return None
+    out: dict[str, Mapping[str, Any]] = {}
+    for name, path in paths.items():
+        try:
+            out[name.split(".")[0]] = read_json(path, dict) if path.suffix == ".json" else read_params(folder)
+        except IntegrityError as error:
+            logging.getLogger(__name__).warning("The run counts as missing: %s", error)
+            return None
+    return out
+
+
+def collect_runs(
+    declared: Iterable[Mapping[str, Any]],
+    read: Callable[[str], RunFiles | None],
+    problems: Mapping[str, str] | None = None,
+) -> pl.DataFrame:
+    """One row per declared run.
+
+    Args:
+        declared: per run its eight fields, `experiment, role, question, path`, what its variant stands for
+            (`condition, fold, train_fraction, context_length, labels`), number and words of its search
+            (`search, searched`) and, if known, `family` and `id`.
+        read: given a run's `path`, its files (`metrics`, `params`, `provenance`) or None if it is not there;
+            `lambda path: read_run(Path(path))` for runs on disk.
+        problems: path to why a run that is there cannot be used.
+
+    Returns:
+        A frame of schema `RUNS_SCHEMA`, in the order declared; `status` is `done`, `missing` or `failed`.
+    """
+    problems = problems or {}
+    rows = []
+    for run in declared:
+        problem = problems.get(str(run["path"]))
+        rows.append(_row(run, None if problem else read(str(run["path"])), problem))
+    return pl.DataFrame(rows, schema=RUNS_SCHEMA, orient="row")
+
+
+def _row(run: Mapping[str, Any], files: RunFiles | None, problem: str | None) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(RUNS_SCHEMA)
+    row |= {name: run.get(name) for name in (*_IDENTITY, "path")}
+    row["row"], row["column"], row["tier"] = split_dataset(str(run["dataset"]))
+    if files is None:
+        return row | {"status": "failed" if problem else "missing", "problem": problem}
+    params, provenance, metrics = files["params"], files["provenance"], files["metrics"]
+    row["status"] = "done"
+    if ":" in str(params.get("model", "")):
+        row["family"] = str(params["model"]).split(":", maxsplit=1)[0]
+    row |= _shape(params, metrics.get("parameters") or provenance.get("parameters") or {})
+    splits = metrics.get("splits", {})
+    for split, name in _SPLITS.items():
+        measures = splits.get(name) or {}
+        row |= {f"{split}_{measure}": measures.get(measure) for measure in _MEASURES}
+    shares = metrics.get("training_shares") or [None]
+    row["train_base_rate"] = shares[-1]
+    if len(shares) == len(CLASSES):
+        row["train_share_down"], row["train_share_neutral"] = shares[:2]
+    return row | _derived(metrics) | _cost(params, provenance, splits)
+
+
+def _derived(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    conformal, trading = metrics.get("conformal") or {}, metrics.get("trading") or {}
+    calibration = metrics.get("calibration") or {}
+    chosen = calibration.get("chosen")
+    methods = {method["method"]: method for method in calibration.get("methods", [])}
+    width = conformal.get("mean_width")
+    hold, excess = trading.get("hold") or {}, trading.get("excess") or {}
+    return {
+        "too_good": metrics.get("too_good"),
+        "calibration_method": chosen,
+        "test_calibrated_log_loss": methods[chosen]["test_log_loss"] if chosen in methods else None,
+        "test_conformal_level": conformal.get("level"),
+        "test_conformal_coverage": conformal.get("coverage"),
+        "test_conformal_width": conformal.get("mean_size") if width is None else width,
+        "test_conformal_singletons": conformal.get("singletons"),
+        **{f"trading_{name}": trading.get(name) for name in _TRADING},
+        **{f"trading_hold_{name}": hold.get(name) for name in _HOLD},
+        **{f"trading_excess_{name}": excess.get(name) for name in _EXCESS},
+        **{name: (metrics.get("fit") or {}).get(name) for name in _FIT},
+    }
+
+
+def _shape(params: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, Any]:
+    settings, architecture = params.get("settings") or {}, params.get("architecture") or {}
+    # Other models, and plugins, use these words for what is not a name: N-HiTS pools by three kernel sizes.
+    words = {name: settings.get(name) for name in ("channel_mode", "normalisation", "pooling")}
+    out = {name: word if isinstance(word, str) else None for name, word in words.items()}
+    out |= {name: architecture.get(name) for name in ("d_model", "n_layers", "n_heads", "d_ff")}
+    return out | {
+        "param_count": counts.get("total"),
+        "embedding_count": counts.get("embedding"),
+        "head_count": counts.get("head"),
+    }
+
+
+def _started(provenance: Mapping[str, Any]) -> str | None:
+    """When the job began that finished a run, at the latest: its end was noted in whole seconds."""
+    finished, seconds = provenance.get("finished"), (provenance.get("seconds") or {}).get("total")
+    if finished is None or seconds is None:
+        return None
+    return (datetime.fromisoformat(finished) + timedelta(seconds=1 - float(seconds))).isoformat()
+
+
+def _cost(
+    params: Mapping[str, Any], provenance: Mapping[str, Any], splits: Mapping[str, Any]
+) -> dict[str, Any]:
+    recipe, fit = params.get("recipe") or {}, provenance.get("fit") or {}
+    seconds, windows = provenance.get("seconds") or {}, params.get("windows") or {}
+    out = {f"n_{split}": windows.get(split) for split in ("train", "selection", "calibration", "test")}
+    for split, name in _SPLITS.items():
+        if out[f"n_{split}"] is None:
+            out[f"n_{split}"] = (splits.get(name) or {}).get("n")
+    out |= {name: fit.get(name) for name in ("steps", "samples_per_second")}
+    out |= {name: recipe.get(name) for name in ("effective_batch", "learning_rate", "weight_decay")}
+    return out | {
+        "started": _started(provenance),
+        "hpo_trials": int((params.get("hpo") or {}).get("n_trials") or 0),
+        "effective_n_test": (splits.get("test") or {}).get("effective_n"),
+        "train_seconds": seconds.get("fit"),
+        "total_seconds": seconds.get("total"),
+        "peak_memory_mb": provenance.get("peak_memory_mb"),
+        "device": fit.get("device") or (provenance.get("hardware") or {}).get("device"),
+        "precision": fit.get("precision") or params.get("precision"),
+        "micro_batch": fit.get("micro_batch") or params.get("micro_batch"),
+    }

@@ -1,0 +1,141 @@
+"""Levels of an axis with their losses, contrasts between them, and draws of their mean losses.
+
+All levels are measured on the same dates, which are resampled jointly; seeds add their own noise. Fitting and
+judging are done elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.config.workflow import EvaluationConfig
+from lib.inference.bootstrap import block_length, enough_blocks, stationary_weights, widening
+from lib.metrics.classification import Floats
+from lib.scaling.comparisons import DateLosses, Estimate, estimate_mean, replicates, seed_noise_of_sum
+
+_OWN_VARIANCE_FROM = 4
+"""With fewer repetitions than this a level borrows the variance between those of all levels."""
+
+
+@dataclass(frozen=True)
+class ScalePoint:
+    """One level: its size (None where the axis has none) and the losses of its runs (runs = seeds)."""
+
+    label: str
+    size: float | None
+    losses: DateLosses
+
+    @property
+    def seeds(self) -> int:
+        """Number of seeds."""
+        return int(self.losses.sums.shape[0])
+
+    @property
+    def mean(self) -> float:
+        """Mean loss over seeds and samples."""
+        return float(self.losses.means.mean())
+
+
+def contrast(levels: Sequence[ScalePoint], weights: Floats, horizon: int) -> Estimate:
+    """A weighted sum of the levels' mean losses, with dates resampled jointly and seeds apart.
+
+    Args:
+        levels: on the same samples.
+        weights: (levels,) one weight per level.
+        horizon: least block length in bars.
+    """
+    used = [(float(w), level) for w, level in zip(weights, levels, strict=True) if w != 0.0]
+    sums = np.sum([w * level.losses.sums.mean(axis=0) for w, level in used], axis=0)
+    noise = seed_noise_of_sum([(w, level.losses) for w, level in used])
+    return estimate_mean(sums, levels[0].losses.counts, horizon, noise)
+
+
+def slope_weights(levels: Sequence[ScalePoint]) -> Floats | None:
+    """Weights of the least-squares slope on log10 size; None unless there are two different sizes."""
+    if len(levels) < 2 or any(level.size is None for level in levels):
+        return None
+    x = np.log10([float(level.size or 0.0) for level in levels])
+    centred = x - x.mean()
+    spread = float(centred @ centred)
+    return centred / spread if spread > 0.0 else None
+
+
+def gain_weights(levels: Sequence[ScalePoint]) -> Floats | None:
+    """Weights of the loss of the first level minus that of the last; None with one level or equal sizes."""
+    if len(levels) < 2 or (levels[0].size is not None and levels[0].size == levels[-1].size):
+        return None
+    weights = np.zeros(len(levels))
+    weights[0], weights[-1] = 1.0, -1.0
+    return weights
+
+
+def joint_block(levels: Sequence[ScalePoint], horizon: int) -> int:
+    """Block length for the levels together: the longest that their differences from their mean ask for."""
+    by_date = np.array([level.losses.sums.mean(axis=0) / level.losses.counts for level in levels])
+    return block_length(by_date - by_date.mean(axis=0), horizon)
+
+
+def point_draws(
+    levels: Sequence[ScalePoint], horizon: int, cfg: EvaluationConfig, draws: int
+) -> Floats | None:
+    """Draws of the levels' mean losses; (draws, levels), None if the test set is too short.
+
+    Dates by the stationary bootstrap, the same draws for all levels. Seeds by a normal deviate with the
+    variance of the mean over seeds, divided by the root of a chi-square over its degrees of freedom (a t
+    deviate), because resampling three to five seeds would understate their noise. Levels with fewer than four
+    seeds use the variance pooled over levels.
+    """
+    drawn = date_draws(levels, horizon, cfg, draws)
+    return None if drawn is None else drawn + seed_deviates(levels, draws, cfg.seed)
+
+
+def date_draws(
+    levels: Sequence[ScalePoint], horizon: int, cfg: EvaluationConfig, draws: int
+) -> Floats | None:
+    """Like `level_draws`, of the noise of dates alone."""
+    block = joint_block(levels, horizon)
+    counts = levels[0].losses.counts
+    if not enough_blocks(counts.size, block):
+        return None
+    weights = stationary_weights(counts.size, block, draws, cfg.seed)
+    sums = np.array([level.losses.sums.mean(axis=0) for level in levels])
+    drawn: Floats = (weights @ sums.T) / (weights @ counts)[:, None]
+    centre = np.array([level.mean for level in levels])
+    return centre + (drawn - centre) * widening(counts.size, block, cfg.confidence)
+
+
+def seed_deviates(levels: Sequence[ScalePoint], draws: int, seed: int) -> Floats:
+    """Deviates of the levels' means from the choice of seeds and searches; (draws, levels), 0 if unknown."""
+    generator = np.random.default_rng([seed, 71])
+    known = [replicates(level.losses.means, level.losses.searches) for level in levels]
+    spread = [means for means, _ in known if means.size > 1]
+    out = np.zeros((draws, len(levels)))
+    if not spread:
+        return out
+    pooled_df = sum(means.size - 1 for means in spread)
+    pooled = sum(float(means.var(ddof=1)) * (means.size - 1) for means in spread) / pooled_df
+    shared = np.sqrt(generator.chisquare(pooled_df, draws) / pooled_df)
+    for at, (means, shares) in enumerate(known):
+        own = means.size >= _OWN_VARIANCE_FROM
+        df = means.size - 1
+        variance = float(means.var(ddof=1)) if own else pooled
+        scale = np.sqrt(generator.chisquare(df, draws) / df) if own else shared
+        out[:, at] = generator.normal(size=draws) * np.sqrt(variance * float(shares @ shares)) / scale
+    return out
+
+
+def seed_deviates_of_another(levels: Sequence[ScalePoint], seeds: int, draws: int, seed: int) -> Floats:
+    """Deviates of the mean of a further level from the choice of its seeds, which differ as those of the
+    others
+    do; (draws,), 0 where nothing is known."""
+    spread = [level for level in levels if level.seeds > 1]
+    if not spread:
+        return np.zeros(draws)
+    generator = np.random.default_rng([seed, 73])
+    degrees = sum(level.seeds - 1 for level in spread)
+    pooled = sum(float(level.losses.means.var(ddof=1)) * (level.seeds - 1) for level in spread) / degrees
+    scale = np.sqrt(generator.chisquare(degrees, draws) / degrees)
+    return np.asarray(generator.normal(size=draws) * np.sqrt(pooled / seeds) / scale)

@@ -1,0 +1,214 @@
+"""How loss depends on size in one cell: slope, gain, the law with a floor, the saturation point.
+
+Three sizes cannot identify ``E + A N^-alpha``; the slope of the loss on log10 N can be estimated, so that is
+what is judged. Rival forms are compared in `rival_forms`; verdicts are drawn elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, pairwise
+
+import numpy as np
+
+from lib.config.workflow import EvaluationConfig
+from lib.inference.power_law import EXPONENTS, LawFits, fit_law, huber_width
+from lib.metrics.classification import Floats
+from lib.scaling.comparisons import Estimate
+from lib.scaling.scale_points import ScalePoint, contrast, gain_weights, point_draws, slope_weights
+
+LAW_DRAWS = 600
+CURVE_POINTS = 50
+_LAW_SIZES = 4
+"""Different sizes from which the law with a floor has a degree of freedom left."""
+EDGE = 1.05
+"""Within this factor of an edge of the search an exponent counts as at the edge."""
+_EDGE_SHARE = 0.025
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its percentile interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Law:
+    """E + A N^-alpha with intervals over dates and seeds; `identified` says whether alpha means anything."""
+
+    identified: bool
+    note: str
+    floor: Interval
+    amplitude: Interval
+    exponent: Interval
+    curve: list[tuple[float, float, float, float]]
+
+
+def slope(levels: Sequence[ScalePoint], horizon: int) -> Estimate | None:
+    """Least-squares slope of the loss on log10 size: loss per tenfold size; negative is better.
+
+    None unless there are two different sizes.
+    """
+    weights = slope_weights(levels)
+    return None if weights is None else contrast(levels, weights, horizon)
+
+
+def log_log_slope(levels: Sequence[ScalePoint], horizon: int) -> Estimate | None:
+    """Least-squares slope of log loss on log size: minus the exponent of a pure power law A N^-alpha.
+
+    The logarithm is taken to first order around each level's mean loss, so that the noise of dates and seeds
+    carries over (delta method).
+    """
+    weights = slope_weights(levels)
+    means = [level.mean for level in levels]
+    if weights is None or min(means) <= 0.0:
+        return None
+    weights = weights / math.log(10.0)
+    found = contrast(levels, weights / np.array(means), horizon)
+    return replace(found, value=float(weights @ np.log(means)))
+
+
+def gain(levels: Sequence[ScalePoint], horizon: int) -> Estimate | None:
+    """Loss of the first level minus loss of the last; positive is better. None with one level."""
+    weights = gain_weights(levels)
+    return None if weights is None else contrast(levels, weights, horizon)
+
+
+def pairs(levels: Sequence[ScalePoint], horizon: int) -> list[tuple[str, str, Estimate]]:
+    """Gain from each level to each later one."""
+    out = []
+    for before, after in combinations(range(len(levels)), 2):
+        weights = np.zeros(len(levels))
+        weights[before], weights[after] = 1.0, -1.0
+        out.append((levels[before].label, levels[after].label, contrast(levels, weights, horizon)))
+    return out
+
+
+def steps(levels: Sequence[ScalePoint], horizon: int) -> list[tuple[str, str, Estimate]]:
+    """Gain of each level over the one before it."""
+    return [step for two in pairwise(levels) for step in pairs(two, horizon)]
+
+
+def straight_band(
+    levels: Sequence[ScalePoint], draws: Floats | None, confidence: float
+) -> list[tuple[float, float, float | None, float | None]]:
+    """The straight line in log10 size through the levels, with its pointwise interval from draws."""
+    weights = slope_weights(levels)
+    if weights is None:
+        return []
+    sizes = np.array([float(level.size or 0.0) for level in levels])
+    x, means = np.log10(sizes), np.array([level.mean for level in levels])
+    grid = np.linspace(x.min(), x.max(), CURVE_POINTS)
+    line = means.mean() + (grid - x.mean()) * float(weights @ means)
+    if draws is None:
+        return [(float(g), float(v), None, None) for g, v in zip(10**grid, line, strict=True)]
+    lines = draws.mean(axis=1)[:, None] + (grid - x.mean())[None, :] * (draws @ weights)[:, None]
+    low, high = np.quantile(lines, tails_of(confidence), axis=0)
+    rows = zip(10**grid, line, low, high, strict=True)
+    return [(float(g), float(v), float(lower), float(upper)) for g, v, lower, upper in rows]
+
+
+def fit_law_with_floor(
+    levels: Sequence[ScalePoint], horizon: int, cfg: EvaluationConfig, confidence: float | None = None
+) -> Law | None:
+    """E + A N^-alpha over all runs, with intervals from seeds and blocks of dates.
+
+    Args:
+        levels: with sizes, on the same samples.
+        horizon: least block length in bars.
+        cfg: seed and confidence.
+        confidence: of the intervals, if not that of `cfg`.
+
+    Returns:
+        None with fewer than four different sizes (no degree of freedom would be left) or too few dates.
+        The exponent is identified if its interval keeps clear of both edges of the search, that of A lies
+        above 0 (larger is better), and E is no loss below 0.
+    """
+    if len({level.size for level in levels}) < _LAW_SIZES or any(level.size is None for level in levels):
+        return None
+    drawn = point_draws(levels, horizon, cfg, LAW_DRAWS)
+    if drawn is None:
+        return None
+    best, fits = resampled_fits(levels, drawn)
+    tails = tails_of(confidence or cfg.confidence)
+    note = why_not_identified(best, fits, tails)
+    sizes = np.array([float(level.size or 0.0) for level in levels])
+    grid = np.geomspace(sizes.min(), sizes.max(), CURVE_POINTS)
+    low, high = np.quantile(fits.at(grid), tails, axis=0)
+    curve = [tuple(map(float, at)) for at in zip(grid, best.at(grid)[0], low, high, strict=True)]
+    return Law(
+        note is None,
+        "The exponent is identified." if note is None else note,
+        _interval(best.floor, fits.floor, tails),
+        _interval(best.amplitude, fits.amplitude, tails),
+        _interval(best.exponent, fits.exponent, tails),
+        curve,  # type: ignore[arg-type]
+    )
+
+
+def resampled_fits(levels: Sequence[ScalePoint], drawn: Floats) -> tuple[LawFits, LawFits]:
+    """E + A N^-alpha fitted to the runs of some levels, and to the same moved by draws of the levels' means.
+
+    Args:
+        levels: with sizes.
+        drawn: (draws, levels) as of `level_draws`.
+    """
+    level_of = np.repeat(np.arange(len(levels)), [level.seeds for level in levels])
+    sizes = np.array([float(level.size or 0.0) for level in levels])[level_of]
+    runs = np.concatenate([level.losses.means for level in levels])
+    width = huber_width(runs, level_of)
+    centre = np.array([level.mean for level in levels])
+    return fit_law(sizes, runs, width), fit_law(sizes, runs + (drawn - centre)[:, level_of], width)
+
+
+def why_not_identified(best: LawFits, fits: LawFits, tails: tuple[float, float]) -> str | None:
+    """Why the exponent of the fits to resampled data means nothing, None if it does."""
+    at_edge = np.mean((fits.exponent < EXPONENTS[0] * EDGE) | (fits.exponent > EXPONENTS[1] / EDGE))
+    amplitude, floor = _interval(best.amplitude, fits.amplitude, tails), float(best.floor[0])
+    if at_edge > _EDGE_SHARE:
+        why = "the fits of resampled data run to the edge of the search"
+    elif amplitude.high < 0:
+        why = "the loss rises with size (A lies below 0)"
+    elif amplitude.low <= 0:
+        why = "the interval of A includes 0"
+    elif floor < 0:
+        why = f"the fit goes on to a loss below 0 (E = {floor:.2g})"
+    else:
+        return None
+    return f"The exponent is not identified: {why}. Read the slope, not the exponent."
+
+
+def _interval(best: Floats, draws: Floats, tails: tuple[float, float]) -> Interval:
+    low, high = np.quantile(draws, tails)
+    return Interval(float(best[0]), float(low), float(high))
+
+
+def tails_of(confidence: float) -> tuple[float, float]:
+    """The two quantiles between which a share of the draws lies."""
+    return (1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """The smallest level within the margin of the best one, and how often each level is that in the draws."""
+
+    level: str
+    size: float | None
+    shares: dict[str, float]
+
+
+def saturation(levels: Sequence[ScalePoint], draws: Floats | None, margin: float) -> Saturation | None:
+    """From which level on nothing is gained that would matter; None if the test set cannot be resampled."""
+    if draws is None or len(levels) < 2:
+        return None
+    means = np.array([level.mean for level in levels])
+    first = int(np.argmax(means <= means.min() + margin))
+    drawn = np.argmax(draws <= draws.min(axis=1, keepdims=True) + margin, axis=1)
+    shares = np.bincount(drawn, minlength=len(levels)) / draws.shape[0]
+    named = {level.label: float(share) for level, share in zip(levels, shares, strict=True)}
+    return Saturation(levels[first].label, levels[first].size, named)

@@ -1,0 +1,133 @@
+"""The folds one by one: the losses of each, the differences, and in how many folds a model is better.
+
+Verdicts are drawn from all folds together (`lib.scaling.curves`, `baselines`); this is their view year by
+year, without tests of its own. Reads no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from lib.config.base import BUDGET_PARAMETERS
+from lib.config.experiment import PlannedExperiment
+from lib.config.run_key import NO_BUDGET
+from lib.scaling import entries as describe
+from lib.scaling.axes import CASE, Case, Row, case_of, in_one_line
+from lib.scaling.comparisons import compare_losses
+from lib.scaling.curves import estimate_loss
+from lib.scaling.folds import FoldPart, join
+from lib.scaling.run_index import StudyRuns
+from lib.scoring.measures import primary_metric
+
+Group = tuple[str, str]
+"""Model and budget."""
+
+
+def walk_forward_entries(
+    experiments: Mapping[str, PlannedExperiment], material: StudyRuns
+) -> list[dict[str, Any]]:
+    """One entry per case that was asked in folds, in order of declaration."""
+    cases: dict[Case, list[Row]] = {}
+    questions: dict[Case, str] = {}
+    for experiment in experiments.values():
+        if experiment.role != "question" or experiment.fold is None:
+            continue
+        for row in material.index.of_experiment(experiment):
+            questions.setdefault(case_of(row), experiment.question)
+            cases.setdefault(case_of(row), []).append(row)
+    return [_entry(case, questions[case], rows, material) for case, rows in cases.items()]
+
+
+def contrasts_of(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
+    """Pairs that are compared, the first minus the second: the largest size and the smallest of a model, and
+    every sized model with every opponent that has no size."""
+    sized = sorted({g for g in groups if g[1] != NO_BUDGET}, key=lambda g: (g[0], BUDGET_PARAMETERS[g[1]]))
+    opponents = [group for group in dict.fromkeys(groups) if group[1] == NO_BUDGET]
+    pairs = []
+    for model in dict.fromkeys(model for model, _ in sized):
+        own = [group for group in sized if group[0] == model]
+        if len(own) > 1:
+            pairs.append((own[-1], own[0]))
+    return pairs + list(product(sized, opponents))
+
+
+def _entry(case: Case, question: str, rows: Sequence[Row], material: StudyRuns) -> dict[str, Any]:
+    words: dict[str, Any] = dict(zip(CASE, case, strict=True))
+    groups = list(dict.fromkeys((str(row["model"]), str(row["budget"])) for row in rows))
+    numbers = sorted({int(row["fold"]) for row in rows})
+    found = [_fold(number, groups, rows, words, material) for number in numbers]
+    folds = [fold for fold in found if fold is not None]
+    return {
+        "question": question,
+        "cell": words,
+        "label": describe.label_of(words | {"model": "*", "budget": "*"}),
+        "metric": primary_metric(words["task"]),
+        "declared_folds": len(numbers),
+        "folds": folds,
+        "better": [_better(pair, folds) for pair in contrasts_of(groups)],
+    }
+
+
+def _fold(
+    number: int, groups: Sequence[Group], rows: Sequence[Row], words: Mapping[str, Any], material: StudyRuns
+) -> dict[str, Any] | None:
+    """The usable runs of one fold, with all the seeds that it has."""
+    own = [row for row in rows if row["fold"] == number]
+    by_group = {g: [row for row in own if (row["model"], row["budget"]) == g] for g in groups}
+    joined = join(by_group, material, str(words["task"]), in_one_line(words))
+    return None if joined is None else _described(joined.parts[0], int(words["horizon"]), material)
+
+
+def _better(pair: tuple[Group, Group], folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """In how many of the folds that have both the first has the lower loss."""
+    (model, budget), (against_model, against_budget) = pair
+    words = {
+        "model": model,
+        "budget": budget,
+        "against_model": against_model,
+        "against_budget": against_budget,
+    }
+    found = [
+        line["difference"]["estimate"]
+        for fold in folds
+        for line in fold["differences"]
+        if all(line[name] == word for name, word in words.items())
+    ]
+    return words | {"folds": len(found), "better_folds": sum(value < 0 for value in found)}
+
+
+def _described(fold: FoldPart[Group], horizon: int, material: StudyRuns) -> dict[str, Any]:
+    """One line per model, and one per comparison, on the test dates of a fold."""
+    confidence, dates = material.cfg.confidence, fold.aligned.dates
+    losses = {group: fold.aligned.losses(own) for group, own in fold.positions.items()}
+    lines = [
+        {
+            "model": model,
+            "budget": budget,
+            "seeds": len(own.sums),
+            "loss": describe.described(estimate_loss(own, horizon), confidence),
+        }
+        for (model, budget), own in losses.items()
+    ]
+    differences = [
+        {
+            "model": first[0],
+            "budget": first[1],
+            "against_model": second[0],
+            "against_budget": second[1],
+            "difference": describe.described(
+                compare_losses(losses[first], losses[second], horizon), confidence
+            ),
+        }
+        for first, second in contrasts_of(list(losses))
+    ]
+    return {
+        "fold": fold.fold,
+        "first": str(dates[0]),
+        "last": str(dates[-1]),
+        "dates": int(dates.size),
+        "models": lines,
+        "differences": differences,
+    }

@@ -1,0 +1,1 @@
+"""One run at a time: its measures, calibration, conformal intervals and backtest, from predictions alone."""

@@ -1,0 +1,131 @@
+"""A fitted calibration as plain numbers: stored with a promoted model, applied to any later probability.
+
+Which method and its fit are those of `lib.scoring.calibration`; here it only takes a form that can be
+written down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+
+from lib.config.workflow import EvaluationConfig
+from lib.inference.bootstrap import (
+    block_length,
+    enough_blocks,
+    index_dates,
+    percentile_interval,
+    stationary_weights,
+    sum_by_date,
+    widening,
+)
+from lib.metrics.classification import CLIP, Floats
+from lib.scoring.calibration import METHODS, calibrate
+
+
+@dataclass(frozen=True)
+class CalibrationMap:
+    """From a model's probability of class 1 to a calibrated one."""
+
+    method: str
+    """`none`, `temperature`, `platt` or `isotonic`."""
+    fitted_on: int
+    """Samples of the calibration part."""
+    slope: float = 1.0
+    """Of the logit (temperature: one divided by it)."""
+    intercept: float = 0.0
+    inputs: tuple[float, ...] = ()
+    """Isotonic: probabilities between which the map is linear, beyond which it is constant."""
+    outputs: tuple[float, ...] = ()
+
+    def __call__(self, probability: Floats) -> Floats:
+        """Calibrated probabilities; same shape."""
+        if self.method == "none":
+            return probability
+        if self.method == "isotonic":
+            return np.interp(probability, self.inputs, self.outputs)
+        p = np.clip(probability, CLIP, 1.0 - CLIP)
+        score = self.slope * (np.log(p) - np.log1p(-p)) + self.intercept
+        calibrated: Floats = 1.0 / (1.0 + np.exp(-score))
+        return calibrated
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self) | {"inputs": list(self.inputs), "outputs": list(self.outputs)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        """The opposite of `to_json`."""
+        points = {name: tuple(content[name]) for name in ("inputs", "outputs")}
+        return cls(**{**content, **points})
+
+
+def fit_map(calibration: pl.DataFrame, horizon: int) -> CalibrationMap:
+    """The map that suits predictions of the calibration part best, chosen there by cross-fitting.
+
+    Args:
+        calibration: predictions of a binary task (`date, symbol, target, probability_1`).
+        horizon: bars that labels look ahead; purged between the folds of the cross-fitting.
+
+    Returns:
+        Method `none` also where there is too little to fit.
+    """
+    ordered = calibration.sort("date", "symbol")
+    target, probability = (ordered[name].to_numpy().astype(float) for name in ("target", "probability_1"))
+    _, index = index_dates(ordered["date"].to_numpy())
+    # It measures what it is given as a test set; only the choice is used here.
+    compared = calibrate(target, probability, index, horizon, (target, probability))
+    method = compared["chosen"] if compared else "none"
+    fitted, parameters = METHODS[method](target, probability)
+    plain = CalibrationMap(method, len(target) if compared else 0)
+    if method == "temperature":
+        return replace(plain, slope=1.0 / parameters["temperature"])
+    if method == "platt":
+        return replace(plain, slope=parameters["slope"], intercept=parameters["intercept"])
+    if method == "isotonic":
+        points = np.unique(probability)
+        return replace(plain, inputs=tuple(points.tolist()), outputs=tuple(fitted(points).tolist()))
+    return plain
+
+
+def map_interval(
+    calibration: pl.DataFrame, fitted: CalibrationMap, new: Floats, horizon: int, cfg: EvaluationConfig
+) -> tuple[list[float | None], list[float | None]]:
+    """How far calibrated probabilities would move had the calibration part been another one.
+
+    Its dates are resampled in blocks (stationary bootstrap) and the map is fitted anew in every draw. Where
+    no calibration was chosen, Platt's map is fitted: leaving probabilities alone is a choice too, and its
+    interval says what recalibration could make of them.
+
+    Args:
+        calibration: predictions of the calibration part.
+        fitted: its map.
+        new: (m,) probabilities before calibration.
+        horizon: least block length in bars.
+        cfg: draws, confidence and seed.
+
+    Returns:
+        Lower and upper ends, one per new probability; None with too few dates or classes.
+    """
+    ordered = calibration.sort("date", "symbol")
+    target, probability = (ordered[name].to_numpy().astype(float) for name in ("target", "probability_1"))
+    dates, index = index_dates(ordered["date"].to_numpy())
+    nothing: list[float | None] = [None] * len(new)
+    if not fitted.fitted_on or not dates.size:
+        return nothing, nothing
+    counts = sum_by_date(np.ones_like(target), index, dates.size)
+    block = block_length([sum_by_date(target, index, dates.size) / counts], horizon)
+    if not enough_blocks(dates.size, block):
+        return nothing, nothing
+    fit = METHODS["platt" if fitted.method == "none" else fitted.method]
+    drawn = np.full((cfg.bootstrap_draws, len(new)), np.nan)
+    for draw, weights in enumerate(stationary_weights(dates.size, block, cfg.bootstrap_draws, cfg.seed)):
+        rows = np.repeat(np.arange(target.size), weights[index].astype(int))
+        if 0 < target[rows].sum() < rows.size:
+            drawn[draw] = fit(target[rows], probability[rows])[0](new)
+    stretch = widening(dates.size, block, cfg.confidence)
+    ends = [percentile_interval(values, cfg.confidence, stretch) for values in drawn.T]
+    return [low for low, _ in ends], [high for _, high in ends]

@@ -1,0 +1,338 @@
+"""The study as its rules see it: look-ups from the words of a path to what is declared about it.
+
+Building a plan checks everything that can be checked before data and models exist: names, settings,
+symbols that a source cannot serve, channel counts that do not fit a budget. It imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lib.config.load import Study, check_extent, expand_environment, load_study, read_yaml, validate
+from lib.config.model import AssetsFile
+from lib.config.resolve import RunSpecification, data_identity, specify
+from lib.config.run_key import NO_BUDGET, Run, expand
+from lib.config.series_table import SeriesFile
+from lib.config.workflow import WorkflowConfig
+from lib.data.io import read_json
+from lib.errors import ConfigError, nearest
+from lib.models import registry
+from lib.study.checks import (
+    check_budgets,
+    check_controls,
+    check_ids,
+    check_models,
+    check_tasks,
+    has_words,
+)
+from lib.study.data_plan import DataPlan
+from lib.study.meta_plan import MetaPlan, check_meta_modules
+from lib.study.prediction_plan import PredictionPlan
+from lib.study.scope import Scope
+from lib.study.search_plan import SearchPlan
+
+
+class Plan:
+    """A validated study with its runs."""
+
+    def __init__(self, study: Study, assets: AssetsFile, series: SeriesFile) -> None:
+        self.study = study
+        for file in study.models.values():
+            if file.plugin:
+                registry.add_plugin(Path(file.plugin))
+        check_models(study)
+        check_tasks(study)
+        check_meta_modules(study)
+        self.experiment_of = expand(study.experiments, self._has_budget)
+        """Every run with the experiment that declared it first."""
+        self.grids = {name: expand({name: e}, self._has_budget) for name, e in study.experiments.items()}
+        """The runs of each experiment, those included that another one declared first."""
+        self._scopes: dict[str | None, Scope] = {}
+        self._specifications: dict[Run, RunSpecification] = {}
+        self.meta = MetaPlan(study, self.experiment_of)
+        self.predictions = PredictionPlan(study, self.grids)
+        self.searches = SearchPlan(study, self.experiment_of, self._specify, self._channels_of)
+        self.data = DataPlan(study, assets, series, self.datasets)
+        self._check_variants()
+        self.data.check()
+        check_controls(study)
+        self.searches.check()
+        check_ids(study, self.grids)
+        check_budgets(study, self.experiment_of, self.specification, self._channels)
+
+    @property
+    def config(self) -> WorkflowConfig:
+        """The configuration file."""
+        return self.study.config
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every run that the study reports, in the order of declaration; not the base models of others."""
+        return self.scope().runs
+
+    def scope(self, phase: str | None = None) -> Scope:
+        """What a phase's report covers (its experiments and the study's controls); without one, everything.
+
+        Raises:
+            ConfigError: no such phase, or its experiments wait for something.
+        """
+        if phase not in self._scopes:
+            self._scopes[phase] = Scope(self, self._experiments_of(phase), whole=phase is None)
+        return self._scopes[phase]
+
+    def _experiments_of(self, phase: str | None) -> list[str]:
+        experiments = self.study.experiments
+        if phase is None:
+            return list(experiments)
+        declared = self.config.phases.get(phase)
+        if declared is None:
+            known = ", ".join(self.config.phases) or "none"
+            raise ConfigError(f"{phase}: this configuration declares no such phase. Declared: {known}.")
+        for name in declared:
+            if why := self.study.waiting.get(name):
+                raise ConfigError(f"{phase}: experiment {name} waits: {why}.")
+        return [
+            name
+            for name, experiment in experiments.items()
+            if experiment.role.endswith("_control") or experiment.declared in declared
+        ]
+
+    @cached_property
+    def ids(self) -> dict[str, list[Run]]:
+        """Runs that experiments have given a name of its own, by that name."""
+        found: dict[str, list[Run]] = {}
+        for name, experiment in self.study.experiments.items():
+            for title, words in experiment.ids.items():
+                named = [run for run in self.grids[name] if has_words(run, words)]  # folds bear the same name
+                found[title] = list(dict.fromkeys([*found.get(title, []), *named]))
+        return found
+
+    def id_of(self, run: Run) -> str | None:
+        """The names that a run bears, if any."""
+        return " ".join(self._ids_of.get(run, ())) or None
+
+    @cached_property
+    def _ids_of(self) -> dict[Run, list[str]]:
+        found: dict[Run, list[str]] = {}
+        for title, runs in self.ids.items():
+            for run in runs:
+                found.setdefault(run, []).append(title)
+        return found
+
+    def run(self, words: Mapping[str, str]) -> Run:
+        """The declared run named by the words of a path.
+
+        Raises:
+            ConfigError: no experiment of this study declares it.
+        """
+        run = Run(**{**words, "horizon": int(words["horizon"]), "seed": int(words["seed"])})  # type: ignore[arg-type]
+        if run not in self.experiment_of:
+            raise ConfigError(
+                f"{run.label()}: no experiment of this study declares this run. "
+                f"Experiments: {', '.join(self.study.experiments)} (config/experiments/)."
+            )
+        return run
+
+    def specification(self, run: Run) -> RunSpecification:
+        """What decides the run's result, with every setting of the model said."""
+        if run not in self._specifications:
+            own = self._specify(run, self.experiment_of[run])
+            number = self.searches.number(run)
+            self._specifications[run] = own.model_copy(update={"search": number})
+        return self._specifications[run]
+
+    def _specify(self, run: Run, experiment: str) -> RunSpecification:
+        declared = specify(self.study, run, experiment)
+        settings = registry.get(declared.model).Settings.model_validate(declared.settings)
+        oracle = registry.get(declared.model).metadata.oracle
+        said = {
+            "architecture": None if oracle else declared.architecture,
+            "model": registry.full_name(declared.model),
+            "plugin_hash": registry.plugin_hash(declared.model),
+            "settings": settings.model_dump(mode="json"),
+            "primary": self.data.primary_symbol(declared.vintage),
+        }
+        return declared.model_copy(update=said)
+
+    def facts(self, run: Run) -> dict[str, str | int | float | None]:
+        """What is known of a run beside its words before it is trained: columns of the table of runs."""
+        specification = self.specification(run)
+        return {
+            "experiment": self.study.experiments[self.experiment_of[run]].declared,
+            "role": specification.role,
+            "question": specification.question,
+            "condition": specification.condition,
+            "fold": specification.fold,
+            "train_fraction": specification.train_fraction,
+            "context_length": specification.context_length,
+            "labels": specification.labels,
+            "search": specification.search,
+            "searched": "/".join(words.values()) if (words := self.searches.words(run)) else None,
+            "family": registry.full_name(specification.model).split(":")[0],
+            "id": self.id_of(run),
+        }
+
+    def vintage(self, run: Run) -> str:
+        """Vintage whose data the run uses."""
+        return data_identity(self.study, self.experiment_of[run])[1]
+
+    def vintage_of_variant(self, variant: str) -> str:
+        """Vintage that a variant stands for (each has exactly one)."""
+        if variant not in self._vintage_of_variant:
+            raise ConfigError(f"variant {variant}: no experiment of this study declares it.")
+        return self._vintage_of_variant[variant]
+
+    @cached_property
+    def vintages(self) -> list[str]:
+        """Vintages that the study's runs use."""
+        return sorted({self.vintage(run) for run in self.experiment_of})
+
+    @cached_property
+    def datasets(self) -> list[tuple[str, str, str]]:
+        """(vintage, dataset, timescale) of every dataset file that the runs need."""
+        own = {(self.vintage(run), run.dataset, run.timescale) for run in self.experiment_of}
+        return sorted(own.union(self.searches.datasets()))
+
+    def cells(self, vintage: str, dataset: str, timescale: str) -> list[str]:
+        """Declared samples of a dataset file, each as canonical JSON."""
+        found = set()
+        for run in self._runs_of.get((vintage, dataset, timescale), ()):
+            if self.meta.of(run) or self.study.experiments[self.experiment_of[run]].fold:
+                continue  # other data, or other splits than those that are counted
+            specification = self.specification(run)
+            cell = {
+                "task": run.task,
+                "horizon": run.horizon,
+                "context_length": specification.context_length,
+                "barriers": specification.barriers.model_dump() if specification.barriers else None,
+            }
+            found.add(json.dumps(cell, sort_keys=True))
+        return sorted(found)
+
+    @cached_property
+    def _runs_of(self) -> dict[tuple[str, str, str], list[Run]]:
+        found: dict[tuple[str, str, str], list[Run]] = {}
+        for run in self.experiment_of:
+            found.setdefault((self.vintage(run), run.dataset, run.timescale), []).append(run)
+        return found
+
+    def shape(self, dataset: str, timescale: str, model: str, budget: str) -> str:
+        """What decides the cost of a training step, as canonical JSON (for batch-size discovery)."""
+        specification = self._costliest_of_shape.get((dataset, timescale, model, budget))
+        if specification is None:
+            raise ConfigError(
+                f"{dataset}/{timescale}/{model}/{budget}: no experiment of this study declares this shape."
+            )
+        architecture = specification.architecture
+        content = {
+            "model": specification.model,
+            "settings": specification.settings,
+            "architecture": architecture.model_dump() if architecture else None,
+            "context_length": specification.context_length,
+            "channels": self._channels_seen(specification),
+            "effective_batch": specification.recipe.effective_batch,
+        }
+        return json.dumps(content, sort_keys=True)
+
+    def _channels(self, run: Run) -> int:
+        return self._channels_seen(self.specification(run))
+
+    def _channels_seen(self, specification: RunSpecification) -> int:
+        """Of the dataset, and what is planted in it."""
+        run, planted = specification.run, specification.planted != "none"
+        return self._channels_of(str(run["dataset"]), str(run["timescale"])) + planted
+
+    def _channels_of(self, dataset: str, timescale: str) -> int:
+        return self.data.channels(dataset, timescale)
+
+    @cached_property
+    def _costliest_of_shape(self) -> dict[tuple[str, ...], RunSpecification]:
+        """Of runs and trials those with the longest windows, and of these the most channels: what fits its
+        memory fits that of the others."""
+        found: dict[tuple[str, ...], RunSpecification] = {}
+        for own in [*map(self.specification, self.experiment_of), *self.searches.trained()]:
+            words = tuple(str(own.run[word]) for word in ("dataset", "timescale", "model", "budget"))
+            other = found.setdefault(words, own)
+            if self._cost(own) > self._cost(other):
+                found[words] = own
+        return found
+
+    def _cost(self, specification: RunSpecification) -> tuple[int, int]:
+        return specification.context_length, self._channels_seen(specification)
+
+    def production_dataset(self, folder: Path, name: str) -> dict[str, str]:
+        """Words of the dataset file that a production model reads, in this configuration's vintage.
+
+        Args:
+            folder: of all production models.
+            name: of one.
+
+        Raises:
+            ConfigError: there is no such model, or this configuration builds no such dataset.
+        """
+        record = folder / name / "current.json"
+        if not record.is_file():
+            known = sorted(path.parent.name for path in folder.glob("*/current.json"))
+            raise ConfigError(
+                f"production model {name}: not there.{nearest(name, known)} Promoted so far: "
+                f"{', '.join(known) or 'none'}. Promote a run: make promote RUN=results/runs/…"
+            )
+        run = read_json(record, dict)["run"]
+        words = {
+            "vintage": self.config.data.vintage,
+            "dataset": run["dataset"],
+            "timescale": run["timescale"],
+        }
+        if tuple(words.values()) not in self.datasets:
+            raise ConfigError(
+                f"production model {name} reads {run['dataset']} {run['timescale']}, which no experiment of "
+                "this configuration builds; add one that does to `experiments:`."
+            )
+        return words
+
+    def has_weights(self, model: str, budget: str) -> bool:
+        """Whether a model has the weights of a budget: of none, and an oracle of any, there are none."""
+        return budget != NO_BUDGET and not registry.get(self.study.models[model].model).metadata.oracle
+
+    def uses_gpu(self, model: str) -> bool:
+        """Whether a model's training runs on a GPU if there is one."""
+        metadata = registry.get(self.study.models[model].model).metadata
+        return metadata.network or metadata.requires_gpu
+
+    @property
+    def _has_budget(self) -> dict[str, bool]:
+        return {
+            name: registry.get(file.model).metadata.has_budget for name, file in self.study.models.items()
+        }
+
+    def _check_variants(self) -> None:
+        self._vintage_of_variant: dict[str, str] = {}
+        for run, name in self.experiment_of.items():
+            vintage = self.vintage(run)
+            if self._vintage_of_variant.setdefault(run.variant, vintage) != vintage:
+                raise ConfigError(
+                    f"experiment {name}: variant {run.variant} already uses vintage "
+                    f"{self._vintage_of_variant[run.variant]}, not {vintage}. Give it its own `variant:`."
+                )
+
+
+def plan_study(content: dict[str, Any], folder: Path, environment: Mapping[str, str] = os.environ) -> Plan:
+    """Expand the environment in a configuration (in place, for the scripts) and plan the study.
+
+    Args:
+        content: the configuration as Snakemake has merged it.
+        folder: the directory config/ with its sub-folders.
+        environment: for `${NAME}` in values.
+    """
+    check_extent(dict(content), "configuration")
+    content.update(expand_environment(dict(content), environment))
+    assets_path = folder / "data" / "assets.yaml"
+    assets = validate(AssetsFile, read_yaml(assets_path), str(assets_path))
+    series_path = folder / "data" / "series.yaml"
+    series = validate(SeriesFile, read_yaml(series_path), str(series_path))
+    return Plan(load_study(content, folder), assets, series)

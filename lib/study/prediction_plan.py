@@ -1,0 +1,182 @@
+"""Which predictions must be on record before a run may be trained, and which runs they are made from.
+
+A question about sizes, or about the quantity of data, with three levels or more has one record: what the
+smaller levels of all its cells predict for the largest. Every run of a largest level waits for it. Planned
+from the words of runs alone; what is predicted is computed in `lib.scaling.predicted`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from lib.config.base import BUDGET_PARAMETERS
+from lib.config.load import Study
+from lib.config.run_key import Run
+from lib.errors import ConfigError
+from lib.scaling.axes import WORDS, Axis, Row, grouped
+from lib.scaling.folds import declared_seeds, evidence_of
+from lib.scaling.hypotheses import hypotheses_of
+from lib.scaling.predicted import FORESEEN, LEAST_LEVELS
+from lib.scaling.run_index import RunIndex
+
+Key = tuple[str, str]
+"""Axis and name of a record: of the experiments that ask."""
+_NAMES = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "seed")
+
+
+class PredictionPlan:
+    """Records of predictions, by the runs that wait for them."""
+
+    def __init__(self, study: Study, grids: Mapping[str, Mapping[Run, str]]) -> None:
+        self._study, self._grids = study, grids
+
+    def before(self, run: Run) -> list[Key]:
+        """The records that must be there before a run is trained."""
+        return self._waiting.get(run, [])
+
+    def names(self) -> list[Key]:
+        """All records of the study."""
+        return list(self._cells)
+
+    def runs(self, axis: str, name: str) -> list[Run]:
+        """The smaller runs that a record is made from.
+
+        Raises:
+            ConfigError: no question of this study has such a record.
+        """
+        cells = self._of(axis, name)
+        return [Run(**words) for cell in cells for own in cell["smaller"] for words in own["runs"]]
+
+    def declaration(self, axis: str, name: str, path: str) -> str:
+        """What is to be predicted from which runs, as canonical JSON (see `on_record.predictions`).
+
+        Args:
+            axis: of the record.
+            name: of the record.
+            path: pattern of a run's folder.
+        """
+        cells = [
+            cell
+            | {
+                "smaller": [
+                    {"level": own["level"], "size": own["size"], "rows": _rows(own, path)}
+                    for own in cell["smaller"]
+                ]
+            }
+            for cell in self._of(axis, name)
+        ]
+        return json.dumps(cells, sort_keys=True)
+
+    def _of(self, axis: str, name: str) -> list[dict[str, Any]]:
+        if (axis, name) not in self._cells:
+            known = ", ".join("/".join(key) for key in self._cells) or "none"
+            raise ConfigError(f"{axis}/{name}: no question of this study predicts that. Declared: {known}.")
+        return self._cells[axis, name]
+
+    @cached_property
+    def _cells(self) -> dict[Key, list[dict[str, Any]]]:
+        return self._found[0]
+
+    @property
+    def _waiting(self) -> dict[Run, list[Key]]:
+        return self._found[1]
+
+    @cached_property
+    def _found(self) -> tuple[dict[Key, list[dict[str, Any]]], dict[Run, list[Key]]]:
+        cells: dict[Key, list[dict[str, Any]]] = {}
+        waiting: dict[Run, list[Key]] = {}
+        if not self._grow:
+            return cells, waiting
+        questions = {name: e for name, e in self._study.experiments.items() if e.role == "question"}
+        for asked in hypotheses_of(
+            questions, RunIndex(pl.DataFrame(self._facts(), infer_schema_length=None))
+        ):
+            for axis in asked.judged:
+                if axis.name not in FORESEEN:
+                    continue
+                key = axis.name, asked.name.replace(", ", ".")
+                for rows in grouped(axis, asked.rows).values():
+                    own = evidence_of(rows)
+                    levels = axis.levels(own)
+                    if len(levels) < LEAST_LEVELS:
+                        continue
+                    cells.setdefault(key, []).append(_cell(axis, own, levels))
+                    for row in own:
+                        if axis.level(row) == levels[-1]:
+                            waiting.setdefault(_run(row), []).append(key)
+        return cells, {run: list(dict.fromkeys(keys)) for run, keys in waiting.items()}
+
+    @property
+    def _grow(self) -> bool:
+        """Whether anything is asked along sizes or shares at all; looking closer takes a moment per run."""
+        questions = [e for e in self._study.experiments.values() if e.role == "question"]
+        return any(len(e.budgets) >= LEAST_LEVELS or e.train_fraction < 1.0 for e in questions)
+
+    def _facts(self) -> list[dict[str, Any]]:
+        """Rows as those of the table of runs, as far as questions go by them."""
+        found: dict[Run, dict[str, Any]] = {}
+        for name, runs in self._grids.items():
+            experiment = self._study.experiments[name]
+            if experiment.role != "question":
+                continue
+            for run in runs:
+                length = experiment.context_length or self._study.config.context_length[run.timescale]  # type: ignore[index]
+                found.setdefault(
+                    run,
+                    run.fields()
+                    | {
+                        "condition": experiment.condition,
+                        "fold": experiment.fold,
+                        "train_fraction": experiment.train_fraction,
+                        "context_length": length,
+                        "path": run.label(),
+                    },
+                )
+        return list(found.values())
+
+
+def _run(row: Row) -> Run:
+    return Run(**{name: row[name] for name in _NAMES})
+
+
+def _cell(axis: Axis, rows: Sequence[Row], levels: Sequence[str]) -> dict[str, Any]:
+    by_level = {label: [row for row in rows if axis.level(row) == label] for label in levels}
+    largest = levels[-1]
+    return {
+        "cell": dict(zip(WORDS, axis.rest(rows[0]), strict=True)),
+        "largest": {
+            "level": largest,
+            "size": _size(axis, by_level[largest][0]),
+            "seeds": declared_seeds(by_level[largest]),
+        },
+        "smaller": [
+            {
+                "level": label,
+                "size": _size(axis, by_level[label][0]),
+                "runs": [{name: row[name] for name in _NAMES} for row in by_level[label]],
+                "folds": [row["fold"] for row in by_level[label]],
+            }
+            for label in levels[:-1]
+        ],
+    }
+
+
+def _size(axis: Axis, row: Row) -> float:
+    """As declared, since nothing is measured yet: parameters of a budget, per cent of the dates."""
+    return (
+        float(BUDGET_PARAMETERS[row["budget"]])
+        if axis.name == "parameters"
+        else 100.0 * row["train_fraction"]
+    )
+
+
+def _rows(level: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
+    return [
+        {"path": path.format(**words), "fold": fold, "seed": words["seed"], "status": "done"}
+        for words, fold in zip(level["runs"], level["folds"], strict=True)
+    ]

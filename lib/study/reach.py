@@ -1,0 +1,226 @@
+"""What every question of a study could show, before anything of it is trained.
+
+Questions, cells and interactions are found by the function that the evaluation goes by, so that families have
+their later size. Test dates come from the calendar, or from samples that are counted; noise from past runs of
+the same study, or from assumptions (`lib.scaling.design`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import product
+from types import MappingProxyType
+from typing import Any
+
+from lib.scaling.axes import Axis, Row, grouped
+from lib.scaling.design import (
+    Change,
+    Design,
+    Noise,
+    assumed_noise,
+    assumed_rate,
+    changes,
+    dates_needed,
+    smallest_flat,
+    smallest_gain,
+)
+from lib.scaling.folds import declared_seeds, evidence_of
+from lib.scaling.hypotheses import Hypothesis
+from lib.scaling.interactions import interactions_of
+from lib.study.cost import BARS_PER_YEAR, estimated_test_samples
+from lib.study.past_noise import Past, noise_from
+from lib.study.plan import Plan
+from lib.study.preregistration import hypotheses_in
+
+Samples = Mapping[tuple[str, str, str], Iterable[Mapping[str, Any]]]
+"""By (vintage, dataset, timescale): the content of its samples.json, as far as it is there."""
+
+
+@dataclass(frozen=True)
+class PlannedComparison:
+    """One gain or interaction that will be tested, and what its design can show."""
+
+    words: Row
+    """A row of one of its runs."""
+    design: Design
+    estimated: bool
+    """Whether test dates are the calendar's."""
+    noise: Noise
+    shows: float | None
+    """Smallest gain that will be found, in nats; None: too few test dates to be resampled."""
+    flat: float | None
+    """Smallest margin within which it could be found to be flat; None also for interactions."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """One question along one axis, or the interactions of one experiment along two."""
+
+    phase: str | None
+    experiment: str
+    analysis: str
+    along: str
+    margin: float
+    family: int
+    comparisons: list[PlannedComparison]
+    """The weakest first."""
+    ways: list[Change]
+    """What would let the weakest show the margin, each by itself."""
+
+    @property
+    def weakest(self) -> PlannedComparison:
+        """The comparison with the largest smallest gain: a question is answered only if all its cells are."""
+        return self.comparisons[0]
+
+    @property
+    def able(self) -> int:
+        """Comparisons that can show the margin."""
+        return sum(one.shows is not None and one.shows <= self.margin for one in self.comparisons)
+
+    @property
+    def enough(self) -> bool:
+        """Whether all can."""
+        return self.able == len(self.comparisons)
+
+    @property
+    def answer(self) -> str:
+        """In words."""
+        if self.enough:
+            return "can answer"
+        if self.weakest.shows is None:
+            return "too few test dates"
+        return "cannot show its margin"
+
+    @property
+    def dates_needed(self) -> int | None:
+        """Test dates that would show the margin."""
+        if self.enough or self.weakest.shows is None:
+            return None
+        return dates_needed(self.weakest.shows, self.margin, self.weakest.design.dates)
+
+
+class _Designs:
+    """Designs and noises of the comparisons of a plan."""
+
+    def __init__(self, plan: Plan, samples: Samples, past: Past, today: date) -> None:
+        self._plan, self._past, self._today = plan, past, today
+        self._runs = {run.label(): run for run in plan.runs}
+        self._counted = {
+            (vintage, dataset, timescale, str(cell["task"]), int(cell["horizon"])): cell["splits"]
+            for (vintage, dataset, timescale), cells in samples.items()
+            for cell in cells
+        }
+
+    def comparison(self, axes: Sequence[Axis], rows: Sequence[Row], family: int) -> PlannedComparison:
+        """What some runs can show that differ along one axis, or two."""
+        cfg, own = self._plan.config.evaluation, evidence_of(rows)
+        dates, estimated = self._dates(own)
+        levels = [axis.levels(own) for axis in axes]
+        seeds = min(
+            declared_seeds([row for row in own if tuple(axis.level(row) for axis in axes) == corner])
+            for corner in product(*((found[0], found[-1]) for found in levels))
+        )
+        corners = 2 ** len(axes)
+        folds = len({row["fold"] for row in own})
+        design = Design(dates, int(own[0]["horizon"]), folds, seeds, corners)
+        noise = noise_from(self._past, axes[0], own[0], corners) or assumed_noise(self._rate(own[0]), corners)
+        flat = None
+        if len(axes) == 1:
+            flat = smallest_flat(design, noise, len(levels[0]), cfg.confidence, cfg.power)
+        shows = smallest_gain(design, noise, cfg.confidence, family, cfg.power)
+        return PlannedComparison(own[0], design, estimated, noise, shows, flat)
+
+    def _dates(self, rows: Sequence[Row]) -> tuple[int, bool]:
+        """Test dates, and whether they are the calendar's: samples are counted on the study's own split."""
+        runs = {row["fold"]: self._runs[row["path"]] for row in rows}
+        counted = self._splits(rows[0])
+        if counted is not None and list(runs) == [None]:
+            run = runs[None]
+            symbols = max(1, len(self._plan.data.symbols(self._plan.vintage(run), run.dataset)))
+            return int(counted["test"]["n"]) // symbols, False
+        return sum(estimated_test_samples(self._plan, run, self._today) for run in runs.values()), True
+
+    def _splits(self, row: Row) -> Mapping[str, Any] | None:
+        run = self._runs[row["path"]]
+        key = (self._plan.vintage(run), run.dataset, run.timescale, run.task, run.horizon)
+        return self._counted.get(key)
+
+    def _rate(self, row: Row) -> float | None:
+        """The task's base rate over all dates where samples are counted, else an assumed one."""
+        parts = (self._splits(row) or {}).values()
+        counted = [part for part in parts if part.get("base_rate") is not None]
+        n = sum(part["n"] for part in counted)
+        ones = sum(part["n"] * part["base_rate"] for part in counted)
+        if 0 < ones < n:
+            return float(ones / n)
+        days = row["horizon"] * BARS_PER_YEAR["daily"] / BARS_PER_YEAR[row["timescale"]]
+        return assumed_rate(str(row["task"]), days)
+
+
+Group = tuple[tuple[Axis, ...], list[Row]]
+"""Axes along which runs differ, and the runs."""
+
+
+def reaches(
+    plan: Plan, samples: Samples, today: date, past: Past = MappingProxyType({}), first: str | None = None
+) -> list[Reach]:
+    """What each question can show, in the order of the phases, those of one phase first if it is named.
+
+    Args:
+        plan: the study.
+        samples: of the data that are here.
+        today: the last test date of a test part without an end.
+        past: noise that has been measured.
+        first: the phase that is asked for.
+    """
+    designs, cfg = _Designs(plan, samples, past, today), plan.config.evaluation
+    groups = [(asked, own) for asked in hypotheses_in(plan) for own in _groups(asked)]
+    out = []
+    for (asked, own), family in zip(groups, _families(groups), strict=True):
+        found = [designs.comparison(axes, rows, family) for axes, rows in own]
+        found.sort(key=lambda one: -math.inf if one.shows is None else -one.shows)
+        weakest = found[0]
+        pooled = len(found) if len(own[0][0]) == 1 else 1
+        ways = changes(weakest.design, weakest.noise, cfg.confidence, family, cfg.power, asked.margin, pooled)
+        names = asked.name.split(", ")
+        phase = next((p for p, declared in plan.config.phases.items() if names[0] in declared), None)
+        out.append(
+            Reach(phase, asked.name, asked.analysis, _along(*own[0]), asked.margin, family, found, ways)
+        )
+    order = [*([first] if first else []), *plan.config.phases, None]
+    return sorted(out, key=lambda reach: order.index(reach.phase))
+
+
+def _groups(asked: Hypothesis) -> list[list[Group]]:
+    """The cells of each axis that is judged, and the grids of each pair of axes."""
+    cells: list[list[Group]] = [
+        [((axis,), rows) for rows in grouped(axis, asked.rows).values()] for axis in asked.judged
+    ]
+    grids: dict[tuple[str, str], list[Group]] = {}
+    for first, second, rows in interactions_of(asked.axes, asked.rows):
+        grids.setdefault((first.name, second.name), []).append(((first, second), rows))
+    return [*cells, *grids.values()]
+
+
+def _families(groups: Sequence[tuple[Hypothesis, list[Group]]]) -> list[int]:
+    """Size of the family of each group, as `lib.scaling.families` makes them: one of all confirmatory
+    questions; an exploratory question, and the interactions of an exploratory experiment, are one each."""
+    sizes: Counter[Hashable] = Counter()
+    families: list[Hashable] = []
+    for at, (asked, own) in enumerate(groups):
+        alone: Hashable = at if len(own[0][0]) == 1 else ("interactions", id(asked))
+        families.append("confirmatory" if asked.analysis == "confirmatory" else alone)
+        sizes[families[-1]] += len(own)
+    return [sizes[family] for family in families]
+
+
+def _along(axes: Sequence[Axis], rows: Sequence[Row]) -> str:
+    """`parameters 2M to 200M`, or `parameters × input channels`."""
+    if len(axes) > 1:
+        return " × ".join(axis.label for axis in axes)
+    levels = axes[0].levels(rows)
+    return f"{axes[0].label} {levels[0]} to {levels[-1]}"

@@ -1,0 +1,75 @@
+"""What one report covers: the whole study, or one of its phases with the study's controls."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from lib.config.run_key import Run
+
+if TYPE_CHECKING:
+    from lib.study.plan import Plan
+
+
+class Scope:
+    """Some experiments of a plan, with their runs and everything upstream of them."""
+
+    def __init__(self, plan: Plan, experiments: list[str], whole: bool) -> None:
+        self._plan, self._whole = plan, whole
+        self.experiments = experiments
+
+    @property
+    def waiting(self) -> dict[str, str]:
+        """Experiments of the whole study that cannot be run yet, and why; a phase has none."""
+        return dict(self._plan.study.waiting) if self._whole else {}
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Every run that is reported, in the order of declaration; not the base models of others."""
+        names = {
+            name for name in self.experiments if self._plan.study.experiments[name].role != "base_models"
+        }
+        asked = {run for name in names for run in self._plan.grids[name]}
+        return [run for run in self._plan.experiment_of if run in asked]
+
+    @cached_property
+    def vintages(self) -> list[str]:
+        """Vintages that the runs use."""
+        return sorted({self._plan.vintage(run) for run in self.runs})
+
+    @cached_property
+    def datasets(self) -> list[tuple[str, str, str]]:
+        """(vintage, dataset, timescale) of every dataset file that the runs need."""
+        return sorted({(self._plan.vintage(run), run.dataset, run.timescale) for run in self.runs})
+
+    def search_paths(self, pattern: str) -> list[str]:
+        """Paths of all searches, by a pattern with the words of a search."""
+        found: dict[str, None] = {}
+        for run in self.runs:
+            if words := self._plan.searches.words(run):
+                found[pattern.format(**words)] = None
+        return list(found)
+
+    def check_paths(self, pattern: str) -> list[str]:
+        """Paths of all checks of transferred recipes, by a pattern with the words of a search and `size`."""
+        found: dict[str, None] = {}
+        for run in self.runs:
+            for size in self._plan.searches.checked_sizes(run):
+                words = self._plan.searches.words(run) or {}
+                found[pattern.format(**words, size=size)] = None
+        return list(found)
+
+    def declared_runs(self) -> str:
+        """What the table of runs says about each run before it is trained, as canonical JSON."""
+        rows = [dict[str, object](run.fields()) | self._plan.facts(run) for run in self.runs]
+        return json.dumps(rows, sort_keys=True)
+
+    def experiments_json(self) -> str:
+        """The experiments as they are planned, as canonical JSON."""
+        content = {
+            name: experiment.model_dump(mode="json")
+            for name, experiment in self._plan.study.experiments.items()
+            if name in self.experiments and experiment.role != "base_models"
+        }
+        return json.dumps(content, sort_keys=True)

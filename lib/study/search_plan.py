@@ -1,0 +1,279 @@
+"""Hyperparameter searches of a study: which runs are searched, in which space, and with how many trials.
+
+A search serves the runs that share its words. Each size of an experiment has some of its own, with seeds that
+no run has; with a `transfer` they are made once, on years before the first fold's test part, and serve every
+fold, share of the history and context length, and every size if they are made at one budget. They serve null
+and leak controls, too: what is controlled is the recipe that is judged, so it is searched on true labels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
+from itertools import count
+
+from lib.config.base import BUDGET_PARAMETERS, outputs_of
+from lib.config.experiment import PlannedExperiment
+from lib.config.fold_splits import early_years
+from lib.config.hpo import Choice, SearchSpace
+from lib.config.load import Study
+from lib.config.model import Architecture
+from lib.config.resolve import ARCHITECTURE, RunSpecification, data_identity
+from lib.config.run_key import NO_BUDGET, Run
+from lib.errors import ConfigError
+from lib.models import registry
+from lib.models.contract import Shape
+
+Specify = Callable[[Run, str], RunSpecification]
+"""The specification of a run of an experiment."""
+
+
+class SearchPlan:
+    """Part of the plan that the rules see (`PLAN.searches`)."""
+
+    def __init__(
+        self,
+        study: Study,
+        experiment_of: Mapping[Run, str],
+        specify: Specify,
+        channels: Callable[[str, str], int],
+    ) -> None:
+        self._study, self._experiment_of = study, experiment_of
+        self._specify, self._channels = specify, channels
+
+    def budget(self, run: Run) -> str | None:
+        """Budget at which the run's hyperparameters are searched; None without a search."""
+        experiment = self._study.experiments[self._experiment_of[run]]
+        if experiment.tuning == "none":
+            return None
+        if run.budget == NO_BUDGET:
+            return NO_BUDGET if self._study.models[run.model].search else None
+        if registry.get(self._study.models[run.model].model).metadata.oracle:
+            return None  # it has nothing to search
+        transfer = self._study.searches[experiment.tuning].transfer
+        return transfer.budget if transfer and transfer.budget else run.budget
+
+    def number(self, run: Run) -> int | None:
+        """Number of the search that the run is trained with, dealt by its seed; None without a search."""
+        experiment = self._study.experiments[self._experiment_of[run]]
+        if self.budget(run) is None:
+            return None
+        return experiment.seeds.index(run.seed) % experiment.searches + 1
+
+    def words(self, run: Run) -> dict[str, str] | None:
+        """Words of the search that the run is trained with; None without one."""
+        budget = self.budget(run)
+        if budget is None:
+            return None
+        experiment = self._study.experiments[self._experiment_of[run]]
+        words = {name: str(value) for name, value in run.fields().items() if name != "seed"}
+        if transfer := self._study.searches[experiment.tuning].transfer:
+            altered = experiment.role in ("null_control", "leak_control")
+            condition = BASE if altered else experiment.condition
+            words |= {"variant": condition, "dataset": transfer.dataset or run.dataset}
+        return words | {"budget": budget, "search": str(self.number(run))}
+
+    def n_trials(self, run: Run) -> int:
+        """Trials of the search that the run is trained with; 0 without one."""
+        experiment = self._study.experiments[self._experiment_of[run]]
+        if self.budget(run) is None:
+            return 0
+        return experiment.n_trials or self._study.searches[experiment.tuning].n_trials
+
+    def vintage(self, words: Mapping[str, str]) -> str:
+        """Vintage whose data a search uses."""
+        return self.specification(words).vintage
+
+    def datasets(self) -> list[tuple[str, str, str]]:
+        """(vintage, dataset, timescale) of every dataset file that the searches need."""
+        found = set()
+        for runs in self._searched.values():
+            words, name = self.words(runs[0]), self._experiment_of[runs[0]]
+            assert words is not None
+            found.add((data_identity(self._study, name)[1], words["dataset"], words["timescale"]))
+        return sorted(found)
+
+    def trained(self) -> list[RunSpecification]:
+        """What the trials of every search train, and the checks of its recipe at other sizes."""
+        found = []
+        for key, runs in self._searched.items():
+            words = dict(zip(_WORDS, key, strict=True))
+            sizes = {words["budget"], *self.checked_sizes(runs[0])}
+            found += [self.specification(words, size) for size in sorted(sizes)]
+        return found
+
+    def specification(self, words: Mapping[str, str], budget: str | None = None) -> RunSpecification:
+        """What the trials of a search train, before any parameter is tried.
+
+        Args:
+            words: of the search.
+            budget: another size than the searched one, on the same data and with the same seed.
+
+        Raises:
+            ConfigError: no experiment declares it.
+        """
+        run = self._served(words)[0]
+        name = self._experiment_of[run]
+        experiment = self._study.experiments[name]
+        space = self._study.searches[experiment.tuning]
+        own = {word: value for word, value in words.items() if word != "search"}
+        own["budget"] = budget or words["budget"]
+        seed = trial_seed(space.seed, int(words["search"]), self._judged_seeds)
+        trial = Run(**{**own, "horizon": run.horizon, "seed": seed})  # type: ignore[arg-type]
+        found = self._specify(trial, name)
+        return self._everywhere(found, words, experiment) if space.transfer else found
+
+    def _everywhere(
+        self, found: RunSpecification, words: Mapping[str, str], experiment: PlannedExperiment
+    ) -> RunSpecification:
+        """Without what only one of the runs has that a transfer serves, on years before all their tests."""
+        data, transfer = self._study.config.data, self._study.searches[experiment.tuning].transfer
+        assert transfer is not None
+        changes: dict[str, object] = {
+            "experiment": "transfer", "question": "Which recipe?", "role": "question", "fold": None,
+            "train_fraction": 1.0, "condition": words["variant"], "labels": "true", "planted": "none",
+        }  # fmt: skip
+        if not experiment.meta:
+            lengths: Mapping[str, int] = self._study.config.context_length  # type: ignore[assignment]
+            changes["context_length"] = lengths[str(found.run["timescale"])]
+        folds = [self._study.experiments[self._experiment_of[run]].fold for run in self._served(words)]
+        known = [fold for fold in folds if fold is not None]
+        if known and data.walk_forward:
+            own = (experiment.data and experiment.data.splits) or data.splits
+            changes["splits"] = early_years(data.walk_forward, own, min(known), transfer.selection_years)
+        return found.model_copy(update=changes)
+
+    def declaration(self, words: Mapping[str, str]) -> str:
+        """Declaration of a search, as canonical JSON.
+
+        Args:
+            words: of the search.
+
+        Raises:
+            ConfigError: no experiment declares it.
+        """
+        return json.dumps(self._content(words, self._served(words)[0]), sort_keys=True)
+
+    def _content(self, words: Mapping[str, str], run: Run) -> dict[str, object]:
+        specification = self.specification(words)
+        experiment = self._study.experiments[self._experiment_of[run]]
+        space = self._space(specification, self._study.searches[experiment.tuning])
+        return {
+            "specification": specification.model_dump(mode="json"),
+            "space": space.model_dump(mode="json"),
+            "n_trials": self.n_trials(run),
+        }
+
+    def check(self) -> None:
+        """Refuse experiments that share a transferred recipe but would search it differently.
+
+        Raises:
+            ConfigError: names both.
+        """
+        for key, runs in self._searched.items():
+            first: str | None = None
+            for name in dict.fromkeys(self._experiment_of[run] for run in runs):
+                experiment = self._study.experiments[name]
+                own = experiment.model_dump_json(include=_SEARCHED_BY)
+                first = first or own
+                if own != first:
+                    other = self._study.experiments[self._experiment_of[runs[0]]].declared
+                    raise ConfigError(
+                        f"experiments {other} and {experiment.declared} share the search {'/'.join(key)} but "
+                        f"would search differently. Give {experiment.declared} its own `variant:`."
+                    )
+
+    def checked_sizes(self, run: Run) -> list[str]:
+        """Budgets at which the transferred recipe of a run is checked; none without a transfer."""
+        words = self.words(run)
+        if words is None or words["search"] != "1" or words["budget"] == NO_BUDGET:
+            return []
+        transfer = self._study.searches[self._study.experiments[self._experiment_of[run]].tuning].transfer
+        if transfer is None or not transfer.rates:
+            return []
+        sizes = {other.budget for other in self._served(words)} | {words["budget"]}
+        return [size for size in BUDGET_PARAMETERS if size in sizes] if len(sizes) > 1 else []
+
+    def check_declaration(self, words: Mapping[str, str], size: str) -> str:
+        """What is trained at a size to see whether the recipe of a search holds there, as canonical JSON."""
+        tuning = self._study.experiments[self._experiment_of[self._served(words)[0]]].tuning
+        transfer = self._study.searches[tuning].transfer
+        assert transfer is not None
+        content = {
+            "specification": self.specification(words, size).model_dump(mode="json"),
+            "rates": sorted({1.0, *transfer.rates}),
+        }
+        return json.dumps(content, sort_keys=True)
+
+    def _served(self, words: Mapping[str, str]) -> list[Run]:
+        runs = self._searched.get(_key(words))
+        if runs is None:
+            raise ConfigError(
+                f"{'/'.join(words.values())}: no experiment of this study declares this search."
+            )
+        return runs
+
+    @cached_property
+    def _searched(self) -> dict[tuple[str, ...], list[Run]]:
+        found: dict[tuple[str, ...], list[Run]] = {}
+        for run in self._experiment_of:
+            if words := self.words(run):
+                found.setdefault(_key(words), []).append(run)
+        return found
+
+    @cached_property
+    def _judged_seeds(self) -> set[int]:
+        return {seed for experiment in self._study.experiments.values() for seed in experiment.seeds}
+
+    def _space(self, specification: RunSpecification, space: SearchSpace) -> SearchSpace:
+        """The space with the model's own parameters, or with the labels of the budget's architectures."""
+        run = specification.run
+        if own := self._study.models[str(run["model"])].search:
+            return space.model_copy(update={"parameters": own, "architecture": None})
+        if space.architecture is None or specification.architecture is None:
+            return space
+        found = registry.get(specification.model).architectures(
+            specification.settings,
+            specification.architecture,
+            Shape(
+                self._channels(str(run["dataset"]), str(run["timescale"])),
+                specification.context_length,
+                outputs_of(str(run["task"])),
+            ),
+            str(run["budget"]),
+        )
+        labels = Choice(type="choice", values=[a.label() for a in by_shape(found)], ordered=True)
+        return space.model_copy(update={"parameters": {ARCHITECTURE: labels, **space.parameters}})
+
+
+def by_shape(architectures: Sequence[Architecture]) -> list[Architecture]:
+    """From wide and shallow to narrow and deep: by d_model / n_layers, then by the number of heads.
+
+    Architectures of a budget are all of one size, so that this ratio is what they differ in; neighbours in
+    this order are alike, and their distance in it is what the sampler is told (as a position: Optuna 5 knows
+    no distances between categories).
+    """
+    return sorted(architectures, key=lambda a: (-a.d_model / a.n_layers, a.n_heads))
+
+
+def trial_seed(base: int, number: int, judged: Collection[int]) -> int:
+    """Seed of a search's sampler and of the networks of its trials; none that a run is judged with."""
+    for attempt in count():
+        words = f"search/{base}/{number}/{attempt}"
+        seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "big") >> 1
+        if seed not in judged:
+            return seed
+    raise AssertionError("count() does not end")
+
+
+_WORDS = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "search")
+_SEARCHED_BY = {"barriers", "recipe", "training", "data", "tuning", "n_trials", "meta"}
+"""Of an experiment: what decides what its searches find."""
+BASE = "base"
+"""The condition of what is asked without an alteration."""
+
+
+def _key(words: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(str(words[name]) for name in _WORDS)
