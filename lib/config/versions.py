@@ -25,10 +25,10 @@ STAGES: dict[str, tuple[str, ...]] = {
     },
     "datasets": ("datasets",),
     "training": ("datasets", "training", "models", "tuning"),
-    "evaluation": ("metrics", "evaluation"),
-    "stacking": ("stacking",),
-    "production": ("production",),
-    "reporting": ("reporting",),
+    "evaluation": ("metrics", "inference", "scoring", "scaling"),
+    "stacking": ("extras/meta",),
+    "production": ("extras/production",),
+    "reporting": ("report",),
 }
 """What of `lib` decides the results of each stage. A family of features is a stage of its own, so that a
 change in one re-makes only the datasets that hold some of its channels."""

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from mac_libraries import mach_files, symbols, unfound
+from tests.unit.mac_libraries import mach_files, symbols, unfound
 from packaging.requirements import Requirement
 from test_setup import LINKED, POINTED, RUNTIME, run_sharing
 
