@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests.unit.mac_libraries import mach_files, symbols, unfound
 from packaging.requirements import Requirement
 from test_setup import LINKED, POINTED, RUNTIME, run_sharing
 
 from tests.conftest import ROOT
+from tests.unit.mac_libraries import mach_files, symbols, unfound
 
 LOCK = ROOT / "envs" / "requirements.lock"
 OLDEST = "14.0"
