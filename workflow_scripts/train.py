@@ -21,7 +21,7 @@ with job(snakemake):
     config = validate(WorkflowConfig, snakemake.config, "configuration")
     declared = validate(RunSpecification, json.loads(snakemake.params.specification), "run")
     found = read_found(snakemake.input.get("batch_size")), read_found(snakemake.input.get("best"))
-    resolved = resolve(declared, *found)
+    resolved = resolve(declared, *found, precision=config.training.precision)
     dataset = sha256_of(Path(snakemake.input.dataset))
     fingerprint = resolved.fingerprint(dataset, str(snakemake.params.version))
     state_dir = state_of(Path(snakemake.output.model).parent)

@@ -1,6 +1,6 @@
 """What a study asks: which runs are compared along which axis. Before there is anything to see, and after.
 
-Reads the words of runs only. The declaration of a study (`lib.planning`) is made by the same function that
+Reads the words of runs only. The preregistration of a study (`lib.study`) is made by the same function that
 its evaluation goes by.
 """
 

@@ -336,7 +336,8 @@ def whole_rule(
     confidence = holm_confidences([gain.p_value(), *others], CFG.confidence)[0]
     declared = {level.label: level.seeds for level in levels}
     evidence = Evidence(
-        **vars(Preconditions.of(declared, declared)), metric_name="log loss", first="0", last="2", margin=MARGIN,
+        **vars(Preconditions.of(declared, declared)), metric_name="log loss", first="0", last="2",
+        margin=MARGIN,
         gain=gain, steps=scaling_law.steps(levels, market.horizon),
         pairs=scaling_law.pairs(levels, market.horizon), skill=skill, recalibrated=recalibrated,
         confidence=confidence, declared_confidence=CFG.confidence,

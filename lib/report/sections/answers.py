@@ -299,13 +299,18 @@ def checks(inputs: ReportInputs) -> list[ReportCheck]:
     suspects = list(inputs.scaling.get("too_good") or [])
     return [
         ReportCheck("Runs done", f"{len(done)} of {len(rows)}", "pass" if whole else "fail"),
-        ReportCheck("Controls passed", f"{passed} of {len(controls)}" if controls else "none declared",
-              "pass" if controls and passed == len(controls) else "fail"),
+        ReportCheck(
+            "Controls passed",
+            f"{passed} of {len(controls)}" if controls else "none declared",
+            "pass" if controls and passed == len(controls) else "fail",
+        ),
         *([ReportCheck("Too good to be true", _suspects(suspects), "fail")] if suspects else []),
         ReportCheck("Seeds per size", seeds_words(seeds), "" if seeds and seeds[0] > 1 else "fail"),
-        ReportCheck("Data", f"{plural(wrong, 'error')}, {plural(noticed, 'warning')}", "fail" if wrong else ""),
+        ReportCheck(
+            "Data", f"{plural(wrong, 'error')}, {plural(noticed, 'warning')}", "fail" if wrong else ""
+        ),
         ReportCheck("Looks at the test set", count(looks)),
-    ]  # fmt: skip
+    ]
 
 
 def _suspects(paths: Sequence[str]) -> str:

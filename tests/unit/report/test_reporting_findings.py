@@ -311,6 +311,10 @@ def test_what_differs_in_precision_hardware_packages_commit_or_data_is_a_confoun
         "data.dataset_sha256", "git_commit", "hardware.device", "packages.torch", "precision",
     ]  # fmt: skip
     assert column(found.tables[0], "Values")[-1] == "bf16 and fp32"
+    found = section(replace(inputs, params=params | {last: params[last] | {"micro_batch": 8}}), "confounds")
+    assert "nothing differed but the axis" in found.lead, "rounding alone is no other explanation"
+    assert column(found.tables[0], "Setting") == ["micro_batch"]
+    assert "only rounding differs" in found.notes[0]
     assert section(study, "confounds").notes
 
 

@@ -179,7 +179,7 @@ def test_a_meta_module_brings_its_learners_and_its_base_models_in_every_fold(met
         ({"learners": ["patchtst-mixed"]}, "a meta-module's learners see the forecasts of one bar"),
         ({"task": "triple_barrier"}, "takes and gives one"),
         ({"folds": None}, "walk-forward folds are not declared"),
-        ({"folds": {"first_test": "2013-01-01"}}, "must lie before validation_start"),
+        ({"folds": {"first_test": "2014-07-01"}}, "must lie before validation_start"),
     ],
 )
 def test_a_meta_module_that_cannot_be_is_refused_before_anything_is_trained(meta_plan, changes, message):
@@ -213,7 +213,8 @@ def test_the_studys_own_test_is_planned_only_while_the_confirmation_is_open(plan
     asked = {"models": ["logistic"], "walk_forward": True, "folds": [1], "tuning": "none"}
     closed = plan(data={"walk_forward": FOLDS}, **asked)
     assert [run.variant for run in closed.runs] == ["wf01"]
-    opened = plan(data={"walk_forward": FOLDS}, study={"evaluation": {"confirmation": "open"}}, **asked)
+    evaluation = closed.config.evaluation.model_dump(mode="json") | {"confirmation": "open"}
+    opened = plan(data={"walk_forward": FOLDS}, study={"evaluation": evaluation}, **asked)
     assert [(run.variant, opened.facts(run)["fold"]) for run in opened.runs] == [("wf01", 1), ("base", None)]
     assert {opened.facts(run)["condition"] for run in opened.runs} == {"base"}
     assert opened.specification(opened.runs[1]).splits == opened.config.data.splits

@@ -107,7 +107,7 @@ def test_counted_samples_replace_the_calendar_and_the_assumed_base_rate(plan):
     part = {"n": 749, "base_rate": 0.1}
     cell = {"task": "direction", "horizon": 5, "splits": {"train": part, "test": part}}
     [guess] = reaches(made, {}, TODAY)
-    assert "about 750 / 5" in shown([guess])
+    assert "about 499 / 5" in shown([guess])
     [reach] = reaches(made, {("embedded-2018", "Aa20", "daily"): [cell]}, TODAY)
     assert reach.weakest.design.dates == 749
     assert reach.weakest.noise.label == pytest.approx(0.3 * 0.3)
