@@ -105,6 +105,9 @@ def with_selections(plan: Plan, configfile: Path) -> dict[str, Plan]:
         for name, chosen in dearest(plan).items() if plan.study.waiting else ():
             content = read_yaml(configfile)
             content["selection"]["file"] = str(file)
+            content["evaluation"] = content.get("evaluation", {}) | {
+                "confirmation": "open"
+            }  # phase 6 needs it
             file.write_text(json.dumps({"chosen": chosen}), encoding="utf-8")
             plans[name] = plan_study(content, ROOT / "config")
     return plans
@@ -139,6 +142,8 @@ def main() -> None:
     for table in (phases, cost_table(costs) if costs else None, reach):
         if table is not None:
             console.print("", table, sep="\n")
+    if phase and not found:
+        console.print(f"\n{phase} asks no question about sizes, features or data: nothing to show for it.")
     if weaker := remedies(found, BARS_PER_YEAR):
         console.print("\nWhat would let a question show its margin, each by itself:", *weaker, sep="\n  ")
     if lacking := uncontrolled_models(plan.study):

@@ -247,7 +247,7 @@ def load_study(content: Mapping[str, Any], folder: Path) -> Study:
         content = declared.model_dump()
         if declared.from_selection:
             chosen, why_not = _selected(config, f"{path}")
-            if chosen is None:
+            if chosen is None or (why_not := _closed(declared, config)):
                 waiting[name] = why_not
                 continue
             content |= {key: content[key] or [value] for key, value in chosen.items()}
@@ -334,6 +334,21 @@ def _selected(config: WorkflowConfig, where: str) -> tuple[dict[str, str] | None
         return {f"{word}s": chosen[word] for word in ("dataset", "model", "budget")}, ""
     except KeyError as missing:
         raise ConfigError(f"{file}: `chosen` does not name {missing}. Make it anew, or add it.") from None
+
+
+def _closed(declared: Experiment, config: WorkflowConfig) -> str:
+    """Why what folds have selected may not be tested yet; empty where it may.
+
+    Without folds of its own it would be tested on the very years that the study keeps for its confirmation.
+    """
+    folded = config.data.walk_forward is not None and not declared.walk_forward
+    if not folded or config.evaluation.confirmation == "open":
+        return ""
+    return (
+        f"it has no folds and would be tested on the confirmation's years, from "
+        f"{config.data.splits.test_start}; `confirmation: open` under `evaluation:` opens them, once "
+        "everything else is done"
+    )
 
 
 def _and(words: list[str]) -> str:
