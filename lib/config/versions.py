@@ -1,7 +1,8 @@
 """Results-versions of the stages (lib/versions.yaml).
 
-Editing `lib/` re-runs nothing by itself: a refactoring must not cost a week of training. A stage whose results change
-raises its version, and the rules that carry it re-run. A test holds what each stage computes on tiny inputs.
+Editing `lib/` re-runs nothing by itself: a refactoring must not cost a week of training. A stage whose
+results change raises its version, and the rules that carry it re-run. A test holds what each stage computes on
+tiny inputs.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ STAGES: tuple[str, ...] = (
     "production",
     "reporting",
 )
-"""A family of features is a stage of its own, so that a change in one re-makes only the datasets that hold some of its
-channels."""
+"""A family of features is a stage of its own, so that a change in one re-makes only the datasets that hold
+some of its channels."""
 
 
 def stage_versions() -> dict[str, int]:

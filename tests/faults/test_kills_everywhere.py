@@ -35,15 +35,9 @@ SCRIPTS = frozenset(f".{rule}.py" for rule in RULES)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 VICTIMS = ("job", "snakemake", "group")
 SEED = 20261121
-<<<<<<< HEAD
-CLOCKS = {"timestamp", "finished", "seconds", "samples_per_second", "train_seconds", "total_seconds",
-          "peak_memory_mb", "history.parquet", "packages", "hardware", "temperature_max", "temperatures",
-          "temperature_pause_seconds", "started",
-=======
 CLOCKS = {"timestamp", "begun", "started", "finished", "seconds", "samples_per_second", "train_seconds",
           "total_seconds", "peak_memory_mb", "history.parquet", "packages", "hardware", "temperature_max",
           "temperatures", "temperature_pause_seconds",
->>>>>>> main/main
           "path"}  # fmt: skip
 """Names of what a clock or memory measures; of history.parquet, its hash in the provenance."""
 

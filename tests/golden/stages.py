@@ -1,4 +1,4 @@
-"""One function for each stage of `lib/versions.yaml`: its results on tiny inputs, as numbers and texts with names."""
+"""One function for each stage of `lib/versions.yaml`: its results on tiny inputs, by name."""
 
 from __future__ import annotations
 
