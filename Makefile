@@ -24,7 +24,7 @@ $(or $(MAKECMDGOALS),help):
 	@$(MAKE) --no-print-directory -C "$(ROOT)" $@ DIR="$(or $(DIR),$(CURDIR))" $(if $(CONFIG),CONFIG="$(own)") $(if $(DEST),DEST="$(call from_here,$(DEST))")
 else
 
-.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-heat bench-statistics known-worlds test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation verify clean clean-results lock docs confirm-versions leak-check
+.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-heat bench-statistics known-worlds test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation verify clean clean-results lock docs golden leak-check
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -133,8 +133,8 @@ verify: .venv/.ready  ## Re-hash data, checkpoints and models against their reco
 docs: .venv/.ready  ## Write the pages that are made from the code
 	@python workflow_scripts/write_docs.py
 
-confirm-versions: .venv/.ready  ## Confirm that results of changed stages are unchanged (see docs/adding-things.md)
-	@python workflow_scripts/confirm_versions.py
+golden: .venv/.ready  ## Record what the stages compute now; raises the version of those that differ
+	@python -m tests.golden
 
 lock: .venv/.ready  ## Resolve the dependencies again
 	@envs/lock.sh

@@ -110,6 +110,9 @@ def with_selections(plan: Plan, configuration: dict[str, Any]) -> dict[str, Plan
         for name, chosen in dearest(plan).items() if plan.study.waiting else ():
             content = deepcopy(configuration)
             content["selection"]["file"] = str(file)
+            content["evaluation"] = content.get("evaluation", {}) | {
+                "confirmation": "open"
+            }  # phase 6 needs it
             file.write_text(json.dumps({"chosen": chosen}), encoding="utf-8")
             plans[name] = planned(content)
     return plans
@@ -140,6 +143,8 @@ def preview(configfile: Path | None, target: str) -> None:
     for table in (phases, cost_table(costs) if costs else None, reach):
         if table is not None:
             console.print("", table, sep="\n")
+    if phase and not found:
+        console.print(f"\n{phase} asks no question about sizes, features or data: nothing to show for it.")
     if weaker := remedies(found, BARS_PER_YEAR):
         console.print("\nWhat would let a question show its margin, each by itself:", *weaker, sep="\n  ")
     if lacking := uncontrolled_models(plan.study):

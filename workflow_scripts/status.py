@@ -31,7 +31,8 @@ def show(statuses: list[Status]) -> None:
     """Print them as a table."""
     table = Table(caption="What stopped is continued by the command that started it.", caption_justify="left")
     for name in ("training", "state", "step", "loss", "samples/s", "°C", "at most left", "seen"):
-        table.add_column(name, justify="left" if name in ("training", "state") else "right")
+        left = name in ("training", "state")  # the name of a run ends in its size and seed: never cut off
+        table.add_column(name, justify="left" if left else "right", overflow="fold")
     for status in statuses:
         beat = status.beat
         table.add_row(

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -269,18 +270,19 @@ def load_study(content: Mapping[str, Any], folder: Path | ConfigFolders) -> Stud
     config = validate(WorkflowConfig, content, "configuration")
     files = folder if isinstance(folder, ConfigFolders) else ConfigFolders(folder)
     _check_overrides(config)
+    read = cache(read_yaml)  # a model's file is named by dozens of experiments
     experiments: dict[str, PlannedExperiment] = {}
     waiting: dict[str, str] = {}
     for name in config.all_experiments:
         given, where = config.own_experiments.get(name), f"configuration, own_experiments.{name}"
         if given is None:
             path = files.find("experiments", name)
-            given, where = read_yaml(path), str(path)
+            given, where = read(path), str(path)
         declared = validate(Experiment, _overridden(name, given, config), where)
         content = declared.model_dump()
         if declared.from_selection:
             chosen, why_not = _selected(config, where)
-            if chosen is None:
+            if chosen is None or (why_not := _closed(declared, config)):
                 waiting[name] = why_not
                 continue
             content |= {key: content[key] or [value] for key, value in chosen.items()}
@@ -288,7 +290,7 @@ def load_study(content: Mapping[str, Any], folder: Path | ConfigFolders) -> Stud
     meta: dict[str, MetaModule] = {}
     for name in config.meta:
         path = files.find("meta", name)
-        meta[name] = module = validate(MetaModule, read_yaml(path), str(path))
+        meta[name] = module = validate(MetaModule, read(path), str(path))
         grids = {f"meta-{name}": module.learner_grid(name)}
         for number, bases in enumerate(module.bases, start=1):
             grids[f"meta-{name}-bases{number}"] = module.base_grid(bases)
@@ -305,19 +307,19 @@ def load_study(content: Mapping[str, Any], folder: Path | ConfigFolders) -> Stud
         recipe_for(config, experiment, where, base=base)
         for model in experiment.models:
             path = files.find("models", model)
-            file = validate(ModelFile, read_yaml(path), str(path))
+            file = validate(ModelFile, read(path), str(path))
             recipe_for(config, experiment, f"{path} in {where}", file, base)
             named[name] |= vary(model, file, experiment.vary)
         models |= named[name]
         if experiment.tuning != "none":
             path = files.find("hpo", f"{experiment.tuning}_search")
-            searches[experiment.tuning] = validate(SearchSpace, read_yaml(path), str(path))
+            searches[experiment.tuning] = validate(SearchSpace, read(path), str(path))
     architectures: dict[str, Architecture] = {}
     transfers = [space.transfer for space in searches.values() if space.transfer]
     searched = {transfer.budget for transfer in transfers if transfer.budget}
     for budget in sorted(searched.union(*(e.budgets for e in experiments.values()))):
         path = files.find("architectures", f"patchtst_{budget.lower()}")
-        architectures[budget] = validate(Architecture, read_yaml(path), str(path))
+        architectures[budget] = validate(Architecture, read(path), str(path))
     experiments = {
         name: experiment.model_copy(update={"models": list(named[name])})
         for name, experiment in experiments.items()
@@ -373,6 +375,21 @@ def _selected(config: WorkflowConfig, where: str) -> tuple[dict[str, str] | None
         return {f"{word}s": chosen[word] for word in ("dataset", "model", "budget")}, ""
     except KeyError as missing:
         raise ConfigError(f"{file}: `chosen` does not name {missing}. Make it anew, or add it.") from None
+
+
+def _closed(declared: Experiment, config: WorkflowConfig) -> str:
+    """Why what folds have selected may not be tested yet; empty where it may.
+
+    Without folds of its own it would be tested on the very years that the study keeps for its confirmation.
+    """
+    folded = config.data.walk_forward is not None and not declared.walk_forward
+    if not folded or config.evaluation.confirmation == "open":
+        return ""
+    return (
+        f"it has no folds and would be tested on the confirmation's years, from "
+        f"{config.data.splits.test_start}; `confirmation: open` under `evaluation:` opens them, once "
+        "everything else is done"
+    )
 
 
 def _and(words: list[str]) -> str:

@@ -14,7 +14,7 @@ from test_plugin import PLUGIN, add_plugin
 
 from lib.data.io import read_json, sha256_of, write_json_atomic
 from lib.data.manifest import write_checksums
-from tests.conftest import Project, make_project
+from tests.conftest import PATIENCE_SECONDS, Project, make_project
 
 RUN = "results/runs/base/Aa20/daily/direction/h5/{model}/none/seed1"
 NAME = "logistic-Aa20-daily-direction-h5"
@@ -39,7 +39,7 @@ def promote(project: Project, run: str, *more: str) -> subprocess.CompletedProce
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
 
 

@@ -17,7 +17,7 @@ from lib.study.files import check_files
 from lib.study.plan import Plan, plan_study
 from workflow_scripts import study
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "config"
 SCRIPTS = ROOT / "workflow_scripts"
 OWN = {
