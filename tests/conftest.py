@@ -39,6 +39,8 @@ def pytest_configure() -> None:
 
 
 ROOT = Path(__file__).parents[1]
+PATIENCE_SECONDS = 1500
+"""Against what hangs. Never about speed: on a machine that others use, too, all takes ten times as long."""
 TREE = ("Snakefile", "rules", "workflow_scripts", "lib", "config", "envs", "profiles")
 
 STUDY: dict[str, Any] = {
@@ -160,7 +162,7 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=500,
+            timeout=PATIENCE_SECONDS,
         )
 
     def csv(self, symbol: str = "SPY") -> Path:

@@ -12,6 +12,7 @@ from lib.data.calendar import sessions_of
 from lib.data.io import read_json
 from lib.data.manifest import verify
 from tests import servers
+from tests.conftest import PATIENCE_SECONDS
 from tests.servers import Answer, serving
 
 SERIES = {"sentiment/news_sentiment": 0.1, "fred/VIXCLS": 20.0}
@@ -39,7 +40,7 @@ def run(project, *arguments: str, **environment: str):
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=500,
+        timeout=PATIENCE_SECONDS,
     )
 
 

@@ -10,6 +10,8 @@ import time
 import polars as pl
 import pytest
 
+from tests.conftest import PATIENCE_SECONDS
+
 RUN = "results/runs/base/Aa20/daily/direction/h5/mlp/none/seed1"
 STEPS = 3000
 
@@ -37,7 +39,7 @@ def test_the_files_of_a_run_cover_all_its_invocations(prepared):
     while first.poll() is None and not any(state.glob("checkpoint-s00000[1-9]*.pt")):
         time.sleep(0.01)
     sensor.write_text("97")
-    said, _ = first.communicate(timeout=120)
+    said, _ = first.communicate(timeout=PATIENCE_SECONDS)
     assert "97 °C is above the limit" in said
     statuses = tracked(prepared, "select status from runs where name like '%mlp%'")
     assert statuses == [("KILLED",)]  # to be continued

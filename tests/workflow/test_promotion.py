@@ -16,7 +16,7 @@ from lib.data.io import read_json, sha256_of, write_json_atomic
 from lib.data.manifest import write_checksums
 from lib.errors import StudyError
 from lib.extras.production.promote import promote as promote_here
-from tests.conftest import Project, make_prepared
+from tests.conftest import PATIENCE_SECONDS, Project, make_prepared
 
 RUN = "results/runs/base/Aa20/daily/direction/h5/{model}/none/seed1"
 NAME = "logistic-Aa20-daily-direction-h5"
@@ -41,7 +41,7 @@ def promote(project: Project, run: str, *more: str) -> subprocess.CompletedProce
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
 
 
@@ -72,6 +72,8 @@ def test_a_run_leaves_pictures_and_an_mlflow_run_of_itself(trained):
     own = next(run for name, run in runs.items() if "logistic" in name)
     assert own.info.status == "FINISHED"
     assert own.data.metrics["best_loss"] < 1
+    measured = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["splits"]["test"]
+    assert own.data.metrics["test_log_loss"] == measured["log_loss"]
     assert own.data.params["model"] == "linear:logistic"
     assert {"params.yaml", "provenance.json"} <= {f.path for f in client.list_artifacts(own.info.run_id)}
 

@@ -11,7 +11,7 @@ import polars as pl
 import yaml
 
 from lib.data.io import read_json
-from tests.conftest import ROOT, STUDY, WORDS
+from tests.conftest import PATIENCE_SECONDS, ROOT, STUDY, WORDS
 
 RUN = "results/runs/base/Aa20/daily/direction/h5/{model}/none/seed1"
 
@@ -134,7 +134,7 @@ def test_a_preview_names_jobs_and_compute_and_makes_nothing(project):
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=PATIENCE_SECONDS,
     )
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert re.search(r"^train +2$", shown.stdout, re.MULTILINE)

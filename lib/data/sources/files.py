@@ -36,6 +36,7 @@ class FilesSource(Source):
     name = "files"
     gives_prices = True
     gives_series = True
+    knows_its_files = True
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
@@ -96,6 +97,10 @@ class FilesSource(Source):
     def missing(self, names: Sequence[str]) -> list[str]:
         """Series without a file."""
         return [name for name in names if self._file(self.root, name) is None]
+
+    def missing_prices(self, symbols: Sequence[str]) -> list[str]:
+        """Symbols without a file of prices."""
+        return [symbol for symbol in symbols if self._file(self.folder, symbol) is None]
 
     @staticmethod
     def _file(folder: Path, name: str) -> Path | None:
