@@ -158,7 +158,7 @@ def test_a_dataset_that_is_none_matches_no_rule(project):
         assert not re.fullmatch(pattern, dataset)
     done = project.snakemake("-n", RUN.format(model="logistic").replace("Aa20", "Aa21") + "/metrics.json")
     assert done.returncode != 0
-    assert "MissingRuleException" in done.stdout
+    assert "no rule makes it" in done.stdout
 
 
 def test_a_changed_family_of_features_remakes_the_datasets_that_hold_it_and_no_others(prepared):
@@ -168,7 +168,7 @@ def test_a_changed_family_of_features_remakes_the_datasets_that_hold_it_and_no_o
     versions = prepared.folder / "lib" / "versions.yaml"
     found = yaml.safe_load(versions.read_text())
     for family, expected in (("volume", ["Aa100"]), ("averages", ["Aa20", "Aa100"])):
-        found[f"features.{family}"]["version"] += 1
+        found[f"features.{family}"] += 1
         versions.write_text(yaml.safe_dump(found))
         planned = prepared.snakemake("-n", "results/runs.parquet").stdout
         for name in ("Aa20", "Aa100"):
