@@ -44,6 +44,8 @@ class Source(ABC):
     name: str
     gives_prices = False
     gives_series = False
+    knows_its_files = False
+    """Whether it can say without network which prices it has."""
 
     @classmethod
     @abstractmethod
@@ -77,7 +79,15 @@ class Source(ABC):
         return ()
 
     def missing(self, names: Sequence[str]) -> list[str]:
-        """Those of its own names that it knows it cannot serve, found without network."""
+        """Those of its own names of series that it knows it cannot serve, found without network."""
+        return []
+
+    def symbols(self) -> list[str]:
+        """Symbols whose prices it has; none if it cannot tell without network."""
+        return []
+
+    def missing_prices(self, symbols: Sequence[str]) -> list[str]:
+        """Those of its own symbols that it knows it has no prices of, found without network."""
         return []
 
 

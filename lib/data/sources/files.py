@@ -26,6 +26,7 @@ class FilesSource(Source):
     name = "files"
     gives_prices = True
     gives_series = True
+    knows_its_files = True
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
@@ -69,6 +70,10 @@ class FilesSource(Source):
     def missing(self, names: Sequence[str]) -> list[str]:
         """Series without a file."""
         return [name for name in names if file_of(self.root, name) is None]
+
+    def missing_prices(self, symbols: Sequence[str]) -> list[str]:
+        """Symbols without a file of prices."""
+        return [symbol for symbol in symbols if file_of(self.folder, symbol) is None]
 
     def _told(self, name: str, reading: Reading, schema: dict[str, type[pl.DataType]]) -> pl.DataFrame:
         self._remarks[name] = reading.remarks
