@@ -115,7 +115,8 @@ def _measures(
     }
     if is_binary(aligned.task):
         # The Brier score is the squared error of the probability.
-        estimates["brier"] = estimate_loss(replace(aligned, task="regression").losses(own), horizon)
+        brier = estimate_loss(replace(aligned, task="regression").losses(own), horizon)
+        estimates["brier"] = replace(brier, most=1.0)
         estimates["auc"] = estimate_auc(aligned, own, horizon)
     found: dict[str, float | None] = {}
     for name, estimate in estimates.items():

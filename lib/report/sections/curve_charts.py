@@ -142,7 +142,18 @@ def _title(cell: Mapping[str, Any], names: Names, barred: bool) -> str:
         return f"{name}: {metric} falls {ends_of(cell)}{alone}"
     if high < 0:
         return f"{name}: {metric} rises {ends_of(cell)}{alone}"
+    slope = cell.get("slope") or {}
+    if (finite(slope.get("high")) or 0.0) < 0.0 or (finite(slope.get("low")) or 0.0) > 0.0:
+        way = "down" if float(slope["estimate"]) < 0.0 else "up"
+        return f"{name}: {metric} slopes {way} {ends_of(cell)}, but the gain is not clear{_adjusted(cell)}"
     return f"{name}: no clear change {ends_of(cell)}"
+
+
+def _adjusted(cell: Mapping[str, Any]) -> str:
+    """Why a gain may be unclear where a slope is clear: it is corrected for all that are tested with it."""
+    gain = cell.get("gain") or {}
+    alone = (finite(gain.get("low")) or 0.0) > 0.0 or (finite(gain.get("high")) or 0.0) < 0.0
+    return " once all comparisons are counted" if alone else " of 0"
 
 
 def _reading(

@@ -232,7 +232,7 @@ def test_only_what_was_written_before_the_largest_began_is_held_against_it(
             f"measured on {said['dates']} test dates, so the two cannot be compared."
         )
 
-    for late in ("2026-01-30T12:00:00+00:00", None):
+    for late in ("2026-01-30T12:00:01+00:00", None):
         _, summary = judged(late)
         said = summary["questions"][0]["cells"][0]["prediction"]
         assert said["on_record"] is False
