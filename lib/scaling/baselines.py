@@ -15,6 +15,14 @@ import numpy as np
 from lib.config.base import is_binary, is_classification, is_ternary
 from lib.config.workflow import EvaluationConfig
 from lib.inference.bootstrap import block_length
+from lib.inference.comparisons import (
+    DateLosses,
+    Estimate,
+    compare_losses,
+    holm,
+    holm_confidences,
+    same_forecast,
+)
 from lib.inference.forecast_tests import (
     confidence_set,
     delong,
@@ -24,14 +32,6 @@ from lib.inference.forecast_tests import (
 )
 from lib.metrics.classification import Floats
 from lib.scaling.axes import CASE, Case, Row, in_one_line
-from lib.scaling.comparisons import (
-    DateLosses,
-    Estimate,
-    compare_losses,
-    holm,
-    holm_confidences,
-    same_forecast,
-)
 from lib.scaling.curves import estimate_auc, estimate_loss
 from lib.scaling.folds import Joined, join
 from lib.scaling.run_index import StudyRuns

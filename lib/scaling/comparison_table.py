@@ -15,8 +15,8 @@ import polars as pl
 from lib.config.base import is_binary
 from lib.config.workflow import EvaluationConfig
 from lib.errors import DataError
+from lib.inference.comparisons import Estimate
 from lib.scaling.axes import CASE, Row
-from lib.scaling.comparisons import Estimate
 from lib.scaling.curves import estimate_auc, estimate_loss
 from lib.scaling.folds import join
 from lib.scaling.run_index import RunIndex, StudyRuns

@@ -15,11 +15,11 @@ import numpy as np
 
 from lib.config.base import is_classification
 from lib.inference.bootstrap import sum_by_date
+from lib.inference.comparisons import DateLosses, Estimate, estimate_mean, seed_noise_of_mean
 from lib.inference.forecast_tests import auc_influence
 from lib.metrics.classification import roc_auc
 from lib.scaling import scaling_law
 from lib.scaling.axes import WORDS, Axis, Row, grouped, in_one_line
-from lib.scaling.comparisons import DateLosses, Estimate, estimate_mean, seed_noise_of_mean
 from lib.scaling.curve_skill import Part, measure_skill
 from lib.scaling.folds import Joined, confirmation_of, declared_seeds, evidence_of, join, searches_among
 from lib.scaling.run_index import StudyRuns

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib.scaling.comparisons import Estimate
+from lib.inference.comparisons import Estimate
 from lib.scaling.rival_forms import Form
 from lib.scaling.scaling_law import Interval, Law, Saturation
 

@@ -20,8 +20,8 @@ from lib.config.base import is_binary
 from lib.data.io import read_parquet
 from lib.errors import IntegrityError
 from lib.inference.bootstrap import Ints, index_dates, sum_by_date
+from lib.inference.comparisons import DateLosses
 from lib.metrics.classification import Floats
-from lib.scaling.comparisons import DateLosses
 from lib.scoring.measures import loss_per_sample, scores_of
 
 Reader = Callable[[str, str], pl.DataFrame]

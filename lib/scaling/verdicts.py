@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from lib.scaling.comparisons import Estimate, holm_confidences
+from lib.inference.comparisons import Estimate, holm_confidences
 from lib.scaling.decision import (
     Decision,
     bounds,

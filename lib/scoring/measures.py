@@ -29,12 +29,12 @@ from lib.inference.bootstrap import (
     sum_by_date,
     widening,
 )
+from lib.inference.comparisons import Estimate, estimate_mean
 from lib.inference.forecast_tests import auc_influence
 from lib.metrics import ternary
 from lib.metrics.calibration_error import bin_of, calibration_error_by_chance, expected_calibration_error
 from lib.metrics.classification import THRESHOLD, Floats, classification_metrics, log_loss_per_sample, roc_auc
 from lib.metrics.regression import NEGLIGIBLE, regression_metrics, squared_error_per_sample
-from lib.scaling.comparisons import Estimate, estimate_mean
 
 BINARY_INTERVALS = ("auc", "pr_auc", "log_loss", "brier", "ece", "accuracy", "precision", "recall", "f1")
 REGRESSION_INTERVALS = ("mse", "mae", "r2", "directional_accuracy")

@@ -22,11 +22,11 @@ sys.path.insert(0, str(ROOT))
 
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import write_json_atomic
+from lib.inference.comparisons import DateLosses, Estimate, holm_confidences
 from lib.inference.forecast_tests import auc_influence
 from lib.metrics.classification import Floats
 from lib.scaling import scaling_law
 from lib.scaling.axes import AXES
-from lib.scaling.comparisons import DateLosses, Estimate, holm_confidences
 from lib.scaling.curve_skill import Part, measure_skill
 from lib.scaling.curves import Curve
 from lib.scaling.decision import Decision

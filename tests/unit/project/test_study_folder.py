@@ -225,7 +225,7 @@ def test_a_backup_takes_the_study_in_the_folder_with_its_own_files(tmp_path):
 @pytest.mark.parametrize(
     "name",
     ["status", "disk", "verify", "backup", "promote", "preflight", "preview", "leak_check", "rehearse_heat",
-     "confirm_versions", "write_docs"],
+     "write_docs"],
 )  # fmt: skip
 def test_every_script_that_people_start_parses_its_command_line(name):
     """Not one of them takes `--help` for a name of a file, or an unknown option for nothing."""

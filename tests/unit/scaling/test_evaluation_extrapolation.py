@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 from lib.config.workflow import EvaluationConfig
+from lib.inference.comparisons import DateLosses
 from lib.report.compared import Compared
 from lib.report.render import ReportInputs, build_page, render_html, render_markdown
 from lib.report.sections.worth import beside_linear, worth_words
 from lib.scaling.axes import AXES, WORDS
-from lib.scaling.comparisons import DateLosses
 from lib.scaling.extrapolation import extrapolate
 from lib.scaling.predicted import predictions, with_entry
 from lib.scaling.run_index import RunIndex, StudyRuns

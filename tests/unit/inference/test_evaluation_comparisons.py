@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lib.scaling.comparisons import (
+from lib.inference.comparisons import (
     DateLosses,
     Estimate,
     SeedNoise,
@@ -17,7 +17,7 @@ from lib.scaling.comparisons import (
     holm,
     holm_confidences,
 )
-from lib.scaling.paired import paired_difference
+from lib.scoring.paired import paired_difference
 
 
 def frame(target: np.ndarray, probability: np.ndarray, symbol: str = "X") -> pl.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from lib.inference.bootstrap import index_dates, sum_by_date
-from lib.scaling.comparisons import Estimate, estimate_mean
+from lib.inference.comparisons import Estimate, estimate_mean
 from lib.scoring.measures import loss_per_sample, scores_of
 
 
