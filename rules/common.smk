@@ -17,7 +17,7 @@ from lib.study.preregistration import (
     record_opening,
 )
 from lib.study.data_plan import feature_identity
-from lib.study.files import check_files
+from lib.study.missing_files import check_files
 from lib.training.threads import spin_briefly
 from workflow_scripts.ancient import (
     look_behind_ancient_inputs,

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from lib.errors import StudyError
 from lib.jobs.paths import PATHS
-from lib.study.files import check_files
+from lib.study.missing_files import check_files
 from lib.study.preflight.check import Check
 from lib.study.preflight.preflight import Places, preflight
 from workflow_scripts.command import Parser, command

@@ -24,8 +24,8 @@ from lib.errors import StudyError
 from lib.jobs.paths import PATHS
 from lib.study.checks import uncontrolled_models
 from lib.study.cost import BARS_PER_YEAR, forecast
-from lib.study.files import check_files
 from lib.study.jobs import everything, jobs_by_phase, listed_jobs, pending_of, words_of
+from lib.study.missing_files import check_files
 from lib.study.past_noise import Past, past_noise
 from lib.study.plan import Plan
 from lib.study.preview import (

@@ -13,7 +13,7 @@ from lib.config.load import read_yaml
 from lib.config.places import MAIN, ConfigFolders, find_own, study_folder
 from lib.data.backup import OUTSIDE
 from lib.errors import ConfigError, DataError
-from lib.study.files import check_files
+from lib.study.missing_files import check_files
 from lib.study.plan import Plan, plan_study
 from workflow_scripts import study
 
