@@ -4,12 +4,27 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-TARGET ?= results/report.html
+# DIR=~/study: the folder where a study works, as given to `snakemake --directory`.
+DIR ?=
 CONFIG ?=
+TARGET ?= results/report.html
+# Not every shell expands the ~ of DIR=~/study.
+IN = $(if $(DIR),--directory "$(patsubst ~/%,$(HOME)/%,$(DIR))")
 # --configfile comes last: Snakemake takes every word after it for another configuration file.
-SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(if $(CONFIG),--configfile $(CONFIG))
+WITH = $(if $(CONFIG),--configfile "$(CONFIG)")
+SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(IN) $(WITH)
 
-.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-heat bench-statistics known-worlds test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation verify clean clean-results lock docs confirm-versions leak-check
+# `make -f …/Makefile status` in a study's folder: as `make status DIR=…` here.
+ROOT := $(shell cd "$$(dirname "$(strip $(MAKEFILE_LIST))")" && pwd -P)
+ifneq ($(ROOT),$(CURDIR))
+from_here = $(if $(filter /% ~%,$(1)),$(1),$(CURDIR)/$(1))
+own = $(if $(shell test -f "$(CONFIG)" && echo yes),$(call from_here,$(CONFIG)),$(CONFIG))
+.PHONY: help $(MAKECMDGOALS)
+$(or $(MAKECMDGOALS),help):
+	@$(MAKE) --no-print-directory -C "$(ROOT)" $@ DIR="$(or $(DIR),$(CURDIR))" $(if $(CONFIG),CONFIG="$(own)") $(if $(DEST),DEST="$(call from_here,$(DEST))")
+else
+
+.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-heat bench-statistics known-worlds test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation verify clean clean-results lock docs golden leak-check
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,17 +35,17 @@ help:  ## Show this list
 
 setup: .venv/.ready  ## Make .venv from the locked packages
 
-report: .venv/.ready  ## Run the study to results/report.html (CONFIG=… for another configuration)
-	@$(if $(CONFIG),python workflow_scripts/check_config.py $(CONFIG) &&) $(SNAKEMAKE)
+report: .venv/.ready  ## Run the study to results/report.html (CONFIG=… for another configuration, DIR=… for another folder; so for most of these)
+	@$(SNAKEMAKE)
 
 preview: .venv/.ready  ## What would run, and a forecast of compute and time
-	@python workflow_scripts/preview.py $(if $(CONFIG),--configfile $(CONFIG)) $(TARGET)
+	@python workflow_scripts/preview.py $(IN) $(WITH) $(TARGET)
 
 preflight: .venv/.ready  ## Is this machine ready? (CONFIG=… for another configuration, TORCH=1 to compare the accelerator with the CPU)
-	@python workflow_scripts/preflight.py $(if $(TORCH),--torch) $(if $(CONFIG),--configfile $(CONFIG))
+	@python workflow_scripts/preflight.py $(IN) $(WITH) $(if $(TORCH),--torch)
 
 leak-check: .venv/.ready  ## Do your features, series, sources and models look ahead? (CONFIG=…, WHAT="feature:NAME model:NAME")
-	@python workflow_scripts/leak_check.py $(if $(CONFIG),--configfile $(CONFIG)) $(WHAT)
+	@python workflow_scripts/leak_check.py $(IN) $(WITH) $(WHAT)
 
 test: .venv/.ready lint  ## Checks and all tests but the slow ones
 	@python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "not slow and not slurm"
@@ -60,23 +75,24 @@ format: .venv/.ready  ## Format Python and Snakemake files
 	@ruff format . && ruff check --fix . && snakefmt Snakefile rules
 
 status: .venv/.ready  ## Trainings that run or wait to be continued
-	@python workflow_scripts/status.py
+	@python workflow_scripts/status.py $(IN)
 
 disk: .venv/.ready  ## What data, models and checkpoints take, and what may be deleted
-	@python workflow_scripts/disk.py
+	@python workflow_scripts/disk.py $(IN)
 
 rehearse-heat: .venv/.ready  ## Play a temperature curve through the file sensor SENSOR=… (STOP=1: to the limit; EVERY=seconds)
-	@python workflow_scripts/rehearse_heat.py "$(SENSOR)" $(if $(STOP),--stop) $(if $(EVERY),--seconds $(EVERY))
+	@python workflow_scripts/rehearse_heat.py $(if $(SENSOR),"$(SENSOR)") $(if $(STOP),--stop) $(if $(EVERY),--seconds $(EVERY))
 
 vintage: .venv/.ready  ## A new dated snapshot of the raw data (CONFIG=…, whose vintage is taken from VINTAGE)
-	@VINTAGE=$${VINTAGE:-$$(date +%F)} snakemake --cores 1 --rerun-incomplete vintage $(if $(CONFIG),--configfile $(CONFIG))
+	@VINTAGE=$${VINTAGE:-$$(date +%F)} snakemake --cores 1 --rerun-incomplete vintage $(IN) $(WITH)
 	@echo "To use it: export VINTAGE=$${VINTAGE:-$$(date +%F)}, or write it as vintage: in the configuration."
 
-matrix: .venv/.ready  ## All rows and columns of the data matrix, from the folder MARKET_DATA_DIR
-	@snakemake --cores all --rerun-incomplete results/matrix.csv --configfile config/matrix.yaml
+matrix: .venv/.ready  ## All rows and columns of the data matrix, from the folder MARKET_DATA_DIR (works in studies/matrix)
+	@snakemake --cores all --rerun-incomplete results/matrix.csv $(IN) --configfile config/matrix.yaml
+	@cat "$(or $(patsubst ~/%,$(HOME)/%,$(DIR)),.)/studies/matrix/results/matrix.txt"
 
 backup: .venv/.ready  ## Copy data, models and results to DEST=… and verify the copies
-	@python workflow_scripts/backup.py "$(DEST)"
+	@python workflow_scripts/backup.py $(IN) $(if $(DEST),"$(DEST)")
 
 bench-features: .venv/.ready  ## Seconds and memory per tier, beside pandas-ta, to results/benchmarks/features.json
 	@python tests/benchmarks/features.py
@@ -91,10 +107,10 @@ bench-heat: .venv/.ready  ## The thermal guard on simulated machines, with and w
 	@python tests/benchmarks/heat.py
 
 promote: .venv/.ready  ## Make a run a production model: RUN=results/runs/… (NAME=… for a name of your own)
-	@python workflow_scripts/promote.py "$(RUN)" $(if $(NAME),--name "$(NAME)")
+	@python workflow_scripts/promote.py $(IN) $(if $(NAME),--name "$(NAME)") $(if $(RUN),"$(RUN)")
 
-meta: .venv/.ready  ## The meta-module of config/meta-files.yaml, from the folder MARKET_DATA_DIR
-	@snakemake --cores all --rerun-incomplete results/meta/touch_1pct/comparison.json --configfile config/meta-files.yaml
+meta: .venv/.ready  ## The meta-module of config/meta-files.yaml, from the folder MARKET_DATA_DIR (works in studies/meta)
+	@snakemake --cores all --rerun-incomplete results/meta/touch_1pct/comparison.json $(IN) --configfile config/meta-files.yaml
 
 bench-statistics: .venv/.ready  ## Coverage of the intervals and rate of false findings, by simulation
 	@python tests/benchmarks/statistics.py
@@ -102,29 +118,31 @@ bench-statistics: .venv/.ready  ## Coverage of the intervals and rate of false f
 known-worlds: .venv/.ready  ## Does the shipped study say what is so? On known markets, to results/benchmarks/known_worlds.json (PARTS="sizes seeds studies whole_way")
 	@python tests/benchmarks/known_worlds.py $(PARTS)
 
-compare-models: .venv/.ready  ## Every family of models on SPY from the folder MARKET_DATA_DIR, as a table and a page (replaces results/report.html)
-	@snakemake --cores all --rerun-incomplete results/model_comparison.csv results/report.html --configfile config/compare-models.yaml
+compare-models: .venv/.ready  ## Every family of models on SPY from the folder MARKET_DATA_DIR, as a table and a page (works in studies/compare-models)
+	@snakemake --cores all --rerun-incomplete results/model_comparison.csv results/report.html $(IN) --configfile config/compare-models.yaml
 
-compare-baselines: .venv/.ready  ## The same a week and a month ahead (replaces results/report.html)
-	@snakemake --cores all --rerun-incomplete results/model_comparison.csv results/report.html --configfile config/compare-baselines.yaml
+compare-baselines: .venv/.ready  ## The same a week and a month ahead (works in studies/compare-baselines)
+	@snakemake --cores all --rerun-incomplete results/model_comparison.csv results/report.html $(IN) --configfile config/compare-baselines.yaml
 
-ablation: .venv/.ready  ## Recipe, normalisation and readout of PatchTST, chosen on the years before the first fold's test (replaces results/report.html)
-	@snakemake --cores all --rerun-incomplete results/ablation.csv results/report.html --configfile config/ablation.yaml
+ablation: .venv/.ready  ## Recipe, normalisation and readout of PatchTST, chosen on the years before the first fold's test (works in studies/ablation)
+	@snakemake --cores all --rerun-incomplete results/ablation.csv results/report.html $(IN) --configfile config/ablation.yaml
 
 verify: .venv/.ready  ## Re-hash data, checkpoints and models against their records
-	@python workflow_scripts/verify.py
+	@python workflow_scripts/verify.py $(IN)
 
 docs: .venv/.ready  ## Write the pages that are made from the code
 	@python workflow_scripts/write_docs.py
 
-confirm-versions: .venv/.ready  ## Confirm that results of changed stages are unchanged (see docs/adding-things.md)
-	@python workflow_scripts/confirm_versions.py
+golden: .venv/.ready  ## Record what the stages compute now; raises the version of those that differ
+	@python -m tests.golden
 
 lock: .venv/.ready  ## Resolve the dependencies again
 	@envs/lock.sh
 
 clean-results:  ## Remove results and processed data, keep raw data and promoted models
-	@find results -mindepth 1 -maxdepth 1 ! -name production -exec rm -rf {} + 2>/dev/null; rm -rf data/processed
+	@for study in . studies/*; do \
+	  find "$$study/results" -mindepth 1 -maxdepth 1 ! -name production -exec rm -rf {} + 2>/dev/null; rm -rf "$$study/data/processed"; done
 
 clean: clean-results  ## Remove everything that was made, the environment too
-	@rm -rf data results .snakemake .venv .bootstrap .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf data results studies .snakemake .venv .bootstrap .pytest_cache .mypy_cache .ruff_cache
+endif

@@ -29,6 +29,7 @@ localrules:
 
 # Before the first job: what will be tested is on record before there is anything to see.
 onstart:
+    checked(record_start, PLAN, workflow.configfiles)
     checked(record_declarations, PLAN, Path("results/declarations"), is_finished)
     checked(record_opening, PLAN, Path("results/confirmation.json"), is_finished)
     stay_awake()
@@ -44,3 +45,11 @@ rule all:
     default_target: True
     input:
         "results/report.html",
+
+
+# Snakemake's own refusals of a target name no nearest one, and show a traceback.
+if workflow.is_main_process:
+    try:
+        check_targets(workflow.rules, PLAN)
+    except StudyError as error:
+        sys.exit(str(error))

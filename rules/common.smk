@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -16,7 +17,7 @@ from lib.study.preregistration import (
     record_opening,
 )
 from lib.study.data_plan import feature_identity
-from lib.study.plan import plan_study
+from lib.study.missing_files import check_files
 from lib.training.threads import spin_briefly
 from workflow_scripts.ancient import (
     look_behind_ancient_inputs,
@@ -25,13 +26,19 @@ from workflow_scripts.ancient import (
 from lib.jobs.cores import tell_jobs
 from workflow_scripts.measures import measure_without_bytes, say_what_is_not_measured
 from lib.jobs.paths import PATHS
+from workflow_scripts.study import enter, is_imported, planned, record_start
+from workflow_scripts.targets import check_targets
 
+# A named study works in a folder of its own, below the directory where Snakemake was started (or --directory).
 try:
-    PLAN = plan_study(config, Path(workflow.basedir) / "config")
+    enter(config, Path.cwd())
+    PLAN = planned(config)
     for vintage in PLAN.vintages:
         check_vintage(Path("data/raw") / vintage, PLAN.data.source_settings(vintage))
+    if workflow.is_main_process:
+        check_files(PLAN.data, is_imported)
 except (StudyError, OSError) as error:
-    raise WorkflowError(str(error)) from None
+    sys.exit(str(error))  # Snakemake would add lines of a traceback
 
 VERSIONS = stage_versions()
 

@@ -139,7 +139,8 @@ rule matrix:
         manifests=["data/raw/manifest.json", "data/processed/manifest.json"],
         quality=quality_files(PLAN.datasets),
     output:
-        "results/matrix.csv",
+        csv="results/matrix.csv",
+        text="results/matrix.txt",
     log:
         "results/logs/matrix.log",
     benchmark:

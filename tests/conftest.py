@@ -15,6 +15,7 @@ from typing import Any, cast
 import polars as pl
 import pytest
 import yaml
+from filelock import FileLock
 from hypothesis import settings
 
 from lib.training.threads import spin_briefly
@@ -38,6 +39,8 @@ def pytest_configure() -> None:
 
 
 ROOT = Path(__file__).parents[1]
+PATIENCE_SECONDS = 1500
+"""Against what hangs. Never about speed: on a machine that others use, too, all takes ten times as long."""
 TREE = ("Snakefile", "rules", "workflow_scripts", "lib", "config", "envs", "profiles")
 
 STUDY: dict[str, Any] = {
@@ -72,6 +75,10 @@ SMALL: dict[str, Any] = {
     "models": ["base_rate", "logistic"],
     "seeds": [1],
 }
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+FORMULA = '=HYPERLINK("http://evil")'
+WORDS = {"title": HOSTILE, "note": HOSTILE}
+"""What the study of `finished` says of itself: HTML; its question is a spreadsheet's formula as well."""
 
 
 RECORDS = "FAULT_RECORDS"
@@ -155,7 +162,7 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=500,
+            timeout=PATIENCE_SECONDS,
         )
 
     def csv(self, symbol: str = "SPY") -> Path:
@@ -185,7 +192,8 @@ def make_project(folder: Path, market: pl.DataFrame) -> Project:
     for name in TREE:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            # With what is compiled already, but for what another worker is just writing.
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("*.pyc.*"))
         else:
             shutil.copy(source, folder / name)
     made = Project(folder)
@@ -199,3 +207,55 @@ def make_project(folder: Path, market: pl.DataFrame) -> Project:
 @pytest.fixture
 def project(tmp_path: Path, market: pl.DataFrame) -> Project:
     return make_project(tmp_path, market)
+
+
+def with_hostile_words(project: Project) -> Project:
+    """The small study with a title, a note and a question that are HTML and a spreadsheet's formula."""
+    project.study(**WORDS)
+    project.experiment(question=FORMULA + HOSTILE)
+    return project
+
+
+def copy_of(project: Project, folder: Path, results: bool = True) -> Project:
+    """A copy of a project with its times, so that Snakemake finds nothing to do; or with its data alone."""
+    gone = shutil.ignore_patterns(*(() if results else ("results",)))
+    shutil.copytree(project.folder, folder, symlinks=True, ignore=gone)
+    return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, market: pl.DataFrame) -> Project:
+    """The small study (base rate, logistic regression) run to its report. Not to be changed.
+
+    One worker makes it for all of them.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    project = Project(shared / "finished")
+    with FileLock(shared / "finished.lock"):
+        if not (shared / "finished.ready").exists():
+            with_hostile_words(make_project(project.folder, market))
+            done = project.snakemake("results/report.html")
+            assert done.returncode == 0, done.stdout
+            (shared / "finished.ready").touch()
+    return project
+
+
+@pytest.fixture
+def copied(finished: Project, tmp_path: Path) -> Project:
+    """The finished study, to be changed."""
+    return copy_of(finished, tmp_path / "study")
+
+
+def make_prepared(finished: Project, folder: Path) -> Project:
+    """The small study with its data and nothing else made: its dataset is checked, no run has begun."""
+    prepared = copy_of(finished, folder, results=False)
+    prepared.study()
+    prepared.experiment()
+    return prepared
+
+
+@pytest.fixture
+def prepared(finished: Project, tmp_path: Path) -> Project:
+    return make_prepared(finished, tmp_path / "study")

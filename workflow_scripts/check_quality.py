@@ -9,8 +9,14 @@ from lib.config.load import validate
 from lib.config.series_table import SeriesDefinition
 from lib.data.calendar import read_sessions
 from lib.data.compare import compare_origins
-from lib.data.io import read_parquet, write_json_atomic
-from lib.data.validation.findings import finding, findings_to_json, raise_on_errors
+from lib.data.io import read_notes, read_parquet, write_json_atomic
+from lib.data.validation.findings import (
+    finding,
+    findings_to_json,
+    raise_on_errors,
+    remarks,
+    with_severities,
+)
 from lib.data.validation.price_checks import validate_prices
 from lib.data.validation.series_checks import validate_series
 from lib.data.vintage import data_section
@@ -28,12 +34,16 @@ with job(snakemake):
     config = validate(ValidationConfig, json.loads(snakemake.params.validation), "data.validation")
     sessions = read_sessions(Path(snakemake.input.calendar))
     today, found = date.today(), []
-    for path in map(Path, snakemake.input.prices):
-        found += validate_prices(read_parquet(path), path.stem, config, today, sessions)
+    prices = {Path(path).stem: read_parquet(path) for path in snakemake.input.prices}
+    for symbol, frame in prices.items():
+        others = {name: other for name, other in prices.items() if name != symbol}
+        found += validate_prices(frame, symbol, config, today, sessions, others)
     series = {Path(path).stem: read_parquet(path) for path in snakemake.input.series}
     for (name, frame), content in zip(series.items(), snakemake.params.series, strict=True):
         definition = SeriesDefinition.model_validate(json.loads(content)["definition"])
         found += validate_series(frame, name, definition, config, today)
+    for path in map(Path, (*snakemake.input.prices, *snakemake.input.series)):
+        found += with_severities(remarks(path.stem, read_notes(path) or []), config.severity)
     found += [
         finding("left out", name, None, None, reason)
         for name, reason in left_out_of(series, json.loads(snakemake.params.assembly)).items()

@@ -24,7 +24,7 @@ with job(snakemake):
         require_hardware(batch_size, Path(snakemake.input.batch_size))
     frame = before_test(declared, read_parquet(snakemake.input.dataset))
     identity = [digest_of(frame), str(snakemake.params.version)]
-    resolved = resolve(declared, batch_size, read_found(snakemake.input.best))
+    resolved = resolve(declared, batch_size, read_found(snakemake.input.best), config.training.precision)
     samples = samples_for_search(resolved, frame)
     state = Path(snakemake.params.state)
 

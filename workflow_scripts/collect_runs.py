@@ -12,6 +12,7 @@ from lib.jobs.shell import job
 from lib.scaling.run_table import collect_runs, read_run
 from lib.scoring.folders import RunFolder, evaluate_folders
 from lib.training.state import retire
+from workflow_scripts.publish import publish_measures
 
 with job(snakemake):
     declared = json.loads(snakemake.params.runs)
@@ -26,5 +27,6 @@ with job(snakemake):
     )
     write_csv_atomic(runs, Path(snakemake.output.csv))
     write_parquet_atomic(runs, Path(snakemake.output.parquet))
+    publish_measures(snakemake, [folder.path for folder in folders])
     for folder in folders:
         retire(state_of(folder.path))  # its training is on Snakemake's record

@@ -14,7 +14,7 @@ from lib.jobs.shell import job
 from lib.jobs.training_context import job_threads
 from lib.models.contract import Problem
 from lib.models.registry import get
-from lib.tuning.batch_size import discover
+from lib.tuning.batch_size import discover, precision_begun
 
 with job(snakemake):
     config = validate(WorkflowConfig, snakemake.config, "configuration")
@@ -26,13 +26,16 @@ with job(snakemake):
     settings = model_class.Settings.model_validate(shape["settings"])
     architecture = validate(Architecture, shape["architecture"], "architecture")
     recipe = Recipe(effective_batch=shape["effective_batch"])
+    target, runtime = Path(snakemake.output[0]), config.training.runtime()
+    if runtime.precision == "auto" and (begun := precision_begun(target.parents[3])):
+        runtime = runtime.model_copy(update={"precision": begun})  # one for all runs of the study
     found = discover(
         model_class(settings, problem, architecture, recipe, seed=0).factory(),
         context_length=context_length,
         channels=channels,
         effective_batch=shape["effective_batch"],
-        runtime=config.training.runtime(),
+        runtime=runtime,
         recipe=recipe,
         job_threads=job_threads(snakemake, config),
     )
-    write_json_atomic(Path(snakemake.output[0]), found)
+    write_json_atomic(target, found)

@@ -1,4 +1,4 @@
-"""`make disk`: what data, models and checkpoints take, and what may go. Deletes nothing."""
+"""What data, models and checkpoints of a study take, and what may go (`make disk`). Deletes nothing."""
 
 import os
 import shutil
@@ -10,8 +10,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.console import Console
 from rich.table import Table
 
-from lib.study.disk_use import Kind, disk_use
+from lib.config.places import whole_study
+from lib.study.disk_use import Kind, Use, disk_use
 from lib.study.preview import gigabytes
+from workflow_scripts.command import Parser, command
 
 
 def below(*parts: str):
@@ -52,12 +54,12 @@ KINDS = (
 )
 
 
-def main() -> None:
-    used = disk_use(Path.cwd(), ("data", "results"), KINDS)
+def show(used: list[Use], folder: Path) -> None:
+    """Print a table of what a study's folder holds."""
     if not used:
-        print("Nothing is here yet.")
+        print(f"{folder}: nothing is here yet.")
         return
-    table = Table()
+    table = Table(title=str(folder), title_justify="left")
     table.add_column("what")
     table.add_column("takes", justify="right")
     table.add_column("files", justify="right")
@@ -65,8 +67,14 @@ def main() -> None:
     for use in used:
         table.add_row(use.kind.name, gigabytes(use.size), f"{use.files:,}", use.kind.may_go)
     Console(width=int(os.environ.get("COLUMNS", "120")), highlight=False).print(table)
-    total, free = sum(use.size for use in used), shutil.disk_usage(Path.cwd()).free
+    total, free = sum(use.size for use in used), shutil.disk_usage(folder).free
     print(f"{gigabytes(total)} in all; {gigabytes(free)} free.")
+
+
+def main() -> None:
+    with command(Parser(__doc__).parse_args()):
+        for folder in whole_study(Path.cwd()):
+            show(disk_use(folder, ("data", "results"), KINDS), folder)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from lib.jobs.paths import state_of
 from lib.jobs.shell import job
 from lib.scoring.folders import RunFolder, evaluate_folder
 from lib.training.state import retire
+from workflow_scripts.publish import publish_measures
 
 with job(snakemake):
     folder = RunFolder(
@@ -16,4 +17,5 @@ with job(snakemake):
     )
     settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")
     evaluate_folder(folder, settings, snakemake.params.version)
+    publish_measures(snakemake, [folder.path])
     retire(state_of(folder.path))  # its training is on Snakemake's record

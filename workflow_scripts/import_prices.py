@@ -15,8 +15,9 @@ with job(snakemake):
     target = Path(snakemake.output[0])
     data = data_section(snakemake.config, snakemake.params.source)
     symbol = snakemake.wildcards.symbol
-    prices = open_source(data).prices(symbol)
+    source = open_source(data)
+    prices = source.prices(symbol)
     sessions = read_sessions(Path(snakemake.input.calendar))
     raise_on_errors(validate_prices(prices, symbol, data.validation, date.today(), sessions))
     record_source(target.parents[1], snakemake.params.source)
-    write_parquet_atomic(prices, target)
+    write_parquet_atomic(prices, target, source.remarks(symbol))

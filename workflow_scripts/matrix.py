@@ -1,11 +1,10 @@
 """The data matrix as a table: what every dataset of the study consists of, and how many samples it gives."""
 
-import sys
 from pathlib import Path
 
 import polars as pl
 
-from lib.data.io import read_json, read_parquet, read_schema, write_csv_atomic
+from lib.data.io import read_json, read_parquet, read_schema, write_csv_atomic, write_text_atomic
 from lib.data.validation.findings import findings_frame, read_findings
 from lib.datasets.splits import PARTS
 from lib.features.schema import channel_names
@@ -43,5 +42,6 @@ with job(snakemake):
         fmt_str_lengths=60,
         tbl_width_chars=160,
     ):
-        sys.stderr.write(f"{table}\n\nFindings\n{counted.sort('severity', 'symbol', 'rule')}\n")
-    write_csv_atomic(table, Path(snakemake.output[0]))
+        shown = f"{table}\n\nFindings\n{counted.sort('severity', 'symbol', 'rule')}\n"
+    write_text_atomic(Path(snakemake.output.text), shown)
+    write_csv_atomic(table, Path(snakemake.output.csv))

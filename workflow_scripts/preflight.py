@@ -1,6 +1,5 @@
-"""`make preflight`: is this machine ready for the study? A table of pass, warn and fail; exit 1 on a fail."""
+"""Is this machine ready for a study? A table of pass, warn and fail; exit 1 on a fail (`make preflight`)."""
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -12,48 +11,50 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lib.config.load import read_yaml
 from lib.errors import StudyError
 from lib.jobs.paths import PATHS
-from lib.study.plan import plan_study
+from lib.study.missing_files import check_files
 from lib.study.preflight.check import Check
 from lib.study.preflight.preflight import Places, preflight
+from workflow_scripts.command import Parser, command
+from workflow_scripts.study import is_imported, open_study, planned
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
-PLACES = Places(
-    work=Path.cwd(),
-    state=Path("results/state"),
-    locks=Path(".snakemake/locks"),
-    manifests=(
-        Path("data/raw/manifest.json"),
-        Path("data/processed/manifest.json"),
-        *sorted(Path("results").glob("phase*/*/manifest.json")),
-    ),
-    lock=ROOT / "envs" / "requirements.lock",
-    series="data/raw/{vintage}/series/{series}.parquet",
-)
 DATASET = "data/processed/{}/{}/{}.parquet"
 
 
-def look(configfile: Path, ask_torch: bool) -> list[Check]:
+def places() -> Places:
+    """Of the study in whose folder this is."""
+    return Places(
+        work=Path.cwd(),
+        state=Path("results/state"),
+        locks=Path(".snakemake/locks"),
+        manifests=(
+            Path("data/raw/manifest.json"),
+            Path("data/processed/manifest.json"),
+            *sorted(Path("results").glob("phase*/*/manifest.json")),
+        ),
+        lock=ROOT / "envs" / "requirements.lock",
+        series=f"{PATHS.series}.parquet",
+    )
+
+
+def look(configfile: Path | None, ask_torch: bool) -> list[Check]:
+    """All checks of the study that is meant."""
     try:
-        plan = plan_study(read_yaml(configfile), ROOT / "config")
+        configfile, content = open_study(configfile)
+        plan = planned(content)
+        check_files(plan.data, is_imported)
     except StudyError as error:
-        return [Check("configuration", "fail", f"{configfile} cannot be used", str(error))]
+        return [Check("configuration", "fail", f"{configfile or 'it'} cannot be used", str(error))]
     runs = {run: Path(PATHS.run.format(**run.fields()), "provenance.json") for run in plan.experiment_of}
     pending = [run for run, record in runs.items() if not record.is_file()]
     datasets = [words for words in plan.datasets if not Path(DATASET.format(*words)).exists()]
-    return preflight(plan, pending, datasets, PLACES, ask_torch)
+    return preflight(plan, pending, datasets, places(), ask_torch)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--configfile", type=Path, default=ROOT / "config" / "config.yaml")
-    parser.add_argument(
-        "--torch", action="store_true", help="ask PyTorch, and compare an accelerator with the CPU"
-    )
-    arguments = parser.parse_args()
-    checks = look(arguments.configfile, arguments.torch)
+def show(checks: list[Check]) -> None:
+    """Print the checks as a table, and what follows of them."""
     table = Table(show_lines=False)
     for name in ("", "what", "found", "what to do"):
         table.add_column(name, overflow="fold")
@@ -68,7 +69,18 @@ def main() -> None:
     states = [check.state for check in checks]
     warned = f" Read the {states.count('warn')} marked warn first." if "warn" in states else ""
     console.print("Not ready: mend what failed." if "fail" in states else f"Ready.{warned}")
-    sys.exit(1 if "fail" in states else 0)
+
+
+def main() -> None:
+    parser = Parser(__doc__, configfile=True)
+    parser.add_argument(
+        "--torch", action="store_true", help="ask PyTorch, and compare an accelerator with the CPU"
+    )
+    given = parser.parse_args()
+    with command(given):
+        checks = look(given.configfile, given.torch)
+        show(checks)
+        sys.exit(1 if any(check.state == "fail" for check in checks) else 0)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""`make preview`: jobs by rule, phases, a forecast of the compute, and its reach. Changes nothing."""
+"""Jobs by rule, phases, a forecast of the compute, and what it can show (`make preview`). Runs nothing."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from copy import deepcopy
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,16 @@ sys.path.insert(0, str(ROOT))
 
 from rich.console import Console
 
-from lib.config.load import read_yaml
+from lib.config.places import own_folders
 from lib.data.io import read_json
 from lib.errors import StudyError
 from lib.jobs.paths import PATHS
 from lib.study.checks import uncontrolled_models
 from lib.study.cost import BARS_PER_YEAR, forecast
 from lib.study.jobs import everything, jobs_by_phase, listed_jobs, pending_of, words_of
+from lib.study.missing_files import check_files
 from lib.study.past_noise import Past, past_noise
-from lib.study.plan import Plan, plan_study
+from lib.study.plan import Plan
 from lib.study.preview import (
     Known,
     cost_table,
@@ -38,16 +39,20 @@ from lib.study.preview import (
     weak_cells,
 )
 from lib.study.reach import Samples, reaches
+from workflow_scripts.command import Parser, command
+from workflow_scripts.study import is_imported, open_study, planned
 
 
 def dry_run(configfile: Path, target: str) -> str:
     """What Snakemake says of the jobs of a target."""
-    command = [sys.executable, "-m", "snakemake", "-n", target, "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--configfile", str(configfile)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    words = [sys.executable, "-m", "snakemake", "-n", target, "--snakefile", str(ROOT / "Snakefile")]
+    words += ["--configfile", str(configfile)]
+    main = own_folders()[-1]  # paths in a configuration count from there
+    done = subprocess.run(words, cwd=main, capture_output=True, text=True, check=False)
     text = done.stdout + done.stderr
     if done.returncode != 0:
-        raise StudyError(text.strip())
+        said = [line for line in text.splitlines() if not line.startswith("Using workflow specific profile")]
+        raise StudyError("\n".join(said).strip())
     return text
 
 
@@ -95,7 +100,7 @@ def noise_so_far(plan: Plan) -> Past:
     return past_noise(summary for summary in found if summary)
 
 
-def with_selections(plan: Plan, configfile: Path) -> dict[str, Plan]:
+def with_selections(plan: Plan, configuration: dict[str, Any]) -> dict[str, Plan]:
     """The study as it would be with the costliest selection of every budget; none if nothing waits."""
     plans = {}
     with tempfile.TemporaryDirectory(
@@ -103,35 +108,34 @@ def with_selections(plan: Plan, configfile: Path) -> dict[str, Plan]:
     ) as folder:  # selections lie in the study's folder
         file = Path(Path(folder).name, "selection.yaml")
         for name, chosen in dearest(plan).items() if plan.study.waiting else ():
-            content = read_yaml(configfile)
+            content = deepcopy(configuration)
             content["selection"]["file"] = str(file)
+            content["evaluation"] = content.get("evaluation", {}) | {
+                "confirmation": "open"
+            }  # phase 6 needs it
             file.write_text(json.dumps({"chosen": chosen}), encoding="utf-8")
-            plans[name] = plan_study(content, ROOT / "config")
+            plans[name] = planned(content)
     return plans
 
 
-def main() -> None:
-    """Print the preview of a target."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--configfile", type=Path, default=ROOT / "config" / "config.yaml")
-    parser.add_argument("target", nargs="?", default="results/report.html")
-    arguments = parser.parse_args()
+def preview(configfile: Path | None, target: str) -> None:
+    """Print what a target takes and can show."""
     console = Console(width=int(os.environ.get("COLUMNS", "130")), highlight=False)
-    try:
-        plan = plan_study(read_yaml(arguments.configfile), ROOT / "config")
-        listed = dry_run(arguments.configfile, arguments.target)
-        console.print(job_table(listed))
-        jobs = listed_jobs(listed)
-        pending = pending_of(plan, jobs, PATHS)
-        samples = counted(plan)
-        known = measured(plan)
-        costs = forecast(plan, pending, *known)
-        phase = next((p for p in plan.config.phases if p in Path(arguments.target).parts), None)
-        found = reaches(plan, samples, date.today(), noise_so_far(plan), phase)
-        expanded = with_selections(plan, arguments.configfile)
-        phases = phase_table(plan, pending, known, jobs_by_phase(plan, jobs, PATHS), expanded)
-    except StudyError as error:
-        sys.exit(str(error))
+    configfile, content = open_study(configfile)
+    given = deepcopy(content)
+    plan = planned(content)
+    check_files(plan.data, is_imported)
+    listed = dry_run(configfile, target)
+    console.print(job_table(listed))
+    jobs = listed_jobs(listed)
+    pending = pending_of(plan, jobs, PATHS)
+    samples = counted(plan)
+    known = measured(plan)
+    costs = forecast(plan, pending, *known)
+    phase = next((p for p in plan.config.phases if p in Path(target).parts), None)
+    found = reaches(plan, samples, date.today(), noise_so_far(plan), phase)
+    expanded = with_selections(plan, given)
+    phases = phase_table(plan, pending, known, jobs_by_phase(plan, jobs, PATHS), expanded)
     there = [run for run in plan.runs if Path(PATHS.run.format(**run.fields()), "provenance.json").is_file()]
     if there:
         console.print(f"\n{len(there)} of {len(plan.runs)} runs of this study are there.")
@@ -139,6 +143,8 @@ def main() -> None:
     for table in (phases, cost_table(costs) if costs else None, reach):
         if table is not None:
             console.print("", table, sep="\n")
+    if phase and not found:
+        console.print(f"\n{phase} asks no question about sizes, features or data: nothing to show for it.")
     if weaker := remedies(found, BARS_PER_YEAR):
         console.print("\nWhat would let a question show its margin, each by itself:", *weaker, sep="\n  ")
     if lacking := uncontrolled_models(plan.study):
@@ -159,6 +165,15 @@ def main() -> None:
         for words in unmeasured:
             run = next(run for run in plan.runs if (run.model, run.budget) == words)
             console.print(f"  snakemake --cores 1 {PATHS.batch_size.format(**run.fields())}")
+
+
+def main() -> None:
+    """Print the preview of a target."""
+    parser = Parser(__doc__, configfile=True)
+    parser.add_argument("target", nargs="?", default="results/report.html", help="of Snakemake")
+    given = parser.parse_args()
+    with command(given):
+        preview(given.configfile, given.target)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
-"""`make promote RUN=results/runs/…`: a whole, hashed copy of a run becomes the current production model."""
+"""Make a run a production model: a whole, hashed copy of it (`make promote RUN=results/runs/…`)."""
 
-import argparse
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +9,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib.config.load import validate
 from lib.config.training import TrackingConfig
 from lib.data.io import read_json
-from lib.errors import StudyError
 from lib.extras.production.promote import Promoted, promote
 from lib.training.tracking import register
+from workflow_scripts.command import Parser, command
+from workflow_scripts.study import last_start
 
 PRODUCTION = Path("results/production")
 STORE = Path("results/tracking/store.json")
@@ -28,24 +28,27 @@ def register_version(made: Promoted) -> int | None:
     return register(config, made.name, made.folder, tags)
 
 
+def forecast_command(name: str) -> str:
+    """The command that forecasts with a production model, with all that its study was started with."""
+    start = last_start(Path.cwd())
+    target = f"results/forecasts/{name}.parquet"
+    return f"{start.variables()}snakemake --cores 1 {target}{start.options()}"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", help="folder of a finished run")
-    parser.add_argument("--name", help="of the production model")
+    parser = Parser(__doc__)
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run: results/runs/…/seed42")
+    parser.add_argument("--name", help="of the production model; default: made of the words of the run")
     given = parser.parse_args()
-    if not given.run:
-        sys.exit("Say which run: make promote RUN=results/runs/…/seed42")
-    try:
-        made = promote(Path(given.run), PRODUCTION, given.name, datetime.now(UTC))
+    with command(given):
+        made = promote(given.run, PRODUCTION, given.name, datetime.now(UTC))
         registered = register_version(made)
-    except StudyError as error:
-        sys.exit(str(error))
-    for warning in made.warnings:
-        print(f"WARNING: {warning}")
-    print(f"{made.folder}: {'promoted' if made.new else 'the same run is current already'}.")
-    if registered is not None:
-        print(f"MLflow's registry: {made.name}, version {registered}.")
-    print(f"Forecast with it: snakemake --cores 1 results/forecasts/{made.name}.parquet")
+        for warning in made.warnings:
+            print(f"WARNING: {warning}")
+        print(f"{made.folder}: {'promoted' if made.new else 'the same run is current already'}.")
+        if registered is not None:
+            print(f"MLflow's registry: {made.name}, version {registered}.")
+        print(f"Forecast with it: {forecast_command(made.name)}")
 
 
 if __name__ == "__main__":

@@ -37,8 +37,9 @@ with job(snakemake):
     def objective(parameters, report):
         """Best validation loss of one trial."""
         trial = validate(RunSpecification, apply_parameters(declared, parameters), "trial")
-        found = resolve(trial, batch_size)
-        resolved = spare_memory(found, resolve(declared, batch_size), batch_size)
+        precision = config.training.precision
+        found = resolve(trial, batch_size, precision=precision)
+        resolved = spare_memory(found, resolve(declared, batch_size, precision=precision), batch_size)
         fingerprint = resolved.fingerprint(*identity)
         state_dir = folder / "trials" / report.key
         label = f"trial {report.number + 1} of {search['n_trials']}, {group.name}"

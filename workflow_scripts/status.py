@@ -1,8 +1,9 @@
-"""`make status`: every training that runs or waits to be continued, from its state directory."""
+"""Every training of a study that runs or waits to be continued, from its state directory (`make status`)."""
 
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -10,18 +11,28 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.console import Console
 from rich.table import Table
 
-from lib.training.heartbeat import read_statuses
+from lib.config.places import whole_study
+from lib.training.heartbeat import Status, read_statuses
 from lib.training.progress import duration
+from workflow_scripts.command import Parser, command
 
 
-def main() -> None:
-    statuses = read_statuses(Path("results/state"))
-    if not statuses:
-        print("Nothing is being trained, and nothing waits to be continued.")
-        return
+def statuses_of(main: Path) -> list[Status]:
+    """Of the main study, and of the named ones below it, whose name stands before their trainings'."""
+    found = []
+    for folder in whole_study(main):
+        name = "" if folder == main else f"{folder.name}: "
+        for status in read_statuses(folder / "results/state"):
+            found.append(replace(status, beat=replace(status.beat, label=f"{name}{status.beat.label}")))
+    return found
+
+
+def show(statuses: list[Status]) -> None:
+    """Print them as a table."""
     table = Table(caption="What stopped is continued by the command that started it.", caption_justify="left")
     for name in ("training", "state", "step", "loss", "samples/s", "°C", "at most left", "seen"):
-        table.add_column(name, justify="left" if name in ("training", "state") else "right")
+        left = name in ("training", "state")  # the name of a run ends in its size and seed: never cut off
+        table.add_column(name, justify="left" if left else "right", overflow="fold")
     for status in statuses:
         beat = status.beat
         table.add_row(
@@ -35,6 +46,14 @@ def main() -> None:
             f"{duration(time.time() - beat.moment)} ago",
         )
     Console(width=max(120, int(os.environ.get("COLUMNS", "120")))).print(table)
+
+
+def main() -> None:
+    with command(Parser(__doc__).parse_args()):
+        if statuses := statuses_of(Path.cwd()):
+            show(statuses)
+        else:
+            print(f"{Path.cwd()}: nothing is being trained, and nothing waits to be continued.")
 
 
 if __name__ == "__main__":

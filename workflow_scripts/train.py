@@ -21,7 +21,7 @@ with job(snakemake):
     config = validate(WorkflowConfig, snakemake.config, "configuration")
     declared = validate(RunSpecification, json.loads(snakemake.params.specification), "run")
     found = read_found(snakemake.input.get("batch_size")), read_found(snakemake.input.get("best"))
-    resolved = resolve(declared, *found)
+    resolved = resolve(declared, *found, precision=config.training.precision)
     dataset = sha256_of(Path(snakemake.input.dataset))
     fingerprint = resolved.fingerprint(dataset, str(snakemake.params.version))
     state_dir = state_of(Path(snakemake.output.model).parent)
@@ -33,7 +33,7 @@ with job(snakemake):
         context = context_for(snakemake, config, resolved, state_dir, fingerprint, threads=threads)
         with context.tracker as tracker:
             finished = train_run(resolved, read_parquet(snakemake.input.dataset), context)
-            write_run(snakemake, resolved, finished, context, dataset)
+            write_run(snakemake, resolved, finished, context, dataset, state.begun)
             track_run(snakemake, finished, tracker)
         if not state.holds_training():  # there was no long work to be kept
             retire(state.folder)

@@ -1,4 +1,4 @@
-"""`make docs`: pages that are made from the code."""
+"""Write the pages of the documentation that are made from the code (`make docs`)."""
 
 import sys
 from pathlib import Path
@@ -12,12 +12,19 @@ from lib.features.documentation import catalogue_markdown
 from lib.study.documents.architecture import with_imports
 from lib.study.documents.study_tables import with_study
 from lib.study.plan import plan_study
+from workflow_scripts.command import Parser, command
+
+
+def main() -> None:
+    with command(Parser(__doc__, study=False).parse_args()):
+        (ROOT / "config" / "README.md").write_text(config_markdown(), encoding="utf-8")
+        (ROOT / "docs" / "features.md").write_text(catalogue_markdown(), encoding="utf-8")
+        page = ROOT / "docs" / "architecture.md"
+        page.write_text(with_imports(page.read_text(encoding="utf-8"), ROOT / "lib"), encoding="utf-8")
+        page, config = ROOT / "docs" / "study.md", ROOT / "config"
+        study = plan_study(read_yaml(config / "study.yaml"), config, {})
+        page.write_text(with_study(page.read_text(encoding="utf-8"), study), encoding="utf-8")
+
 
 if __name__ == "__main__":
-    (ROOT / "config" / "README.md").write_text(config_markdown(), encoding="utf-8")
-    (ROOT / "docs" / "features.md").write_text(catalogue_markdown(), encoding="utf-8")
-    page = ROOT / "docs" / "architecture.md"
-    page.write_text(with_imports(page.read_text(encoding="utf-8"), ROOT / "lib"), encoding="utf-8")
-    page, config = ROOT / "docs" / "study.md", ROOT / "config"
-    study = plan_study(read_yaml(config / "study.yaml"), config, {})
-    page.write_text(with_study(page.read_text(encoding="utf-8"), study), encoding="utf-8")
+    main()

@@ -20,7 +20,27 @@ Task = Literal[
 Budget = Literal["2M", "20M", "200M"]
 BUDGET_PARAMETERS: dict[str, int] = {"2M": 2_000_000, "20M": 20_000_000, "200M": 200_000_000}
 
-Dataset = Annotated[str, StringConstraints(pattern=r"^[A-E][a-d](20|50|100|200|500|1000|2000)$")]
+
+def _dataset(given: str) -> str:
+    known = [f"{row}{column}{tier}" for row in ROWS for column in COLUMNS for tier in TIERS]
+    if given not in known:
+        tiers = ", ".join(map(str, TIERS))
+        raise ValueError(
+            f"a dataset is a row A-E, a column a-d and a tier ({tiers}), as Aa20.{_nearest_dataset(given)}"
+        )
+    return given
+
+
+def _nearest_dataset(given: str) -> str:
+    """The dataset that was probably meant: the tier next to a number, the case of the letters corrected."""
+    found = re.fullmatch(r"([A-Ea-e])([A-Da-d])([0-9]{1,6})", given)
+    if found is None:
+        return ""
+    tier = min(TIERS, key=lambda known: abs(known - int(found[3])))
+    return f" Did you mean {found[1].upper()}{found[2].lower()}{tier}?"
+
+
+Dataset = Annotated[str, AfterValidator(_dataset)]
 """Row, column and tier, for example ``Aa20``."""
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 Name = Annotated[str, StringConstraints(pattern=_NAME)]

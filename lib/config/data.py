@@ -70,6 +70,9 @@ class ValidationConfig(StrictModel):
 
     max_missing_sessions: int = Field(10, ge=0)
     """More missing exchange sessions than this is an error; fewer is a warning each."""
+    max_extra_sessions: int = Field(10, ge=0)
+    """More bars on days without a session than this is an error; fewer is a warning each, and none of them
+    ever becomes part of a dataset."""
     stale_days: int = Field(5, ge=2)
     """This many identical closes in a row is a warning."""
     jump_ratio: float = Field(0.4, gt=0)
@@ -77,7 +80,8 @@ class ValidationConfig(StrictModel):
     bounds_tolerance: float = Field(1e-6, ge=0)
     """Relative tolerance of High >= max(Open, Close) and Low <= min(Open, Close)."""
     split_tolerance: float = Field(0.03, gt=0, lt=0.2)
-    """Relative distance from a whole ratio within which an overnight move counts as a split."""
+    """Relative distance from a whole ratio within which an overnight change of level counts as a split, also
+    with much volume."""
     max_gap_days: int = Field(10, ge=0)
     """A series without a value for more days than this beyond its own step is a warning."""
     compare_tolerance: float = Field(0.02, gt=0)

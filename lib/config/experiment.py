@@ -87,7 +87,8 @@ class Experiment(StrictModel):
     """Names for parts of the grid, by words of the run (``P1-2M: {budget: 2M}``), for targets and tables."""
     from_selection: bool = False
     """Datasets, models and budgets are those of the study's `selection` file; those said here stand in for
-    what it does not say. Until the file is there, the experiment waits."""
+    what it does not say. Until the file is there, the experiment waits; in a study that is
+    judged on folds one without folds waits until `evaluation.confirmation` is open, too."""
     data: ExperimentData | None = None
     margin: float = Field(0.005, gt=0)
     """Smallest gain in log loss from the smallest to the largest budget that would matter."""

@@ -10,7 +10,9 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from lib.config.fold_splits import fold_label, walk_forward, with_study_test
 from lib.config.hpo import SearchSpace
 from lib.config.meta import MetaModule
 from lib.config.model import Architecture, ModelFile, RecipeFile, vary
+from lib.config.places import ConfigFolders
 from lib.config.training import Recipe
 from lib.config.workflow import WorkflowConfig
 from lib.errors import ConfigError, nearest
@@ -33,7 +36,10 @@ _MAX_DEPTH, _MAX_SECTIONS = 30, 20_000
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Plain YAML without tags, in which saying a key twice is an error instead of a surprise."""
+    """Plain YAML without tags, in which saying a key twice is an error instead of a surprise.
+
+    As in YAML 1.2, only true and false are truth values: ON and NO are tickers.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -50,6 +56,39 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def construct_date(self, node: yaml.ScalarNode) -> Any:
+        try:
+            return self.construct_yaml_timestamp(node)
+        except ValueError as error:
+            year, month, *rest = node.value.split("-")
+            swapped = "-".join([year, *rest, month])
+            hint = f" Did you mean {swapped}?" if int(month) > 12 and _is_date(swapped) else ""
+            line = node.start_mark.line + 1
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value} (line {line}) is no date: {error}.{hint}", None
+            ) from None
+
+
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", _UniqueKeyLoader.construct_date)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_UniqueKeyLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_UniqueKeyLoader.add_implicit_resolver(
+    _BOOLEAN, re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -173,7 +212,13 @@ def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
         return f"`{dotted}: {given}` is not one of {', '.join(choices)}.{hint}"
     if not location:
         return message
-    return f"`{dotted}: {given}`: {message}."
+    if detail["type"] == "string_type" and isinstance(detail["input"], bool):
+        where = ".".join(part for part in location if part != "[key]")
+        return (
+            f"`{where}` is a word that YAML takes for a truth value (ON, OFF, YES, NO, TRUE, FALSE). "
+            "Put it into quotes, for example: 'ON'."
+        )
+    return f"`{dotted}: {given}`: {message}{'' if message.endswith(('.', '?')) else '.'}"
 
 
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
@@ -228,39 +273,44 @@ class Study:
         return _recipe_of(experiment, self.recipes)
 
 
-def load_study(content: Mapping[str, Any], folder: Path) -> Study:
+def load_study(content: Mapping[str, Any], folder: Path | ConfigFolders) -> Study:
     """Validate the configuration and read the experiments, models and searches it names.
 
     Args:
         content: the configuration as Snakemake has merged it.
-        folder: the directory config/ with its sub-folders.
+        folder: the directory config/ with its sub-folders, or several that are looked into in turn.
     """
     config = validate(WorkflowConfig, content, "configuration")
+    files = folder if isinstance(folder, ConfigFolders) else ConfigFolders(folder)
     _check_overrides(config)
+    read = cache(read_yaml)  # a model's file is named by dozens of experiments
     experiments: dict[str, PlannedExperiment] = {}
     waiting: dict[str, str] = {}
     for name in config.all_experiments:
-        path = folder / "experiments" / f"{name}.yaml"
-        declared = validate(Experiment, _overridden(name, read_yaml(path), config), str(path))
+        given, where = config.own_experiments.get(name), f"configuration, own_experiments.{name}"
+        if given is None:
+            path = files.find("experiments", name)
+            given, where = read(path), str(path)
+        declared = validate(Experiment, _overridden(name, given, config), where)
         content = declared.model_dump()
         if declared.from_selection:
-            chosen, why_not = _selected(config, f"{path}")
-            if chosen is None:
+            chosen, why_not = _selected(config, where)
+            if chosen is None or (why_not := _closed(declared, config)):
                 waiting[name] = why_not
                 continue
             content |= {key: content[key] or [value] for key, value in chosen.items()}
-        experiments |= _planned(name, content, config, str(path))
+        experiments |= _planned(name, content, config, where)
     meta: dict[str, MetaModule] = {}
     for name in config.meta:
-        path = folder / "meta" / f"{name}.yaml"
-        meta[name] = module = validate(MetaModule, read_yaml(path), str(path))
+        path = files.find("meta", name)
+        meta[name] = module = validate(MetaModule, read(path), str(path))
         grids = {f"meta-{name}": module.learner_grid(name)}
         for number, bases in enumerate(module.bases, start=1):
             grids[f"meta-{name}-bases{number}"] = module.base_grid(bases)
         for title, grid in grids.items():
             experiments |= _planned(title, grid, config, str(path))
     names = {e.recipe for e in experiments.values() if isinstance(e.recipe, str)}
-    recipes = {name: _recipe_file(folder / "recipes" / f"{name}.yaml") for name in sorted(names)}
+    recipes = {name: _recipe_file(files.find("recipes", name)) for name in sorted(names)}
     models: dict[str, ModelFile] = {}
     named: dict[str, dict[str, ModelFile]] = {name: {} for name in experiments}
     searches: dict[str, SearchSpace] = {}
@@ -269,20 +319,20 @@ def load_study(content: Mapping[str, Any], folder: Path) -> Study:
         base = _recipe_of(experiment, recipes)
         recipe_for(config, experiment, where, base=base)
         for model in experiment.models:
-            path = folder / "models" / f"{model}.yaml"
-            file = validate(ModelFile, read_yaml(path), str(path))
+            path = files.find("models", model)
+            file = validate(ModelFile, read(path), str(path))
             recipe_for(config, experiment, f"{path} in {where}", file, base)
             named[name] |= vary(model, file, experiment.vary)
         models |= named[name]
         if experiment.tuning != "none":
-            path = folder / "hpo" / f"{experiment.tuning}_search.yaml"
-            searches[experiment.tuning] = validate(SearchSpace, read_yaml(path), str(path))
+            path = files.find("hpo", f"{experiment.tuning}_search")
+            searches[experiment.tuning] = validate(SearchSpace, read(path), str(path))
     architectures: dict[str, Architecture] = {}
     transfers = [space.transfer for space in searches.values() if space.transfer]
     searched = {transfer.budget for transfer in transfers if transfer.budget}
     for budget in sorted(searched.union(*(e.budgets for e in experiments.values()))):
-        path = folder / "architectures" / f"patchtst_{budget.lower()}.yaml"
-        architectures[budget] = validate(Architecture, read_yaml(path), str(path))
+        path = files.find("architectures", f"patchtst_{budget.lower()}")
+        architectures[budget] = validate(Architecture, read(path), str(path))
     experiments = {
         name: experiment.model_copy(update={"models": list(named[name])})
         for name, experiment in experiments.items()
@@ -292,6 +342,12 @@ def load_study(content: Mapping[str, Any], folder: Path) -> Study:
 
 def _check_overrides(config: WorkflowConfig) -> None:
     known = [*config.phases, *config.all_experiments]
+    for name in config.own_experiments:
+        if name not in config.all_experiments:
+            raise ConfigError(
+                f"configuration: `own_experiments:` describes {name}, which neither `experiments:` nor "
+                f"`phases:` names.{nearest(name, config.all_experiments)} Add it there, or take it out."
+            )
     for name in config.overrides:
         if name not in known:
             raise ConfigError(
@@ -332,6 +388,21 @@ def _selected(config: WorkflowConfig, where: str) -> tuple[dict[str, str] | None
         return {f"{word}s": chosen[word] for word in ("dataset", "model", "budget")}, ""
     except KeyError as missing:
         raise ConfigError(f"{file}: `chosen` does not name {missing}. Make it anew, or add it.") from None
+
+
+def _closed(declared: Experiment, config: WorkflowConfig) -> str:
+    """Why what folds have selected may not be tested yet; empty where it may.
+
+    Without folds of its own it would be tested on the very years that the study keeps for its confirmation.
+    """
+    folded = config.data.walk_forward is not None and not declared.walk_forward
+    if not folded or config.evaluation.confirmation == "open":
+        return ""
+    return (
+        f"it has no folds and would be tested on the confirmation's years, from "
+        f"{config.data.splits.test_start}; `confirmation: open` under `evaluation:` opens them, once "
+        "everything else is done"
+    )
 
 
 def _and(words: list[str]) -> str:

@@ -155,6 +155,7 @@ def resolve(
     specification: RunSpecification,
     batch_size: Mapping[str, Any] | None = None,
     best: Mapping[str, Any] | None = None,
+    precision: str = "auto",
 ) -> ResolvedRun:
     """Merge the declaration with a found batch size and the best trial of a search.
 
@@ -162,6 +163,7 @@ def resolve(
         specification: what was declared.
         batch_size: content of a batch-size file, or None for models without one.
         best: content of a best.json, or None with `tuning: none`.
+        precision: as the study declares it; `auto` takes the one that its batch sizes were found in.
     """
     content = apply_parameters(specification, best["parameters"] if best else {})
     if batch_size:
@@ -169,7 +171,7 @@ def resolve(
         if best and best.get("micro_batch"):  # the shape that was found needs more memory than the declared
             sizes.append(int(best["micro_batch"]))
         content["micro_batch"] = min(sizes)
-        content["precision"] = batch_size["precision"]
+        content["precision"] = batch_size["precision"] if precision == "auto" else precision
         content["compiled"] = batch_size.get("compile", False)
     if best:
         content["hpo"] = {

@@ -35,8 +35,9 @@ class Run:
         return asdict(self)
 
     def label(self) -> str:
-        """The words in one line, for messages and progress."""
-        return "/".join(str(word) for word in self.fields().values())
+        """The words in one line, for messages and progress, as the run's path has them."""
+        words = self.fields() | {"horizon": f"h{self.horizon}", "seed": f"seed{self.seed}"}
+        return "/".join(map(str, words.values()))
 
 
 def expand(experiments: Mapping[str, Experiment], has_budget: Mapping[str, bool]) -> dict[Run, str]:

@@ -92,6 +92,8 @@ class Runtime(StrictModel):
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """One for all runs of a study. `auto`: bf16 where the processor or card has instructions for it (not on
+    MPS), decided when the first batch size is found."""
     compile: Literal["auto", "on", "off"] = "auto"
     threads: int | Literal["auto"] = "auto"
     """`auto`: all cores when one job runs at a time, the rule's threads otherwise. A run that has begun

@@ -82,12 +82,23 @@ class Selection(StrictModel):
 class WorkflowConfig(StrictModel):
     """Everything a study declares."""
 
+    name: Literal[""] | Name = ""
+    """Of a study beside the main one: it works in `studies/NAME/`, data and results, and touches nothing
+    else. Empty: the main study, in the working directory itself."""
     title: str = "Do scaling laws hold on this market?"
     note: str | None = None
     """Shown at the top of the report (the quickstart says what it is not)."""
     data: DataConfig
     experiments: list[Name] = []
-    """Names of files in config/experiments/. Controls among them belong to every phase's report."""
+    """Names of files in config/experiments/, or of `own_experiments`. Controls among them belong to every
+    phase's report."""
+    own_experiments: dict[Name, dict[str, Any]] = {}
+    """Experiments written here instead of in files, by name; they run where `experiments:` or `phases:` name
+    them."""
+    assets: dict[str, Any] = {}
+    """What differs from config/data/assets.yaml, for example ``{rows: {A: [MSFT]}, primary: MSFT}``."""
+    series: dict[str, Any] = {}
+    """What differs from config/data/series.yaml: the columns, row E and the series themselves."""
     phases: dict[PhaseName, list[Name]] = {}
     """Parts of the study with a report of their own (``results/phase1/report.html``): their experiments."""
     overrides: dict[str, dict[str, Any]] = {}

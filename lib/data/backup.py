@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lib.data.io import atomic_path, sha256_of
 from lib.errors import DataError, IntegrityError
 
-FOLDERS = ("data", "results", "config")
+FOLDERS = ("data", "results", "config", "studies")
+OUTSIDE = "from-elsewhere"
+"""Folder of the copies of files that lie outside the study's folder."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class Backup:
     changing: tuple[Path, ...]
 
 
-def backup(root: Path, destination: Path) -> Backup:
-    """Copy `data/`, `results/` and `config/` below `root` to `destination` and verify every file there.
+def backup(root: Path, destination: Path, more: Iterable[Path] = ()) -> Backup:
+    """Copy a study's folders below `root`, and `more` files, to `destination` and verify every file there.
 
     Files that are there with the same content are not copied again; files that are only there stay. A file
     that is in the way of another content is replaced whole, never half. Copies keep their times: Snakemake
@@ -46,18 +49,18 @@ def backup(root: Path, destination: Path) -> Backup:
         raise DataError(f"{root.resolve()}: there is no data/ or results/ to back up here.")
     if any(destination.is_relative_to(source.resolve()) for source in sources):
         raise DataError(f"{destination} lies inside what is to be copied; name a folder outside.")
-    files = sorted(
-        Path(folder) / name
+    files = {
+        Path(folder) / name: destination / (Path(folder) / name).relative_to(root)
         for source in sources
         for folder, folders, names in os.walk(source)
         for name in names
         if not name.endswith(".tmp")
-    )
-    _require_space(files, root, destination)
+    }
+    files |= {path: destination / _place(path, root) for path in more if path.is_file()}
+    _require_space(files, destination)
     copied = unchanged = size = 0
     changing = []
-    for path in files:
-        target = destination / path.relative_to(root)
+    for path, target in sorted(files.items()):
         try:
             if _is_there(path, target):
                 unchanged += 1
@@ -65,7 +68,7 @@ def backup(root: Path, destination: Path) -> Backup:
             size += _copy(path, target)
             copied += 1
         except (FileNotFoundError, _Changing):
-            changing.append(path.relative_to(root))
+            changing.append(target.relative_to(destination))
     return Backup(destination, copied, unchanged, size, tuple(changing))
 
 
@@ -105,8 +108,14 @@ def _copy(path: Path, target: Path) -> int:
     return target.stat().st_size
 
 
-def _require_space(files: list[Path], root: Path, destination: Path) -> None:
-    missing = [path for path in files if not (destination / path.relative_to(root)).is_file()]
+def _place(path: Path, root: Path) -> Path:
+    """Where below the destination a single file goes."""
+    below = path.resolve().is_relative_to(root.resolve())
+    return path.resolve().relative_to(root.resolve()) if below else Path(OUTSIDE, path.name)
+
+
+def _require_space(files: Mapping[Path, Path], destination: Path) -> None:
+    missing = [path for path, target in files.items() if not target.is_file()]
     needed = sum(path.stat().st_size for path in missing if path.is_file())
     try:
         destination.mkdir(parents=True, exist_ok=True)

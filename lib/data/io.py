@@ -28,6 +28,7 @@ from lib.errors import IntegrityError
 
 _CHUNK = 1 << 20
 _SEAL = b"crc32:"
+_NOTES = "notes"
 JSON_SEAL = "content_sha256"
 """Last key of a JSON file, or the only one of the last item of a list: SHA-256 of all the rest."""
 _NO_FULL_FLUSH = (errno.ENOTSUP, errno.ENOTTY, errno.EINVAL)
@@ -118,13 +119,17 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def write_parquet_atomic(frame: pl.DataFrame, path: Path) -> None:
+def write_parquet_atomic(frame: pl.DataFrame, path: Path, notes: Any = None) -> None:
     """Write a table as Parquet (zstd) with the checksum of the whole file in its metadata.
+
+    `notes`, anything that JSON can hold, stand beside the checksum.
 
     Parquet itself has none here: of 400 flipped bits the reader met 338 without a word.
     """
     content = io.BytesIO()  # into memory first: about a full disk Polars' writer says no plain OSError
-    frame.write_parquet(content, compression="zstd", metadata={"checksum": (_SEAL + b"0" * 8).decode()})
+    seal = {"checksum": (_SEAL + b"0" * 8).decode()}
+    metadata = ({_NOTES: json.dumps(notes).replace("crc32:", "crc32\\u003a")} if notes else {}) | seal
+    frame.write_parquet(content, compression="zstd", metadata=metadata)
     at = _seal_of(content)
     assert at is not None  # just written
     checksum = _checksum(content, at)
@@ -143,6 +148,17 @@ def read_parquet(path: Path | str, columns: list[str] | None = None) -> pl.DataF
     with _damage(path):
         _check_seal(Path(path))
         return pl.read_parquet(Path(path), columns=columns)
+
+
+def read_notes(path: Path | str) -> Any:
+    """The notes that a table was written with; None if there are none.
+
+    Raises:
+        IntegrityError: the table is torn.
+    """
+    with _damage(path):
+        found = pl.read_parquet_metadata(Path(path)).get(_NOTES)
+        return json.loads(found) if found else None
 
 
 def read_schema(path: Path | str) -> pl.Schema:

@@ -140,19 +140,22 @@ def read_params(run: Path) -> dict[str, Any]:
     return content
 
 
-def verify(root: Path, records: Iterable[Path] | None = None) -> tuple[int, list[Mismatch]]:
+def verify(
+    root: Path, records: Iterable[Path] | None = None, beside: Iterable[str] = ()
+) -> tuple[int, list[Mismatch]]:
     """Re-hash what has a record: a manifest.json, a model's checksums.json, a run's provenance.json.
 
     Args:
         root: what the paths in manifests are relative to.
         records: those to go by; default all below `root`.
+        beside: folders of `root` whose records count from elsewhere; they are left out.
 
     Returns:
         How many files were checked, and those that are missing or differ.
     """
     checked: set[Path] = set()
     mismatches: list[Mismatch] = []
-    for record in sorted(_records(root) if records is None else records):
+    for record in sorted(_records(root, beside) if records is None else records):
         if record.name == CHECKSUMS:
             names = _names(record)
             checked |= {record.parent / name for name in names}
@@ -181,11 +184,12 @@ def verify(root: Path, records: Iterable[Path] | None = None) -> tuple[int, list
     return len(checked), mismatches
 
 
-def _records(root: Path) -> list[Path]:
+def _records(root: Path, beside: Iterable[str] = ()) -> list[Path]:
     """All records of hashes below `root`; hidden folders are not ours."""
+    left_out = {root / name for name in beside}
     found = []
     for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [n for n in folders if not n.startswith(".") and Path(folder, n) not in left_out]
         found += [Path(folder) / name for name in files if name in ("manifest.json", CHECKSUMS, PROVENANCE)]
     return found
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from lib.config.data import DataConfig
 from lib.config.series_table import Combination, Publication, SeriesDefinition
+from lib.data.reading.price_files import Remark
 from lib.data.sources import open_source
 from lib.data.validation.series_checks import frequency_of
 from lib.errors import DataError
@@ -75,8 +76,8 @@ def fetch_series(
     candidates: Sequence[tuple[str, str]],
     data: DataConfig,
     optional: bool,
-) -> pl.DataFrame:
-    """One series from the first of its origins that has it, in the columns of `SERIES_SCHEMA`.
+) -> tuple[pl.DataFrame, tuple[Remark, ...]]:
+    """One series from the first of its origins that has it, in the columns of `SERIES_SCHEMA`, and remarks.
 
     Args:
         name: our own.
@@ -95,9 +96,9 @@ def fetch_series(
             tried.append(f"{source_name} has no {label}")
             continue
         found = source.series(label, first_releases=definition.revised)
-        return publish(found, name, definition)
+        return publish(found, name, definition), source.remarks(label)
     if optional:
-        return empty_series()
+        return empty_series(), ()
     where = "; ".join(tried) or f"none of the sources {', '.join(data.series_sources) or '(none)'} knows it"
     raise DataError(f"series {name} ({definition.title}): {where}. See config/data/series.yaml.")
 

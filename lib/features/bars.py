@@ -31,8 +31,8 @@ def resample(prices: pl.DataFrame, timescale: Timescale, sessions: pl.Series) ->
 
     A bar is kept only if its whole period lies within the symbol's data: the unfinished last bar is dropped,
     and so is a first bar whose period began before the data did. Sessions missing in between leave the bar's
-    period as it is. `sessions` are the days on which the exchange was and will be open; a row dated on a day
-    that is no session counts for the next session.
+    period as it is. `sessions` are the days on which the exchange was and will be open; a row dated on
+    another day is left out.
 
     Raises ConfigError for a timescale that cannot be built, DataError for missing columns.
     """
@@ -41,7 +41,7 @@ def resample(prices: pl.DataFrame, timescale: Timescale, sessions: pl.Series) ->
         raise DataError(
             f"prices lack the column(s) {', '.join(missing)}; they have {', '.join(prices.columns)}."
         )
-    prices = prices.sort("symbol", "date")
+    prices = prices.join(sessions.alias("date").to_frame(), on="date", how="semi").sort("symbol", "date")
     if timescale in ("daily", "multires"):
         return prices.with_columns(last_session=pl.col("date")).select(BAR_COLUMNS)
     if prices.is_empty():

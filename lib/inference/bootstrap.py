@@ -21,12 +21,14 @@ from lib.metrics.classification import Floats
 
 Ints = npt.NDArray[np.int64]
 
-MINIMUM_BLOCKS = 2.0
-"""With fewer blocks than this in the test set there is nothing to resample, and no interval is given."""
+MINIMUM_BLOCKS = 4.0
+"""With fewer blocks than this in the test set there is nothing to resample, and no interval is given: two
+blocks would leave one degree of freedom, and an AUC of 0.33 the interval from -0.40 to 1.06."""
 _OVERLAP_BLOCKS = 3
 _CHUNK_ELEMENTS = 4_000_000
 _DEFINED_SHARE = 0.9
-"""An interval needs at least this share of the draws to be defined (AUC is not in a one-class draw)."""
+"""An interval needs at least this share of the draws to be defined (precision is not where nothing is
+claimed)."""
 
 
 def index_dates(dates: npt.ArrayLike) -> tuple[npt.NDArray[np.datetime64], Ints]:
@@ -187,44 +189,18 @@ def r2_draws(target: Floats, prediction: Floats, index: Ints, weights: Floats) -
     return 1.0 - error / np.where(spread > 0, spread, np.nan)
 
 
-def auc_draws(target: npt.ArrayLike, score: npt.ArrayLike, index: Ints, weights: Floats) -> Floats:
-    """AUC in every draw; NaN in draws of one class.
-
-    Scores are sorted once; a draw's AUC is then the weighted Mann–Whitney statistic by cumulative sums.
-
-    Args:
-        target: (n,) zeros and ones.
-        score: (n,) finite scores; ties count one half.
-        index: (n,) position of each sample's date.
-        weights: (draws, n_dates).
-    """
-    scores = np.asarray(score, dtype=np.float64)
-    order = np.argsort(scores, kind="stable")
-    positive = np.asarray(target, dtype=np.float64)[order] > 0.5
-    group_starts = np.flatnonzero(np.diff(scores[order], prepend=np.nan) != 0)
-    tied = group_starts.size < scores.size
-    date = index[order]
-    out = np.empty(weights.shape[0])
-    step = max(1, _CHUNK_ELEMENTS // max(1, scores.size))
-    for begin in range(0, weights.shape[0], step):
-        drawn = weights[begin : begin + step].take(date, axis=1)
-        good, bad = drawn * positive, drawn * ~positive
-        if tied:
-            good = np.add.reduceat(good, group_starts, axis=1)
-            bad = np.add.reduceat(bad, group_starts, axis=1)
-        below = np.cumsum(bad, axis=1) - 0.5 * bad
-        pairs = good.sum(axis=1) * bad.sum(axis=1)
-        won = np.einsum("ij,ij->i", good, below)
-        out[begin : begin + step] = np.where(pairs > 0, won / np.where(pairs > 0, pairs, 1.0), np.nan)
-    return out
-
-
 def average_precision_draws(
     target: npt.ArrayLike, score: npt.ArrayLike, index: Ints, weights: Floats
 ) -> Floats:
     """Area under the precision–recall curve in every draw, ``sum (R_k - R_{k-1}) P_k``.
 
-    Equal scores form one step. NaN in draws of one class. Arguments as in `auc_draws`.
+    Equal scores form one step. NaN in draws of one class.
+
+    Args:
+        target: (n,) zeros and ones.
+        score: (n,) finite scores.
+        index: (n,) position of each sample's date.
+        weights: (draws, n_dates).
     """
     scores = np.asarray(score, dtype=np.float64)
     order = np.argsort(-scores, kind="stable")

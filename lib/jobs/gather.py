@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
 
-from lib.config.base import TIERS
+from lib.config.base import TIERS, Timescale
 from lib.data.io import read_json, read_parquet
 from lib.errors import DataError, IntegrityError
 from lib.features.catalogue import catalogue
@@ -92,7 +92,7 @@ def correlation(paths: list[str]) -> dict[str, pl.DataFrame]:
     tables = {}
     for path in map(Path, paths):
         frame = read_parquet(path)
-        families = family_of_channels(channel_names(frame), path.stem)
+        families = family_of_channels(channel_names(frame), cast(Timescale, path.stem))
         names = list(families)
         with np.errstate(invalid="ignore", divide="ignore"):  # a constant channel correlates with nothing
             matrix = np.corrcoef(frame.select(names).to_numpy().T.astype(np.float64))
@@ -103,7 +103,7 @@ def correlation(paths: list[str]) -> dict[str, pl.DataFrame]:
     return tables
 
 
-def family_of_channels(channels: list[str], timescale: str) -> dict[str, str]:
+def family_of_channels(channels: list[str], timescale: Timescale) -> dict[str, str]:
     """Family of each channel, those of one family together; of a series, its name."""
     own = {feature.name: feature.family for feature in catalogue(TIERS[-1], timescale)}
     found = {name: own.get(name, name.split("_")[0]) for name in channels}

@@ -47,9 +47,13 @@ def read_found(path: Any) -> dict[str, Any] | None:
 
 
 def write_run(
-    snakemake: Any, resolved: ResolvedRun, finished: FinishedRun, context: TrainingContext, dataset_hash: str
-) -> None:
-    """Model, predictions, history, parameters and provenance of a run."""
+    snakemake: Any, resolved: ResolvedRun, finished: FinishedRun, context: TrainingContext, dataset_hash: str,
+    begun: str | None,
+) -> None:  # fmt: skip
+    """Model, predictions, history, parameters and provenance of a run.
+
+    `begun`: when it was first begun, which is what a prediction about it must come before.
+    """
     output = snakemake.output
     model = Path(output.model)
     temporary = model.with_name(".model.tmp")
@@ -75,9 +79,8 @@ def write_run(
         "training_shares_by_symbol": finished.training_shares_by_symbol,
     }
     write_text_atomic(Path(output.params), yaml.safe_dump(params, sort_keys=False))
-    write_json_atomic(
-        Path(output.provenance), _provenance(snakemake, resolved, finished, context, dataset_hash)
-    )
+    provenance = _provenance(snakemake, resolved, finished, context, dataset_hash) | {"begun": begun}
+    write_json_atomic(Path(output.provenance), provenance)
 
 
 def _provenance(

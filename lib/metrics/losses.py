@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import expit, logit, softmax
 
 from lib.metrics import ternary
@@ -63,6 +62,8 @@ def intercept_refitted(target: np.ndarray, forecast: np.ndarray, binary: bool) -
         return forecast
     odds = logit(np.clip(np.asarray(forecast, dtype=np.float64), _SMALLEST, 1.0 - _SMALLEST))
     reach = float(np.abs(odds).max()) + abs(float(logit(share))) + 1.0
+    from scipy.optimize import brentq  # a second of imports, which whoever only plans a study does without
+
     offset = brentq(lambda added: float(expit(odds + added).mean()) - share, -reach, reach)
     return np.asarray(expit(odds + offset))
 

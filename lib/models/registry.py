@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 
 from lib.config.base import StrictModel
+from lib.config.places import find_own
 from lib.errors import ModelError
 from lib.models.contract import Model, ModelMetadata
 
@@ -90,11 +91,15 @@ def _problems_of_class(model: type) -> list[str]:
 def add_plugin(path: Path) -> None:
     """Import a user's file; the models that it registers are found like the shipped ones.
 
+    Args:
+        path: from the working directory, the main study's (for a named one) or the project's.
+
     Raises:
         ModelError: no such file, it cannot be imported or registers nothing, or a class does not keep the
             contract.
     """
     _discover()
+    path = find_own(path)
     if not path.is_file():
         raise ModelError(f"plugin {path}: no such file (looked in {Path.cwd()}).")
     code = code_hash(path)

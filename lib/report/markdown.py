@@ -42,23 +42,31 @@ def page_markdown(page: Page) -> str:
     lines += ["", *(f"- {check.label}: {_text(check.value)}" for check in page.checks), ""]
     if page.warnings:
         lines += ["### Warnings", "", *(f"- {_text(warning)}" for warning in page.warnings), ""]
+    lines += _words(page, "verdict")
     for section in page.sections:
-        lines += _section(section)
+        lines += _section(section, page)
     lines += ["## All runs", "", page.runs_summary, ""]
     lines += [*(f"- missing: {_text(run)}" for run in page.missing), ""] if page.missing else []
     lines += _table(page.runs, limit=None) if page.runs.rows else []
     for section in page.closing:
-        lines += _section(section)
+        lines += _section(section, page)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
 
 
-def _section(section: Section) -> list[str]:
-    lines = [f"## {section.heading}", "", _text(section.lead), ""]
+def _words(page: Page, identity: str) -> list[str]:
+    """The terms that first stand in a section."""
+    said = [f"*{_text(term)}*: {_text(meaning)}" for term, meaning in page.words.get(identity, ())]
+    return [" · ".join(said), ""] if said else []
+
+
+def _section(section: Section, page: Page) -> list[str]:
+    lines = [f"## {section.heading}", "", _text(section.lead), "", *_words(page, section.id)]
     lines += [f"- {_text(text)}" for text in (*section.notes, *section.bullets)]
     lines.append("")
     for panel in section.panels:
         lines += [f"### {_text(panel.title)}", "", _text(panel.reading), ""]
-        lines += _table(panel.table) if panel.table else []
+        for table in (panel.table, panel.more):
+            lines += _table(table) if table else []
     for table in section.tables:
         lines += _table(table)
     return lines

@@ -5,7 +5,7 @@ One content for both renderings, so that they cannot disagree. Holds no layout a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -38,6 +38,8 @@ class Column:
     """Makes it a column of drawings that share this axis."""
     wide: bool = False
     """Running text that may wrap."""
+    detail: bool = False
+    """For those who check: shown in a second table, folded below the first."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ class Panel:
     reading: str
     """What the chart shows, in numbers."""
     table: Table | None = None
+    """What the chart draws, in numbers: folded below it, and read by the page's script."""
+    more: Table | None = None
+    """Another table that belongs to the chart."""
 
 
 @dataclass(frozen=True)
@@ -137,3 +142,7 @@ class Page:
     csv_note: str
     closing: Sequence[Section] = field(default=())
     """Sections after the table of runs."""
+    unfolded: Collection[str] = ()
+    """Sections whose charts and tables are open from the start; of the others the lead is."""
+    words: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    """Section (or `verdict`) to the terms that first stand in it, each with its meaning."""

@@ -7,11 +7,15 @@ server for anything. Computes no statistic: its numbers come from the evaluation
 from __future__ import annotations
 
 import base64
+import gzip
+import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from lib.report import glossary, notices
 from lib.report.inputs import ReportInputs
 from lib.report.markdown import page_markdown
 from lib.report.page import Page, Section
@@ -30,14 +34,25 @@ from lib.report.sections import single_folds as folds
 from lib.report.sections import slices as parts
 from lib.report.wording import Names, prose
 
+_UNFOLDED = (
+    "scaling", "features", "amount", "context", "quality", "assets", "laws", "interactions", "ablations",
+    "opponents", "controls", "limits",
+)  # fmt: skip
+"""Sections that answer the study's questions: open from the start. Of the others a reader sees the finding,
+and opens what it rests on."""
 __all__ = ["ReportInputs", "build_page", "render_html", "render_markdown"]
+_BEGUN = 170
+"""Letters of a chart's reading that are shown; more are folded."""
 _NAMED = 6
 """Symbols that stand below the title."""
 
 
 def render_html(page: Page) -> str:
-    """The whole report as HTML that opens from disk, without a network."""
-    csv = base64.b64encode(page.csv.encode()).decode()
+    """The whole report as HTML that opens from disk, without a network.
+
+    The table of runs is inside twice: to be read, and packed, as the CSV that can be saved.
+    """
+    csv = base64.b64encode(gzip.compress(page.csv.encode(), mtime=0)).decode()
     return _environment().get_template("report.html.j2").render(page=page, csv=csv)
 
 
@@ -53,7 +68,7 @@ def build_page(inputs: ReportInputs) -> Page:
     ]
     names = Names(inputs.runs.to_dicts() or cells)
     csv, csv_note = runs_table.runs_csv(inputs)
-    return Page(
+    page = Page(
         title=inputs.title,
         subtitle=_subtitle(inputs),
         note=inputs.note,
@@ -62,7 +77,7 @@ def build_page(inputs: ReportInputs) -> Page:
         opponents=opponents.opponent_sentences(inputs, names),
         unanswered=unanswered.unanswered(inputs),
         checks=answers.checks(inputs),
-        warnings=[prose(text) for text in inputs.scaling.get("warnings") or []],
+        warnings=notices.grouped(prose(text) for text in inputs.scaling.get("warnings") or []),
         sections=_sections(inputs, names),
         runs=runs_table.runs_table(inputs),
         runs_summary=runs_table.summary_line(inputs),
@@ -78,7 +93,9 @@ def build_page(inputs: ReportInputs) -> Page:
             account.provenance_section(inputs),
             account.limits_section(inputs),
         ],
+        unfolded=_UNFOLDED,
     )
+    return replace(page, words=glossary.first_words(page))
 
 
 def _sections(inputs: ReportInputs, names: Names) -> list[Section]:
@@ -123,10 +140,22 @@ def _subtitle(inputs: ReportInputs) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["begun"] = _begun
+    return environment
+
+
+def _begun(text: str) -> tuple[str, str]:
+    """The first sentences of a long text, and the rest of it: the page shows them and folds it."""
+    end = 0
+    for found in re.finditer(r"(?<=[.!?]) (?=[A-Z−\d])", text):
+        if end and found.start() > _BEGUN:
+            break
+        end = found.start()
+    return (text, "") if len(text) <= 1.5 * _BEGUN or not end else (text[:end], text[end + 1 :])

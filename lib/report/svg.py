@@ -2,7 +2,8 @@
 
 Drawn here instead of by a charting library so that charts take their colours from the page's style sheet
 (dark mode and paper included), stay legible on a phone, and weigh a few kilobytes each. Colour and shape of
-a mark come from what it is (its budget), never from its place in a list. Knows nothing of runs or metrics.
+a mark come from what it is (its budget), never from its place in a list. What the page's script needs to give
+values to a hand stands on the drawing itself: scales, names of lines, tips. Knows nothing of runs or metrics.
 """
 
 from __future__ import annotations
@@ -110,6 +111,9 @@ class Chart:
         self.x = Scale(*x, left, WIDTH - 14, log_x)
         self.y = Scale(*y, height - bottom, 26, log_y)
         self.parts: list[str] = []
+        self.lines: dict[str, list[tuple[float, float]]] = {}
+        """Points of the named lines: columns of the table behind the chart."""
+        self._drawn: tuple[list[float], list[float]] = ([], [])
 
     def axes(self, x_label: str, y_label: str, x_ticks: Sequence[tuple[float, str]] | None = None) -> None:
         """Horizontal grid lines with values, ticks of x, and both labels with their units."""
@@ -119,7 +123,7 @@ class Chart:
         for value in values:
             at = self.y(value)
             self.parts.append(f'<line class="grid" x1="{left}" x2="{right}" y1="{at:.1f}" y2="{at:.1f}"/>')
-            self.text(left - 7, at + 4, tick_text(value, step), "end")
+            self.text(left - 7, at + 4, tick_text(value, step), "end", "tick ty")
         if x_ticks is None:
             found = ticks(self.x.low, self.x.high)
             width = found[1] - found[0] if len(found) > 1 else 1
@@ -127,11 +131,13 @@ class Chart:
         self.parts.append(f'<line class="axis" x1="{left}" x2="{right}" y1="{base}" y2="{base}"/>')
         if self.x.log:
             marks = "".join(f"M{self.x(v):.1f} {base}v-3" for v in log_marks(self.x.low, self.x.high))
-            self.parts.append(f'<path class="axis" d="{marks}"/>')
+            self.parts.append(f'<path class="axis tx" d="{marks}"/>')
         for value, text in x_ticks:
             at = self.x(value)
-            self.parts.append(f'<line class="axis" x1="{at:.1f}" x2="{at:.1f}" y1="{base}" y2="{base + 4}"/>')
-            self.text(at, base + 17, text, "middle")
+            self.parts.append(
+                f'<line class="axis tx" x1="{at:.1f}" x2="{at:.1f}" y1="{base}" y2="{base + 4}"/>'
+            )
+            self.text(at, base + 17, text, "middle", "tick tx")
         self.text((left + right) / 2, base + 36, x_label, "middle", "label")
         self.text(0, 12, y_label, "start", "label")
 
@@ -141,28 +147,40 @@ class Chart:
             f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
         )
 
-    def line(self, points: Sequence[tuple[float, float]], style: str) -> None:
-        """A line through points."""
-        path = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
-        self.parts.append(f'<polyline class="{style}" points="{path}"/>')
+    def line(self, points: Sequence[tuple[float, float]], style: str, name: str = "") -> None:
+        """A line through points; with a name it is a column of the table behind the chart."""
+        if name:
+            self.lines[name] = list(points)
+        self._polyline(points, style, f' data-n="{escape(name)}"' if name else "")
 
-    def step(self, points: Sequence[tuple[float, float]], style: str) -> None:
+    def step(self, points: Sequence[tuple[float, float]], style: str, name: str = "") -> None:
         """A line that holds each value until the next point."""
         corners = [points[0]] if points else []
         for (_, before), (x, y) in pairwise(points):
             corners += [(x, before), (x, y)]
-        self.line(corners, style)
+        if name:
+            self.lines[name] = list(points)
+        self._polyline(corners, style, f' data-n="{escape(name)}" data-step=""' if name else "")
 
-    def band(self, low: Sequence[tuple[float, float]], high: Sequence[tuple[float, float]]) -> None:
-        """The area between two lines."""
+    def _polyline(self, points: Sequence[tuple[float, float]], style: str, data: str) -> None:
+        for drawn, values in zip(self._drawn, zip(*points, strict=True), strict=False):
+            drawn.extend(values)
+        path = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
+        self.parts.append(f'<polyline class="{style}" points="{path}"{data}/>')
+
+    def band(
+        self, low: Sequence[tuple[float, float]], high: Sequence[tuple[float, float]], tip: str = ""
+    ) -> None:
+        """The area between two lines over the same places."""
         corners = [*low, *reversed(high)]
         path = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in corners)
-        self.parts.append(f'<polygon class="band" points="{path}"/>')
+        self.parts.append(_tipped("polygon", f'class="band" points="{path}"', tip))
 
-    def level(self, y: float) -> None:
+    def level(self, y: float, tip: str = "") -> None:
         """A horizontal line of reference."""
         at, left, right = self.y(y), self.x.start, self.x.end
-        self.parts.append(f'<line class="ref" x1="{left}" x2="{right}" y1="{at:.1f}" y2="{at:.1f}"/>')
+        place = f'class="ref" x1="{left}" x2="{right}" y1="{at:.1f}" y2="{at:.1f}"'
+        self.parts.append(_tipped("line", place, tip))
 
     def whisker(self, x: float, low: float, high: float, kind: str) -> None:
         """A vertical interval."""
@@ -174,14 +192,32 @@ class Chart:
 
     def mark(self, x: float, y: float, kind: str, tip: str = "", size: float = _R) -> None:
         """One mark at data coordinates."""
+        self._drawn[0].append(x)
+        self._drawn[1].append(y)
         self.parts.append(marker(self.x(x), self.y(y), kind, tip, size))
 
-    def render(self, meaning: str) -> Markup:
-        """The finished drawing; `meaning` is read to those who cannot see it."""
+    def render(self, meaning: str, switch: str = "") -> Markup:
+        """The finished drawing.
+
+        Args:
+            meaning: read to those who cannot see it.
+            switch: axes (`x`, `y`) that the page may change between linear and logarithmic.
+        """
+        scales = "".join(
+            f' data-{axis}="{scale.low:.6g} {scale.high:.6g} {scale.start:g} {scale.end:g} {scale.log:d} '
+            f'{min((v for v in drawn if v > 0), default=0):.6g}"'
+            for axis, scale, drawn in zip("xy", (self.x, self.y), self._drawn, strict=True)
+        )
         return Markup(
             f'<svg class="chart" viewBox="0 0 {WIDTH} {self.height}" role="img" '
-            f'aria-label="{escape(meaning)}">{"".join(self.parts)}</svg>'
+            f'aria-label="{escape(meaning)}"{scales}{f' data-switch="{switch}"' if switch else ""}>'
+            f"{''.join(self.parts)}</svg>"
         )
+
+
+def _tipped(tag: str, attributes: str, tip: str) -> str:
+    """An element that says what it is when pointed at."""
+    return f"<{tag} {attributes}><title>{escape(tip)}</title></{tag}>" if tip else f"<{tag} {attributes}/>"
 
 
 @dataclass(frozen=True)
@@ -253,15 +289,24 @@ class Strip:
 
 
 def legend(entries: Sequence[tuple[str, str]]) -> Markup:
-    """A line of marks with their names: pairs of kind (or `line …` for a line style) and name."""
+    """A line of marks with their names: pairs of kind (or `line …` for a line style) and name.
+
+    Each says which parts of the section's charts it stands for, so that the page can switch them off.
+    """
     items = []
     for kind, name in entries:
+        chosen = f".{kind}"
         if kind.startswith("line "):
             style = kind.removeprefix("line ")
+            own = [word for word in style.split() if word != "ink"]
+            chosen = "".join(f".{word}" for word in own)
+            if own == ["series"]:
+                chosen += ":not(.dashed)"
             drawing, width = f'<line class="{style}" x1="0" x2="24" y1="8" y2="8"/>', 24
         else:
             drawing, width = marker(8, 8, kind), 16
         items.append(
-            f'<li><svg width="{width}" height="16" aria-hidden="true">{drawing}</svg>{escape(name)}</li>'
+            f'<li data-for="{chosen}"><svg width="{width}" height="16" aria-hidden="true">{drawing}</svg>'
+            f"{escape(name)}</li>"
         )
     return Markup(f'<ul class="legend">{"".join(items)}</ul>')

@@ -18,7 +18,13 @@ MINUS = "−"
 NO_BUDGET = "none"
 PROBLEM = CASE
 """What names a prediction problem in tables; its walk-forward folds belong together."""
-_BAR = {"daily": "daily", "weekly": "weekly", "monthly": "monthly", "2wk": "two-week", "multires": "daily"}
+_BAR = {
+    "daily": "daily", "weekly": "weekly", "monthly": "monthly", "2wk": "two-week", "multires": "daily",
+    "2d": "two-day", "3d": "three-day", "5d": "five-day",
+}  # fmt: skip
+_MOST_DECIMALS = 8
+_TINY = 1e-6
+_ROUNDING = 0.02
 
 
 def finite(value: Any) -> float | None:
@@ -33,23 +39,31 @@ def finite(value: Any) -> float | None:
 
 
 def number(value: Any, decimals: int = 4) -> str:
-    """A fixed number of decimals with a true minus sign; small values keep two digits, none is `–`."""
+    """Decimals with a true minus sign: as many as asked for, or three digits where rounding would change the
+    number by over 2 % (a squared error of 0.000512); below a millionth with an exponent; none is `–`."""
     x = finite(value)
     if x is None:
         return DASH
-    text = f"{x:.{decimals}f}"
-    if x and abs(x) < 10.0**-decimals:
-        text = f"{x:.1e}"
-    return text.replace("-", MINUS)
+    if 0.0 < abs(x) < _TINY:
+        return f"{x:.1e}".replace("-", MINUS)
+    if abs(round(x, decimals) - x) > _ROUNDING * abs(x):
+        decimals = 2 - math.floor(math.log10(abs(x)))
+    return f"{x:.{decimals}f}".replace("-", MINUS)
 
 
 def interval(value: Any, low: Any, high: Any, decimals: int = 4) -> str:
-    """`0.512 [0.480, 0.544]`; the bracket only where both ends are known."""
-    if finite(value) is None:
+    """`0.512 [0.480, 0.544]`; the bracket only where both ends are known. All three have the same decimals,
+    more than asked for where the ends would look alike."""
+    x, bottom, top = finite(value), finite(low), finite(high)
+    if x is None:
         return DASH
-    if finite(low) is None or finite(high) is None:
-        return f"{number(value, decimals)} [no interval]"
-    return f"{number(value, decimals)} [{number(low, decimals)}, {number(high, decimals)}]"
+    if bottom is None or top is None:
+        return f"{number(x, decimals)} [no interval]"
+    width = top - bottom
+    if width > 0.0:
+        decimals = max(decimals, min(_MOST_DECIMALS, 1 - math.floor(math.log10(width))))
+    own, start, end = (f"{v:.{decimals}f}".replace("-", MINUS) for v in (x, bottom, top))
+    return f"{own} [{start}, {end}]"
 
 
 def of(row: Mapping[str, Any], name: str, decimals: int = 4) -> str:
@@ -162,8 +176,22 @@ def task_words(task: str) -> str:
 
 def ahead(timescale: str, horizon: Any) -> str:
     """`5 daily bars ahead`."""
-    name = _BAR.get(timescale, f"{timescale.removesuffix('d')}-day" if timescale.endswith("d") else timescale)
-    return f"{horizon} {name} {'bar' if str(horizon) == '1' else 'bars'} ahead"
+    return f"{horizon} {_BAR.get(timescale, timescale)} {'bar' if str(horizon) == '1' else 'bars'} ahead"
+
+
+def dataset_words(dataset: Any) -> str:
+    """`Aa20`; where a part of the name varies (`*a20`, `A*20`, `Aa*`), what is the same and what is not."""
+    found = re.fullmatch(r"([A-Z]|\*)([a-z]|\*)(\d+|\*)", str(dataset))
+    if found is None or "*" not in found.groups():
+        return str(dataset)
+    row, column, tier = found.groups()
+    return ", ".join(
+        (
+            "all rows" if row == "*" else f"row {row}",
+            "all columns" if column == "*" else f"column {column}",
+            "all tiers" if tier == "*" else f"{tier} channels",
+        )
+    )
 
 
 class Names:
@@ -182,7 +210,7 @@ class Names:
         """A prediction problem, such as `Touch of +1 %, 5 daily bars ahead`."""
         parts = [task_words(str(row.get("task"))), ahead(str(row.get("timescale")), row.get("horizon"))]
         if not self._one_dataset:
-            parts.append(str(row.get("dataset")))
+            parts.append(dataset_words(row.get("dataset")))
         if row.get("timescale") == "multires":
             parts.append("multires")
         condition, share, bars = (row.get(w) for w in ("condition", "train_fraction", "context_length"))

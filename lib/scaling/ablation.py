@@ -19,9 +19,9 @@ import polars as pl
 from lib.config.base import is_binary
 from lib.config.fold_splits import fold_label
 from lib.errors import DataError
+from lib.inference.comparisons import DateLosses, compare_losses, joined_searches
 from lib.metrics.losses import intercept_refitted
 from lib.scaling.axes import WORDS
-from lib.scaling.comparisons import DateLosses, compare_losses, joined_searches
 from lib.scaling.samples import Aligned, PredictionFiles, Reader, align, selection_reader
 
 PROBLEM = [word for word in WORDS if word not in ("condition", "model")]

@@ -56,9 +56,17 @@ def case_of(row: Row) -> Case:
 
 
 def in_one_line(words: Mapping[str, Any]) -> str:
-    """The words that runs share, for messages; a share of the dates only where it is one."""
-    share = words["train_fraction"]
-    parts = [str(words[word]) for word in WORDS if word in words and word not in CASE[1:3]]
+    """The words that runs share, for messages, as paths of runs write them; a share of the dates only where
+    it is one, and no budget where sizes are compared."""
+    share, left_out = (
+        words["train_fraction"],
+        {*CASE[1:3], *(["budget"] if words.get("budget") == "*" else [])},
+    )
+    parts = [
+        f"h{words[word]}" if word == "horizon" else str(words[word])
+        for word in WORDS
+        if word in words and word not in left_out
+    ]
     return "/".join([*parts, f"{100 * share:.15g} % of the dates"] if share not in (1.0, "*") else parts)
 
 

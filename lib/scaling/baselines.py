@@ -15,6 +15,14 @@ import numpy as np
 from lib.config.base import is_binary, is_classification, is_ternary
 from lib.config.workflow import EvaluationConfig
 from lib.inference.bootstrap import block_length
+from lib.inference.comparisons import (
+    DateLosses,
+    Estimate,
+    compare_losses,
+    holm,
+    holm_confidences,
+    same_forecast,
+)
 from lib.inference.forecast_tests import (
     confidence_set,
     delong,
@@ -24,7 +32,6 @@ from lib.inference.forecast_tests import (
 )
 from lib.metrics.classification import Floats
 from lib.scaling.axes import CASE, Case, Row, in_one_line
-from lib.scaling.comparisons import DateLosses, Estimate, compare_losses, holm, holm_confidences
 from lib.scaling.curves import estimate_auc, estimate_loss
 from lib.scaling.folds import Joined, join
 from lib.scaling.run_index import StudyRuns
@@ -74,10 +81,11 @@ def _table(case: Case, joined: Joined[Group], cfg: EvaluationConfig) -> dict[str
         loss = estimate_loss(losses[group], horizon)
         auc = estimate_auc(aligned, positions, horizon) if is_classification(task) else None
         gap = None if group == reference else compare_losses(losses[group], losses[reference], horizon)
-        over = None if naive is None else compare_losses(losses[group], naive, horizon)
+        is_naive = naive is not None and same_forecast(losses[group], naive)
+        over = None if naive is None or is_naive else compare_losses(losses[group], naive, horizon)
         ahead = None if linear in (None, group) else compare_losses(losses[group], losses[linear], horizon)
         line: dict[str, Any] = {"model": group[0], "budget": group[1], "label": labels[group],
-                                "seeds": len(positions)}  # fmt: skip
+                                "seeds": len(positions), "is_base_rate": is_naive}  # fmt: skip
         line |= _bounds("auc", auc, cfg) | _bounds(metric, loss, cfg)
         for name, estimate in (("difference", gap), ("over_base_rate", over), ("over_linear", ahead)):
             line |= _bounds(name, estimate, cfg)
@@ -189,9 +197,10 @@ def _many(
     spa: dict[str, Any] | None = None
     if naive is not None:
         benchmark: Floats = naive.sums[0] / naive.counts
-        models = np.column_stack(list(by_date.values()))
+        tried = [by_date[line["label"]] for line in lines if not line["is_base_rate"]]
+        models = np.column_stack(tried) if tried else np.empty((benchmark.size, 0))
         found = superior_predictive_ability(benchmark, models, block, _DRAWS, cfg.seed)
-        spa = None if found is None else {**found, "benchmark": "base rate", "models": len(by_date)}
+        spa = None if found is None else {**found, "benchmark": "base rate", "models": len(tried)}
     return {
         "spa": spa,
         "mcs": None if kept is None else {"level": _SET_CONFIDENCE, "models": kept},
@@ -202,9 +211,11 @@ def _many(
 def _text(spa: dict[str, Any] | None, kept: list[str] | None, models: int) -> str:
     parts = []
     if spa is not None:
-        p_value = spa["p_consistent"]
+        p_value, tries = spa["p_consistent"], spa["models"]
         verdict = "Some model beats" if p_value < 0.05 else "No model can be shown to beat"
-        parts.append(f"{verdict} the base rate once all {models} tries are counted (SPA, p = {p_value:.3f}).")
+        said = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+        counted = "" if tries == 1 else f" once all {tries} tries are counted"
+        parts.append(f"{verdict} the base rate{counted} (SPA, {said}).")
     if kept is not None and models > 1:
         share = f"{len(kept)} of {models} models could be the best at {_SET_CONFIDENCE:.0%} confidence"
         parts.append(share + (f": {', '.join(kept)}." if len(kept) <= 4 else "."))

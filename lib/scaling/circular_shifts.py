@@ -15,10 +15,10 @@ import numpy as np
 from scipy.stats import rankdata
 
 from lib.inference.bootstrap import enough_blocks
+from lib.inference.comparisons import Estimate
 from lib.metrics.classification import Floats
-from lib.scaling.comparisons import Estimate
-from lib.scaling.curves import rankings
 from lib.scaling.samples import Aligned
+from lib.scoring.measures import rankings
 
 
 def shifted_auc(aligned: Aligned, positions: Sequence[int], horizon: int) -> Estimate | None:
@@ -52,7 +52,7 @@ def shifted_auc(aligned: Aligned, positions: Sequence[int], horizon: int) -> Est
     if not days:
         return None
     error = math.sqrt(variance) / days if shiftable else None
-    return Estimate(0.5 + value / days, error, math.inf)
+    return Estimate(0.5 + value / days, error, math.inf, least=0.0, most=1.0)
 
 
 def auc_by_shift(aligned: Aligned, positions: Sequence[int], fold: slice) -> Floats | None:
@@ -60,13 +60,16 @@ def auc_by_shift(aligned: Aligned, positions: Sequence[int], fold: slice) -> Flo
 
     Averaged over runs, and over the classes that occur of three.
     """
-    own = [pair for position in positions for pair in rankings(aligned, position, fold)]
+    outcome, target = aligned.outcome[fold], aligned.target[fold]
+    own = [
+        pair for position in positions for pair in rankings(outcome, target, aligned.scores[position][fold])
+    ]
     if not own:
         return None
     spectrum = 0.0
-    for outcome, score in own:
-        ranks, n = rankdata(score), outcome.size
-        pairs = outcome.sum() * (n - outcome.sum())
-        labels = np.fft.rfft(outcome - outcome.mean())
+    for kind, score in own:
+        ranks, n = rankdata(score), kind.size
+        pairs = kind.sum() * (n - kind.sum())
+        labels = np.fft.rfft(kind - kind.mean())
         spectrum = spectrum + np.conj(labels) * np.fft.rfft(ranks - ranks.mean()) / pairs
     return np.asarray(np.fft.irfft(spectrum / len(own), own[0][0].size), dtype=np.float64)

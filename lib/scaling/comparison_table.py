@@ -15,8 +15,8 @@ import polars as pl
 from lib.config.base import is_binary
 from lib.config.workflow import EvaluationConfig
 from lib.errors import DataError
+from lib.inference.comparisons import Estimate
 from lib.scaling.axes import CASE, Row
-from lib.scaling.comparisons import Estimate
 from lib.scaling.curves import estimate_auc, estimate_loss
 from lib.scaling.folds import join
 from lib.scaling.run_index import RunIndex, StudyRuns
@@ -115,7 +115,8 @@ def _measures(
     }
     if is_binary(aligned.task):
         # The Brier score is the squared error of the probability.
-        estimates["brier"] = estimate_loss(replace(aligned, task="regression").losses(own), horizon)
+        brier = estimate_loss(replace(aligned, task="regression").losses(own), horizon)
+        estimates["brier"] = replace(brier, most=1.0)
         estimates["auc"] = estimate_auc(aligned, own, horizon)
     found: dict[str, float | None] = {}
     for name, estimate in estimates.items():

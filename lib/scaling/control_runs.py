@@ -12,9 +12,9 @@ from typing import Any
 
 from lib.config.experiment import PlannedExperiment
 from lib.config.run_key import NO_BUDGET
+from lib.inference.comparisons import Estimate
 from lib.scaling.axes import AXES, Row
 from lib.scaling.circular_shifts import shifted_auc
-from lib.scaling.comparisons import Estimate
 from lib.scaling.controls import (
     NULL_LEVEL,
     ControlResult,

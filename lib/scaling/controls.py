@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lib.scaling.comparisons import Estimate
+from lib.inference.comparisons import Estimate
 
 NULL_LEVEL = 0.999
 """Of all intervals of a study's null controls together: sound machinery fails one in a thousand studies."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from lib.config.base import is_classification
+from lib.inference.comparisons import holm_confidences
 from lib.scaling import entries as describe
 from lib.scaling import rival_forms, scaling_law
-from lib.scaling.comparisons import holm_confidences
 from lib.scaling.curves import Curve
 from lib.scaling.decision import Decision, equivalence_confidence
 from lib.scaling.predicted import came_true

@@ -12,9 +12,9 @@ import numpy as np
 
 from lib.config.base import is_ternary
 from lib.inference.bootstrap import sum_by_date
+from lib.inference.comparisons import DateLosses, Estimate, compare_losses, joined_searches
 from lib.metrics.classification import Floats
 from lib.scaling.axes import Row
-from lib.scaling.comparisons import DateLosses, Estimate, compare_losses, joined_searches
 from lib.scaling.run_index import StudyRuns
 from lib.scaling.samples import Aligned, RunSamples
 from lib.scaling.scale_points import ScalePoint

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from lib.config.base import is_classification
 from lib.inference.bootstrap import sum_by_date
+from lib.inference.comparisons import DateLosses, Estimate, estimate_mean, seed_noise_of_mean
 from lib.inference.forecast_tests import auc_influence
-from lib.metrics.classification import Floats, roc_auc
-from lib.metrics.ternary import CLASSES
+from lib.metrics.classification import roc_auc
 from lib.scaling import scaling_law
 from lib.scaling.axes import WORDS, Axis, Row, grouped, in_one_line
-from lib.scaling.comparisons import DateLosses, Estimate, estimate_mean, seed_noise_of_mean
 from lib.scaling.curve_skill import Part, measure_skill
 from lib.scaling.folds import Joined, confirmation_of, declared_seeds, evidence_of, join, searches_among
 from lib.scaling.run_index import StudyRuns
 from lib.scaling.samples import Aligned
 from lib.scaling.scale_points import ScalePoint
+from lib.scoring.measures import rankings
 
 
 def estimate_auc(aligned: Aligned, rows: Sequence[int], horizon: int) -> Estimate | None:
@@ -38,7 +38,9 @@ def estimate_auc(aligned: Aligned, rows: Sequence[int], horizon: int) -> Estimat
     influence, ranked = np.zeros(aligned.target.size), np.zeros(aligned.target.size, dtype=bool)
     values = np.zeros(len(rows))
     for fold in aligned.folds:
-        pairs = [rankings(aligned, row, fold) for row in rows]
+        pairs = [
+            rankings(aligned.outcome[fold], aligned.target[fold], aligned.scores[row][fold]) for row in rows
+        ]
         if not pairs[0]:
             continue
         ranked[fold] = True
@@ -53,23 +55,14 @@ def estimate_auc(aligned: Aligned, rows: Sequence[int], horizon: int) -> Estimat
     sums = sum_by_date(influence, aligned.index, aligned.dates.size)
     noise = seed_noise_of_mean(values, searches=aligned.searches_of(rows))
     found = estimate_mean(sums[counts > 0], counts[counts > 0], horizon, [noise] if noise else [])
-    return Estimate(float(values.mean()), found.se_dates, found.date_degrees, found.seed_noise, found.block)
-
-
-def rankings(aligned: Aligned, row: int, fold: slice) -> list[tuple[Floats, Floats]]:
-    """What a run's scores rank: outcomes of both kinds and scores; of three classes each that occurs."""
-    score, target = aligned.scores[row][fold], aligned.target[fold]
-    if score.ndim == 1:
-        pairs = [(aligned.outcome[fold], score)]
-    else:
-        pairs = [((target == k).astype(np.float64), score[:, i]) for i, k in enumerate(CLASSES)]
-    return [(outcome, own) for outcome, own in pairs if 0 < outcome.sum() < outcome.size]
+    return replace(found, value=float(values.mean()), least=0.0, most=1.0)
 
 
 def estimate_loss(losses: DateLosses, horizon: int) -> Estimate:
     """Mean loss of the runs (seeds) of one model, with the noise of dates and of seeds."""
     noise = seed_noise_of_mean(losses.means, searches=losses.searches)
-    return estimate_mean(losses.sums.mean(axis=0), losses.counts, horizon, [noise] if noise else [])
+    found = estimate_mean(losses.sums.mean(axis=0), losses.counts, horizon, [noise] if noise else [])
+    return replace(found, least=0.0)
 
 
 def zero_loss_of(aligned: Aligned) -> float | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lib.scaling.comparisons import Estimate
+from lib.inference.comparisons import Estimate
 
 Verdict = Literal["scales", "flat", "worsens", "undecidable"]
 Gate = Literal[

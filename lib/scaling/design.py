@@ -15,8 +15,8 @@ from scipy.special import ndtr, stdtrit
 
 from lib.config.base import is_classification, is_ternary, threshold_of
 from lib.inference.bootstrap import block_length, enough_blocks
+from lib.inference.comparisons import Estimate, SeedNoise
 from lib.inference.power import LOGIT_GAP
-from lib.scaling.comparisons import Estimate, SeedNoise
 from lib.scaling.decision import equivalence_confidence
 
 SEED_DEVIATION = 0.006

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from lib.inference.comparisons import Estimate
 from lib.scaling import entries as describe
 from lib.scaling.axes import AXES, WORDS, Row, in_one_line
-from lib.scaling.comparisons import Estimate
 from lib.scaling.control_runs import failed_controls, undeclared_controls
 from lib.scaling.curves import margin_of, zero_loss_of
 from lib.scaling.folds import declared_seeds, join

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib.scaling.comparisons import Estimate
+from lib.inference.comparisons import Estimate
 from lib.scaling.rival_forms import Form
 from lib.scaling.scaling_law import Interval, Law, Saturation
 
@@ -76,8 +76,8 @@ def saturation(found: Saturation | None, margin: float) -> dict[str, Any] | None
         return None
     share = found.shares[found.level]
     note = (
-        f"{found.level} is the smallest level within {margin:.2g} of the best; so it is in {share:.0%} of "
-        "the resampled test sets."
+        f"{found.level} is the smallest level within {margin:.2g} of the best, and is that again in "
+        f"{100 * share:.0f} % of the resampled test sets."
     )
     shares = [{"level": level, "share": value} for level, value in found.shares.items()]
     return {"level": found.level, "size": found.size, "note": note, "shares": shares}

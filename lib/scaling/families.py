@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lib.config.experiment import Analysis
-from lib.scaling.comparisons import Estimate, holm_confidences
+from lib.inference.comparisons import Estimate, holm_confidences
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from lib.inference.comparisons import joined_searches
 from lib.scaling.axes import Row
-from lib.scaling.comparisons import joined_searches
 from lib.scaling.run_index import StudyRuns
 from lib.scaling.samples import Aligned, RunSamples, align
 

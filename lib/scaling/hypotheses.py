@@ -1,12 +1,12 @@
 """What a study asks: which runs are compared along which axis. Before there is anything to see, and after.
 
-Reads the words of runs only. The declaration of a study (`lib.planning`) is made by the same function that
+Reads the words of runs only. The preregistration of a study (`lib.study`) is made by the same function that
 its evaluation goes by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lib.config.experiment import Analysis, PlannedExperiment
@@ -94,6 +94,27 @@ def _together(parts: Sequence[Part], more: Sequence[Row] = ()) -> list[Hypothesi
     planned, margin = [name for name, _, _ in parts], min(e.margin for _, e, _ in parts)
     asked = Hypothesis(name, planned, parts[0][1].question, margin, analysis_of(parts), every, axes)
     return [asked] if axes else []
+
+
+Contrast = tuple[tuple[Axis, ...], list[Row]]
+"""One gain or one interaction: the axes along which its runs differ, one or two, and the runs."""
+
+
+def contrasts_of(asked: Hypothesis) -> list[list[Contrast]]:
+    """Everything that is tested of a question: the cells of each axis that is judged, and the grids of each
+    pair of axes."""
+    cells: list[list[Contrast]] = [
+        [((axis,), rows) for rows in grouped(axis, asked.rows).values()] for axis in asked.judged
+    ]
+    grids: dict[tuple[str, str], list[Contrast]] = {}
+    for first, second, rows in interactions_of(asked.axes, asked.rows):
+        grids.setdefault((first.name, second.name), []).append(((first, second), rows))
+    return [*cells, *grids.values()]
+
+
+def confirmatory_size(every: Iterable[Hypothesis]) -> int:
+    """Gains and interactions of all confirmatory questions: the size of their one family."""
+    return sum(len(own) for asked in every if asked.analysis == "confirmatory" for own in contrasts_of(asked))
 
 
 def analysis_of(parts: Sequence[Part]) -> Analysis:

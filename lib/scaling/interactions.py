@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from lib.inference.comparisons import Estimate
 from lib.scaling.axes import WORDS, Axis, Row, in_one_line
-from lib.scaling.comparisons import Estimate
 from lib.scaling.curve_skill import skill_of
 from lib.scaling.curves import estimate_loss, zero_loss_of
 from lib.scaling.folds import declared_seeds, evidence_of, join, searches_among

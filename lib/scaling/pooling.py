@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc
 
+from lib.inference.comparisons import Estimate, SeedNoise, estimate_mean, seed_noise_of_sum
 from lib.metrics.classification import Floats
-from lib.scaling.comparisons import Estimate, SeedNoise, estimate_mean, seed_noise_of_sum
 from lib.scaling.curves import Curve
 from lib.scaling.scale_points import gain_weights, slope_weights
 

@@ -101,7 +101,9 @@ def came_true(cell: Curve, records: Sequence[Sequence[Mapping[str, Any]]]) -> di
     if not cell.levels or cell.levels[-1].label != largest:
         return missing | {"text": f"Not to be told: {largest} was not measured."}
     begun = [row["started"] for _, _, rows in cell.parts[largest] for row in rows]
-    entry = None if None in begun else _before(min(map(_moment, begun)), cell, largest, records)
+    if None in begun:
+        return missing | {"text": f"Not to be told: when {largest} was begun is not on record."}
+    entry = _before(min(map(_moment, begun)), cell, largest, records)
     if entry is None:
         return missing | {"text": f"Not on record: nothing was predicted before {largest} was trained."}
     found = {"on_record": True} | entry | {"realised": cell.levels[-1].mean}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -193,14 +192,6 @@ def _shape(params: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def _started(provenance: Mapping[str, Any]) -> str | None:
-    """When the job began that finished a run, at the latest: its end was noted in whole seconds."""
-    finished, seconds = provenance.get("finished"), (provenance.get("seconds") or {}).get("total")
-    if finished is None or seconds is None:
-        return None
-    return (datetime.fromisoformat(finished) + timedelta(seconds=1 - float(seconds))).isoformat()
-
-
 def _cost(
     params: Mapping[str, Any], provenance: Mapping[str, Any], splits: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -210,15 +201,21 @@ def _cost(
     for split, name in _SPLITS.items():
         if out[f"n_{split}"] is None:
             out[f"n_{split}"] = (splits.get(name) or {}).get("n")
-    out |= {name: fit.get(name) for name in ("steps", "samples_per_second")}
-    out |= {name: recipe.get(name) for name in ("effective_batch", "learning_rate", "weight_decay")}
+    batches = ("effective_batch", "learning_rate", "weight_decay")
+    out |= {"steps": fit.get("steps")}
+    if fit.get("micro_batch") == 0:  # rounds, no batches: neither the study's recipe nor a speed is theirs
+        out |= dict.fromkeys((*batches, "samples_per_second"))
+        out["learning_rate"] = (params.get("settings") or {}).get("learning_rate")
+    else:
+        out |= {name: recipe.get(name) for name in batches}
+        out["samples_per_second"] = fit.get("samples_per_second")
     return out | {
-        "started": _started(provenance),
+        "started": provenance.get("begun"),
         "hpo_trials": int((params.get("hpo") or {}).get("n_trials") or 0),
         "effective_n_test": (splits.get("test") or {}).get("effective_n"),
         "train_seconds": seconds.get("fit"),
         "total_seconds": seconds.get("total"),
-        "peak_memory_mb": provenance.get("peak_memory_mb"),
+        "peak_memory_mb": provenance.get("peak_memory_mb") or None,
         "device": fit.get("device") or (provenance.get("hardware") or {}).get("device"),
         "precision": fit.get("precision") or params.get("precision"),
         "micro_batch": fit.get("micro_batch") or params.get("micro_batch"),

@@ -20,8 +20,8 @@ from lib.config.base import is_binary
 from lib.data.io import read_parquet
 from lib.errors import IntegrityError
 from lib.inference.bootstrap import Ints, index_dates, sum_by_date
+from lib.inference.comparisons import DateLosses
 from lib.metrics.classification import Floats
-from lib.scaling.comparisons import DateLosses
 from lib.scoring.measures import loss_per_sample, scores_of
 
 Reader = Callable[[str, str], pl.DataFrame]
@@ -50,6 +50,8 @@ class PredictionFiles:
 
     read: Reader
     primary: str | None = None
+    """Symbol whose windows decide; a run of one other symbol (a synthetic market) is judged on that, one of
+    several others is left out. None: all symbols."""
     seen: set[str] = field(default_factory=set)
     """Digests of the test predictions looked at so far; what is read is added."""
     troubles: list[tuple[str, str, str]] = field(default_factory=list)
@@ -75,8 +77,13 @@ class PredictionFiles:
     def _load(self, path: str, task: str) -> RunSamples | None:
         frame = self.read(path, "test").sort("date", "symbol")
         self.seen.add(_digest(frame, task))
-        if self.primary is not None and (frame["symbol"] == self.primary).any():
+        symbols = frame["symbol"].unique().to_list()
+        if self.primary in symbols:
             frame = frame.filter(pl.col("symbol") == self.primary)
+        elif self.primary is not None and len(symbols) > 1:
+            what = f"{self.what} predictions are of {len(symbols)} symbols, none of them {self.primary}, "
+            self._leave_out("no_primary", path, f"{what}which decides (`primary` of the data)")
+            return None
         target, score = frame["target"].cast(pl.Float64).to_numpy(), scores_of(frame, task)
         finite = np.isfinite(score) if score.ndim == 1 else np.isfinite(score).all(axis=1)
         bad = int((~(finite & np.isfinite(target))).sum())

@@ -13,8 +13,8 @@ import numpy as np
 
 from lib.config.workflow import EvaluationConfig
 from lib.inference.bootstrap import block_length, enough_blocks, stationary_weights, widening
+from lib.inference.comparisons import DateLosses, Estimate, estimate_mean, replicates, seed_noise_of_sum
 from lib.metrics.classification import Floats
-from lib.scaling.comparisons import DateLosses, Estimate, estimate_mean, replicates, seed_noise_of_sum
 
 _OWN_VARIANCE_FROM = 4
 """With fewer repetitions than this a level borrows the variance between those of all levels."""

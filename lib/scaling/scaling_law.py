@@ -14,9 +14,9 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from lib.config.workflow import EvaluationConfig
+from lib.inference.comparisons import Estimate
 from lib.inference.power_law import EXPONENTS, LawFits, fit_law, huber_width
 from lib.metrics.classification import Floats
-from lib.scaling.comparisons import Estimate
 from lib.scaling.scale_points import ScalePoint, contrast, gain_weights, point_draws, slope_weights
 
 LAW_DRAWS = 600

@@ -214,17 +214,19 @@ def _put_on_record(material: StudyRuns) -> None:
     for name in dict.fromkeys(row["experiment"] for row in index.rows):
         rows = [row for row in index.rows if row["experiment"] == name]
         if paths := [str(row["path"]) for row in rows if row["status"] == "missing"]:
-            text = f"{name}: {len(paths)} of {len(rows)} runs are missing: {_list(paths)}."
+            text = f"{name}: {len(paths)} of {_runs(len(rows), 'is', 'are')} missing: {_list(paths)}."
             material.notice("missing", name, text)
     for row in index.rows:
         if row["status"] == "failed":
             material.notice("failed", str(row["path"]), f"{row['path']}: {row['problem']}; run left out.")
     if index.repeated:
-        text = f"{len(index.repeated)} runs are declared twice; the first counts: {_list(index.repeated)}."
+        said = _runs(len(index.repeated), "is", "are")
+        text = f"{said} declared twice; the first counts: {_list(index.repeated)}."
         material.notice("duplicate", "runs", text)
     paths = [str(row["path"]) for row in index.rows if row["test_collapsed"] and row["family"] != "naive"]
     if paths:
-        text = f"{len(paths)} runs say nearly the same for every test sample: {_list(paths)}."
+        said = _runs(len(paths), "forecasts", "forecast")
+        text = f"{said} nearly the same value for every test sample: {_list(paths)}."
         material.notice("collapsed", "runs", text)
 
 
@@ -254,6 +256,10 @@ def _note_few_windows(minimum: int, material: StudyRuns) -> None:
     for words, n in few.items():
         text = f"{words}: trained on {n} windows only, fewer than the minimum of {minimum}."
         material.notice("few_windows", words, text)
+
+
+def _runs(n: int, one: str, many: str) -> str:
+    return f"1 run {one}" if n == 1 else f"{n} runs {many}"
 
 
 def _list(paths: list[str]) -> str:

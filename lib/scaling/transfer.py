@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lib.scaling.comparisons import estimate_mean
+from lib.inference.comparisons import estimate_mean
 
 
 @dataclass(frozen=True)

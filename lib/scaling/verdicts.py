@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from lib.scaling.comparisons import Estimate, holm_confidences
+from lib.inference.comparisons import Estimate, holm_confidences
 from lib.scaling.decision import (
     Decision,
     bounds,
@@ -218,9 +218,15 @@ def _reach(gain: Estimate, e: Evidence) -> float:
 
 
 def interaction_verdict(
-    effect: Estimate | None, confidence: float, margin: float, words: tuple[str, str], standing: Preconditions,
-    skill: Mapping[str, Estimate], declared_confidence: float = 0.95, baseline: str = "the base rate",
-) -> Decision:  # fmt: skip
+    effect: Estimate | None,
+    confidence: float,
+    margin: float,
+    words: tuple[str, str],
+    standing: Preconditions,
+    skill: Mapping[str, Estimate],
+    declared_confidence: float = 0.95,
+    baseline: str = "the base rate",
+) -> Decision:
     """The decision on a difference in differences.
 
     *scales*: the two help each other by at least the margin; *worsens*: they get in each other's way by as

@@ -13,9 +13,9 @@ from typing import Any
 from lib.config.base import BUDGET_PARAMETERS
 from lib.config.experiment import PlannedExperiment
 from lib.config.run_key import NO_BUDGET
+from lib.inference.comparisons import compare_losses
 from lib.scaling import entries as describe
 from lib.scaling.axes import CASE, Case, Row, case_of, in_one_line
-from lib.scaling.comparisons import compare_losses
 from lib.scaling.curves import estimate_loss
 from lib.scaling.folds import FoldPart, join
 from lib.scaling.run_index import StudyRuns

@@ -6,6 +6,7 @@ Works on a table of predictions and knows nothing of runs, files or other models
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from lib.config.base import classes_of, is_binary, is_classification, is_ternary
 from lib.config.workflow import EvaluationConfig
 from lib.inference.bootstrap import (
     Ints,
-    auc_draws,
     average_precision_draws,
     block_length,
     enough_blocks,
@@ -29,17 +29,18 @@ from lib.inference.bootstrap import (
     sum_by_date,
     widening,
 )
+from lib.inference.comparisons import Estimate, estimate_mean
+from lib.inference.forecast_tests import auc_influence
 from lib.metrics import ternary
 from lib.metrics.calibration_error import bin_of, calibration_error_by_chance, expected_calibration_error
-from lib.metrics.classification import THRESHOLD, Floats, classification_metrics, log_loss_per_sample
+from lib.metrics.classification import THRESHOLD, Floats, classification_metrics, log_loss_per_sample, roc_auc
 from lib.metrics.regression import NEGLIGIBLE, regression_metrics, squared_error_per_sample
 
 BINARY_INTERVALS = ("auc", "pr_auc", "log_loss", "brier", "ece", "accuracy", "precision", "recall", "f1")
 REGRESSION_INTERVALS = ("mse", "mae", "r2", "directional_accuracy")
 TERNARY_INTERVALS = ("auc", "log_loss", "brier", "accuracy")
 _RANGES: dict[str, tuple[float | None, float | None]] = {
-    "auc": (0.0, 1.0), "log_loss": (0.0, None), "brier": (0.0, 1.0), "ece": (0.0, 1.0),
-    "mse": (0.0, None), "mae": (0.0, None), "r2": (None, 1.0),
+    "brier": (0.0, 1.0), "ece": (0.0, 1.0), "mae": (0.0, None), "r2": (None, 1.0),
     **dict.fromkeys(("pr_auc", "accuracy", "precision", "recall", "f1", "directional_accuracy"), (0.0, 1.0)),
 }  # fmt: skip
 """What a stretched interval may not go beyond."""
@@ -110,7 +111,8 @@ def split_metrics(
 
     Returns:
         The measures of `lib.metrics`, `<measure>_low` and `<measure>_high` for the principal ones (None where
-        the split is shorter than two blocks or a measure is undefined), `effective_n` (dates divided by the
+        the split is shorter than four blocks or a measure is undefined; those of the loss and the AUC are the
+        ones that comparisons of models show), `effective_n` (dates divided by the
         horizon: overlapping labels repeat each other), `block_length`, `first` and `last` date.
     """
     target, score = targets_of(frame), scores_of(frame, task)
@@ -126,6 +128,8 @@ def split_metrics(
     loss = loss_per_sample(target, score, task)
     by_date = [sum_by_date(values, index, dates.size) / counts for values in (loss, target)]
     out["block_length"] = block = block_length(by_date, horizon)
+    for name, estimate in _estimates(target, score, task, horizon, index, counts).items():
+        out[f"{name}_low"], out[f"{name}_high"] = estimate.interval(cfg.confidence)
     if enough_blocks(dates.size, block):
         weights = stationary_weights(dates.size, block, cfg.bootstrap_draws, cfg.seed)
         stretch = widening(dates.size, block, cfg.confidence)
@@ -139,10 +143,35 @@ def split_metrics(
     return out
 
 
+def rankings(outcome: Floats, target: Floats, score: Floats) -> list[tuple[Floats, Floats]]:
+    """What scores rank: outcomes of both kinds and scores, once, or once per class of three; [] if none."""
+    if score.ndim == 1:
+        pairs = [(outcome, score)]
+    else:
+        pairs = [((target == k).astype(np.float64), score[:, i]) for i, k in enumerate(ternary.CLASSES)]
+    return [(kind, own) for kind, own in pairs if 0 < kind.sum() < kind.size]
+
+
+def _estimates(
+    target: Floats, score: Floats, task: str, horizon: int, index: Ints, counts: Floats
+) -> dict[str, Estimate]:
+    """The primary loss and the AUC, as `cells.estimate_loss` and `cells.estimate_auc` measure those of one
+    run; no AUC of returns or of one class."""
+    loss = sum_by_date(loss_per_sample(target, score, task), index, counts.size)
+    found = {primary_metric(task): replace(estimate_mean(loss, counts, horizon), least=0.0)}
+    pairs = rankings(target, target, score) if is_classification(task) else []
+    if pairs:
+        influences = [one for pair in pairs if (one := auc_influence(*pair)) is not None]
+        influence = np.mean(influences, axis=0)
+        auc = estimate_mean(sum_by_date(influence, index, counts.size), counts, horizon)
+        value = float(np.mean([roc_auc(*pair) for pair in pairs]))
+        found["auc"] = replace(auc, value=value, least=0.0, most=1.0)
+    return found
+
+
 def _draws(target: Floats, score: Floats, task: str, index: Ints, weights: Floats) -> dict[str, Floats]:
     n_dates = weights.shape[1]
     counts = sum_by_date(np.ones_like(target), index, n_dates)
-    loss = loss_per_sample(target, score, task)
 
     def of_mean(values: Floats) -> Floats:
         return mean_draws(sum_by_date(values, index, n_dates), counts, weights)
@@ -151,22 +180,13 @@ def _draws(target: Floats, score: Floats, task: str, index: Ints, weights: Float
         return share_draws(*(weights @ sum_by_date(values, index, n_dates) for values in (part, whole)))
 
     if is_ternary(task):
-        against_rest = [
-            auc_draws(target == label, score[:, i], index, weights)
-            for i, label in enumerate(ternary.CLASSES)
-            if 0 < (target == label).sum() < target.size
-        ]
         return {
-            "auc": np.mean(against_rest, axis=0) if against_rest else np.full(len(weights), np.nan),
-            "log_loss": of_mean(loss),
             "brier": of_mean(ternary.brier_per_sample(target, score)),
             "accuracy": of_mean(np.array(ternary.CLASSES)[score.argmax(axis=1)] == target),
         }
     if is_binary(task):
         actual, claimed = target > 0.5, score >= THRESHOLD
         return {
-            "auc": auc_draws(target, score, index, weights),
-            "log_loss": of_mean(loss),
             "brier": of_mean((score - target) ** 2),
             "ece": _ece_draws(target, score, index, weights),
             "pr_auc": average_precision_draws(target, score, index, weights),
@@ -177,7 +197,6 @@ def _draws(target: Floats, score: Floats, task: str, index: Ints, weights: Float
         }
     moved = np.abs(target) > NEGLIGIBLE
     return {
-        "mse": of_mean(loss),
         "mae": of_mean(np.abs(score - target)),
         "r2": r2_draws(target, score, index, weights),
         "directional_accuracy": of_share(moved & ((score > 0) == (target > 0)), moved),

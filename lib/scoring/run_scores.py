@@ -16,6 +16,7 @@ import polars as pl
 
 from lib.config.base import is_binary, is_ternary
 from lib.config.workflow import EvaluationConfig
+from lib.errors import DataError
 from lib.inference.bootstrap import index_dates
 from lib.metrics import ternary
 from lib.metrics.calibration_error import reliability_bins
@@ -75,8 +76,8 @@ def evaluate_run(
             are used).
         provenance: its provenance (`parameters`, `fit` are used).
         cfg: draws, confidence and seed of the intervals, level of conformal prediction, costs of trading.
-        primary: label of the symbol whose windows give the measures; the others are in `by_symbol`. None, or
-            a label that the predictions do not hold: all symbols together.
+        primary: label of the symbol whose windows give the measures; the others are in `by_symbol`. None: all
+            symbols together. Predictions of one other symbol (a synthetic market) are measured on that.
         prices: `date, symbol, open, close` of its dataset, for trading and regimes; None leaves those out.
         history: its losses by validation, for the gap between training and validation.
     """
@@ -89,6 +90,11 @@ def evaluate_run(
     }
     symbols = {symbol for frame in parts.values() for symbol in frame["symbol"].unique()}
     chosen = primary if primary in symbols else None
+    if primary is not None and chosen is None and len(symbols) > 1:
+        raise DataError(
+            f"the predictions are of {', '.join(sorted(symbols))}, and none of {primary}, the symbol that "
+            "gives the measures: name one of them as `primary` of the data."
+        )
     main = {
         name: (frame if chosen is None else frame.filter(pl.col("symbol") == chosen)).sort("date", "symbol")
         for name, frame in parts.items()

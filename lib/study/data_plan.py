@@ -55,7 +55,7 @@ class DataPlan:
                 raise ConfigError(
                     f"dataset {dataset} does not hold {self.assets.primary}, the primary symbol, on which "
                     f"training stops and which is judged (it has {', '.join(symbols)}). Name one of its "
-                    "symbols as `primary` in config/data/assets.yaml, or add that one to a row of it."
+                    "symbols as `assets: {primary: …}` in the configuration, or add that one to a row there."
                 )
             check_served(dataset, data, self.series_file)
 

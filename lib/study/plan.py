@@ -6,6 +6,7 @@ symbols that a source cannot serve, channel counts that do not fit a budget. It 
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 from collections.abc import Mapping
@@ -13,8 +14,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from lib.config.load import Study, check_extent, expand_environment, load_study, read_yaml, validate
 from lib.config.model import AssetsFile
+from lib.config.places import ConfigFolders
 from lib.config.resolve import RunSpecification, data_identity, specify
 from lib.config.run_key import NO_BUDGET, Run, expand
 from lib.config.series_table import SeriesFile
@@ -92,7 +96,10 @@ class Plan:
         declared = self.config.phases.get(phase)
         if declared is None:
             known = ", ".join(self.config.phases) or "none"
-            raise ConfigError(f"{phase}: this configuration declares no such phase. Declared: {known}.")
+            raise ConfigError(
+                f"{phase}: this configuration declares no such phase.{nearest(phase, self.config.phases)} "
+                f"Declared: {known}."
+            )
         for name in declared:
             if why := self.study.waiting.get(name):
                 raise ConfigError(f"{phase}: experiment {name} waits: {why}.")
@@ -134,9 +141,20 @@ class Plan:
         if run not in self.experiment_of:
             raise ConfigError(
                 f"{run.label()}: no experiment of this study declares this run. "
+                f"Nearest that is: {self._nearest(run).label()}. "
                 f"Experiments: {', '.join(self.study.experiments)} (config/experiments/)."
             )
         return run
+
+    def _nearest(self, given: Run) -> Run:
+        """The declared run with most words of a given one, and of these the most similar."""
+        words = {name: str(word) for name, word in given.fields().items()}
+
+        def likeness(run: Run) -> float:
+            pairs = [(words[name], str(word)) for name, word in run.fields().items()]
+            return sum(difflib.SequenceMatcher(None, a, b).ratio() if a != b else 2.0 for a, b in pairs)
+
+        return max(self.experiment_of, key=likeness)
 
     def specification(self, run: Run) -> RunSpecification:
         """What decides the run's result, with every setting of the model said."""
@@ -321,18 +339,32 @@ class Plan:
                 )
 
 
-def plan_study(content: dict[str, Any], folder: Path, environment: Mapping[str, str] = os.environ) -> Plan:
+def plan_study(
+    content: dict[str, Any], folder: Path | ConfigFolders, environment: Mapping[str, str] = os.environ
+) -> Plan:
     """Expand the environment in a configuration (in place, for the scripts) and plan the study.
 
     Args:
         content: the configuration as Snakemake has merged it.
-        folder: the directory config/ with its sub-folders.
+        folder: the directory config/ with its sub-folders, or several that are looked into in turn.
         environment: for `${NAME}` in values.
     """
     check_extent(dict(content), "configuration")
     content.update(expand_environment(dict(content), environment))
-    assets_path = folder / "data" / "assets.yaml"
-    assets = validate(AssetsFile, read_yaml(assets_path), str(assets_path))
-    series_path = folder / "data" / "series.yaml"
-    series = validate(SeriesFile, read_yaml(series_path), str(series_path))
-    return Plan(load_study(content, folder), assets, series)
+    files = folder if isinstance(folder, ConfigFolders) else ConfigFolders(folder)
+    assets = _changed(AssetsFile, files.find("data", "assets"), content, "assets")
+    series = _changed(SeriesFile, files.find("data", "series"), content, "series")
+    return Plan(load_study(content, files), assets, series)
+
+
+def _changed[M: BaseModel](model: type[M], path: Path, content: Mapping[str, Any], key: str) -> M:
+    """A file with what the configuration says instead, one level below its keys."""
+    given, changes = read_yaml(path), content.get(key) or {}
+    if not changes:
+        return validate(model, given, str(path))
+    if not isinstance(changes, Mapping):
+        raise ConfigError(f"configuration: `{key}:` holds what differs from {path}, as `key: value` lines.")
+    for name, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(given.get(name), Mapping)
+        given[name] = given[name] | dict(value) if both else value
+    return validate(model, given, f"configuration, section {key} (over {path})")

@@ -20,9 +20,7 @@ import polars as pl
 from lib.config.experiment import Experiment
 from lib.config.run_key import Run
 from lib.data.io import read_json, write_json_atomic
-from lib.scaling.axes import grouped
-from lib.scaling.hypotheses import Hypothesis, hypotheses_of, tests_of
-from lib.scaling.interactions import interactions_of
+from lib.scaling.hypotheses import Hypothesis, confirmatory_size, hypotheses_of, tests_of
 from lib.scaling.run_index import RunIndex
 from lib.study.plan import Plan
 
@@ -74,12 +72,7 @@ def hypotheses_in(plan: Plan) -> list[Hypothesis]:
 
 def confirmatory_contrasts(plan: Plan) -> int:
     """Gains and interactions of all confirmatory questions of a study: the size of their one family."""
-    return sum(
-        len(list(interactions_of(asked.axes, asked.rows)))
-        + sum(len(grouped(axis, asked.rows)) for axis in asked.judged)
-        for asked in hypotheses_in(plan)
-        if asked.analysis == "confirmatory"
-    )
+    return confirmatory_size(hypotheses_in(plan))
 
 
 def declared_tests(plan: Plan) -> dict[str, list[str]]:

@@ -29,11 +29,19 @@ def gigabytes(size: float) -> str:
     return f"{size / 1e3:,.0f} kB"
 
 
+def rough(value: float) -> str:
+    """A forecast, to two digits, which is more than it is good for: ``1385.18`` to ``1,400``."""
+    if value <= 0.0:
+        return "0"
+    digits = 1 - math.floor(math.log10(value))
+    return f"{round(value, digits):,.{max(0, min(digits, 2))}f}"
+
+
 def hours_in_words(costs: list[Cost]) -> str:
     """Hours of several costs, or why they are not known."""
     if any(cost.hours is None for cost in costs):
         return "not measured yet"
-    return f"{sum(cost.hours or 0.0 for cost in costs):,.2f}"
+    return rough(sum(cost.hours or 0.0 for cost in costs))
 
 
 def cost_table(costs: list[Cost]) -> Table:

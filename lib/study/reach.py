@@ -8,15 +8,14 @@ the same study, or from assumptions (`lib.scaling.design`).
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import product
 from types import MappingProxyType
 from typing import Any
 
-from lib.scaling.axes import Axis, Row, grouped
+from lib.scaling.axes import Axis, Row
 from lib.scaling.design import (
     Change,
     Design,
@@ -29,8 +28,7 @@ from lib.scaling.design import (
     smallest_gain,
 )
 from lib.scaling.folds import declared_seeds, evidence_of
-from lib.scaling.hypotheses import Hypothesis
-from lib.scaling.interactions import interactions_of
+from lib.scaling.hypotheses import Contrast, Hypothesis, confirmatory_size, contrasts_of
 from lib.study.cost import BARS_PER_YEAR, estimated_test_samples
 from lib.study.past_noise import Past, noise_from
 from lib.study.plan import Plan
@@ -161,61 +159,47 @@ class _Designs:
         return assumed_rate(str(row["task"]), days)
 
 
-Group = tuple[tuple[Axis, ...], list[Row]]
-"""Axes along which runs differ, and the runs."""
-
-
 def reaches(
-    plan: Plan, samples: Samples, today: date, past: Past = MappingProxyType({}), first: str | None = None
+    plan: Plan, samples: Samples, today: date, past: Past = MappingProxyType({}), only: str | None = None
 ) -> list[Reach]:
-    """What each question can show, in the order of the phases, those of one phase first if it is named.
+    """What each question can show, in the order of the phases; those of one phase alone if it is named.
 
     Args:
         plan: the study.
         samples: of the data that are here.
         today: the last test date of a test part without an end.
         past: noise that has been measured.
-        first: the phase that is asked for.
+        only: the phase that is asked for.
     """
     designs, cfg = _Designs(plan, samples, past, today), plan.config.evaluation
-    groups = [(asked, own) for asked in hypotheses_in(plan) for own in _groups(asked)]
-    out = []
-    for (asked, own), family in zip(groups, _families(groups), strict=True):
+    every, phases = hypotheses_in(plan), plan.config.phases
+    confirmatory, out = confirmatory_size(every), []
+    for asked, own in [(one, own) for one in every for own in contrasts_of(one)]:
+        first = asked.name.split(", ")[0]
+        if only is not None and first not in phases[only]:
+            continue
+        family = _family(asked, own, confirmatory)
         found = [designs.comparison(axes, rows, family) for axes, rows in own]
         found.sort(key=lambda one: -math.inf if one.shows is None else -one.shows)
         weakest = found[0]
         pooled = len(found) if len(own[0][0]) == 1 else 1
         ways = changes(weakest.design, weakest.noise, cfg.confidence, family, cfg.power, asked.margin, pooled)
-        names = asked.name.split(", ")
-        phase = next((p for p, declared in plan.config.phases.items() if names[0] in declared), None)
+        phase = only or next((p for p, declared in phases.items() if first in declared), None)
         out.append(
             Reach(phase, asked.name, asked.analysis, _along(*own[0]), asked.margin, family, found, ways)
         )
-    order = [*([first] if first else []), *plan.config.phases, None]
+    order = [*phases, None]
     return sorted(out, key=lambda reach: order.index(reach.phase))
 
 
-def _groups(asked: Hypothesis) -> list[list[Group]]:
-    """The cells of each axis that is judged, and the grids of each pair of axes."""
-    cells: list[list[Group]] = [
-        [((axis,), rows) for rows in grouped(axis, asked.rows).values()] for axis in asked.judged
-    ]
-    grids: dict[tuple[str, str], list[Group]] = {}
-    for first, second, rows in interactions_of(asked.axes, asked.rows):
-        grids.setdefault((first.name, second.name), []).append(((first, second), rows))
-    return [*cells, *grids.values()]
-
-
-def _families(groups: Sequence[tuple[Hypothesis, list[Group]]]) -> list[int]:
-    """Size of the family of each group, as `lib.scaling.families` makes them: one of all confirmatory
+def _family(asked: Hypothesis, own: Sequence[Contrast], confirmatory: int) -> int:
+    """Size of the family of some contrasts, as `lib.scaling.families` makes them: one of all confirmatory
     questions; an exploratory question, and the interactions of an exploratory experiment, are one each."""
-    sizes: Counter[Hashable] = Counter()
-    families: list[Hashable] = []
-    for at, (asked, own) in enumerate(groups):
-        alone: Hashable = at if len(own[0][0]) == 1 else ("interactions", id(asked))
-        families.append("confirmatory" if asked.analysis == "confirmatory" else alone)
-        sizes[families[-1]] += len(own)
-    return [sizes[family] for family in families]
+    if asked.analysis == "confirmatory":
+        return confirmatory
+    if len(own[0][0]) == 1:
+        return len(own)
+    return sum(len(other) for other in contrasts_of(asked) if len(other[0][0]) > 1)
 
 
 def _along(axes: Sequence[Axis], rows: Sequence[Row]) -> str:

@@ -25,8 +25,10 @@ from lib.training.checkpoint import CheckpointStore, Position
 from lib.training.checkpointing import Checkpointing
 from lib.training.context import OUTPUTS, Loss, TrainingContext, TrainingResult
 from lib.training.devices import Device, rng_state, seed_everything, set_rng_state
+from lib.training.draws import Draws, drawing
 from lib.training.forward import evaluation_batch, forward, keeps_statistics, predict_logits, summed_loss
 from lib.training.health import Watch, likely_cause, worries
+from lib.training.layers import use_fast_layers
 from lib.training.memory import memory_told
 from lib.training.meter import Meter
 from lib.training.optim import build_optimizer, clip_gradients, learning_rate, set_learning_rate
@@ -146,13 +148,14 @@ class Training:
         self.compiled = bool(choices.get("compile", self._wants_compile()))
         if not found:
             store.require_space(network, recipe.averaging > 0)
-            seed_everything(context.seed)  # weights are the caller's; this is for dropout
+            seed_everything(context.seed)  # weights are the caller's; this is for layers that draw themselves
 
+        use_fast_layers(network)  # dropout of any network belongs to windows and steps then
         self.network = network.to(self.device.handle)
         self.step_network = cast(nn.Module, torch.compile(network)) if self.compiled else network
         self.optimizer = build_optimizer(network, recipe)
         self.average = Average(network, recipe.averaging) if recipe.averaging else None
-        self.windows = Windows(train, self.device.handle)
+        self.windows, self.draws = Windows(train, self.device.handle), Draws(self.device.handle)
         self.order = Order(len(train), recipe.effective_batch, context.seed)
         selection = selection.every(recipe.validation_stride, 0)
         shared = self.windows.matrix if selection.matrix is train.matrix else None
@@ -228,21 +231,24 @@ class Training:
     def _accumulate(self, batch: torch.Tensor) -> torch.Tensor:
         """Gradients of the mean loss over one effective batch, in micro-batches; returns that mean.
 
-        Each micro-batch counts by its number of windows, so the gradients are those of one big batch.
+        Each micro-batch counts by its number of windows, and dropout draws for each window whatever its
+        micro-batch, so the gradients are those of one big batch.
         Within one autocast context weights are cast to bf16 once for all micro-batches. A stop signal is
         honoured between micro-batches: the unfinished step is forgotten, and redone on resume with the
         random numbers it began with.
         """
         parts = batch.split(self.micro_batch)
         start = rng_state(self.device) if len(parts) > 1 and not keeps_statistics(self.network) else None
-        total = torch.zeros((), device=self.device.handle)
-        with self.device.autocast():
-            for number, part in enumerate(parts):
-                if number and start is not None and self.signals.requested():
+        total, first = torch.zeros((), device=self.device.handle), 0
+        with self.device.autocast(), drawing(self.draws):
+            for part in parts:
+                if first and start is not None and self.signals.requested():
                     set_rng_state(start, self.device)
                     self.optimizer.zero_grad(set_to_none=True)
                     self._honour_signal()
                 inputs, target = self.windows.gather(part)
+                self.draws.begin(self.context.seed, self.at.step, first, len(part))
+                first += len(part)
                 output = forward(self.step_network, inputs, OUTPUTS[self.loss])
                 loss = summed_loss(output, target, self.loss) / len(batch)
                 loss.backward()

@@ -2,7 +2,7 @@
 
 Measured on two cores (`make bench-training` shows the whole): PyTorch's dropout draws one number per element
 with one thread and took over half of a training step; its fp32 matrix product leaves half of an AMD
-processor's vector units idle. On accelerators PyTorch's own kernels are used. Nothing here knows a model.
+processor's vector units idle. On accelerators products are PyTorch's own. Nothing here knows a model.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import register_flop_formula
+
+from lib.training.draws import random_bytes
 
 _LEVELS = 256
 """Values of a random byte."""
@@ -42,8 +43,8 @@ class ByteDropout(nn.Module):
     """Inverted dropout in training mode, nothing otherwise.
 
     An element is dropped when its random byte is below a threshold, so the probability is a multiple of
-    1/256; the scale is that of the probability really used, so the expectation is exact. Bytes come from
-    SFC64, seeded by one draw from PyTorch's generator: whoever keeps that one's state keeps these, too.
+    1/256; the scale is that of the probability really used, so the expectation is exact. The first dimension
+    counts windows, or rows of windows (`lib.training.draws`, where the bytes come from).
     """
 
     def __init__(self, probability: float) -> None:
@@ -55,37 +56,24 @@ class ByteDropout(nn.Module):
         """Any shape to the same shape."""
         if not self.training or self.threshold == 0:
             return inputs
-        if not _draws_bytes(inputs.device):
-            return functional.dropout(inputs, self.probability, training=True)
-        return inputs * _scaled_mask(inputs.shape, inputs.dtype, self.threshold)
+        return inputs * _scaled_mask(self.drawn_shape(inputs), inputs, self.threshold)
+
+    def drawn_shape(self, inputs: torch.Tensor) -> torch.Size:
+        """Of what is kept or dropped: each element."""
+        return inputs.shape
 
     def extra_repr(self) -> str:
         """Shown by `print(network)`."""
         return f"p={self.probability}"
 
 
-class PathDropout(nn.Module):
+class PathDropout(ByteDropout):
     """Stochastic depth (Huang et al. 2016, arXiv:1603.09382): what a block adds to a sequence is left out
-    as a whole.
+    as a whole."""
 
-    In training mode with the probability given; what stays is scaled up, so that the expectation is exact.
-    """
-
-    def __init__(self, probability: float) -> None:
-        super().__init__()
-        self.probability = probability
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """(sequences, …) to the same shape."""
-        if not self.training or self.probability == 0.0:
-            return inputs
-        shape = (len(inputs), *[1] * (inputs.ndim - 1))
-        kept = torch.rand(shape, device=inputs.device) >= self.probability
-        return inputs * (kept / (1.0 - self.probability)).to(inputs.dtype)
-
-    def extra_repr(self) -> str:
-        """Shown by `print(network)`."""
-        return f"p={self.probability}"
+    def drawn_shape(self, inputs: torch.Tensor) -> torch.Size:
+        """Each sequence, (sequences, 1, …)."""
+        return torch.Size((len(inputs), *[1] * (inputs.ndim - 1)))
 
 
 def use_fast_layers(network: nn.Module) -> None:
@@ -96,11 +84,6 @@ def use_fast_layers(network: nn.Module) -> None:
                 setattr(module, name, ByteDropout(child.p))
             elif type(child) is nn.Linear:
                 child.__class__ = Linear
-
-
-def _draws_bytes(device: torch.device) -> bool:
-    """Whether dropout is drawn as bytes here; PyTorch's own kernel does it elsewhere."""
-    return device.type == "cpu"
 
 
 class _OneDnnLinear(torch.autograd.Function):
@@ -126,14 +109,14 @@ class _OneDnnLinear(torch.autograd.Function):
         )
 
 
-def _scaled_mask(shape: torch.Size, dtype: torch.dtype, threshold: int) -> torch.Tensor:
-    """0 where an element is dropped, 1 / (1 - p) elsewhere."""
-    seed = int(torch.empty((), dtype=torch.int64).random_())
-    n = shape.numel()
-    words = np.random.SFC64(seed).random_raw((n + 7) // 8)
-    drawn = torch.from_numpy(words.view(np.int8))[:n].view(shape)
-    # Written straight into the wanted type: converting a mask of booleans costs ten times as much.
-    kept = torch.ge(drawn, threshold - _LEVELS // 2, out=torch.empty(shape, dtype=dtype))
+def _scaled_mask(shape: torch.Size, inputs: torch.Tensor, threshold: int) -> torch.Tensor:
+    """0 where something is dropped, 1 / (1 - p) elsewhere; with the type and device of the inputs."""
+    drawn, kept_from = random_bytes(shape, inputs.device), threshold - _LEVELS // 2
+    if inputs.device.type == "cpu":
+        # Written straight into the wanted type: converting a mask of booleans costs ten times as much.
+        kept = torch.ge(drawn, kept_from, out=torch.empty(shape, dtype=inputs.dtype))
+    else:
+        kept = (drawn >= kept_from).to(inputs.dtype)
     return kept.mul_(_LEVELS / (_LEVELS - threshold))
 
 

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -30,6 +31,12 @@ class State:
 
     folder: Path
     fingerprint: str
+
+    @property
+    def begun(self) -> str | None:
+        """When this state was made, before the run's first step, whatever pauses followed (UTC, ISO); None of
+        a state that does not say."""
+        return read_json(self.folder / IDENTITY, dict).get("begun")
 
     def holds_training(self) -> bool:
         """Whether weights lie here: checkpoints, or the result of a finished training."""
@@ -122,7 +129,8 @@ def _bind(state: State) -> None:
             f"It is now {aside.name}; training starts anew."
         )
     state.folder.mkdir(parents=True, exist_ok=True)
-    write_json_atomic(state.folder / IDENTITY, {"fingerprint": state.fingerprint})
+    begun = datetime.now(UTC).isoformat(timespec="seconds")
+    write_json_atomic(state.folder / IDENTITY, {"fingerprint": state.fingerprint, "begun": begun})
 
 
 def _recorded_fingerprint(folder: Path) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import netrc
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -17,6 +18,8 @@ from lib.config.training import TrackingConfig
 
 _MLFLOW_STATUS = {"finished": "FINISHED", "pruned": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 """MLflow has no word for a trial that was pruned, which is a whole result: a tag says it."""
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""What its pages show of an experiment: training runs with their metrics, not traces of language models."""
 
 
 class Record(NamedTuple):
@@ -234,7 +237,37 @@ def mlflow_store(folder: Path, project: str, uri: str | None) -> tuple[Any, str]
         if experiment is not None:
             return client, experiment.experiment_id
         location = None if uri else (folder / "artifacts").as_uri()
-        return client, client.create_experiment(project, artifact_location=location)
+        return client, client.create_experiment(project, artifact_location=location, tags=_KIND)
+
+
+def add_measures(client: Any, experiment: str, measures: Mapping[str, Mapping[str, float]]) -> int:
+    """Write measures into the newest finished run of each name, unless they stand there.
+
+    Returns:
+        How many runs got some.
+    """
+    from mlflow.entities import Metric
+
+    newest: dict[str, Any] = {}
+    token = None
+    while token != "":
+        page = client.search_runs(
+            [experiment],
+            "attributes.status = 'FINISHED'",
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        newest |= {run.info.run_name: run for run in page if run.info.run_name in measures}
+        token = page.token or ""
+    changed = 0
+    for name, run in newest.items():
+        new = {key: value for key, value in measures[name].items() if run.data.metrics.get(key) != value}
+        if new:
+            moment = int(time.time() * 1000)
+            metrics = [Metric(key, value, moment, 0) for key, value in new.items()]
+            client.log_batch(run.info.run_id, metrics=metrics)
+            changed += 1
+    return changed
 
 
 def register_model(

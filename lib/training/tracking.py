@@ -28,6 +28,7 @@ from lib.training.tracker_backends import (
     MlflowBackend,
     Record,
     WandbBackend,
+    add_measures,
     mlflow_store,
     register_model,
 )
@@ -173,6 +174,23 @@ def register(config: TrackingConfig, name: str, model: Path, tags: Mapping[str, 
         return None
     _be_quiet()
     return register_model(config, config.folder, name, model, tags)
+
+
+def publish(config: TrackingConfig, measures: Mapping[str, Mapping[str, float]]) -> None:
+    """Add what evaluation measured to the finished runs in MLflow; a store that fails is told about, no more.
+
+    Args:
+        config: which trackers are on.
+        measures: of runs by their names: training and evaluation are two jobs, in MLflow they are one run.
+    """
+    if not (config.mlflow and measures):
+        return
+    _be_quiet()
+    try:
+        client, experiment = mlflow_store(config.folder, config.project, config.mlflow_uri)
+        add_measures(client, experiment, measures)
+    except Exception as error:  # whatever MLflow, SQLAlchemy or the network raise
+        _tell_failure("MLflow", error)
 
 
 def open_tracker(

@@ -2,7 +2,8 @@
 
 Candidates are tried with real training steps in a process of their own, so that running out of memory costs
 a candidate and not the workflow. The effective batch, which decides results, is never changed: it is reached
-by accumulating gradients. Nothing is written to disk here.
+by accumulating gradients. Precision, which moves results, too, is the study's and not measured here. Nothing
+is written to disk here.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.config.training import Recipe, Runtime
+from lib.data.io import read_json
 from lib.errors import ModelError
 from lib.training.progress import say
 from lib.tuning.child import Child
@@ -33,17 +36,15 @@ _DISTURBED = 0.7
 size: it says nothing about whether larger ones gain."""
 _BUSY = 1.5
 """Load per core from which measurements are not to be trusted."""
-_CLOSE_ENOUGH = 0.97
-"""The smallest micro-batch within this share of the best speed is taken: it leaves more memory free."""
-_WORTH_BF16 = 1.10
+_CLOSE_ENOUGH = 0.90
+"""The smallest micro-batch within this share of the best speed is taken: repeated measurements differ by some
+per cent, so that the fastest of all would be chosen by noise, and it leaves more memory free."""
 _WORTH_COMPILING = 1.10
-_SMALL_MODEL = 5_000_000
-"""Up to so many parameters both precisions are tried; above, bf16 always wins where it is fast at all."""
 
 
 @dataclass
 class _Table:
-    """What was measured for one precision."""
+    """What was measured, in the study's precision."""
 
     precision: str
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -138,16 +139,24 @@ def discover(
                 f"{child.facts['memory_limit'] / 1e9:.1f} GB, training.memory_share of what is free). "
                 "Choose a smaller budget or close other programs."
             )
-        tables = [table]
-        if runtime.precision == "auto" and table.precision == "bf16":
-            tables += _exact(child, table)
-        chosen = _choose(tables)
-        compiled = _try_compiled(child, chosen, runtime)
-        result = _result(child, tables, chosen, compiled)
+        result = _result(child, table, _try_compiled(child, table, runtime))
         facts = {"seconds": time.monotonic() - begin, "discovered_on": date.today().isoformat()}
         return result | facts | {"load_per_core": round(load, 2)}
     finally:
         child.close()
+
+
+def precision_begun(folder: Path) -> str | None:
+    """Precision in which a study's first batch size was found; None before that.
+
+    Args:
+        folder: of the study's batch sizes.
+
+    Raises:
+        IntegrityError: a file there is torn.
+    """
+    found = sorted(folder.rglob("*.json"), key=lambda path: path.stat().st_mtime)
+    return str(read_json(found[0], dict)["precision"]) if found else None
 
 
 def _load_per_core() -> float:
@@ -183,17 +192,6 @@ def _climb(child: Child, table: _Table, deadline: float) -> None:
             return
 
 
-def _exact(child: Child, table: _Table) -> list[_Table]:
-    """The same micro-batch in fp32, nearly as fast for a small network; empty where it is not tried."""
-    best, static = table.best(), child.facts["static_memory"]
-    memory = static + 2 * (best["peak_memory"] - static)  # activations of twice the size
-    if child.facts["param_count"] > _SMALL_MODEL or memory > child.facts["memory_limit"]:
-        return []
-    other = _Table("fp32")
-    _measure(child, other, best["micro_batch"])
-    return [other] if other.measured() else []
-
-
 def _row(micro_batch: int, precision: str, status: str, compiled: bool = False) -> dict[str, Any]:
     return {"micro_batch": micro_batch, "precision": precision, "compile": compiled, "status": status}
 
@@ -217,25 +215,15 @@ def _measure(child: Child, table: _Table, micro_batch: int, compiled: bool = Fal
     return row
 
 
-def _choose(tables: list[_Table]) -> _Table:
-    """The first table's precision, unless fp32 is nearly as fast."""
-    usual, *others = tables
-    for exact in others:
-        gain = usual.best()["samples_per_second"] / exact.best()["samples_per_second"]
-        if gain < _WORTH_BF16:
-            return exact
-    return usual
-
-
-def _try_compiled(child: Child, chosen: _Table, runtime: Runtime) -> dict[str, Any] | None:
+def _try_compiled(child: Child, table: _Table, runtime: Runtime) -> dict[str, Any] | None:
     """The row of the compiled network where it is to be used, else None.
 
     On CPU `auto` does not even try: compiling there takes longer than it saves in all but the longest runs.
     """
     if runtime.compile == "off" or (runtime.compile == "auto" and child.facts["device"] != "cuda"):
         return None
-    best = chosen.best()
-    row = _measure(child, _Table(chosen.precision), best["micro_batch"], compiled=True)
+    best = table.best()
+    row = _measure(child, _Table(table.precision), best["micro_batch"], compiled=True)
     if row["status"] != "ok":
         say(f"batch size: the compiled network cannot be used ({row.get('reason') or row['status']}).")
         return None
@@ -243,19 +231,17 @@ def _try_compiled(child: Child, chosen: _Table, runtime: Runtime) -> dict[str, A
     return row if runtime.compile == "on" or gain >= _WORTH_COMPILING else None
 
 
-def _result(
-    child: Child, tables: list[_Table], chosen: _Table, compiled: dict[str, Any] | None
-) -> dict[str, Any]:
+def _result(child: Child, table: _Table, compiled: dict[str, Any] | None) -> dict[str, Any]:
     setup = child.setup
-    best = compiled or chosen.best()
-    rows = [row for table in tables for row in table.rows] + ([compiled] if compiled else [])
+    best = compiled or table.best()
+    rows = table.rows + ([compiled] if compiled else [])
     return {
         "micro_batch": best["micro_batch"],
         "effective_batch": setup.effective_batch,
         "samples_per_second": best["samples_per_second"],
         "precision": best["precision"],
         "compile": compiled is not None,
-        "largest_safe": _largest_safe(child, tables[0]),
+        "largest_safe": _largest_safe(child, table),
         "param_count": child.facts["param_count"],
         "flops_per_sample": next((r["flops_per_sample"] for r in rows if r.get("flops_per_sample")), None),
         "optimizer_seconds": child.facts["optimizer_seconds"],

@@ -21,7 +21,7 @@ import psutil
 
 from lib.data.io import read_json
 from lib.tuning.hardware import hardware_fingerprint
-from tests.conftest import Project, make_project
+from tests.conftest import PATIENCE_SECONDS, Project, make_project
 
 STAGES = {".search_hyperparameters.py": "search", ".train.py": "train"}
 TIMINGS = ("seconds", "samples_per_second", "temperature")
@@ -34,7 +34,6 @@ EQUAL_BYTES = (
     "predictions/test.parquet",
     "model/weights.safetensors",
 )
-PATIENCE_SECONDS = 500
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Case:
     def project(self, folder: Path, market: pl.DataFrame) -> Project:
         """A copy of the project whose batch size is known, so that accumulation is certain."""
         project = make_project(folder, market)
-        project.experiment(models=[self.model], budgets=["2M"], tuning="quickstart", n_trials=3)
+        project.experiment(models=[self.model], budgets=["2M"], tuning="quickstart", searches=1, n_trials=3)
         project.study(
             training={
                 "max_steps": self.max_steps,
@@ -79,7 +78,7 @@ class Case:
 
     def results(self, project: Project) -> dict[str, Any]:
         """Everything that must be equal: bytes, and tables without their timings."""
-        search = project.folder / "results" / "hpo" / self.cell
+        search = project.folder / "results" / "hpo" / self.cell / "search1"
         trials = pl.read_parquet(search / "trials.parquet").filter(pl.col("state") != "interrupted")
         best = read_json(search / "best.json")
         run = project.folder / self.run
@@ -92,7 +91,7 @@ class Case:
 
 
 def know_batch_size(
-    project: Project, model: str, micro_batch: int = 16, effective_batch: int = 16, precision: str = "bf16"
+    project: Project, model: str, micro_batch: int = 16, effective_batch: int = 16, precision: str = "fp32"
 ) -> None:
     """Write down the batch size of a 2M model as if it had been discovered."""
     found = {

@@ -7,14 +7,14 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
-from hurt import LOGISTIC, with_hostile_words
+from hurt import LOGISTIC
 
 from lib.config.data import DownloadConfig
 from lib.data.calendar import sessions_of
 from lib.data.sources.yahoo import YahooSource
 from lib.features.bars import resample
 from tests import servers
-from tests.conftest import Project
+from tests.conftest import Project, with_hostile_words
 from tests.servers import serving
 
 ZONES = ("Pacific/Kiritimati", "America/New_York", "Asia/Kathmandu", "Pacific/Honolulu")

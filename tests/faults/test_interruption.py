@@ -16,12 +16,11 @@ import pytest
 from hurt import flip
 from random_kills import know_batch_size
 
-from tests.conftest import ROOT, Project, make_project
+from tests.conftest import PATIENCE_SECONDS, ROOT, Project, make_project
 
 RUN = "results/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
 STATE = "results/state/runs/base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"
 RESULTS = ("metrics.json", "predictions/val.parquet", "predictions/test.parquet", "model/weights.safetensors")
-PATIENCE_SECONDS = 240
 TRAINING = {
     "max_steps": 120,
     "patience_steps": 120,

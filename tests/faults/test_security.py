@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from hurt import FORMULA, HOSTILE, LOGISTIC
+from hurt import LOGISTIC
 
 from lib.config.experiment import Experiment
 from lib.config.load import read_yaml, validate
@@ -18,7 +18,7 @@ from lib.config.training import TrackingConfig
 from lib.data.io import spreadsheet_safe
 from lib.errors import ConfigError
 from lib.study.plan import plan_study
-from tests.conftest import ROOT, SMALL, STUDY, Project
+from tests.conftest import FORMULA, HOSTILE, ROOT, SMALL, STUDY, Project
 
 REFUSED = "correct the named line"
 SECRET = "planted-secret-7f3a"
@@ -206,16 +206,16 @@ def test_planted_keys_are_in_no_output(project: Project, monkeypatch, record_pro
 )
 @pytest.mark.faults(
     "A configuration that is missing, in another encoding, or asks Snakemake to run code in it",
-    happens="`make report CONFIG=…` refuses it with one message; nothing is run",
+    happens="refused with one message, by plain Snakemake too; nothing is run",
     user=REFUSED,
 )
-def test_make_looks_at_a_configuration_before_snakemake_does(tmp_path: Path, written, words: str) -> None:
+def test_a_configuration_is_looked_at_before_snakemake_opens_it(tmp_path: Path, written, words: str) -> None:
     if written is not None:
         (tmp_path / "study.yaml").write_bytes(written)
-    checked = [sys.executable, str(ROOT / "workflow_scripts" / "check_config.py"), "study.yaml"]
-    done = subprocess.run(checked, cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "snakemake", "-n", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--configfile", "study.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "PROOF").exists()
-    assert "check_config.py $(CONFIG)" in (ROOT / "Makefile").read_text()

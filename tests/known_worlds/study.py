@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager
+from datetime import UTC, datetime
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -192,11 +193,12 @@ def _train(folder: Path, dataset: Path, specifications: list[RunSpecification]) 
             run = Path(_folder(Run(**resolved.run)))  # type: ignore[arg-type]
             state = Path("results/state") / run
             state.mkdir(parents=True, exist_ok=True)
+            begun = datetime.now(UTC).isoformat(timespec="seconds")
             context = TrainingContext(seed=int(resolved.run["seed"]), state_dir=state)
             finished = job.train_run(resolved, frame, context)
             written = _Outputs({name: str(run / path) for name, path in _WRITTEN.items()})
             shell = mock.Mock(output=written, scriptdir=str(folder))
-            outputs.write_run(shell, resolved, finished, context, digest)
+            outputs.write_run(shell, resolved, finished, context, digest, begun)
             shutil.rmtree(state)
 
 

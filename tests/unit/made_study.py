@@ -36,11 +36,11 @@ PARAMETERS = {"2M": 2_021_953, "20M": 20_104_321, "200M": 201_612_289, "none": 2
 HISTORY_START, VALIDATION_START, TEST_START = date(2005, 1, 3), date(2013, 1, 1), date(2016, 1, 1)
 TEST_END = date(2018, 12, 31)
 SYMBOL = "^GSPC"
-FINISHED = {
+BEGUN = {
     "none": "2026-01-01T12:00:00+00:00", "2M": "2026-01-02T12:00:00+00:00",
     "20M": "2026-01-03T12:00:00+00:00", "200M": "2026-01-30T12:00:00+00:00",
 }  # fmt: skip
-"""When the training of a size ended, smaller ones first."""
+"""When the training of a size was begun, smaller ones first."""
 REGISTERED = {
     "transformer": "transformer:patchtst",
     "boosting": "boosting:xgboost",
@@ -355,7 +355,7 @@ def _write_records(
     write_json_atomic(
         folder / "provenance.json",
         {
-            "finished": FINISHED[row["budget"]],
+            "begun": BEGUN[row["budget"]],
             "parameters": {"total": size, "embedding": size // 40, "head": 193},
             "fit": {"best_step": 40, "steps": 80,
                     "samples_per_second": 4e9 / size, "precision": "bf16",

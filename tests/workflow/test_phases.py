@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from lib.data.io import read_json
-from tests.conftest import Project, make_project
+from tests.conftest import Project, make_prepared
 
 SIZED = {"models": ["patchtst-mixed", "base_rate"], "budgets": ["2M"], "seeds": [1, 2]}
 WAITING = {"from_selection": True, "datasets": [], "models": [], "timescales": ["weekly"]}
@@ -17,9 +17,9 @@ STUDY = {
 
 
 @pytest.fixture(scope="module")
-def studied(tmp_path_factory, market) -> Project:
+def studied(tmp_path_factory, finished) -> Project:
     """A study whose first phase is done."""
-    project = make_project(tmp_path_factory.mktemp("phases"), market)
+    project = make_prepared(finished, tmp_path_factory.mktemp("phases") / "study")
     project.experiment(**SIZED, ids={"P1-2M": {"budget": "2M"}})
     project.experiment("expansion", **WAITING)
     project.study(**STUDY)
@@ -93,14 +93,14 @@ def test_a_phase_needs_its_own_data_only(project):
     assert "data/raw/manifest.json" in whole
 
 
-def test_what_waits_is_on_record_and_said_at_the_end(project):
-    project.experiment(**SIZED | {"models": ["base_rate"], "budgets": []})
-    project.experiment("expansion", **WAITING)
-    project.study(**STUDY)
-    done = project.snakemake("results/scaling.json")
+def test_what_waits_is_on_record_and_said_at_the_end(prepared):
+    prepared.experiment(**SIZED | {"models": ["base_rate"], "budgets": []})
+    prepared.experiment("expansion", **WAITING)
+    prepared.study(**STUDY)
+    done = prepared.snakemake("results/scaling.json")
     assert done.returncode == 0, done.stdout
     waits = "expansion is not in these results: results/selection.yaml is not there yet"
     assert waits in done.stdout
-    summary = read_json(project.folder / "results/scaling.json")
+    summary = read_json(prepared.folder / "results/scaling.json")
     assert list(summary["waiting"]) == ["expansion"]
     assert "waiting" in {problem["kind"] for problem in summary["problems"]}

@@ -65,46 +65,46 @@ def add_plugin(project, **more):
     path.write_text(yaml.safe_dump(FILE | more))
 
 
-def test_a_model_of_ones_own_is_one_file(project):
-    add_plugin(project)
-    project.experiment(models=["base_rate", "momentum"])
-    done = project.snakemake("results/runs.parquet")
+def test_a_model_of_ones_own_is_one_file(prepared):
+    add_plugin(prepared)
+    prepared.experiment(models=["base_rate", "momentum"])
+    done = prepared.snakemake("results/runs.parquet")
     assert done.returncode == 0, done.stdout
-    runs = pl.read_parquet(project.folder / "results/runs.parquet").filter(pl.col("model") == "momentum")
+    runs = pl.read_parquet(prepared.folder / "results/runs.parquet").filter(pl.col("model") == "momentum")
     assert runs["status"].to_list() == ["done"]
     assert runs["family"].to_list() == ["own"]
-    params = yaml.safe_load((project.folder / RUN / "params.yaml").read_text())
+    params = yaml.safe_load((prepared.folder / RUN / "params.yaml").read_text())
     assert (params["model"], params["plugin"]) == ("own:momentum", "own/momentum.py")
 
-    plugin = project.folder / "own" / "momentum.py"
+    plugin = prepared.folder / "own" / "momentum.py"
     plugin.write_text(f"# a comment\n{PLUGIN}")
-    assert "Nothing to be done" in project.snakemake("-n", "results/runs.parquet").stdout
+    assert "Nothing to be done" in prepared.snakemake("-n", "results/runs.parquet").stdout
     plugin.write_text(PLUGIN.replace("weight * (share", "weight / 2 * (share"))
-    again = project.snakemake("-n", "results/runs.parquet").stdout
+    again = prepared.snakemake("-n", "results/runs.parquet").stdout
     assert re.search(r"^train +1$", again, re.MULTILINE), "this model is trained again, and no other"
 
     plugin.write_text(PLUGIN.replace("def save", "def store"))
-    refused = project.snakemake("-n", "results/runs.parquet")
+    refused = prepared.snakemake("-n", "results/runs.parquet")
     assert refused.returncode == 1
     assert "these methods are missing: save" in refused.stdout
     assert "Traceback" not in refused.stdout
 
 
-def test_a_model_without_budgets_is_searched_in_its_own_space(project):
+def test_a_model_without_budgets_is_searched_in_its_own_space(prepared):
     space = {"weight": {"type": "float", "low": 0.0, "high": 1.0}}
-    add_plugin(project, search=space)
-    project.experiment(models=["base_rate", "momentum"], tuning="quickstart", n_trials=4)
-    done = project.snakemake(f"{RUN}/metrics.json")
+    add_plugin(prepared, search=space)
+    prepared.experiment(models=["base_rate", "momentum"], tuning="quickstart", n_trials=4)
+    done = prepared.snakemake(f"{RUN}/metrics.json")
     assert done.returncode == 0, done.stdout
-    [best] = (project.folder / "results/hpo").rglob("best.json")
+    [best] = (prepared.folder / "results/hpo").rglob("best.json")
     found = json.loads(best.read_text())
     assert set(found["parameters"]) == {"weight"}
     assert found["n_trials"] == 4
-    params = yaml.safe_load((project.folder / RUN / "params.yaml").read_text())
+    params = yaml.safe_load((prepared.folder / RUN / "params.yaml").read_text())
     assert params["settings"]["weight"] == found["parameters"]["weight"]
 
     add = {"search": {"weights": space["weight"]}}
-    (project.folder / "config/models/momentum.yaml").write_text(yaml.safe_dump(FILE | add))
-    refused = project.snakemake("-n", "results/runs.parquet")
+    (prepared.folder / "config/models/momentum.yaml").write_text(yaml.safe_dump(FILE | add))
+    refused = prepared.snakemake("-n", "results/runs.parquet")
     assert "`weights` is neither a setting of the model" in refused.stdout
     assert "Did you mean weight?" in refused.stdout

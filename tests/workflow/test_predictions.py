@@ -2,12 +2,13 @@
 there."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from lib.data.io import read_json
-from tests.conftest import STUDY, Project, make_project
+from tests.conftest import STUDY, Project, copy_of, make_project
 
 RECORD = "results/predicted/parameters/small.json"
 RUN = "results/runs/base/Aa20/daily/direction/h1/oracle/{budget}/seed{seed}"
@@ -31,7 +32,7 @@ def planned(project: Project) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def predicted(tmp_path_factory: pytest.TempPathFactory, market) -> Project:
-    project = make_project(tmp_path_factory.mktemp("predicted"), market)
+    project = make_project(tmp_path_factory.mktemp("predicted") / "study", market)
     study(project, SIZES)
     done = project.snakemake("results/scaling.json")
     assert done.returncode == 0, done.stdout
@@ -41,9 +42,7 @@ def predicted(tmp_path_factory: pytest.TempPathFactory, market) -> Project:
 def begun(project: Project, budget: str) -> datetime:
     """When the first training of a size began, as its own record of time has it."""
     facts = [read_json(project.folder / RUN.format(budget=budget, seed=s) / "provenance.json") for s in SEEDS]
-    return min(
-        datetime.fromisoformat(f["finished"]) + timedelta(seconds=1 - f["seconds"]["total"]) for f in facts
-    )
+    return min(datetime.fromisoformat(f["begun"]) for f in facts)
 
 
 def test_the_largest_size_is_trained_after_its_prediction_is_on_record(predicted: Project) -> None:
@@ -86,8 +85,9 @@ def test_a_prediction_made_again_is_a_further_entry_and_trains_nothing(predicted
 
 
 def test_a_size_that_was_there_first_is_not_trained_again_and_not_said_to_be_predicted(
-    project: Project,
+    predicted: Project, tmp_path: Path
 ) -> None:
+    project = copy_of(predicted, tmp_path / "study", results=False)
     study(project, ["2M", "200M"])
     done = project.snakemake("results/runs.parquet")
     assert done.returncode == 0, done.stdout

@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -14,16 +14,18 @@ from test_plugin import PLUGIN, add_plugin
 
 from lib.data.io import read_json, sha256_of, write_json_atomic
 from lib.data.manifest import write_checksums
-from tests.conftest import Project, make_project
+from lib.errors import StudyError
+from lib.extras.production.promote import promote as promote_here
+from tests.conftest import PATIENCE_SECONDS, Project, make_prepared
 
 RUN = "results/runs/base/Aa20/daily/direction/h5/{model}/none/seed1"
 NAME = "logistic-Aa20-daily-direction-h5"
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, market: pl.DataFrame) -> Project:
+def trained(tmp_path_factory: pytest.TempPathFactory, finished: Project) -> Project:
     """A project whose runs are trained, evaluated and drawn, tracked by MLflow."""
-    project = make_project(tmp_path_factory.mktemp("production"), market)
+    project = make_prepared(finished, tmp_path_factory.mktemp("production") / "study")
     project.study(tracking={"mlflow": True})
     targets = [f"{RUN.format(model=model)}/metrics.json" for model in ("logistic", "base_rate")]
     done = project.snakemake(*targets, "plots")
@@ -39,7 +41,7 @@ def promote(project: Project, run: str, *more: str) -> subprocess.CompletedProce
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
 
 
@@ -70,6 +72,8 @@ def test_a_run_leaves_pictures_and_an_mlflow_run_of_itself(trained):
     own = next(run for name, run in runs.items() if "logistic" in name)
     assert own.info.status == "FINISHED"
     assert own.data.metrics["best_loss"] < 1
+    measured = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["splits"]["test"]
+    assert own.data.metrics["test_log_loss"] == measured["log_loss"]
     assert own.data.params["model"] == "linear:logistic"
     assert {"params.yaml", "provenance.json"} <= {f.path for f in client.list_artifacts(own.info.run_id)}
 
@@ -141,14 +145,12 @@ def test_a_run_that_is_not_whole_is_not_promoted(trained, tmp_path, damage, mess
     run = tmp_path / "run"
     shutil.copytree(trained.folder / RUN.format(model="logistic"), run)
     damage(run)
-    done = promote(trained, str(run), "--name", "damaged")
-    assert done.returncode != 0
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (trained.folder / "results/production/damaged").exists()
+    with pytest.raises(StudyError, match=message):
+        promote_here(run, tmp_path / "production", "damaged", datetime.now(UTC))
+    assert not (tmp_path / "production/damaged").exists()
 
 
-def with_parameters(project: Project, run: Path, **changes: object) -> str:
+def with_parameters(project: Project, run: Path, **changes: object) -> Path:
     """A whole copy of a run, hashes included, that says other things of itself."""
     shutil.copytree(project.folder / RUN.format(model="logistic"), run)
     params = yaml.safe_load((run / "params.yaml").read_text()) | changes
@@ -156,7 +158,7 @@ def with_parameters(project: Project, run: Path, **changes: object) -> str:
     provenance = read_json(run / "provenance.json")
     provenance["files"]["params.yaml"] = sha256_of(run / "params.yaml")
     write_json_atomic(run / "provenance.json", provenance)
-    return str(run)
+    return run
 
 
 @pytest.mark.parametrize(
@@ -171,12 +173,11 @@ def with_parameters(project: Project, run: Path, **changes: object) -> str:
     ],
 )
 def test_what_must_not_forecast_is_not_promoted_though_it_is_whole(trained, tmp_path, changes, message):
-    whole = promote(trained, with_parameters(trained, tmp_path / "whole"), "--name", "whole")
-    assert whole.returncode == 0, whole.stderr
-    refused = promote(trained, with_parameters(trained, tmp_path / "run", **changes), "--name", "refused")
-    assert refused.returncode != 0
-    assert message in refused.stderr
-    assert not (trained.folder / "results/production/refused").exists()
+    production, now = tmp_path / "production", datetime.now(UTC)
+    assert promote_here(with_parameters(trained, tmp_path / "whole"), production, "whole", now).new
+    with pytest.raises(StudyError, match=message):
+        promote_here(with_parameters(trained, tmp_path / "run", **changes), production, "refused", now)
+    assert not (production / "refused").exists()
 
 
 def test_other_channels_altered_models_and_unknown_names_are_refused(promoted):
@@ -217,30 +218,32 @@ def test_other_sources_and_other_versions_of_features_are_refused(promoted):
     assert "learned from source yahoo, this configuration reads files" in refusal(source="yahoo")
 
 
-def test_a_model_of_ones_own_is_promoted_with_its_file(project):
+def test_a_model_of_ones_own_is_promoted_with_its_file(prepared):
     run = RUN.format(model="momentum")
-    add_plugin(project)
-    project.experiment(models=["momentum"])
-    assert project.snakemake(f"{run}/metrics.json").returncode == 0
-    done = promote(project, run, "--name", "own")
+    add_plugin(prepared)
+    prepared.experiment(models=["momentum"])
+    assert prepared.snakemake(f"{run}/metrics.json").returncode == 0
+    done = promote(prepared, run, "--name", "own")
     assert done.returncode == 0, done.stderr
-    copy = project.folder / "results/production/own/v1/plugin.py"
+    copy = prepared.folder / "results/production/own/v1/plugin.py"
     assert copy.read_text() == PLUGIN
 
     # The user goes on with the file: the promoted model forecasts as it did, and the old run stays behind.
-    (project.folder / "own/momentum.py").write_text(PLUGIN.replace("return 0.5 +", "return 0.4 +"))
-    row = pl.read_parquet(project.folder / run / "predictions/test.parquet").row(100, named=True)
+    (prepared.folder / "own/momentum.py").write_text(PLUGIN.replace("return 0.5 +", "return 0.4 +"))
+    row = pl.read_parquet(prepared.folder / run / "predictions/test.parquet").row(100, named=True)
     target = f"results/forecasts/own/{row['date']}.parquet"
-    done = project.snakemake(target)
+    done = prepared.snakemake(target)
     assert done.returncode == 0, done.stdout
-    assert pl.read_parquet(project.folder / target)["probability_1"].item() == row["probability_1"]
-    refused = promote(project, run, "--name", "again")
+    assert pl.read_parquet(prepared.folder / target)["probability_1"].item() == row["probability_1"]
+    refused = promote(prepared, run, "--name", "again")
+    assert refused.returncode != 0
+    assert "Traceback" not in refused.stderr
     assert f"plugin own/momentum.py: its code is not what {run} was trained with" in refused.stderr
 
     copy.write_text(PLUGIN.replace("return 0.5 +", "return 0.4 +"))
     write_checksums(copy.parent)
-    (project.folder / target).unlink()
-    done = project.snakemake(target)
+    (prepared.folder / target).unlink()
+    done = prepared.snakemake(target)
     assert done.returncode != 0
     assert "plugin.py: its code is not what results/production/own/v1 was promoted with" in done.stdout
 

@@ -17,6 +17,7 @@ from typing import Self
 import polars as pl
 
 from lib.config.data import DataConfig
+from lib.data.reading.price_files import Remark
 from lib.errors import ConfigError, DataError, nearest
 
 PRICE_SCHEMA: dict[str, type[pl.DataType]] = {
@@ -43,6 +44,8 @@ class Source(ABC):
     name: str
     gives_prices = False
     gives_series = False
+    knows_its_files = False
+    """Whether it can say without network which prices it has."""
 
     @classmethod
     @abstractmethod
@@ -71,8 +74,20 @@ class Source(ABC):
         """
         raise DataError(f"source {self.name} has no series.")
 
+    def remarks(self, name: str) -> tuple[Remark, ...]:
+        """What is to be said of how a symbol or series was read when it was asked for last."""
+        return ()
+
     def missing(self, names: Sequence[str]) -> list[str]:
-        """Those of its own names that it knows it cannot serve, found without network."""
+        """Those of its own names of series that it knows it cannot serve, found without network."""
+        return []
+
+    def symbols(self) -> list[str]:
+        """Symbols whose prices it has; none if it cannot tell without network."""
+        return []
+
+    def missing_prices(self, symbols: Sequence[str]) -> list[str]:
+        """Those of its own symbols that it knows it has no prices of, found without network."""
         return []
 
 
@@ -102,17 +117,3 @@ def open_source(data: DataConfig, name: str | None = None) -> Source:
         DataError: it cannot be opened (a folder is missing).
     """
     return source_class(name or data.source).open(data)
-
-
-def with_adjustment(frame: pl.DataFrame) -> pl.DataFrame:
-    """Prices scaled by `adj_close / close`, that factor kept as `adjustment`: one convention for all prices.
-
-    Open, high, low and close are split- and dividend-adjusted as in Yahoo's adjusted history; volume stays
-    as reported. Where the source gives no `adj_close`, prices are taken as they are, `adjustment` is null.
-    """
-    if "adj_close" not in frame.columns:
-        return frame.with_columns(adjustment=pl.lit(None, pl.Float64))
-    factor = pl.col("adj_close") / pl.col("close")
-    return frame.with_columns(
-        pl.col("open", "high", "low") * factor, close=pl.col("adj_close"), adjustment=factor
-    ).drop("adj_close")

@@ -13,7 +13,8 @@ from typing import Self
 import polars as pl
 
 from lib.config.data import DataConfig
-from lib.data.sources import PRICE_SCHEMA, Source, with_adjustment
+from lib.data.reading.adjusted import with_adjustment
+from lib.data.sources import PRICE_SCHEMA, Source
 from lib.errors import DataError
 
 FILES = {"^GSPC": "data/sp500/sp500.csv.gz", "^IXIC": "data/nasdaq/nasdaq.csv.gz"}

@@ -14,8 +14,8 @@ from typing import Self
 import polars as pl
 
 from lib.config.data import DataConfig, DownloadConfig
+from lib.data.reading.series_files import read_series
 from lib.data.sources import OBSERVATION_SCHEMA, Source
-from lib.data.sources import _tables as tables
 from lib.data.sources._web import USUAL, download
 from lib.errors import DataError
 
@@ -48,12 +48,7 @@ class SentimentSource(Source):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "news_sentiment_data.xlsx"
             path.write_bytes(body)
-            text = tables.read_text(path)
-        names = {"date": tables.DATE_NAMES, "value": ("news_sentiment", "value", "sentiment")}
-        frame = tables.rename(text, names, ("date", "value"), Path(what))
-        frame = frame.with_columns(tables.dates(frame["date"], what))
-        frame = frame.with_columns(tables.numbers(frame, "value", what), available_from=pl.lit(None, pl.Date))
-        frame = tables.oldest_first(frame).filter(pl.col("value").is_not_null())
+            frame = read_series(path).frame
         return frame.select(pl.col(name).cast(dtype) for name, dtype in OBSERVATION_SCHEMA.items())
 
     def missing(self, names: Sequence[str]) -> list[str]:

@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from lib.config.data import DataConfig, DownloadConfig
-from lib.data.sources import OBSERVATION_SCHEMA, PRICE_SCHEMA, Source, with_adjustment
+from lib.data.reading.adjusted import with_adjustment
+from lib.data.sources import OBSERVATION_SCHEMA, PRICE_SCHEMA, Source
 from lib.data.sources._web import USUAL, Retriable, patiently, retry_after
 from lib.errors import DataError
 

@@ -16,11 +16,14 @@ from lib.errors import ConfigError, DataError, nearest
 Severity = Literal["error", "warning", "info"]
 
 RULES: dict[str, tuple[Severity, str]] = {
+    "read as": ("info", "how the file was read"),
+    "doubtful file": ("warning", "the file may not be what its name says"),
     "missing column": ("error", "a column is absent"),
     "no rows": ("error", "the table is empty"),
     "missing date": ("error", "a row has no date"),
     "duplicate date": ("error", "a date occurs more than once"),
     "unsorted dates": ("error", "dates do not rise from row to row"),
+    "impossible date": ("error", "a date before 1900"),
     "future date": ("error", "a date lies after today"),
     "missing price": ("error", "a price is absent or not a finite number"),
     "non-positive price": ("error", "a price is zero or negative"),
@@ -32,16 +35,36 @@ RULES: dict[str, tuple[Severity, str]] = {
     ),
     "unadjusted split": (
         "error",
-        "the price opens at a whole fraction or multiple of the last close and stays there",
+        "the price opens on another level, without the volume and range of news, and stays there",
     ),
+    "unadjusted gap": ("warning", "an overnight gap of 10 to 40 % without news or a move of others"),
+    "news gap": ("info", "an overnight gap of 10 to 40 % with the volume or range of news"),
+    "exchanged columns": ("error", "open and close stand under each other's names"),
+    "bar out of place": ("error", "prices leave their level and come back"),
+    "odd high or low": ("warning", "a high or low far from open and close"),
     "adjustment seam": (
         "error",
-        "the adjustment factor falls, or jumps by more than a dividend: rows of two downloads were joined",
+        "the adjustment factor falls, or jumps while the price does not: rows of two downloads were joined",
     ),
+    "split or distribution": ("info", "the adjustment factor steps and the reported close moves against it"),
     "missing volume": ("warning", "the volume is absent"),
     "negative volume": ("error", "the volume is negative"),
     "no volume": ("info", "the volume is zero throughout"),
-    "not a session": ("warning", "the exchange was closed on this date"),
+    "volume out of place": ("error", "the volume of one bar is in another unit"),
+    "odd volume": ("warning", "a volume far beyond all volumes around it"),
+    "volume level": ("warning", "the volume changes its level from one day to the next and stays there"),
+    "zero volume": ("warning", "days without volume among others"),
+    "not a session": ("warning", "the exchange was closed on this date: the bar is left out of all datasets"),
+    "too many bars without a session": (
+        "error",
+        "more bars lie on days without a session than data.validation allows",
+    ),
+    "shifted dates": ("error", "dates lie a day early or late: a time zone"),
+    "before the calendar": (
+        "warning",
+        "bars older than the exchange's calendar are left out of all datasets",
+    ),
+    "reused ticker": ("warning", "price or volume is on another level after a long hole"),
     "missing session": ("warning", "the exchange was open and no row has this date"),
     "too many missing sessions": ("error", "more sessions are missing than data.validation allows"),
     "stale close": ("warning", "the same close on many days in a row"),
@@ -97,6 +120,11 @@ def finding(rule: str, symbol: str, day: date | None, value: float | None, detai
     """A finding with the severity of its rule; `detail` instead of the rule's meaning."""
     severity, meaning = RULES[rule]
     return Finding(severity, symbol, day, rule, value, detail or meaning)
+
+
+def remarks(symbol: str, said: Iterable[Sequence[str]]) -> list[Finding]:
+    """What a source said of how it read a symbol or series (pairs of rule and message), as findings."""
+    return [finding(rule, symbol, None, None, message) for rule, message in said]
 
 
 def with_severities(findings: Sequence[Finding], severities: Mapping[str, str]) -> list[Finding]:

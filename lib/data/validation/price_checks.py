@@ -1,24 +1,30 @@
-"""Daily prices at the door: dates, values, the exchange's calendar, and signs of wrong adjustment."""
+"""Daily prices at the door: dates and values of single bars; then the calendar, levels and adjustment."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 import polars as pl
 
 from lib.config.data import ValidationConfig
+from lib.data.validation.adjustment import adjustment
 from lib.data.validation.findings import RULES, Finding, finding, with_severities
+from lib.data.validation.levels import levels
+from lib.data.validation.sessions import against_calendar
 
 PRICES = ("open", "high", "low", "close")
-_RATIOS = (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 50)
-"""Splits that happen; each also the other way round."""
-_ODD_RATIOS = (1.5,)
-"""Splits whose size a real move can have as well: they must be met more exactly."""
-_LARGEST_DIVIDEND = 0.30
+FIRST_DAY = date(1900, 1, 1)
+"""No price or value is older."""
 
 
 def validate_prices(
-    frame: pl.DataFrame, symbol: str, config: ValidationConfig, today: date, sessions: pl.Series
+    frame: pl.DataFrame,
+    symbol: str,
+    config: ValidationConfig,
+    today: date,
+    sessions: pl.Series,
+    others: Mapping[str, pl.DataFrame] | None = None,
 ) -> list[Finding]:
     """What is wrong or odd with the daily prices of one symbol.
 
@@ -28,6 +34,7 @@ def validate_prices(
         config: thresholds and severities.
         today: nothing may be dated after it.
         sessions: days on which the exchange was open.
+        others: prices of other symbols, to tell moves of the whole market.
     """
     missing = [name for name in ("date", *PRICES, "volume") if name not in frame.columns]
     if missing or frame.is_empty():
@@ -36,20 +43,23 @@ def validate_prices(
         return with_severities([finding(rule, symbol, None, None, detail)], config.severity)
     findings = [*dates(frame, symbol, today), *_values(frame, symbol, config)]
     if not any(f.severity == "error" for f in findings):
-        findings += _calendar(frame, symbol, config, sessions)
+        findings += against_calendar(frame, symbol, config, sessions)
         findings += _behaviour(frame, symbol, config)
-        findings += _adjustment(frame, symbol, config)
+        findings += levels(frame, symbol, config, others or {})
+        findings += adjustment(frame, symbol)
     return with_severities(findings, config.severity)
 
 
 def dates(frame: pl.DataFrame, symbol: str, today: date) -> list[Finding]:
-    """Dates that are missing, repeated, out of order or in the future."""
+    """Dates that are missing, repeated, out of order, impossible or in the future."""
     days = frame["date"]
     found = [finding("missing date", symbol, None, None)] * int(days.null_count() > 0)
     repeated = frame.filter(pl.col("date").is_duplicated())["date"].unique().sort()
     found += [finding("duplicate date", symbol, day, None) for day in repeated if day]
     backwards = frame.filter(pl.col("date") < pl.col("date").shift(1))["date"]
     found += [finding("unsorted dates", symbol, day, None) for day in backwards]
+    old = frame.filter(pl.col("date") < FIRST_DAY)["date"]
+    found += [finding("impossible date", symbol, day, None) for day in old.head(1)]
     found += [
         finding("future date", symbol, day, None) for day in frame.filter(pl.col("date") > today)["date"]
     ]
@@ -57,53 +67,37 @@ def dates(frame: pl.DataFrame, symbol: str, today: date) -> list[Finding]:
 
 
 def _values(frame: pl.DataFrame, symbol: str, config: ValidationConfig) -> list[Finding]:
-    found: list[Finding] = []
-
-    def note(rule: str, wrong: pl.Expr, value: pl.Expr, detail: str = "") -> None:
-        rows = frame.filter(wrong).select(pl.col("date"), value.alias("value"))
-        found.extend(finding(rule, symbol, day, number, detail) for day, number in rows.iter_rows())
-
-    for name in PRICES:
-        column = pl.col(name)
-        note(
-            "missing price",
-            column.is_null() | ~column.is_finite(),
-            pl.lit(None),
-            f"{name}: {RULES['missing price'][1]}",
-        )
-        note("non-positive price", column <= 0, column, f"{name}: {RULES['non-positive price'][1]}")
     slack = 1 + config.bounds_tolerance
     outside = (pl.col("close") * slack < pl.col("low")) | (pl.col("close") > pl.col("high") * slack)
-    share = frame.select(outside.mean()).item()
-    if share is not None and share > 0.2:
-        text = f"the close lies outside High and Low on {share:.0%} of all days"
-        return [*found, finding("mixed adjustment", symbol, None, share, text)]
-    note(
-        "high below others",
-        pl.col("high") * slack < pl.max_horizontal("open", "close", "low"),
-        pl.col("high"),
-    )
-    note("low above others", pl.col("low") > pl.min_horizontal("open", "close") * slack, pl.col("low"))
     volume = pl.col("volume")
-    note("missing volume", volume.is_null() | volume.is_nan(), pl.lit(None))
-    note("negative volume", volume < 0, volume)
+    checks: list[tuple[str, pl.Expr, pl.Expr, str]] = []
+    for name in PRICES:
+        column = pl.col(name)
+        absent = column.is_null() | ~column.is_finite()
+        checks.append(("missing price", absent, pl.lit(None), f"{name}: {RULES['missing price'][1]}"))
+        checks.append(
+            ("non-positive price", column <= 0, column, f"{name}: {RULES['non-positive price'][1]}")
+        )
+    high, low = pl.col("high"), pl.col("low")
+    checks += [
+        ("high below others", high * slack < pl.max_horizontal("open", "close", "low"), high, ""),
+        ("low above others", low > pl.min_horizontal("open", "close") * slack, low, ""),
+        ("missing volume", volume.is_null() | volume.is_nan(), pl.lit(None), ""),
+        ("negative volume", volume < 0, volume, ""),
+    ]
+    share = outside.mean().alias("share")
+    counts = frame.select(share, *(wrong.sum().alias(str(n)) for n, (_, wrong, _, _) in enumerate(checks)))
+    mixed = counts["share"][0] is not None and counts["share"][0] > 0.2
+    found: list[Finding] = []
+    for n, (rule, wrong, value, detail) in enumerate(checks):
+        if counts[str(n)][0] and not (mixed and rule not in ("missing price", "non-positive price")):
+            rows = frame.filter(wrong).select(pl.col("date"), value.alias("value"))
+            found.extend(finding(rule, symbol, day, number, detail) for day, number in rows.iter_rows())
+    if mixed:
+        text = f"the close lies outside High and Low on {counts['share'][0]:.0%} of all days"
+        return [*found, finding("mixed adjustment", symbol, None, counts["share"][0], text)]
     if frame["volume"].fill_null(0).eq(0).all():
         found.append(finding("no volume", symbol, None, 0.0))
-    return found
-
-
-def _calendar(
-    frame: pl.DataFrame, symbol: str, config: ValidationConfig, sessions: pl.Series
-) -> list[Finding]:
-    days = frame["date"]
-    open_days = set(sessions.filter(sessions.is_between(days[0], days[-1])))
-    present = set(days)
-    missing, extra = sorted(open_days - present), sorted(present - open_days)
-    found = [finding("not a session", symbol, day, None) for day in extra]
-    found += [finding("missing session", symbol, day, None) for day in missing]
-    if len(missing) > config.max_missing_sessions:
-        text = f"{len(missing)} sessions are missing, more than the {config.max_missing_sessions} allowed"
-        found.append(finding("too many missing sessions", symbol, None, float(len(missing)), text))
     return found
 
 
@@ -121,33 +115,4 @@ def _behaviour(frame: pl.DataFrame, symbol: str, config: ValidationConfig) -> li
         finding("stale close", symbol, day, float(days), f"the same close on {days} days in a row")
         for _, day, days in runs.iter_rows()
     ]
-    return found
-
-
-def _adjustment(frame: pl.DataFrame, symbol: str, config: ValidationConfig) -> list[Finding]:
-    """Splits that were not adjusted for, and seams in the adjustment."""
-    moves = frame.select(
-        "date",
-        gap=pl.col("open") / pl.col("close").shift(1),
-        move=pl.col("close") / pl.col("close").shift(1),
-    ).drop_nulls()
-    found = []
-    suspects = moves.filter((pl.col("gap") > 1.4) | (pl.col("gap") < 0.7))
-    for day, gap, move in suspects.iter_rows():
-        ratio, size = max(gap, 1 / gap), max(move, 1 / move)
-        near = min(_RATIOS, key=lambda known: abs(ratio / known - 1))
-        tolerance = config.split_tolerance
-        odd = any(abs(ratio / known - 1) < tolerance / 5 for known in _ODD_RATIOS)
-        if (abs(ratio / near - 1) < tolerance or odd) and abs(size / ratio - 1) < 2 * tolerance:
-            text = f"opens at {gap:.3f} times the last close and stays there; a split was not adjusted for"
-            found.append(finding("unadjusted split", symbol, day, gap, text))
-    if "adjustment" not in frame.columns or frame["adjustment"].null_count() == frame.height:
-        return found
-    factor = pl.col("adjustment")
-    steps = frame.select("date", step=factor / factor.shift(1)).drop_nulls()
-    # Dividends make the factor rise with time; rounding moves it by a few millionths.
-    wrong = steps.filter((pl.col("step") < 1 - 1e-3) | (pl.col("step") > 1 + _LARGEST_DIVIDEND))
-    for day, step in wrong.iter_rows():
-        text = f"adjusted over reported close changes by a factor of {step:.4f} from one day to the next"
-        found.append(finding("adjustment seam", symbol, day, step, text))
     return found

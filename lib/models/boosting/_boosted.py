@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy.special import expit
 
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
@@ -41,6 +43,10 @@ class BoostedTrees(Model):
         From the trees of the first `rounds`."""
 
     @abstractmethod
+    def staged(self, samples: Samples, rounds: int) -> Iterator[np.ndarray]:
+        """What `raw` gives after each of the first `rounds`, each tree evaluated once."""
+
+    @abstractmethod
     def write_trees(self, path: Path) -> None:
         """Store the booster in the library's own format, one that executes nothing."""
 
@@ -65,8 +71,8 @@ class BoostedTrees(Model):
         self.present = classes.seen(train.target, self.problem.classes) if self.problem.ternary else []
         curves = self.grow(train, selection, context.job_threads)
         chosen_by = [
-            intercept_refitted_loss(selection.target, self._forecast(selection, number), self.problem.binary)
-            for number in range(1, len(curves[0]) + 1)
+            intercept_refitted_loss(selection.target, self._spread(out), self.problem.binary)
+            for out in self.staged(selection, len(curves[0]))
         ]
         self.rounds = int(np.argmin(chosen_by)) + 1
         seconds = time.monotonic() - begin
@@ -78,10 +84,10 @@ class BoostedTrees(Model):
 
     def forecast(self, samples: Samples) -> np.ndarray:
         """From the trees up to the best round."""
-        return self._forecast(samples, self.rounds)
+        return self._spread(self.raw(samples, self.rounds))
 
-    def _forecast(self, samples: Samples, rounds: int) -> np.ndarray:
-        out = self.raw(samples, rounds)
+    def _spread(self, out: np.ndarray) -> np.ndarray:
+        """With all three classes as columns, where there are three."""
         return classes.spread(out, self.present, self.problem.classes) if self.problem.ternary else out
 
     def save(self, folder: Path) -> None:
@@ -102,6 +108,12 @@ class BoostedTrees(Model):
         if self.problem.ternary:
             return classes.number(samples.target, self.present, self.problem.classes)
         return samples.target
+
+    def from_margin(self, margin: np.ndarray) -> np.ndarray:
+        """Sum of the trees' leaves to what `raw` gives."""
+        if self.problem.ternary:
+            return classes.softmax(margin)
+        return expit(margin) if self.problem.binary else margin
 
     def as_losses(self, curve: list[float]) -> np.ndarray:
         """A library's record of one part; it reports the root of a mean square."""

@@ -6,6 +6,7 @@ tree has seen.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -70,9 +71,19 @@ class CatBoost(BoostedTrees):
 
     def raw(self, samples: Samples, rounds: int) -> np.ndarray:
         """By CatBoost."""
-        kind = "Probability" if self.problem.classes else "RawFormulaVal"
-        out: np.ndarray = np.asarray(self.booster.predict(samples.last_bars(), kind, ntree_end=rounds))
-        return out[:, 1] if self.problem.binary else out
+        return self._of_class_1(self.booster.predict(samples.last_bars(), self._kind, ntree_end=rounds))
+
+    def staged(self, samples: Samples, rounds: int) -> Iterator[np.ndarray]:
+        """By CatBoost."""
+        for out in self.booster.staged_predict(samples.last_bars(), self._kind, ntree_end=rounds):
+            yield self._of_class_1(out)
+
+    @property
+    def _kind(self) -> str:
+        return "Probability" if self.problem.classes else "RawFormulaVal"
+
+    def _of_class_1(self, out: np.ndarray) -> np.ndarray:
+        return np.asarray(out)[:, 1] if self.problem.binary else np.asarray(out)
 
     def write_trees(self, path: Path) -> None:
         """As CatBoost's cbm."""

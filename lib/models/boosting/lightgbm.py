@@ -5,6 +5,7 @@ Ke et al. (2017), LightGBM: A Highly Efficient Gradient Boosting Decision Tree.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -73,6 +74,15 @@ class LightGBM(BoostedTrees):
         """By LightGBM."""
         out: np.ndarray = np.asarray(self.booster.predict(samples.last_bars(), num_iteration=rounds))
         return out
+
+    def staged(self, samples: Samples, rounds: int) -> Iterator[np.ndarray]:
+        """Each round's margin added; the first holds the constant that training began with."""
+        bars, margin = samples.last_bars(), np.zeros(1)
+        for number in range(rounds):
+            margin = margin + self.booster.predict(
+                bars, start_iteration=number, num_iteration=1, raw_score=True
+            )
+            yield self.from_margin(margin)
 
     def write_trees(self, path: Path) -> None:
         """As LightGBM's text."""

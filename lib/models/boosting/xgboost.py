@@ -5,6 +5,7 @@ Chen & Guestrin (2016, arXiv:1603.02754).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -69,6 +70,14 @@ class XGBoost(BoostedTrees):
         """By XGBoost."""
         out: np.ndarray = self.booster.predict(self._matrix(samples), iteration_range=(0, rounds))
         return out
+
+    def staged(self, samples: Samples, rounds: int) -> Iterator[np.ndarray]:
+        """Each round on top of the margin before it."""
+        matrix = self._matrix(samples)
+        for number in range(rounds):
+            margin = self.booster.predict(matrix, output_margin=True, iteration_range=(number, number + 1))
+            matrix.set_base_margin(margin)
+            yield self.from_margin(margin.astype(np.float64))
 
     def write_trees(self, path: Path) -> None:
         """As XGBoost's JSON."""

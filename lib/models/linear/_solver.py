@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 _ROWS = 4096
 _TOLERANCE = 1e-5
@@ -125,7 +126,7 @@ def _loss(scores: np.ndarray, indicator: np.ndarray) -> tuple[float, np.ndarray]
     """Summed log loss of scores (n, k), and its derivative (n, k): probability minus indicator."""
     if scores.shape[1] == 1:
         loss = np.logaddexp(0.0, scores) - indicator * scores
-        return float(loss.sum()), 1.0 / (1.0 + np.exp(-scores)) - indicator
+        return float(loss.sum()), expit(scores) - indicator
     shifted = scores - scores.max(axis=1, keepdims=True)
     powers = np.exp(shifted)
     total = powers.sum(axis=1, keepdims=True)

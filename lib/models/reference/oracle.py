@@ -29,6 +29,7 @@ from lib.config.base import StrictModel
 from lib.datasets.planted_controls import PLANTED_CHANNEL
 from lib.datasets.windows import Samples
 from lib.models.contract import Model, ModelMetadata
+from lib.models.linear._solver import Spectrum, logistic_path
 from lib.models.naive._channels import LOWER_SHADOW, SHADOW, require
 from lib.models.registry import register
 from lib.models.rounds import history_row, losses_of, untrained_result
@@ -152,10 +153,9 @@ class Oracle(Model):
             return [float(value) for value in np.linalg.lstsq(table, target, rcond=None)[0]]
         if len(np.unique(target)) < 2:
             return [self.base, *(0.0 for _ in evidence)]
-        from sklearn.linear_model import LogisticRegression
-
-        found = LogisticRegression(C=1e4).fit(np.column_stack(evidence), target)
-        return [float(found.intercept_[0]), *(float(value) for value in found.coef_[0])]
+        spectrum = Spectrum.of(np.column_stack(evidence).astype(np.float32))
+        [(weights, intercept)] = logistic_path(spectrum, target[:, None], [1e4], max_iterations=200)
+        return [float(intercept[0]), *(float(weight) for weight in weights[:, 0])]
 
     def _line(self, samples: Samples) -> np.ndarray:
         """(n,): log-odds or return, from all evidence. Term by term, so that a window's is the same alone."""

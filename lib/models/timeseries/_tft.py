@@ -76,7 +76,8 @@ class VariableSelection(nn.Module):
         shares = self.weights(embedded.flatten(start_dim=2)).softmax(dim=-1)
         own = embedded.view(batch * bars, variables, -1).transpose(0, 1)  # (variables, bars of all, hidden)
         hidden = torch.bmm(functional.elu(torch.bmm(own, self.inner)), self.outer)
-        gated = functional.glu(torch.bmm(self.dropout(hidden), self.gating), dim=-1)
+        hidden = self.dropout(hidden.transpose(0, 1)).transpose(0, 1)  # it wants the windows' bars first
+        gated = functional.glu(torch.bmm(hidden, self.gating), dim=-1)
         processed = self.norm(own + gated)
         weighed = (processed * shares.view(-1, variables).t().unsqueeze(-1)).sum(dim=0)
         return weighed.view(batch, bars, -1)

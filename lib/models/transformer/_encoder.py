@@ -56,11 +56,9 @@ class Attention(nn.Module):
         return split.permute(2, 0, 3, 1, 4).contiguous()
 
     def _attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        drops = self.training and self.dropout.threshold > 0
-        if query.device.type != "cpu" or not drops:
-            share = self.dropout.probability if drops else 0.0
-            return functional.scaled_dot_product_attention(query, key, value, dropout_p=share)
-        # PyTorch has no fused kernel with dropout on CPU, and its own dropout is slow there.
+        if not (self.training and self.dropout.threshold > 0):
+            return functional.scaled_dot_product_attention(query, key, value)
+        # PyTorch's kernels draw by micro-batch. Sequences are short: a fused one would save little memory.
         scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
         weights: torch.Tensor = self.dropout(scores.softmax(dim=-1).to(value.dtype))
         return weights @ value

@@ -4,6 +4,8 @@ it, and what would change it. Verdicts are taken from the evaluation as they are
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,8 +29,11 @@ from lib.report.wording import (
 )
 
 _FOLD_BEYOND = 12
-_STEPS = 6
-"""Steps that would change an answer, of the question and its cells, that are named."""
+_STEPS = 12
+"""Steps that would change an answer, of the question and its cells, that are named: all kinds that there are
+(`lib.scaling.remedies`), unless cells differ in their levels as well."""
+_TIMES = re.compile(r"About (.+?) times(?= as many)")
+_AMOUNT = "{amount}"
 
 
 def verdicts(inputs: ReportInputs, names: Names) -> list[VerdictLine]:
@@ -123,16 +128,21 @@ def _decisive(verdict: str, cells: Sequence[Mapping[str, Any]], margin: Any) -> 
     return max(undecided or measured, key=lambda cell: in_margins(cell)[0])
 
 
-_WHICH = {"scales": "Smallest gain", "flat": "Gain that reaches furthest", "worsens": "Least negative gain"}
+_WHICH = {
+    "scales": "the smallest of all",
+    "flat": "the one that reaches furthest from 0",
+    "worsens": "the least negative of all",
+    "undecidable": "the largest of those that stay open",
+}
+"""Which of several gains is shown, by the verdict of the question."""
 
 
 def _label(verdict: str, cell: Mapping[str, Any] | None, n: int, names: Names) -> str:
     if cell is None:
         return "No gain could be measured."
-    which = _WHICH.get(verdict, "Largest undecided gain")
     metric = metric_words(str(cell.get("metric", "log_loss")))
-    start = f"{which} in {metric}" if n > 1 else f"Gain in {metric}"
-    return f"{names.problem(cell)}: {start[:1].lower()}{start[1:]} {ends_of(cell)}"
+    which = f" ({_WHICH.get(verdict, _WHICH['undecidable'])})" if n > 1 else ""
+    return f"{names.problem(cell)}: gain in {metric} {ends_of(cell)}{which}"
 
 
 def _table(
@@ -161,6 +171,7 @@ def _table(
                 TableCell(
                     f"{names.problem(cell)} · {model_words(cell.get('model', ''), cell.get('budget'))}"
                 ),
+                TableCell(verdict_words(cell)),
                 TableCell("", drawing=strip.draw(value, low, high, "ink")),
                 TableCell(interval(*deciding_gain(cell)), sort=value),
                 *([] if same else [TableCell(number(margin, 3))]),
@@ -170,7 +181,6 @@ def _table(
                 *([TableCell(kept_word(cell))] if foreseen else []),
                 TableCell(number(cell.get("detectable_gain"))),
                 TableCell(str(seeds)),
-                TableCell(verdict_words(cell)),
                 *([_confirmed(cell)] if beside else []),
             ]
         )
@@ -179,16 +189,16 @@ def _table(
         labels = [(-1.0, f"−{margins[0]:g}"), (1.0, f"+{margins[0]:g}")]
     columns = [
         Column("Problem and model"),
-        Column("Less better ↔ more better", axis=strip.axis(labels)),
+        Column("Verdict"),
+        Column("Gain: worse ← 0 → better", axis=strip.axis(labels)),
         Column("Gain [interval]", numeric=True),
         *([] if same else [Column("Margin", numeric=True)]),
-        Column("Recalibrated", numeric=True),
-        Column("Best level over the base rate", numeric=True),
-        Column("Best level over the linear model", numeric=True),
-        *([Column("Prediction for the largest")] if foreseen else []),
-        Column("Detectable", numeric=True),
-        Column("Seeds", numeric=True),
-        Column("Verdict"),
+        Column("Recalibrated", numeric=True, detail=True),
+        Column("Best level over the base rate", numeric=True, detail=True),
+        Column("Best level over the linear model", numeric=True, detail=True),
+        *([Column("Prediction for the largest", detail=True)] if foreseen else []),
+        Column("Detectable", numeric=True, detail=True),
+        Column("Seeds", numeric=True, detail=True),
         *([Column("The study's own test")] if beside else []),
     ]
     folded = f"Gains of {plural(len(rows), 'cell')}" if one_of or len(rows) > _FOLD_BEYOND else None
@@ -234,12 +244,16 @@ def _change(
 ) -> list[str]:
     """What would change the answer: what the evaluation says of the question and its cells, and the runs that
     are still to be finished."""
-    whose: dict[str, list[str]] = {str(step): [] for step in question.get("change_mind") or []}
+    amounts: dict[str, list[str]] = {}
+    whose: dict[str, list[str]] = {
+        _kind(str(step), amounts): [] for step in question.get("change_mind") or []
+    }
     for cell in cells:
         for step in cell.get("change_mind") or []:
-            whose.setdefault(str(step), []).append(cell_name(cell, names))
+            whose.setdefault(_kind(str(step), amounts), []).append(cell_name(cell, names))
     steps = []
-    for step, where in list(whose.items())[:_STEPS]:
+    for kind, where in list(whose.items())[:_STEPS]:
+        step = kind.replace(_AMOUNT, _range(amounts.get(kind, [])))
         some = 0 < len(where) < len(cells)
         others = f" and {len(where) - 2} more" if len(where) > 2 else ""
         steps.append(f"{'; '.join(where[:2])}{others}: {_lower(step)}" if some else step)
@@ -248,6 +262,22 @@ def _change(
     if lacking := unfinished(compared, cells):
         steps.append(f"Finish {named_runs(lacking)}.")
     return [prose(step) for step in steps] or ["Runs of this question."]
+
+
+def _kind(step: str, amounts: dict[str, list[str]]) -> str:
+    """A step without its amount, which is noted: cells that lack the same lack more or less of it."""
+    found = _TIMES.match(step)
+    if found is None:
+        return step
+    kind = f"About {_AMOUNT} times{step[found.end() :]}"
+    amounts.setdefault(kind, []).append(found[1])
+    return kind
+
+
+def _range(amounts: Sequence[str]) -> str:
+    """`2.1`, or `2.1 to 7.4`; what is no number is beyond all."""
+    ordered = sorted(set(amounts), key=lambda one: float(one) if one.replace(".", "").isdigit() else math.inf)
+    return " to ".join(ordered[:1] + ordered[-1:] if len(ordered) > 1 else ordered)
 
 
 def _lower(text: str) -> str:
@@ -269,13 +299,18 @@ def checks(inputs: ReportInputs) -> list[ReportCheck]:
     suspects = list(inputs.scaling.get("too_good") or [])
     return [
         ReportCheck("Runs done", f"{len(done)} of {len(rows)}", "pass" if whole else "fail"),
-        ReportCheck("Controls passed", f"{passed} of {len(controls)}" if controls else "none declared",
-              "pass" if controls and passed == len(controls) else "fail"),
+        ReportCheck(
+            "Controls passed",
+            f"{passed} of {len(controls)}" if controls else "none declared",
+            "pass" if controls and passed == len(controls) else "fail",
+        ),
         *([ReportCheck("Too good to be true", _suspects(suspects), "fail")] if suspects else []),
         ReportCheck("Seeds per size", seeds_words(seeds), "" if seeds and seeds[0] > 1 else "fail"),
-        ReportCheck("Data", f"{plural(wrong, 'error')}, {plural(noticed, 'warning')}", "fail" if wrong else ""),
+        ReportCheck(
+            "Data", f"{plural(wrong, 'error')}, {plural(noticed, 'warning')}", "fail" if wrong else ""
+        ),
         ReportCheck("Looks at the test set", count(looks)),
-    ]  # fmt: skip
+    ]
 
 
 def _suspects(paths: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from lib.report.page import Column, Section, Table, TableCell
 from lib.report.wording import Names, count, finite, listed, number, percent, plural, prose
 
 _EXPECTED = {
-    "parameters": ("architecture", "run.budget", "micro_batch"),
+    "parameters": ("architecture", "run.budget"),
     "features": ("run.dataset", "data.dataset_sha256"),
     "data": ("run.variant", "train_fraction", "windows", "training_base_rate"),
     "context": ("run.variant", "context_length", "windows", "training_base_rate"),
@@ -23,6 +23,8 @@ _EXPECTED = {
 _FOLD_BEYOND = 12
 _RECORDED = ("git_commit", "packages", "hardware", "data")
 """What is compared of each run's provenance."""
+_ROUNDING = ("micro_batch", "compiled")
+"""What moves the last digits alone: shown, and not counted as another explanation."""
 _NEVER = ("run.seed", "search", "experiment", "question", "role", "hpo.best_value", "hpo.n_trials")
 
 
@@ -119,13 +121,20 @@ def confounds_section(inputs: ReportInputs) -> Section:
             found.setdefault(
                 (asked, key), [TableCell(asked), TableCell(key, code=True), TableCell(listed(values))]
             )
+    rounding = sorted({key for _, key in found if key in _ROUNDING})
+    others = sum(key not in _ROUNDING for _, key in found)
     lead = (
-        f"{plural(len(found), 'setting')} differed besides the axis: each may explain it as well."
-        if found
+        f"{plural(others, 'setting')} differed besides the axis: each may explain it as well."
+        if others
         else "Between the compared runs nothing differed but the axis, the seed, and what follows from them: "
         "not their settings, commit, packages, hardware, precision or data."
     )
     notes = []
+    if rounding:
+        notes.append(
+            f"Different values of {' and '.join(rounding)} are in the table, too: batches and dropout are "
+            "the same whatever they are, so that only rounding differs (measured in docs/methods.md)."
+        )
     if unrecorded:
         notes.append(
             f"In {unrecorded} of {plural(len(cells), 'cell')} the provenance of some runs is not at hand, so "
@@ -192,7 +201,7 @@ def ledger_section(inputs: ReportInputs) -> Section:
         )
         if finite(ledger.get(key)) is not None
     ]
-    problems = [f"{p.get('where')}: {prose(p.get('text'))}" for p in inputs.scaling.get("problems") or []]
+    problems = [_problem(found) for found in inputs.scaling.get("problems") or []]
     tables = [Table("Counted from the files, so that reporting twice counts once.",
                     [Column("What"), Column("Count", numeric=True)], rows)] if rows else []  # fmt: skip
     if problems:
@@ -201,6 +210,12 @@ def ledger_section(inputs: ReportInputs) -> Section:
                   [[TableCell(text)] for text in problems], plural(len(problems), "problem"))
         )  # fmt: skip
     return Section("ledger", "Ledger of the test set", lead, tables=tables)
+
+
+def _problem(found: Mapping[str, Any]) -> str:
+    """A problem with its place, which its sentence may begin with."""
+    where, text = str(found.get("where")), prose(found.get("text"))
+    return text if text.startswith(where) else f"{where}: {text}"
 
 
 def _differences(compared: list[dict[str, str]], axis: str) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lib.report.behind import of_rows
 from lib.report.inputs import ReportInputs
 from lib.report.page import Column, Panel, Section, Table, TableCell
 from lib.report.sections.curve_charts import limited
@@ -101,7 +102,15 @@ def _panel(row: Mapping[str, Any], names: Names) -> Panel:
     title = f"{name}: {said}"
     span = interval(effect.get("estimate"), effect.get("low"), effect.get("high"))
     reading = f"Difference in differences {span}. {prose(row.get('reason'))}"
-    return Panel(title, _figure(row, f"{title}. {reading}"), reading)
+    first, second = [str(label) for label in row.get("axis_labels") or row.get("axes") or ("first", "second")]
+    rows = [
+        [*map(str, g["levels"]), interval(g.get("value"), g.get("low"), g.get("high"))]
+        for g in row["grid"]
+        if finite(g.get("value")) is not None
+    ]
+    loss = f"Test {metric_words(str(row.get('metric', 'log_loss')))}"
+    table = of_rows((first.capitalize(), second.capitalize(), loss), rows)
+    return Panel(title, _figure(row, f"{title}. {reading}"), reading, table)
 
 
 def _figure(row: Mapping[str, Any], meaning: str) -> Markup:
@@ -120,8 +129,13 @@ def _figure(row: Mapping[str, Any], meaning: str) -> Markup:
         for x, g in line:
             if finite(g.get("low")) is not None and finite(g.get("high")) is not None:
                 chart.whisker(x, g["low"], g["high"], kind)
-            chart.mark(x, float(g["value"]), kind, f"{first}, {g['levels'][1]}: {number(g['value'])}")
+            chart.mark(x, float(g["value"]), kind, _tip(g))
     return chart.render(meaning)
+
+
+def _tip(point: Mapping[str, Any]) -> str:
+    levels = ", ".join(map(str, point["levels"]))
+    return f"{levels}: {interval(point['value'], point.get('low'), point.get('high'))}"
 
 
 def _diagnosis(inputs: ReportInputs) -> Section | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lib.report.behind import of_rows
 from lib.report.page import Column, Panel, Table, TableCell
 from lib.report.svg import Chart, kind_of, padded
 from lib.report.wording import budget_order, count, finite, model_words, number
@@ -42,7 +43,16 @@ def after_panel(name: str, run: Run) -> Panel | None:
         f"{number(losses[0])} and {number(losses[1])}. Chosen on {count(calibration.get('fitted_on'))} "
         "calibration samples, held-out stretch by stretch; bars are Wilson's, as if samples were independent."
     )
-    return Panel(title, _figure(before, after, kind_of(row.get("budget")), f"{title}. {reading}"), reading)
+    figure = _figure(before, after, kind_of(row.get("budget")), f"{title}. {reading}")
+    rows = [
+        [when, number(b["mean_probability"], 3), number(b["observed"], 3), count(b["count"])]
+        for when, bins in (("before", before), ("after", after))
+        for b in bins
+    ]
+    table = of_rows(
+        ("Correction", "Forecast", "Observed", "Samples"), rows, "Bins of equal count on the test set."
+    )
+    return Panel(title, figure, reading, table)
 
 
 def _figure(before: Bins, after: Bins, kind: str, meaning: str) -> Markup:
@@ -60,7 +70,8 @@ def _figure(before: Bins, after: Bins, kind: str, meaning: str) -> Markup:
             low_end, high_end = finite(b.get("observed_low")), finite(b.get("observed_high"))
             if mark != "base" and low_end is not None and high_end is not None:
                 chart.whisker(x, max(low_end, low), min(high_end, high), mark)
-            chart.mark(x, y, mark, f"{y:.3f} of {b['count']}", 4)
+            when = "before" if mark == "base" else "after"
+            chart.mark(x, y, mark, f"{when}, forecast {x:.3f}: {y:.3f} of {b['count']}", 4)
     return chart.render(meaning)
 
 

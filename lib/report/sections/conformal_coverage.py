@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.config.base import is_ternary
+from lib.report.behind import of_lines
 from lib.report.inputs import ReportInputs
 from lib.report.page import Column, Panel, Section, Table, TableCell
 from lib.report.sections.calibration_panel import Run, after_panel, methods_table
@@ -99,10 +100,11 @@ def _panel(name: str, run: Run) -> Panel:
         else f"mean width {number(conformal.get('mean_width'))}"
     )
     reading = f"Coverage on test {span}; {size}. Marks: share covered in each quarter."
-    return Panel(title, _figure(conformal, kind_of(row.get("budget")), f"{title}. {reading}"), reading)
+    figure, table = _figure(conformal, kind_of(row.get("budget")), f"{title}. {reading}")
+    return Panel(title, figure, reading, table)
 
 
-def _figure(conformal: Mapping[str, Any], kind: str, meaning: str) -> Markup:
+def _figure(conformal: Mapping[str, Any], kind: str, meaning: str) -> tuple[Markup, Table]:
     periods = [p for p in conformal["by_period"] if finite(p.get("coverage")) is not None]
     shares = [float(p["coverage"]) for p in periods]
     low, high = padded([*shares, float(conformal["level"])], 0.15)
@@ -110,11 +112,12 @@ def _figure(conformal: Mapping[str, Any], kind: str, meaning: str) -> Markup:
     step = max(1, -(-len(periods) // 6))
     labels = [(float(i), str(p["period"])) for i, p in enumerate(periods) if i % step == 0]
     chart.axes("quarter of the test set", "share covered", labels)
-    chart.level(float(conformal["level"]))
-    chart.line(list(enumerate(shares)), f"series thin {kind}")
+    chart.level(float(conformal["level"]), f"promised: {percent(conformal['level'])}")
+    chart.line(list(enumerate(shares)), f"series thin {kind}", "Share covered")
     for i, p in enumerate(periods):
         chart.mark(i, float(p["coverage"]), kind, f"{p['period']}: {percent(p['coverage'])} of {p.get('n')}")
-    return chart.render(meaning)
+    table = of_lines(chart, "Quarter", lambda x: str(periods[int(x)]["period"]), percent)
+    return chart.render(meaning), table
 
 
 def _table(name: str, runs: Sequence[Run]) -> Table:

@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lib.report.behind import SHOWN
 from lib.report.compared import Compared, blocked
 from lib.report.inputs import ReportInputs
 from lib.report.page import Column, Panel, Section, Table, TableCell
@@ -141,7 +142,18 @@ def _title(cell: Mapping[str, Any], names: Names, barred: bool) -> str:
         return f"{name}: {metric} falls {ends_of(cell)}{alone}"
     if high < 0:
         return f"{name}: {metric} rises {ends_of(cell)}{alone}"
+    slope = cell.get("slope") or {}
+    if (finite(slope.get("high")) or 0.0) < 0.0 or (finite(slope.get("low")) or 0.0) > 0.0:
+        way = "down" if float(slope["estimate"]) < 0.0 else "up"
+        return f"{name}: {metric} slopes {way} {ends_of(cell)}, but the gain is not clear{_adjusted(cell)}"
     return f"{name}: no clear change {ends_of(cell)}"
+
+
+def _adjusted(cell: Mapping[str, Any]) -> str:
+    """Why a gain may be unclear where a slope is clear: it is corrected for all that are tested with it."""
+    gain = cell.get("gain") or {}
+    alone = (finite(gain.get("low")) or 0.0) > 0.0 or (finite(gain.get("high")) or 0.0) < 0.0
+    return " once all comparisons are counted" if alone else " of 0"
 
 
 def _reading(
@@ -202,20 +214,22 @@ def _figure(cell: Mapping[str, Any], points: Rows, metric: str, base: float | No
         [(p["x"], level_of(p) if named else parameters(p["x"])) for p in points],
     )
     if len(band) > 1:
-        chart.band(*([(float(row[0]), _inside(row[end], chart)) for row in band] for end in (2, 3)))
+        lower, upper = ([(float(row[0]), _inside(row[end], chart)) for row in band] for end in (2, 3))
+        chart.band(lower, upper, "band of the fit")
     if base is not None:
-        chart.level(base)
+        chart.level(base, f"no model: {number(base, 4 if metric == 'log_loss' else 6)}")
     chart.line([(p["x"], p["value"]) for p in points], "join")
     law = cell.get("law") or {}
     if law.get("identified"):
-        chart.line([(float(row[0]), _inside(row[1], chart)) for row in law["curve"]], "series dashed ink")
+        law_line = [(float(row[0]), _inside(row[1], chart)) for row in law["curve"]]
+        chart.line(law_line, "series dashed ink")
     for p in points:
         kind = kind_of(p.get("budget") or cell.get("budget"))
         if finite(p.get("low")) is not None and finite(p.get("high")) is not None:
             chart.whisker(p["x"], p["low"], p["high"], kind)
         tip = f"{level_of(p)}: {interval(p['value'], p.get('low'), p.get('high'))}"
         chart.mark(p["x"], p["value"], kind, tip, 5.5)
-    return chart.render(meaning)
+    return chart.render(meaning, "" if ordinal or low <= 0 else "xy")
 
 
 def _inside(value: Any, chart: Chart) -> float:
@@ -247,4 +261,4 @@ def _table(cell: Mapping[str, Any], points: Rows, metric: str, compared: Compare
             count(p.get("effective_n")),
         ]
         rows.append([TableCell(level_of(p)), *map(TableCell, texts)])
-    return Table(str(cell.get("model")), columns, rows, "Numbers")
+    return Table(str(cell.get("model")), columns, rows, SHOWN)

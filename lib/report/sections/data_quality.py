@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from lib.report.behind import SHOWN
 from lib.report.heatmap import correlation_map
 from lib.report.inputs import ReportInputs
 from lib.report.page import Column, Panel, Section, Table, TableCell
@@ -44,8 +45,7 @@ def data_section(inputs: ReportInputs, names: Names) -> Section:
         t for t in (_prices(inputs), _splits(inputs), rates, _by_rule(findings), _findings(findings)) if t
     ]
     correlated = [_correlated(name, frame) for name, frame in inputs.channel_correlation.items()]
-    panels, more = limited([panel for panel, _ in correlated])
-    tables += [table for _, table in correlated[: len(panels)]]
+    panels, more = limited(correlated)
     return Section("data", "Data and base rates", lead, [*notes, *more], panels=panels, tables=tables)
 
 
@@ -188,7 +188,7 @@ def _plain(value: Any) -> str:
     return "–" if value is None else f"{x:.4g}" if x is not None else str(value)
 
 
-def _correlated(dataset: str, frame: pl.DataFrame) -> tuple[Panel, Table]:
+def _correlated(dataset: str, frame: pl.DataFrame) -> Panel:
     """How much the channels say the same: a map by family, and the pairs that are most alike."""
     channels, families = frame["channel"].to_list(), frame["family"].to_list()
     matrix = np.nan_to_num(frame.select(channels).to_numpy().astype(np.float64))
@@ -205,7 +205,7 @@ def _correlated(dataset: str, frame: pl.DataFrame) -> tuple[Panel, Table]:
     ]
     caption = f"{dataset}: the most correlated of {len(channels)} channels."
     columns = [Column("Channel"), Column("Channel"), Column("Correlation", numeric=True)]
-    table = Table(caption, columns, rows, caption)
+    table = Table(caption, columns, rows, SHOWN)
     shares = upper[np.triu_indices(len(channels), 1)]
     strong = float((shares > 0.9).mean()) if len(shares) else 0.0
     title = f"{dataset}: {percent(strong)} of the pairs of {len(channels)} channels correlate beyond 0.9"
@@ -213,4 +213,4 @@ def _correlated(dataset: str, frame: pl.DataFrame) -> tuple[Panel, Table]:
         "Blue: both rise together, orange: one rises as the other falls; the stronger, the closer. "
         f"Half of all pairs lie below {number(float(np.median(shares)) if len(shares) else 0.0, 2)}."
     )
-    return Panel(title, correlation_map(matrix, families, f"{title}. {reading}"), reading), table
+    return Panel(title, correlation_map(matrix, families, f"{title}. {reading}"), reading, table)

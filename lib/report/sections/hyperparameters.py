@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from lib.report.behind import of_lines, of_rows
 from lib.report.inputs import ReportInputs
 from lib.report.page import Column, Panel, Section, Table, TableCell
 from lib.report.sections.curve_charts import limited
@@ -82,10 +83,10 @@ def _search_panel(
     reading = f"Trial {lowest[0]:.0f} was best; the worst that finished reached {number(worst)}."
     if others:
         reading += f" {plural(others, 'trial')} pruned, failed or interrupted (short marks at the foot)."
-    figure = _search_figure(rows, valued, _kind(path), f"{title}. {reading}")
+    figure, table = _search_figure(rows, valued, _kind(path), f"{title}. {reading}")
     if (importances or {}).get("reason"):
         reading += f" Importances: {prose((importances or {})['reason'])}."
-    return Panel(title, figure, reading, _found_table(path, best))
+    return Panel(title, figure, reading, table, _found_table(path, best))
 
 
 def _name(path: str) -> str:
@@ -112,7 +113,8 @@ def _importance_panel(name: str, shares: Mapping[str, float]) -> Panel:
     title = f"{name}: {ordered[0][0]} explains {percent(ordered[0][1], 0)} of the differences between trials"
     told = ", ".join(f"{parameter} {percent(share, 0)}" for parameter, share in ordered[:_BARS])
     reading = f"Share of each parameter in the variance of the losses (fANOVA): {told}."
-    return Panel(title, _importance_figure(ordered[:_BARS], f"{title}. {reading}"), reading)
+    table = of_rows(("Parameter", "Share"), [[name, percent(share)] for name, share in ordered])
+    return Panel(title, _importance_figure(ordered[:_BARS], f"{title}. {reading}"), reading, table)
 
 
 def _importance_figure(shares: Sequence[tuple[str, float]], meaning: str) -> Markup:
@@ -130,7 +132,9 @@ def _importance_figure(shares: Sequence[tuple[str, float]], meaning: str) -> Mar
     return chart.render(meaning)
 
 
-def _search_figure(rows: Sequence[Mapping[str, Any]], valued: _Points, kind: str, meaning: str) -> Markup:
+def _search_figure(
+    rows: Sequence[Mapping[str, Any]], valued: _Points, kind: str, meaning: str
+) -> tuple[Markup, Table]:
     numbers = [float(r["number"]) for r in rows if r["number"] is not None]
     chart = Chart((min(numbers) - 0.5, max(numbers) + 0.5), padded([v for _, v in valued], 0.12))
     step = max(1, -(-len(numbers) // 8))
@@ -138,7 +142,7 @@ def _search_figure(rows: Sequence[Mapping[str, Any]], valued: _Points, kind: str
     best: _Points = []
     for x, y in valued:
         best.append((x, min(y, best[-1][1]) if best else y))
-    chart.step(best, "series ink")
+    chart.step(best, "series ink", "Best so far")
     for r in rows:
         value = finite(r["value"])
         if value is None:
@@ -148,7 +152,8 @@ def _search_figure(rows: Sequence[Mapping[str, Any]], valued: _Points, kind: str
             )
         else:
             chart.mark(float(r["number"]), value, kind, f"trial {r['number']}: {number(value)}")
-    return chart.render(meaning)
+    chart.lines = {"Validation loss": valued, **chart.lines}
+    return chart.render(meaning), of_lines(chart, "Trial", count)
 
 
 def _found_table(path: str, best: Mapping[str, Any]) -> Table:

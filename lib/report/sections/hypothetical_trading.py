@@ -6,10 +6,12 @@ One model per problem is drawn, the one that was best on validation; the table h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from markupsafe import Markup
 
+from lib.report.behind import of_lines
 from lib.report.inputs import ReportInputs
 from lib.report.page import Column, Panel, Section, Table, TableCell
 from lib.report.sections.conformal_coverage import Run, best_on_validation, questioned
@@ -63,10 +65,11 @@ def _panel(name: str, runs: Sequence[Run], inputs: ReportInputs) -> Panel | None
         f"{percent(found.get('max_drawdown'))} against {percent(hold.get('max_drawdown'))}; invested "
         f"{percent(found.get('exposure'), 0)} of the time. {prose(found.get('rule'))}"
     )
-    return Panel(title, _figure(rows, f"{title}. {reading}"), reading)
+    figure, table = _figure(rows, f"{title}. {reading}")
+    return Panel(title, figure, reading, table)
 
 
-def _figure(rows: Sequence[tuple[Any, ...]], meaning: str) -> Markup:
+def _figure(rows: Sequence[tuple[Any, ...]], meaning: str) -> tuple[Markup, Table]:
     step = max(1, len(rows) // _POINTS)
     shown = [*rows[::step], rows[-1]]
     first = rows[0][0]
@@ -77,10 +80,20 @@ def _figure(rows: Sequence[tuple[Any, ...]], meaning: str) -> Markup:
     labels = [(float((date.replace(month=1, day=1) - first).days), str(date.year))
               for date in (first.replace(year=y, month=1, day=1) for y in years)]  # fmt: skip
     chart.axes("date", "value of 1 invested", labels or [(0.0, str(first)), (days[-1], str(rows[-1][0]))])
-    chart.line([(x, float(row[2])) for x, row in zip(days, shown, strict=True) if row[2] is not None], "ref")
-    chart.line([(x, float(row[1])) for x, row in zip(days, shown, strict=True)], "series ink")
+    held = [(x, float(row[2])) for x, row in zip(days, shown, strict=True) if row[2] is not None]
+    chart.line(held, "ref", "Buy and hold")
+    chart.line(
+        [(x, float(row[1])) for x, row in zip(days, shown, strict=True)], "series ink", "Model, after costs"
+    )
     chart.mark(days[-1], float(rows[-1][1]), kind_of(None), f"{rows[-1][0]}: {rows[-1][1]:.3f}", 3)
-    return chart.render(meaning)
+    table = of_lines(
+        chart,
+        "Date",
+        lambda x: str(first + timedelta(days=x)),
+        lambda y: number(y, 3),
+        "Value of 1 invested.",
+    )
+    return chart.render(meaning), table
 
 
 def _table(name: str, runs: Sequence[Run], corrected: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -11,8 +11,9 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from lib.report.behind import of_lines
 from lib.report.inputs import ReportInputs
-from lib.report.page import Panel, Section
+from lib.report.page import Panel, Section, Table
 from lib.report.sections.curve_charts import limited
 from lib.report.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
 from lib.report.wording import (
@@ -71,7 +72,8 @@ def _curves_panel(
     if not lines:
         return None
     title, reading = _curves_words(name, model, runs)
-    return Panel(title, _curves_figure(lines, f"{title}. {reading}"), reading)
+    figure, table = _curves_figure(lines, f"{title}. {reading}")
+    return Panel(title, figure, reading, table)
 
 
 def _curves_words(
@@ -109,7 +111,9 @@ def _rounds(row: Mapping[str, Any]) -> bool:
     return row.get("family") == "boosting"
 
 
-def _curves_figure(lines: Sequence[tuple[Mapping[str, Any], _Points, _Points]], meaning: str) -> Markup:
+def _curves_figure(
+    lines: Sequence[tuple[Mapping[str, Any], _Points, _Points]], meaning: str
+) -> tuple[Markup, Table]:
     steps = [x for _, validation, training in lines for x, _ in validation + training]
     losses = sorted(y for _, validation, training in lines for _, y in validation + training)
     top = losses[min(len(losses) - 1, int(len(losses) * 0.98))]  # a first wild step must not flatten the rest
@@ -117,14 +121,22 @@ def _curves_figure(lines: Sequence[tuple[Mapping[str, Any], _Points, _Points]], 
     if metric == "squared error" and lines[0][0].get("family") == "transformer":
         metric += " over the training targets' variance"  # it learns standardised returns
     chart = Chart((0.0, max(steps) * 1.03), padded([losses[0], top], 0.1))
-    chart.axes("boosting rounds" if _rounds(lines[0][0]) else "optimiser steps", f"{metric}, lower is better")
+    steps_word = "boosting rounds" if _rounds(lines[0][0]) else "optimiser steps"
+    chart.axes(steps_word, f"{metric}, lower is better")
+    several = len({row.get("seed") for row, *_ in lines}) > 1
     for row, validation, training in lines:
         kind = kind_of(row.get("budget"))
-        for points, style in ((training, "series dashed"), (validation, "series")):
+        name = model_words(row.get("model"), row.get("budget"))
+        name += f" seed {row.get('seed')}" if several else ""
+        for points, style, part in (
+            (training, "series dashed", "training"),
+            (validation, "series", "selection"),
+        ):
             inside = [(x, min(y, chart.y.high)) for x, y in points]
             if len(inside) > 1:
-                chart.line(inside, f"{style} {kind}")
+                chart.line(inside, f"{style} {kind}", f"{name}, {part}")
+                chart.lines[f"{name}, {part}"] = points  # the table says also what lies above the chart
         x, y = min(validation, key=lambda point: point[1])
-        tip = f"{model_words(row.get('model'), row.get('budget'))}: lowest {number(y)} at step {x:.0f}"
+        tip = f"{name}: lowest {number(y)} at step {x:.0f}"
         chart.mark(x, min(y, chart.y.high), kind, tip)
-    return chart.render(meaning)
+    return chart.render(meaning, "xy"), of_lines(chart, steps_word.capitalize(), count)

@@ -12,6 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lib.config.base import is_ternary
+from lib.report.behind import SHOWN
 from lib.report.inputs import ReportInputs
 from lib.report.page import Column, Panel, Section, Table, TableCell
 from lib.report.sections.curve_charts import limited
@@ -178,4 +179,4 @@ def _table(diagrams: Sequence[Diagram]) -> Table:
         for row, bins in reversed(diagrams)
         for b in bins
     ]
-    return Table("Bins of equal count on the test set.", columns, rows, "Numbers")
+    return Table("Bins of equal count on the test set.", columns, rows, SHOWN)

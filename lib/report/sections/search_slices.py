@@ -15,6 +15,7 @@ import polars as pl
 from markupsafe import Markup
 
 from lib.config.model import Architecture
+from lib.report.behind import of_rows
 from lib.report.page import Panel
 from lib.report.svg import WIDTH, Chart, Scale, marker, padded, tick_text, ticks
 from lib.report.wording import finite, listed, number, plural
@@ -94,7 +95,13 @@ def slices_panel(
         reading += f" {plural(above, 'loss', 'losses')} above {number(top)} at the upper edge."
     if len(names) < len(space):
         reading += f" {len(space) - len(names)} of {len(space)} parameters not drawn."
-    return Panel(title, _figure(axes, rows, losses[0], top, kind, f"{title}. {reading}"), reading)
+    texts = [[f"{r['number']}", number(r["value"]), *(_text(r[a.name]) for a in axes)] for r in rows]
+    table = of_rows(("Trial", "Validation loss", *(a.name for a in axes)), texts)
+    return Panel(title, _figure(axes, rows, losses[0], top, kind, f"{title}. {reading}"), reading, table)
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "–" if value is None else str(value)
 
 
 def _axis(name: str, declared: Mapping[str, Any]) -> _Axis:

@@ -16,8 +16,9 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from lib.config.data import DataConfig
+from lib.data.reading.names import AVAILABLE_KEYS, DATE_KEYS, is_nameless, key_of
+from lib.data.reading.table import text_of
 from lib.data.sources import Source, open_source
-from lib.data.sources import _tables as tables
 from lib.errors import DataError, StudyError
 from lib.study.leak_check.futures import CUT_OFF, Difference, difference, listed, spread, with_future
 from lib.study.leak_check.outcome import Outcome
@@ -33,7 +34,7 @@ OUT_OF_REACH = {
 SHIPPED = frozenset((*OUT_OF_REACH, "files", "trends"))
 KINDS = (CUT_OFF, "raised", "lowered")
 FEW, LATEST, HOLES, SHIPPED_CUTS = 12, 10, 40, 3
-AVAILABLE = ("available_from", "realtime_start", "release_date")
+_DATE_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%m/%d/%Y", "%d.%m.%Y", "%b %d, %Y")
 
 
 @dataclass(frozen=True)
@@ -184,12 +185,12 @@ def _some(days: Sequence[date]) -> list[date]:
 
 def _measured(frame: pl.DataFrame) -> list[str]:
     """Columns that hold numbers and are no dates."""
-    keys = {name: tables.key_of(name) for name in frame.columns}
+    keys = {name: key_of(name) for name in frame.columns}
     return [
         name
         for name, key in keys.items()
-        if key not in (*tables.DATE_NAMES, *AVAILABLE)
-        and not tables.is_nameless(key)
+        if key not in (*DATE_KEYS, *AVAILABLE_KEYS)
+        and not is_nameless(key)
         and (frame.schema[name] == pl.String or frame.schema[name].is_numeric())
         and frame[name].cast(pl.Float64, strict=False).is_not_null().any()
     ]
@@ -201,7 +202,7 @@ def _tables(folder: Path, label: str) -> Iterator[SourceTable]:
     own = Path(label).name.replace(" ", "_")
     for path in [p for p in files if p.stem.replace(" ", "_") == own] or files:
         try:
-            text = tables.read_text(path)
+            text = text_of(path)
         except DataError:
             continue  # no table
         frame = pl.read_parquet(path) if path.suffix == ".parquet" else text
@@ -212,11 +213,11 @@ def _tables(folder: Path, label: str) -> Iterator[SourceTable]:
 
 def _days(text: pl.DataFrame) -> pl.Series | None:
     """When each row was public; None if that is no table of dated rows."""
-    keys = {tables.key_of(column): column for column in reversed(text.columns)}
-    known = [keys[key] for key in (*AVAILABLE, *tables.DATE_NAMES) if key in keys]
+    keys = {key_of(column): column for column in reversed(text.columns)}
+    known = [keys[key] for key in (*AVAILABLE_KEYS, *DATE_KEYS) if key in keys]
     for column in (*known, text.columns[0]):
         cells = text[column].str.strip_chars().str.replace(r"[T ]\d\d:.*$", "")
-        parsed = [cells.str.to_date(layout, strict=False) for layout in tables.DATE_FORMATS[:-1]]
+        parsed = [cells.str.to_date(layout, strict=False) for layout in _DATE_FORMATS]
         parsed.append((cells + "-01").str.to_date("%Y-%m-%d", strict=False))
         best = min(parsed, key=lambda days: days.null_count())
         if 2 * best.null_count() < len(best):

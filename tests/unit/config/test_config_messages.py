@@ -93,7 +93,7 @@ def test_an_unknown_key_without_a_neighbour_lists_the_valid_ones():
 def test_split_dates_must_follow_each_other():
     content = quickstart()
     content["data"]["splits"]["validation_start"] = "2012-06-01"
-    assert "validation_start (2012-06-01) must come after train_end (2012-12-31)" in refusal(content)
+    assert "validation_start (2012-06-01) must come after train_end (2014-06-30)" in refusal(content)
 
 
 def test_a_wrong_experiment_name_is_answered_with_the_nearest_file():
@@ -167,5 +167,5 @@ def test_context_lengths_that_are_not_named_keep_their_default():
 
 def test_yaml_dates_and_their_text_are_the_same():
     content = quickstart()
-    as_text = yaml.safe_load(yaml.safe_dump(content).replace("2012-12-31", "'2012-12-31'"))
+    as_text = yaml.safe_load(yaml.safe_dump(content).replace("2014-06-30", "'2014-06-30'"))
     assert validate(WorkflowConfig, content, "c") == validate(WorkflowConfig, as_text, "c")

@@ -58,7 +58,9 @@ def test_found_parameters_go_where_they_belong(study):
     assert resolved.recipe.learning_rate == 0.002
     assert resolved.architecture is not None
     assert resolved.architecture.dropout == 0.1
-    assert resolved.micro_batch == 16
+    assert (resolved.micro_batch, resolved.precision) == (16, "bf16")
+    declared = resolve(specify(study, first_run(study), "quickstart"), BATCH, BEST, "fp32")
+    assert declared.precision == "fp32"  # what the study declares holds for all its runs
     assert resolved.hpo is not None
 
 

@@ -231,7 +231,7 @@ def test_a_model_is_on_the_disk_before_its_folder_gets_its_name(tmp_path, monkey
     model = SimpleNamespace(save=lambda folder: (folder / "weights.bin").write_text("weights"))
     job = SimpleNamespace(output=SimpleNamespace(model=str(tmp_path / "model")))
     with pytest.raises(Renamed) as caught:
-        write_run(job, None, SimpleNamespace(model=model), None, "")
+        write_run(job, None, SimpleNamespace(model=model), None, "", None)
     assert (caught.value.args[0] / "weights.bin").stat().st_ino in flushed
 
 

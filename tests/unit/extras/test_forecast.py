@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from lib.study.jobs import (
 )
 from lib.study.plan import Plan, plan_study
 from lib.study.preview import cost_table, dearest, phase_table, weak_cells
-from tests.unit.shipped import CONFIG
+from tests.unit.shipped import CONFIG, shipped
 
 EXPERIMENT = {
     "question": "Does it?", "datasets": ["Aa20"], "timescales": ["daily"], "tasks": ["direction"],
@@ -192,3 +193,27 @@ def test_small_cells_are_named_and_a_long_list_is_cut():
     lines = weak_cells({("v", "Ad100", "monthly"): [weak] * 25})
     assert len(lines) == 21
     assert lines[-1] == "and 5 more"
+
+
+def test_the_quickstart_stays_within_its_compute():
+    """Ten minutes on two cores. At 200M forward passes count as much as training, so they are in the sum."""
+    made = shipped("config", Path())
+    training = sum(cost.flops for cost in forecast(made, everything(made, made.runs), {}))
+    forward = 0.0
+    for run in made.runs:
+        declared = made.specification(run)
+        if not made.has_weights(run.model, run.budget):
+            continue
+        part, recipe = declared.splits, declared.recipe
+        bars = {
+            name: 252 / 365.25 * (end - start).days
+            for name, start, end in (
+                ("validation", part.validation_start, part.validation_end),
+                ("test", part.test_start, part.test_end or date(2025, 12, 31)),
+            )
+        }
+        validations = recipe.max_steps / recipe.validate_every_steps
+        looked_at = validations * part.selection_share * bars["validation"] / recipe.validation_stride
+        forward += (looked_at + sum(bars.values())) * effort_of(made, run, {}).flops / 3
+    assert 0.5 < forward / training < 2
+    assert training + forward < 0.018e15

@@ -54,12 +54,20 @@ def market(seed: int, task: str) -> Samples:
     return Samples(matrix, ends, target.astype(np.float32), days, symbols, CONTEXT, 1, task, CHANNELS)
 
 
+FEW_ROUNDS = {
+    "boosting:xgboost": {"n_estimators": 40},
+    "boosting:lightgbm": {"n_estimators": 40},
+    "boosting:catboost": {"iterations": 40},
+}
+"""Settings with which there is enough to stop, choose and learn."""
+
+
 def build(name: str, task: str) -> Model:
     problem = Problem(task, 1, 4, CONTEXT, CHANNELS, np.zeros(4), SCALES)
     model = registry.get(name)
     architecture = ARCHITECTURE if model.metadata.has_budget else None
     recipe = Recipe(max_steps=6, validate_every_steps=3, effective_batch=64, learning_rate=1e-3)
-    return model(model.Settings(), problem, architecture, recipe, 7)
+    return model(model.Settings(**FEW_ROUNDS.get(name, {})), problem, architecture, recipe, 7)
 
 
 def fitted(name: str, task: str, folder: Path) -> Model:
@@ -71,6 +79,46 @@ def fitted(name: str, task: str, folder: Path) -> Model:
     assert np.isfinite(result.best_loss)
     assert 1 <= result.best_step <= result.steps
     return model
+
+
+@pytest.mark.parametrize("name", [name for name in registry.names() if registry.get(name).metadata.network])
+def test_a_network_drops_the_same_of_a_window_whatever_its_micro_batch(name):
+    import torch
+
+    from lib.models.start import start_at
+    from lib.training.draws import Draws, drawing
+
+    model, windows = build(name, "direction"), torch.from_numpy(market(0, "direction").windows()[:8])
+    network = model.factory()().train()
+    start_at(network, [0.0])
+    for parameter in network.parameters():
+        parameter.data.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    length = 1 if model.metadata.input == "last_bar" else CONTEXT
+
+    def outputs(*parts: int) -> torch.Tensor:
+        first, draws, found = 0, Draws(torch.device("cpu")), []
+        for count in parts:
+            draws.begin(7, 0, first, count)
+            with drawing(draws), torch.no_grad():
+                found.append(network(windows[first : first + count, -length:]))
+            first += count
+        return torch.cat(found)
+
+    whole = outputs(8)
+    torch.testing.assert_close(outputs(3, 4, 1), whole, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(network.eval()(windows[:, -length:]), whole, rtol=1e-2), "nothing was dropped"
+
+
+@pytest.mark.parametrize("task", ["direction", "regression", "triple_barrier"])
+@pytest.mark.parametrize("name", [name for name in registry.names() if name.startswith("boosting:")])
+def test_boosted_trees_are_chosen_among_rounds_with_each_tree_evaluated_once(name, task, monkeypatch):
+    model, held_out = build(name, task), market(1, task)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(model), "raw", None)  # from the first tree each time: quadratic
+        result = model.fit(market(0, task), held_out, TrainingContext(seed=7, state_dir=Path(), runtime=CPU))
+    rounds = min(len(result.history), 12)
+    for number, staged in enumerate(model.staged(held_out, rounds), start=1):
+        np.testing.assert_allclose(staged, model.raw(held_out, number), rtol=1e-5, atol=1e-7)
 
 
 CASES = [

@@ -56,12 +56,17 @@ def test_a_grid_has_25_to_35_architectures_on_budget_from_shallow_to_deep(
 )
 @pytest.mark.parametrize(("mode", "budget"), itertools.product(MODES, BUDGET_PARAMETERS))
 def test_the_count_of_every_architecture_is_that_of_the_built_network(mode, budget, channels):
-    """Built in full by PyTorch, on its device without memory."""
+    """Built in full by PyTorch, on its device without memory.
+
+    The count is a polynomial in width, depth, heads, inner width and channels, of degree three at most: every
+    sixth architecture of a grid, from the shallowest to the deepest, decides it. `make test-slow` builds all.
+    """
     import numpy as np
     import torch
 
     chosen = settings(mode)
-    for architecture in architecture_grid(budget, chosen, channels, 80, BASE):
+    grid = architecture_grid(budget, chosen, channels, 80, BASE)
+    for architecture in [*grid[::6], grid[-1]] if channels in FAST else grid:
         with torch.device("meta"):
             network = NetworkFactory(chosen, architecture, 80, np.zeros(channels), np.ones(channels))()
         parts = {

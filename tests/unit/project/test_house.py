@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,20 +21,26 @@ ORDER = (
     "training",
     "models",
     "tuning",
-    "evaluation",
-    "stacking",
-    "production",
-    "reporting",
-    "planning",
-    "operations",
+    "inference",
+    "scoring",
+    "scaling",
+    "report",
+    "study",
+    "extras",
+    "jobs",
 )
 MODULES = sorted(LIB.rglob("*.py"))
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imported_rooms(path: Path) -> set[str]:
     """Packages of lib that a module imports, wherever in the module it does so."""
     rooms = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("lib"):
             parts = node.module.split(".")
             rooms |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
@@ -41,46 +49,72 @@ def imported_rooms(path: Path) -> set[str]:
     return rooms
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(LIB).as_posix())
-def test_each_room_imports_only_the_rooms_before_it(path):
-    own = path.relative_to(LIB).parts[0].removesuffix(".py")
-    if own == "__init__":
-        return
-    allowed = set(ORDER[: ORDER.index(own) + 1])
-    assert imported_rooms(path) <= allowed
+def test_each_room_imports_only_the_rooms_before_it():
+    for path in MODULES:
+        name = path.relative_to(LIB).as_posix()
+        own = name.split("/")[0].removesuffix(".py")
+        if own != "__init__":
+            assert imported_rooms(path) <= set(ORDER[: ORDER.index(own) + 1]), name
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(LIB).as_posix())
-def test_lib_knows_no_path_of_the_workflow(path):
+def test_no_two_modules_and_no_two_classes_share_a_name():
+    """One name, one meaning: whoever looks for a module or a class by its name finds one."""
+    modules = Counter(path.stem for path in MODULES if path.stem != "__init__")
+    classes = Counter(
+        node.name for path in MODULES for node in parsed(path).body if isinstance(node, ast.ClassDef)
+    )
+    assert not [name for name, count in (modules + classes).items() if count > 1]
+
+
+def test_lib_knows_no_path_of_the_workflow():
     """Paths of data/ and results/ belong to the rules (those in the configuration are the user's)."""
-    if path.relative_to(LIB).parts[0] == "config":
-        return
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for path in MODULES:
+        name = path.relative_to(LIB).as_posix()
+        if not name.startswith(("config/", "jobs/")):
+            assert not paths_in(parsed(path)), name
+
+
+def paths_in(tree: ast.Module) -> list[str]:
+    """Strings of a module, docstrings apart, that are paths of the workflow."""
     docs = {
         id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)
     }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-            assert not node.value.startswith(("data/raw", "data/processed", "results/runs", "results/hpo"))
+    strings = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
+    ]
+    return [s for s in strings if s.startswith(("data/raw", "data/processed", "results/runs", "results/hpo"))]
+
+
+HEAVY = {"torch", "transformers", "sklearn", "xgboost", "mlflow", "wandb", "pandas_ta", "arch"}
 
 
 @pytest.mark.parametrize(
-    ("module", "forbidden"),
+    ("modules", "forbidden"),
     [
-        ("lib.study.plan", {"torch", "transformers", "sklearn", "xgboost", "mlflow", "pandas_ta", "arch"}),
-        ("lib.scoring.run_scores", {"torch", "transformers", "mlflow", "pandas_ta"}),
-        ("lib.scaling.run_table", {"torch", "transformers", "mlflow", "pandas_ta"}),
-        ("lib.scoring.folders", {"torch", "transformers", "mlflow", "pandas_ta"}),
-        ("lib.scaling.summary", {"torch", "transformers", "mlflow", "pandas_ta"}),
-        ("lib.report.render", {"torch", "transformers", "mlflow", "pandas_ta"}),
+        (("lib.study.plan", "lib.study.preflight.preflight"), HEAVY),
         (
-            "lib.study.preflight.preflight",
-            {"torch", "transformers", "sklearn", "xgboost", "mlflow", "wandb", "arch"},
+            (
+                "lib.scoring.run_scores",
+                "lib.scaling.run_table",
+                "lib.scoring.folders",
+                "lib.scaling.summary",
+                "lib.report.render",
+            ),
+            {"torch", "transformers", "mlflow", "pandas_ta"},
         ),
-        ("lib.training.engine", {"transformers", "mlflow", "wandb", "pandas_ta", "xgboost"}),
+        (("lib.training.engine",), {"transformers", "mlflow", "wandb", "pandas_ta", "xgboost"}),
     ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
-def test_a_job_imports_only_what_it_needs(module, forbidden):
-    code = f"import sys, {module}; print(' '.join(sorted({{n.split('.')[0] for n in sys.modules}})))"
+def test_jobs_import_only_what_they_need(modules, forbidden):
+    """After each module, so that the one that imports too much is named."""
+    code = (
+        "import importlib, sys\n"
+        f"for module in {modules}:\n"
+        "    importlib.import_module(module)\n"
+        f"    print(module, *sorted({forbidden} & {{name.split('.')[0] for name in sys.modules}}))"
+    )
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert not forbidden & set(out.stdout.split())
+    assert out.stdout.split() == list(modules)

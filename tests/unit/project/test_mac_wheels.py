@@ -23,7 +23,7 @@ NO_WHEEL = "connection-pool"
 """Plain Python, published as source only."""
 
 
-pytestmark = pytest.mark.timeout(1800)  # 700 MB are downloaded, and 2 GB removed
+pytestmark = pytest.mark.timeout(3600)  # 700 MB are downloaded, and 2 GB removed
 
 
 def on_a_mac(line: str) -> bool:

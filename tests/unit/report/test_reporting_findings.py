@@ -179,6 +179,34 @@ def test_what_would_change_the_answer_is_the_evaluations_own_sentence(study):
     assert verdict.change == said
 
 
+def test_cells_that_lack_the_same_are_told_together_with_what_each_lacks(study):
+    seeds = "At least two more seeds at 2M, 20M, 200M."
+    dates = [
+        f"About {n} times as many test dates, so that a gain of 0.005 could be shown." for n in ("7.4", "21")
+    ]
+    cells = [
+        cell(task, change_mind=[seeds, own])
+        for task, own in zip(("direction", "threshold_1pct"), dates, strict=True)
+    ]
+    [verdict] = build_page(
+        replace(study, scaling=asked(cells=cells, change_mind=cells[0]["change_mind"]))
+    ).verdicts
+    assert verdict.change == [
+        seeds,
+        "About 7.4 to 21 times as many test dates, so that a gain of 0.005 could be shown.",
+    ]
+
+
+def test_a_slope_that_is_clear_is_not_called_no_change(study):
+    slope = {"estimate": -0.004, "low": -0.007, "high": -0.001}
+    for low, word in ((-0.001, "clear of 0"), (0.001, "clear once all comparisons are counted")):
+        gain = {"estimate": 0.008, "low": low, "high": 0.02, "low_holm": -0.002, "high_holm": 0.02}
+        shown = asked(cells=[cell("direction", slope=slope, gain=gain)])
+        title = section(replace(study, scaling=shown), "scaling").panels[0].title
+        assert "log loss slopes down from 2M to 200M" in title
+        assert title.endswith(f"the gain is not {word}")
+
+
 def estimate(value: float, low: float, high: float) -> dict:
     return dict.fromkeys(ESTIMATE_KEYS) | {
         "estimate": value, "low": low, "high": high, "low_holm": low, "high_holm": high
@@ -283,6 +311,10 @@ def test_what_differs_in_precision_hardware_packages_commit_or_data_is_a_confoun
         "data.dataset_sha256", "git_commit", "hardware.device", "packages.torch", "precision",
     ]  # fmt: skip
     assert column(found.tables[0], "Values")[-1] == "bf16 and fp32"
+    found = section(replace(inputs, params=params | {last: params[last] | {"micro_batch": 8}}), "confounds")
+    assert "nothing differed but the axis" in found.lead, "rounding alone is no other explanation"
+    assert column(found.tables[0], "Setting") == ["micro_batch"]
+    assert "only rounding differs" in found.notes[0]
     assert section(study, "confounds").notes
 
 

@@ -1,6 +1,7 @@
 """The report as a whole: what it must contain, and what it must never do."""
 
 import base64
+import gzip
 import re
 import subprocess
 import sys
@@ -8,11 +9,14 @@ from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from lib.report import render as report
+from lib.report.notices import grouped
 from lib.report.render import ReportInputs, build_page, render_html, render_markdown
 from tests.unit.reporting_study import (
     BUDGETS,
@@ -124,7 +128,7 @@ def test_a_question_without_skill_is_called_moot(study):
     page = build_page(replace(study, scaling=result))
     assert page.verdicts[0].answer == "Moot: no skill."
     assert "Nothing here beats the base rate" in page.verdicts[0].sentence
-    assert {row[-1].text for row in page.verdicts[0].table.rows} == {"moot: no skill"}
+    assert {row[1].text for row in page.verdicts[0].table.rows} == {"moot: no skill"}
     [scaling_section] = [section for section in page.sections if section.id == "scaling"]
     assert all("no level beats the base rate" in panel.title for panel in scaling_section.panels)
 
@@ -191,8 +195,8 @@ def test_every_declared_run_is_in_the_table_also_the_missing_ones(study):
 
 
 def test_the_csv_in_the_page_is_the_table_of_runs(study, html):
-    content = re.search(r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', html).group(1)
-    read = pl.read_csv(base64.b64decode(content), infer_schema_length=None)
+    content = re.search(r'href="data:application/gzip;base64,([^"]+)"', html).group(1)
+    read = pl.read_csv(gzip.decompress(base64.b64decode(content)), infer_schema_length=None)
     assert read["path"].to_list() == study.runs["path"].to_list()
     assert read["test_auc"].to_list() == study.runs["test_auc"].to_list()
 
@@ -396,3 +400,51 @@ def test_a_correlation_map_of_two_thousand_channels_stays_small_and_names_its_fa
 def test_symbols_below_the_title_are_counted_where_they_are_too_many(study, count, shown):
     prices = {f"S{number}": {"vintage": "v"} for number in range(count)}
     assert build_page(replace(study, prices=prices)).subtitle.split(" · ")[0] == shown
+
+
+def test_warnings_that_say_the_same_stand_in_one_line():
+    cells = ("base/Aa20/direction/*", "base/Aa20/threshold_1pct/*")
+    said = [f"only one seed at {size}." for size in ("2M", "20M", "200M")] + ["no null control is declared."]
+    alone = "1 run says nearly the same for every sample: results/runs/null."
+    lines = grouped([alone, *(f"{cell}: {text}" for cell in cells for text in said)])
+    assert lines == [
+        alone,
+        "Only one seed at 2M, 20M and 200M; no null control is declared. In 2 places: "
+        "base/Aa20/direction/*; base/Aa20/threshold_1pct/*.",
+    ]
+
+
+def test_every_place_and_every_word_of_a_warning_is_kept():
+    texts = ["a/b: first thing.", "c/d: second thing.", "a/b: third matter"]
+    lines = " ".join(grouped(texts))
+    assert all(word in lines for text in texts for word in re.findall(r"[\w/]+", text))
+
+
+def test_a_term_is_explained_once_where_it_first_stands(study):
+    page = build_page(study)
+    explained = [term for terms in page.words.values() for term, _ in terms]
+    assert len(explained) == len(set(explained))
+    assert {"Holm", "Ledger", "Log loss", "Seed"} <= set(explained)
+    html = render_html(page)
+    [first] = [identity for identity, terms in page.words.items() if "Holm" in dict(terms)]
+    before = html[: html.index(f'id="{first}"')]
+    assert "Holm" not in text_of(before[before.index("</nav>") :])
+    assert "Ledger" in [term for term, _ in page.words["ledger"]]
+    assert all(f"*{term}*:" in markdown_of(study) for term in ("Holm", "Ledger"))
+
+
+def test_every_chart_has_its_numbers_in_a_table_behind_it(html, study):
+    page = build_page(study)
+    panels = [panel for section in (*page.sections, *page.closing) for panel in section.panels]
+    assert len(panels) > 6
+    assert all(panel.table is not None and panel.table.rows for panel in panels)
+    assert html.count("<figure") == html.count('<details class="fold data">') == len(panels)
+
+
+def test_the_script_is_small_and_writes_no_markup():
+    folder = Path(report.__file__).parent / "templates"
+    scripts = [path.read_text(encoding="utf-8") for path in folder.glob("*.js")]
+    assert 0 < sum(len(text.encode()) for text in scripts) <= 30_000
+    assert not any(
+        word in text for text in scripts for word in ("innerHTML", "outerHTML", "insertAdjacent", "eval(")
+    )

@@ -8,7 +8,9 @@ import pytest
 from lib.report.svg import Scale, Strip, kind_of, ticks
 from lib.report.wording import (
     Names,
+    ahead,
     count,
+    dataset_words,
     duration,
     interval,
     listed,
@@ -22,7 +24,8 @@ from lib.report.wording import (
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.69314, "0.6931"), (-0.0031, "−0.0031"), (0.0, "0.0000"), (4.1e-6, "4.1e−06"), (None, "–"),
+    [(0.69314, "0.6931"), (-0.0031, "−0.0031"), (0.0, "0.0000"), (0.00051234, "0.000512"), (0.005, "0.0050"),
+     (4.1e-7, "4.1e−07"), (None, "–"),
      (math.nan, "–"), (math.inf, "–"), ("x", "–"), (True, "–")],
 )  # fmt: skip
 def test_a_number_has_fixed_decimals_and_a_true_minus(value, text):
@@ -33,6 +36,21 @@ def test_an_interval_that_is_not_known_is_said_to_be_missing():
     assert interval(0.5, 0.4, 0.6, 2) == "0.50 [0.40, 0.60]"
     assert interval(0.5, None, 0.6, 2) == "0.50 [no interval]"
     assert interval(None, 0.4, 0.6) == "–"
+
+
+def test_numbers_and_their_ends_can_be_told_apart_and_have_the_same_decimals():
+    assert interval(0.681, 0.6725, 0.6895) == "0.6810 [0.6725, 0.6895]"
+    assert interval(0.000512, 0.000481, 0.000543) == "0.000512 [0.000481, 0.000543]"
+    assert interval(-8.0e-5, -0.0007, 0.0005) == "−0.0001 [−0.0007, 0.0005]"
+    assert interval(0.5, 0.5, 0.5, 3) == "0.500 [0.500, 0.500]"
+
+
+def test_what_varies_in_a_dataset_is_said_in_words():
+    assert dataset_words("Aa20") == "Aa20"
+    assert dataset_words("*a20") == "all rows, column a, 20 channels"
+    assert dataset_words("A*20") == "row A, all columns, 20 channels"
+    assert dataset_words("Aa*") == "row A, column a, all tiers"
+    assert ahead("2d", 5) == "5 two-day bars ahead"
 
 
 def test_counts_times_and_shares_are_written_for_people():

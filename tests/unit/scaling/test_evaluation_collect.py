@@ -90,6 +90,30 @@ def test_a_finished_run_fills_its_row(tmp_path: Path) -> None:
     assert row["test_mse"] is None
 
 
+def test_what_a_model_without_batches_does_not_have_is_empty() -> None:
+    rounds = {"micro_batch": 0, "samples_per_second": 0.0, "steps": 21, "precision": "fp64", "device": "cpu"}
+    provenance = FILES["provenance.json"] | {"fit": rounds, "peak_memory_mb": 0.0}
+    for model, settings, rate in (
+        ("boosting:xgboost", {"learning_rate": 0.05}, 0.05),
+        ("naive:base_rate", {}, None),
+    ):
+        params = FILES["params.yaml"] | {"model": model, "settings": settings, "micro_batch": None}
+        files = {"metrics": FILES["metrics.json"], "params": params, "provenance": provenance}
+        row = collect_runs([DECLARED], lambda _, files=files: files).row(0, named=True)
+        assert row["learning_rate"] == rate, "its own, not the study's recipe"
+        empty = ("weight_decay", "effective_batch", "micro_batch", "samples_per_second", "peak_memory_mb")
+        assert [row[name] for name in empty] == [None] * len(empty)
+        assert row["steps"] == 21
+
+
+def test_a_run_was_begun_with_its_first_step_and_not_after_a_pause() -> None:
+    began = "2026-01-01T00:00:00+00:00"
+    provenance = FILES["provenance.json"] | {"begun": began, "finished": "2026-03-01T00:00:00+00:00"}
+    files = {"metrics": FILES["metrics.json"], "params": FILES["params.yaml"], "provenance": provenance}
+    row = collect_runs([DECLARED], lambda _: files).row(0, named=True)
+    assert row["started"] == began, "not the end less the 33 seconds that it worked"
+
+
 def test_settings_of_other_models_with_the_names_of_patchtst_are_not_taken_for_its_words() -> None:
     nhits = {"model": "timeseries:nhits", "settings": {"pooling": [2, 2, 1], "normalisation": 3}}
     files = {"metrics": FILES["metrics.json"], "params": nhits, "provenance": FILES["provenance.json"]}

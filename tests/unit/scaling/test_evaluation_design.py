@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lib.scaling.comparisons import DateLosses, compare_losses
+from lib.inference.comparisons import DateLosses, compare_losses
 from lib.scaling.design import (
     Design,
     Noise,

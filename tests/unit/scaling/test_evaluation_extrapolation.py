@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 from lib.config.workflow import EvaluationConfig
+from lib.inference.comparisons import DateLosses
 from lib.report.compared import Compared
 from lib.report.render import ReportInputs, build_page, render_html, render_markdown
 from lib.report.sections.worth import beside_linear, worth_words
 from lib.scaling.axes import AXES, WORDS
-from lib.scaling.comparisons import DateLosses
 from lib.scaling.extrapolation import extrapolate
 from lib.scaling.predicted import predictions, with_entry
 from lib.scaling.run_index import RunIndex, StudyRuns
@@ -232,7 +232,7 @@ def test_only_what_was_written_before_the_largest_began_is_held_against_it(
             f"measured on {said['dates']} test dates, so the two cannot be compared."
         )
 
-    for late in ("2026-01-30T12:00:00+00:00", None):
+    for late in ("2026-01-30T12:00:01+00:00", None):
         _, summary = judged(late)
         said = summary["questions"][0]["cells"][0]["prediction"]
         assert said["on_record"] is False

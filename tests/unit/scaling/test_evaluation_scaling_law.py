@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lib.config.workflow import EvaluationConfig
+from lib.inference.comparisons import DateLosses
 from lib.inference.power_law import fit_law, huber_width
 from lib.scaling.axes import AXES
-from lib.scaling.comparisons import DateLosses
 from lib.scaling.curves import Curve
 from lib.scaling.joint_law import fit_joint_law
 from lib.scaling.pooling import pool

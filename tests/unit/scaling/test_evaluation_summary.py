@@ -191,7 +191,7 @@ def test_a_world_in_which_size_helps_scales(scales: dict[str, Any]) -> None:
         "no law control that expects scales or flat is declared",
     ]
     assert cell["reason"].endswith(f"Weakened: {'; '.join(lacking)}.")
-    assert scales["warnings"] == [f"base/Aa20/daily/direction/1/patchtst/*: {what}." for what in lacking]
+    assert scales["warnings"] == [f"base/Aa20/daily/direction/h1/patchtst: {what}." for what in lacking]
 
 
 def test_a_study_with_all_its_controls_has_nothing_to_say_against_itself() -> None:
@@ -567,6 +567,45 @@ def test_opponents_are_adjusted_for_their_number_with_the_noise_of_seeds() -> No
     smallest = min(others, key=lambda row: row["difference_p"])
     assert smallest["difference_p_holm"] == pytest.approx(min(1.0, 3 * smallest["difference_p"]))
     assert all(row["beats_base_rate"] == (row["over_base_rate_high_holm"] < 0 or None) for row in others)
+
+
+def test_the_base_rate_is_not_tested_against_itself() -> None:
+    world = World(flat)
+    made = world.summary({"phase1": experiment()})["baselines"][0]["rows"]
+    read = world.read
+
+    def constant(path: str, split: str) -> pl.DataFrame:
+        frame = read(path, split)
+        if "/20M/" not in path:
+            return frame
+        rate = pl.lit(np.float64(np.float32(0.5)) + 1e-9)  # a base rate as single precision keeps it
+        return frame.with_columns(probability_1=rate, probability_0=1 - rate)
+
+    world.read = constant  # type: ignore[method-assign]
+    table = world.summary({"phase1": experiment()})["baselines"][0]
+    rows = {row["budget"]: row for row in table["rows"]}
+    assert not any(row["is_base_rate"] for row in made)
+    assert [budget for budget, row in rows.items() if row["is_base_rate"]] == ["20M"]
+    assert rows["20M"]["over_base_rate"] is rows["20M"]["over_base_rate_p_holm"] is None
+    others = [row for budget, row in rows.items() if budget != "20M"]
+    assert table["spa"]["models"] == len(others) == 3, "one try less"
+    smallest = min(others, key=lambda row: row["over_base_rate_p"])
+    adjusted = min(1.0, 3 * smallest["over_base_rate_p"])
+    assert smallest["over_base_rate_p_holm"] == pytest.approx(adjusted), "of three comparisons, not of four"
+
+
+def test_where_several_symbols_were_forecast_and_none_decides_nothing_is_pooled() -> None:
+    world = World(scaling)
+    read = world.read
+
+    def two(path: str, split: str) -> pl.DataFrame:
+        frame = read(path, split)
+        return pl.concat([frame, frame.with_columns(symbol=pl.lit("QQQ"))])
+
+    world.read = two  # type: ignore[method-assign]
+    summary = world.summary({"phase1": experiment()}, primary="SPY")
+    assert the_cell(summary)["gate"] == "absent"
+    assert any("of 2 symbols, none of them SPY" in text for text in summary["warnings"])
 
 
 def test_a_null_control_of_three_classes_is_measured_one_against_the_rest() -> None:

@@ -7,7 +7,7 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from lib.scaling.comparisons import Estimate, SeedNoise
+from lib.inference.comparisons import Estimate, SeedNoise
 from lib.scaling.controls import null_control, positive_control
 from lib.scaling.decision import Decision, Gate, Verdict, question_verdict
 from lib.scaling.families import holm_families

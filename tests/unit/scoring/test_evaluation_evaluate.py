@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from lib.config.workflow import EvaluationConfig
+from lib.errors import DataError
 from lib.metrics.calibration_error import reliability_bins as reliability
 from lib.metrics.classification import classification_metrics
 from lib.scoring.json_values import plain
@@ -154,6 +155,8 @@ def test_the_primary_symbol_decides_and_the_others_stand_beside_it() -> None:
     assert result["splits"]["test"]["n"] == 100
     assert result["by_symbol"]["^GSPC"]["test"]["auc"] == result["splits"]["test"]["auc"]
     assert result["by_symbol"]["^IXIC"]["test"]["auc"] > result["splits"]["test"]["auc"]
+    with pytest.raises(DataError, match="none of SPY"):
+        evaluate_run(validation(), both, PARAMS, PROVENANCE, CFG, primary="SPY")
     pooled = evaluate_run(validation(), both, PARAMS, PROVENANCE, CFG).metrics["splits"]["test"]
     assert pooled["n"] == 200
     assert pooled["effective_n"] == 100 / 5

@@ -14,9 +14,9 @@ from scipy.special import expit, log_softmax, logit, softmax
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import log_loss
 
+from lib.inference.comparisons import DateLosses
 from lib.metrics.classification import log_loss_per_sample
 from lib.metrics.ternary import log_loss_per_sample as ternary_loss
-from lib.scaling.comparisons import DateLosses
 from lib.scaling.curve_skill import Part, measure_skill, recalibrated_gain
 from lib.scaling.samples import Aligned, PredictionFiles, RunSamples, calibration_reader
 from lib.scaling.scale_points import ScalePoint

@@ -13,9 +13,10 @@ import yaml
 from lib.config.model import Architecture
 from lib.study.plan import plan_study
 from lib.study.preflight import accelerator
-from lib.study.preflight.accelerator import BATCHES, compare, compared
+from lib.study.preflight.accelerator import BATCHES, StepComparison, compare, compared
 from lib.study.preflight.preflight import _steps
 from lib.training.devices import Device
+from lib.training.draws import Draws
 
 CONFIG = Path(__file__).parents[3] / "config"
 SMALL = Architecture(d_model=32, n_heads=4, n_layers=2, d_ff=64, dropout=0.5)
@@ -34,7 +35,7 @@ class Fault:
     armed: bool = False
 
     def plant(self, monkeypatch) -> None:
-        sound, on_cpu = accelerator.forward, accelerator.Comparison.on_cpu
+        sound, on_cpu = accelerator.forward, accelerator.StepComparison.on_cpu
 
         def reference(comparison):
             self.armed = False
@@ -46,7 +47,7 @@ class Fault:
             found = sound(network, inputs, outputs)
             return self.change(found) if self.armed else found
 
-        monkeypatch.setattr(accelerator.Comparison, "on_cpu", reference)
+        monkeypatch.setattr(accelerator.StepComparison, "on_cpu", reference)
         monkeypatch.setattr(accelerator, "forward", forward)
 
 
@@ -86,6 +87,19 @@ def test_a_random_state_that_is_not_put_back_is_caught(precision, monkeypatch):
     check = compared("tiny", SMALL, device(precision))
     assert check.state == "fail"
     assert "dropout does not repeat" in check.found
+
+
+def test_random_numbers_that_are_not_the_cpus_are_caught(monkeypatch):
+    sound, answers = Draws.bytes, []
+
+    def spoilt(draws, shape):
+        answers.append(sound(draws, shape))
+        return answers[-1] if len(answers) == 1 else answers[-1] + 1
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Draws, "bytes", spoilt)
+        assert not StepComparison(SMALL, device("fp32")).draws_as_the_cpu()
+    assert StepComparison(SMALL, device("fp32")).draws_as_the_cpu()
 
 
 def test_an_optimizer_that_does_something_else_is_caught(monkeypatch):
@@ -157,7 +171,7 @@ def test_preflight_compares_every_size_of_the_study_on_request(monkeypatch):
 
 def test_too_little_memory_is_said_and_nothing_is_built(monkeypatch):
     monkeypatch.setattr(accelerator, "free_memory", lambda: accelerator.PROCESS)
-    monkeypatch.setattr(accelerator.Comparison, "model", None)
+    monkeypatch.setattr(accelerator.StepComparison, "model", None)
     check = compared("tiny", SMALL, device("fp32"))
     assert check.state == "warn"
     assert "not compared" in check.found

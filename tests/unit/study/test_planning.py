@@ -179,7 +179,7 @@ def test_a_meta_module_brings_its_learners_and_its_base_models_in_every_fold(met
         ({"learners": ["patchtst-mixed"]}, "a meta-module's learners see the forecasts of one bar"),
         ({"task": "triple_barrier"}, "takes and gives one"),
         ({"folds": None}, "walk-forward folds are not declared"),
-        ({"folds": {"first_test": "2013-01-01"}}, "must lie before validation_start"),
+        ({"folds": {"first_test": "2014-07-01"}}, "must lie before validation_start"),
     ],
 )
 def test_a_meta_module_that_cannot_be_is_refused_before_anything_is_trained(meta_plan, changes, message):
@@ -213,7 +213,8 @@ def test_the_studys_own_test_is_planned_only_while_the_confirmation_is_open(plan
     asked = {"models": ["logistic"], "walk_forward": True, "folds": [1], "tuning": "none"}
     closed = plan(data={"walk_forward": FOLDS}, **asked)
     assert [run.variant for run in closed.runs] == ["wf01"]
-    opened = plan(data={"walk_forward": FOLDS}, study={"evaluation": {"confirmation": "open"}}, **asked)
+    evaluation = closed.config.evaluation.model_dump(mode="json") | {"confirmation": "open"}
+    opened = plan(data={"walk_forward": FOLDS}, study={"evaluation": evaluation}, **asked)
     assert [(run.variant, opened.facts(run)["fold"]) for run in opened.runs] == [("wf01", 1), ("base", None)]
     assert {opened.facts(run)["condition"] for run in opened.runs} == {"base"}
     assert opened.specification(opened.runs[1]).splits == opened.config.data.splits
@@ -320,8 +321,8 @@ def phased(tmp_path, **changes) -> Plan:
 def test_a_phase_reports_its_experiments_and_the_controls(plan, tmp_path):
     made = phased(tmp_path)
     assert [run.label() for run in made.scope("phase1").runs] == [
-        "base/Aa100/daily/direction/5/patchtst-mixed/2M/42",
-        "null/Aa20/daily/direction/5/patchtst-mixed/2M/42",
+        "base/Aa100/daily/direction/h5/patchtst-mixed/2M/seed42",
+        "null/Aa20/daily/direction/h5/patchtst-mixed/2M/seed42",
     ]
     second = made.scope("phase2")
     assert {run.dataset for run in second.runs if run.variant == "base"} == {"Aa20", "Aa100"}, (

@@ -107,7 +107,7 @@ def test_counted_samples_replace_the_calendar_and_the_assumed_base_rate(plan):
     part = {"n": 749, "base_rate": 0.1}
     cell = {"task": "direction", "horizon": 5, "splits": {"train": part, "test": part}}
     [guess] = reaches(made, {}, TODAY)
-    assert "about 750 / 5" in shown([guess])
+    assert "about 499 / 5" in shown([guess])
     [reach] = reaches(made, {("embedded-2018", "Aa20", "daily"): [cell]}, TODAY)
     assert reach.weakest.design.dates == 749
     assert reach.weakest.noise.label == pytest.approx(0.3 * 0.3)
@@ -139,4 +139,6 @@ def test_the_phase_asked_for_comes_first(plan):
     study = {"phases": {"phase1": ["touch"], "phase2": ["direction"]}}
     made = plan(study, touch=TOUCH, direction=DIRECTION, own=TOUCH | {"datasets": ["Aa50"]})
     assert [r.phase for r in reaches(made, {}, TODAY)] == ["phase1", "phase2", None]
-    assert [r.phase for r in reaches(made, {}, TODAY, first="phase2")] == ["phase2", "phase1", None]
+    [asked] = reaches(made, {}, TODAY, only="phase2")
+    assert asked.phase == "phase2", "a preview of one phase shows that phase"
+    assert asked.family == confirmatory_contrasts(made), "its level is that of the whole study"

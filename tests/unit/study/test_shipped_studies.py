@@ -11,6 +11,7 @@ import yaml
 
 from lib.config import load
 from lib.config.fold_splits import walk_forward
+from lib.errors import ConfigError
 from lib.study.plan import Plan
 from lib.study.preregistration import confirmatory_contrasts
 from tests.benchmarks.statistics import DESIGN, DIRECTION
@@ -205,11 +206,13 @@ def test_the_rehearsal_touches_every_row_column_tier_timescale_task_and_budget(m
     assert {run.budget for run in runs} >= {"2M", "20M", "200M"}
 
 
-def selected(name: str, market: Path, file: Path, **chosen: str) -> Plan:
+def selected(name: str, market: Path, file: Path, confirmation: str = "open", **chosen: str) -> Plan:
     """A study, in the working directory, for which this configuration was chosen."""
     content = yaml.safe_load((CONFIG / f"{name}.yaml").read_text(encoding="utf-8"))
     file.write_text(yaml.safe_dump({"chosen": {"model": "patchtst-mixed", **chosen}}))
-    return shipped(name, market, {"selection": content["selection"] | {"file": str(file)}})
+    evaluation = content["evaluation"] | {"confirmation": confirmation}
+    changed = {"selection": content["selection"] | {"file": str(file)}, "evaluation": evaluation}
+    return shipped(name, market, changed)
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -227,6 +230,15 @@ def test_whatever_is_selected_the_whole_study_can_be_planned(name, market, tmp_p
         searches = plan.scope("phase6").search_paths("{variant}/{timescale}/{task}")
         assert len([path for path in searches if path.startswith("expansion")]) == 48
         assert set(runs) <= set(plan.scope().runs)
+
+
+def test_the_expansion_waits_while_the_years_that_it_is_tested_on_are_closed(market, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = selected("study", market, Path("chosen.yaml"), "closed", dataset="Aa50", budget="2M")
+    assert "would be tested on the confirmation's years" in plan.study.waiting["p6_expansion"]
+    assert "p6_expansion" not in plan.grids
+    with pytest.raises(ConfigError, match="`confirmation: open` under `evaluation:`"):
+        plan.scope("phase6")
 
 
 def test_the_expansion_may_take_all_budgets(market, tmp_path, monkeypatch):

@@ -107,7 +107,7 @@ def test_the_command_shows_running_and_stopped_jobs(tmp_path):
         )  # fmt: skip
         return done.stdout
 
-    assert "Nothing is being trained" in shown()
+    assert "nothing is being trained" in shown()
     folder = tmp_path / "results" / "state" / "seed42"
     folder.mkdir(parents=True)
     Heart(folder).beat(BEAT)
@@ -117,6 +117,10 @@ def test_the_command_shows_running_and_stopped_jobs(tmp_path):
     Heart(folder).beat(replace(BEAT, doing="cooling down"))
     with FileLock(folder.with_name("seed42.lock")):
         assert "cooling down" in shown()
+    named = tmp_path / "studies" / "ablation" / "results" / "state" / "seed42"
+    named.mkdir(parents=True)
+    Heart(named).beat(BEAT)
+    assert "ablation: base/Aa20/2M/42" in shown()
     for words in ("base/Aa20/2M/42", "running", "5/29", "0.5000", "1,200", "71", "1m30s"):
         assert words in text
 

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from lib.errors import ModelError
 from lib.training import layers
-from lib.training.layers import ByteDropout, Linear, use_fast_layers
+from lib.training.draws import Draws, drawing
+from lib.training.layers import ByteDropout, Linear, PathDropout, use_fast_layers
 
 
 @pytest.fixture(params=[True, False], ids=["oneDNN", "PyTorch's choice"])
@@ -73,7 +75,7 @@ def test_byte_dropout_drops_as_often_as_it_says_and_keeps_the_mean(probability, 
     assert torch.corrcoef(bits.T).fill_diagonal_(0).abs().max() < 0.05  # neighbours share a draw, not a fate
 
 
-def test_byte_dropout_follows_pytorchs_generator_alone():
+def test_outside_of_training_byte_dropout_follows_pytorchs_generator_alone():
     drop, ones = ByteDropout(0.5).train(), torch.ones(1000)
     torch.manual_seed(3)
     first, second = drop(ones), drop(ones)
@@ -91,3 +93,63 @@ def test_dropout_lets_gradients_through_where_it_lets_values_through():
     out.sum().backward()
     assert torch.equal(inputs.grad == 0, out == 0)
     assert inputs.grad[out != 0].unique().item() == pytest.approx(256 / 192)
+
+
+def test_random_bytes_are_splitmix64s():
+    """Its first outputs from 0 (https://prng.di.unimi.it/splitmix64.c) are the words of counters 1, 2, 3."""
+    made = Draws(torch.device("cpu"))
+    made.begin(0, 0, 0, 1)
+    made._place.zero_()
+    words = made.bytes(torch.Size((1, 32))).view(torch.int64)[0]
+    known = (0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F)
+    assert [int(word) % (1 << 64) for word in words[1:]] == list(known)
+
+
+@pytest.mark.parametrize("kind", [ByteDropout, PathDropout])
+@pytest.mark.parametrize("shape", [(8, 5), (16, 3, 7)])
+def test_dropout_belongs_to_window_step_and_use_whatever_the_micro_batch(kind, shape):
+    layer, ones = kind(0.5).train(), torch.ones(*shape)
+    rows = shape[0] // 8
+
+    def drawn(step: int, *parts: int) -> list[torch.Tensor]:
+        first, made, found = 0, Draws(torch.device("cpu")), []
+        for windows in parts:
+            made.begin(7, step, first, windows)
+            with drawing(made):
+                part = ones[first * rows : (first + windows) * rows]
+                found.append(torch.cat([layer(part), layer(part)], dim=-1))
+            first += windows
+        return torch.cat(found)
+
+    whole = drawn(0, 8)
+    assert torch.equal(drawn(0, 3, 4, 1), whole)
+    assert not torch.equal(drawn(1, 8), whole)
+    once, again = whole.chunk(2, dim=-1)
+    assert not torch.equal(once, again)
+
+
+def test_dropout_on_something_else_than_windows_is_refused():
+    made = Draws(torch.device("cpu"))
+    made.begin(7, 0, 0, 4)
+    with drawing(made), pytest.raises(ModelError, match="must count windows"):
+        ByteDropout(0.5).train()(torch.ones(6, 4))
+
+
+def test_a_compiled_network_draws_the_same_and_is_compiled_once():
+    network = nn.Sequential(nn.Linear(8, 8), ByteDropout(0.5), nn.Linear(8, 8), ByteDropout(0.5)).train()
+    graphs = []
+
+    def count(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    compiled, made = torch.compile(network, backend=count), Draws(torch.device("cpu"))
+    inputs = torch.randn(4, 8)
+    with drawing(made):
+        for step in range(3):
+            found = []
+            for each in (network, compiled):
+                made.begin(7, step, 4 * step, 4)
+                found.append(each(inputs))
+            assert torch.equal(*found)
+    assert len(graphs) == 1

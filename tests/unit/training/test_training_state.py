@@ -7,9 +7,10 @@ import time
 
 import pytest
 
+from lib.data.io import write_json_atomic
 from lib.errors import TrainingStopped
 from lib.training.engine import train
-from lib.training.state import open_state, retire, retire_older
+from lib.training.state import IDENTITY, open_state, retire, retire_older
 from tests.unit.training_samples import TinyNetwork, context, in_child, make_samples, recipe, wait_until
 
 
@@ -32,6 +33,15 @@ def test_a_second_process_is_kept_out_and_told_why(tmp_path):
     holder.wait()
     with open_state(folder, "a", timeout=5) as state:  # a killed holder leaves no lock behind
         assert state.folder.is_dir()
+
+
+def test_a_state_says_when_it_was_begun_whatever_pauses_follow(tmp_path):
+    folder = tmp_path / "state"
+    write_json_atomic(folder / IDENTITY, {"fingerprint": "a", "begun": "2020-01-01T00:00:00+00:00"})
+    with open_state(folder, "a") as state:
+        assert state.begun == "2020-01-01T00:00:00+00:00", "a run that goes on was begun when it was begun"
+    with open_state(folder, "b") as state:
+        assert state.begun > "2026", "another run begins anew"
 
 
 def test_one_who_waits_gets_in_when_the_holder_leaves(tmp_path):

@@ -9,16 +9,16 @@ import pytest
 from lib.config.data import SplitConfig, WalkForwardConfig
 from lib.config.fold_splits import early_years
 from lib.datasets.splits import assign
-from lib.metrics.losses import intercept_refitted, intercept_refitted_loss, losses
-from lib.report.sections.hyperparameters import search_section
-from lib.report.sections.transfer_table import transfer_table
-from lib.scaling.comparisons import (
+from lib.inference.comparisons import (
     DateLosses,
     compare_losses,
     replicates,
     seed_noise_of_mean,
     seed_noise_of_sum,
 )
+from lib.metrics.losses import intercept_refitted, intercept_refitted_loss, losses
+from lib.report.sections.hyperparameters import search_section
+from lib.report.sections.transfer_table import transfer_table
 from lib.scaling.preconditions import Preconditions
 from lib.scaling.transfer import check_transfer
 from tests.unit.reporting_study import full_study

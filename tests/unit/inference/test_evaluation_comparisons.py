@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
 
-from lib.scaling.comparisons import (
+from lib.inference.comparisons import (
     DateLosses,
     Estimate,
     SeedNoise,
     compare_losses,
     holm,
     holm_confidences,
-    paired_difference,
 )
+from lib.scoring.paired import paired_difference
 
 
 def frame(target: np.ndarray, probability: np.ndarray, symbol: str = "X") -> pl.DataFrame:
@@ -65,6 +66,21 @@ def test_only_samples_that_both_hold_are_compared_whatever_their_order() -> None
     same = paired_difference(good[100:], weak[100:], "direction", 1)
     assert part == same
     assert paired_difference(good[:50], weak[50:], "direction", 1) is None
+
+
+def test_an_interval_keeps_to_what_is_possible() -> None:
+    wide = Estimate(0.333, 0.2, 1.0)
+    assert wide.interval(0.95)[0] < 0.0  # type: ignore[operator]
+    assert replace(wide, least=0.0, most=1.0).interval(0.95) == (0.0, 1.0)
+
+
+def test_losses_that_differ_by_rounding_alone_are_equal() -> None:
+    sums, counts = np.random.default_rng(1).random((1, 60)) + 0.5, np.ones(60)
+    rounded = DateLosses(sums + 2e-8, counts)
+    equal = compare_losses(rounded, DateLosses(sums, counts), 1)
+    assert (equal.value, equal.p_value()) == (0.0, 1.0)
+    other = compare_losses(DateLosses(sums + 2e-3, counts), DateLosses(sums, counts), 1)
+    assert other.p_value() < 0.001
 
 
 def test_seed_noise_widens_what_dates_alone_would_claim() -> None:

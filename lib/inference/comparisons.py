@@ -12,18 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from scipy.special import stdtr, stdtrit
 
-from lib.inference.bootstrap import (
-    block_length,
-    enough_blocks,
-    index_dates,
-    mean_standard_error,
-    sum_by_date,
-)
+from lib.inference.bootstrap import block_length, enough_blocks, mean_standard_error
 from lib.metrics.classification import Floats
-from lib.scoring.measures import loss_per_sample, scores_of
+
+_ROUNDING = 1e-6
+"""Of a loss by date, relative to the mean loss: forecasts are kept in single precision."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,10 @@ class Estimate:
     date_degrees: float
     seed_noise: tuple[SeedNoise, ...] = ()
     block: int = 1
+    least: float | None = None
+    """What the number cannot fall below (an AUC, a loss); None: a difference, which has no bounds."""
+    most: float | None = None
+    """What it cannot exceed."""
 
     @property
     def se_seeds(self) -> float:
@@ -68,11 +67,16 @@ class Estimate:
         return max(1.0, numerator / denominator) if denominator > 0 else self.date_degrees
 
     def interval(self, confidence: float) -> tuple[float | None, float | None]:
-        """Two-sided interval, value ± t x standard error; (None, None) if the noise of dates is unknown."""
+        """Two-sided interval, value ± t x standard error, within the number's bounds; (None, None) if the
+        noise of dates is unknown."""
         if self.standard_error is None:
             return None, None
         reach = float(stdtrit(self.degrees_of_freedom, (1.0 + confidence) / 2.0)) * self.standard_error
-        return self.value - reach, self.value + reach
+        low, high = self.value - reach, self.value + reach
+        return (
+            low if self.least is None else max(low, self.least),
+            high if self.most is None else min(high, self.most),
+        )
 
     def p_value(self) -> float:
         """Two-sided p-value of the true value being 0; 1 if the noise is unknown."""
@@ -191,41 +195,22 @@ def seed_noise_of_sum(terms: Sequence[tuple[float, DateLosses]]) -> list[SeedNoi
     return [term for term in noise if term is not None]
 
 
+def same_forecast(a: DateLosses, b: DateLosses) -> bool:
+    """Whether every run of both says the same, up to the rounding of single precision."""
+    both = np.concatenate([a.sums, b.sums])
+    return bool(np.ptp(both, axis=0).max() <= _ROUNDING * float(np.abs(both).mean()))
+
+
 def compare_losses(a: DateLosses, b: DateLosses, horizon: int) -> Estimate:
     """Mean loss of `a` minus mean loss of `b`, both averaged over their seeds, paired by date.
 
-    Negative: `a` is better. Both must hold the same samples.
+    Negative: `a` is better. Both must hold the same samples. Losses that differ by less than the rounding of
+    single precision, in which forecasts are kept, are equal: their difference is 0, without noise.
     """
     difference = a.sums.mean(axis=0) - b.sums.mean(axis=0)
+    if same_forecast(a, b):
+        return estimate_mean(np.zeros_like(difference), a.counts, horizon)
     return estimate_mean(difference, a.counts, horizon, seed_noise_of_sum([(1.0, a), (-1.0, b)]))
-
-
-def paired_difference(a: pl.DataFrame, b: pl.DataFrame, task: str, horizon: int) -> Estimate | None:
-    """Mean loss of predictions `a` minus that of `b` on the samples (date and symbol) that both hold.
-
-    Args:
-        a: predictions of one run, columns `date, symbol, target` and the scores of its task.
-        b: predictions of the other.
-        task: decides the loss: log loss in nats, or squared error.
-        horizon: least block length in bars.
-
-    Returns:
-        The estimate, or None if they have no finite prediction in common.
-    """
-    tables = [
-        frame.select("date", "symbol", pl.Series(name, loss_per_sample(target, scores_of(frame, task), task)))
-        for name, frame in (("a", a), ("b", b))
-        for target in (frame["target"].cast(pl.Float64).to_numpy(),)
-    ]
-    joined = tables[0].join(tables[1], on=["date", "symbol"]).sort("date", "symbol")
-    difference = (joined["a"] - joined["b"]).to_numpy()
-    finite = np.isfinite(difference)
-    if not finite.any():
-        return None
-    dates, index = index_dates(joined["date"].to_numpy()[finite])
-    sums = sum_by_date(difference[finite], index, dates.size)
-    counts = sum_by_date(np.ones(int(finite.sum())), index, dates.size)
-    return estimate_mean(sums, counts, horizon)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,0 +1,150 @@
+"""What the page's terms mean, said where each first stands.
+
+Finds terms in the page's text; changes no text. One short sentence each: docs/methods.md explains at length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lib.report.page import Page, Section, Table
+
+
+@dataclass(frozen=True)
+class _Term:
+    name: str
+    pattern: str
+    meaning: str
+
+
+_TERMS = (
+    _Term(
+        "Base rate",
+        r"base rate",
+        "no model: the share of the class in the training years, said every day.",
+    ),
+    _Term(
+        "Log loss",
+        r"log loss",
+        "the price of a probability, −ln of what was given to what happened, in nats; less is better.",
+    ),
+    _Term(
+        "Level",
+        r"levels?\b",
+        "a step along what the question varies, such as 2M, 20M and 200M parameters.",
+    ),
+    _Term(
+        "Cell",
+        r"cells?\b",
+        "one prediction problem with one model: the smallest unit with a verdict of its own.",
+    ),
+    _Term(
+        "Margin",
+        r"margins?\b",
+        "the smallest gain that would matter, declared before anything was trained.",
+    ),
+    _Term(
+        "[a, b]",
+        r"\[−?\d[^\]]*, −?\d[^\]]*\]",
+        "interval: where the true value lies, as far as dates and seeds tell.",
+    ),
+    _Term("Seed", r"seeds?\b", "one training run of several that differ only in their random start."),
+    _Term(
+        "Holm",
+        r"\bHolm\b",
+        "intervals and p-values widened for the number of comparisons, so that looking often finds "
+        "nothing by chance.",
+    ),
+    _Term(
+        "Walk-forward fold",
+        r"walk-forward|\bfolds?\b",
+        "trained on some years, tested on the next; then all moved on.",
+    ),
+    _Term(
+        "Recalibrated",
+        r"recalibrated",
+        "the same gain after every model's probabilities were corrected on validation.",
+    ),
+    _Term(
+        "Detectable",
+        r"detectable",
+        "the smallest difference that these dates and seeds would have shown, four times in five.",
+    ),
+    _Term(
+        "Effective n",
+        r"effective n\b",
+        "independent samples: labels of overlapping days repeat each other.",
+    ),
+    _Term(
+        "AUC",
+        r"\bAUC\b",
+        "the chance that a day with the event was ranked above a day without; 0.5 is guessing.",
+    ),
+    _Term(
+        "ECE",
+        r"\bECE\b|calibration error",
+        "mean distance between the probability said and how often it came true.",
+    ),
+    _Term("Brier", r"\bBrier\b", "mean squared distance between the probability and what happened (0 or 1)."),
+    _Term("AICc", r"\bAICc\b", "how well a form fits, charged for its parameters; lower is better."),
+    _Term(
+        "Conformal",
+        r"conformal",
+        "answers made wide enough, on held-out days, to hold the truth as often as promised.",
+    ),
+    _Term("Sharpe ratio", r"sharpe", "mean yearly return over its standard deviation."),
+    _Term(
+        "Ledger",
+        r"ledger",
+        "the count of all looks at the test set: every look spends some of its honesty.",
+    ),
+    _Term("fANOVA", r"fANOVA", "how much of the differences between trials one parameter explains."),
+)
+
+
+def first_words(page: Page) -> dict[str, list[tuple[str, str]]]:
+    """Section (or `verdict`) to the terms that first stand in it, with their meanings, in order."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    left = list(_TERMS)
+    for identity, text in _texts(page):
+        places = [(match.start(), t) for t in left if (match := re.search(t.pattern, text, re.IGNORECASE))]
+        if places:
+            new = [term for _, term in sorted(places, key=lambda place: place[0])]
+            found[identity] = [(term.name, term.meaning) for term in new]
+            left = [term for term in left if term not in new]
+    return found
+
+
+def _texts(page: Page) -> Iterator[tuple[str, str]]:
+    """Every part of the page with its text, in the order in which it is read."""
+    parts = [*page.opponents, *page.unanswered, *page.warnings]
+    for verdict in page.verdicts:
+        said = [
+            verdict.question,
+            verdict.sentence,
+            verdict.label,
+            verdict.number,
+            verdict.after,
+            verdict.worth,
+        ]
+        parts += [*said, verdict.reason, *verdict.change, *verdict.predicted, *_of(verdict.table)]
+    yield "verdict", "\n".join(parts)
+    yield from ((section.id, _section(section)) for section in page.sections)
+    yield "runs", "\n".join(_of(page.runs)[: len(page.runs.columns) + 1])
+    yield from ((section.id, _section(section)) for section in page.closing)
+
+
+def _section(section: Section) -> str:
+    parts = [section.heading, section.lead, *section.notes, *section.bullets]
+    for panel in section.panels:
+        parts += [panel.title, panel.reading, *_of(panel.table), *_of(panel.more)]
+    for table in section.tables:
+        parts += _of(table)
+    return "\n".join(parts)
+
+
+def _of(table: Table | None) -> Sequence[str]:
+    """A table's own words: its caption and heads; what stands in cells is data."""
+    return [] if table is None else [table.caption, *(column.label for column in table.columns)]

@@ -1,0 +1,42 @@
+"""Whether the files that a study will import are there, asked before its first job. Reads none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lib.data.sources import open_source, source_class
+from lib.errors import DataError
+from lib.study.data_plan import DataPlan
+
+SHOWN = 12
+"""Names of what is there, in a message."""
+
+
+def check_files(data: DataPlan, is_imported: Callable[[str, str, str], bool]) -> None:
+    """Refuse a vintage whose folder or price files are not there. What was imported needs them no more.
+
+    Args:
+        data: of the study.
+        is_imported: whether the raw file of a vintage, a kind (`prices`, `series`) and a name is there.
+
+    Raises:
+        DataError: names the folder, or the files.
+    """
+    for vintage in sorted({vintage for vintage, _, _ in data.datasets}):
+        config = data.data_config(vintage)
+        symbols = [name for name in data.symbols(vintage) if not is_imported(vintage, "prices", name)]
+        series = [name for name in data.series(vintage) if not is_imported(vintage, "series", name)]
+        asked = {config.source: symbols} if symbols else {}
+        asked |= {source: asked.get(source, []) for source in config.series_sources if series}
+        for name, labels in asked.items():
+            if not source_class(name).knows_its_files:  # whether a server has it, only the server can say
+                continue
+            source = open_source(config, name)
+            if missing := source.missing_prices(labels):
+                there = source.symbols()
+                more = f" and {len(there) - SHOWN} more" if len(there) > SHOWN else ""
+                raise DataError(
+                    f"{', '.join(missing)}: no price file in {config.folder} (SYMBOL.csv, .parquet, .xlsx). "
+                    f"There: {', '.join(there[:SHOWN]) or 'none'}{more}. Add the files, or choose other "
+                    "symbols with `assets: {rows: …}`."
+                )
