@@ -1,4 +1,4 @@
-"""Write the pages of the documentation that are made from the code (`make docs`)."""
+"""Write the pages and schemas that are made from the code (`make docs`)."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lib.config.document import config_markdown
+from lib.config.editor_schemas import FILES, schema_name, schema_text
 from lib.config.load import read_yaml
 from lib.features.documentation import catalogue_markdown
 from lib.study.documents.architecture import with_imports
@@ -18,6 +19,9 @@ from workflow_scripts.command import Parser, command
 def main() -> None:
     with command(Parser(__doc__, study=False).parse_args()):
         (ROOT / "config" / "README.md").write_text(config_markdown(), encoding="utf-8")
+        for model in FILES.values():
+            path = ROOT / "config" / "schemas" / schema_name(model)
+            path.write_text(schema_text(model), encoding="utf-8")
         (ROOT / "docs" / "features.md").write_text(catalogue_markdown(), encoding="utf-8")
         page = ROOT / "docs" / "architecture.md"
         page.write_text(with_imports(page.read_text(encoding="utf-8"), ROOT / "lib"), encoding="utf-8")

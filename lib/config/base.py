@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, WithJsonSchema
 
 ROWS = ("A", "B", "C", "D", "E")
 COLUMNS = ("a", "b", "c", "d")
@@ -40,7 +40,8 @@ def _nearest_dataset(given: str) -> str:
     return f" Did you mean {found[1].upper()}{found[2].lower()}{tier}?"
 
 
-Dataset = Annotated[str, AfterValidator(_dataset)]
+_DATASET = f"^[{ROWS[0]}-{ROWS[-1]}][{COLUMNS[0]}-{COLUMNS[-1]}]({'|'.join(map(str, TIERS))})$"
+Dataset = Annotated[str, AfterValidator(_dataset), WithJsonSchema({"type": "string", "pattern": _DATASET})]
 """Row, column and tier, for example ``Aa20``."""
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 Name = Annotated[str, StringConstraints(pattern=_NAME)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
 import textwrap
 from itertools import pairwise
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeAliasType, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -69,6 +69,10 @@ This page is made from the code by `make docs`; do not edit it. An unknown key i
 valid one. `--configfile` replaces `config/config.yaml` wholly. `${NAME}` and `${NAME:-default}` in a value
 stand for environment variables; those whose names say that they hold a secret (`KEY`, `TOKEN`, `PASSWORD`, …)
 are refused, because reports and result files repeat what stands here.
+
+Editors with a YAML language server complete keys and check values by the schemas in `config/schemas/`, which
+`make docs` writes, too. The first line of a file names its own, as
+`# yaml-language-server: $schema=../schemas/experiment.json`.
 """
 
 
@@ -80,14 +84,14 @@ def config_markdown() -> str:
 def _section(title: str, model: type[BaseModel]) -> str:
     doc = " ".join((model.__doc__ or "").split())
     lines = [f"## {title}", "", doc, "", "| key | type | default | meaning |", "|---|---|---|---|"]
-    meanings = _meanings(model)
+    meanings = meanings_of(model)
     for name, field in model.model_fields.items():
         meaning = meanings.get(name, "")
         lines.append(f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {meaning} |")
     return "\n".join(lines) + "\n"
 
 
-def _meanings(model: type[BaseModel]) -> dict[str, str]:
+def meanings_of(model: type[BaseModel]) -> dict[str, str]:
     """The text under each field, of the class and those it inherits from.
 
     Pydantic could collect it, but would read the source of every section at the start of every job.
@@ -107,13 +111,28 @@ def _meanings(model: type[BaseModel]) -> dict[str, str]:
 
 
 def _type(annotation: Any) -> str:
-    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    if getattr(annotation, "__args__", None):
-        text = str(annotation)
-    text = re.sub(r"(lib\.config\.\w+|typing|datetime|pathlib|annotated_types)\.", "", text)
-    text = re.sub(r"Annotated\[(\w+), .*?\)\]", r"\1", text)
-    text = re.sub(r"Optional\[(\w+)\]", r"\1 | None", text)
-    return f"`{text}`".replace("|", "\\|")
+    return f"`{shown_type(annotation)}`".replace("|", "\\|")
+
+
+def shown_type(annotation: Any) -> str:
+    """A type as one would write it by hand, a choice of words as those words: ``int | 'auto'``.
+
+    Bounds and patterns are left out: the message that refuses a value says them, and the JSON schemas do.
+    """
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return shown_type(inner[0])
+    if origin is Literal:
+        return " | ".join(map(repr, inner))
+    if origin in (Union, UnionType):
+        return " | ".join(dict.fromkeys(map(shown_type, inner)))
+    if annotation is NoneType:
+        return "None"
+    if isinstance(annotation, TypeAliasType):
+        return annotation.__name__
+    name = getattr(origin or annotation, "__name__", str(annotation))
+    words = ", ".join("…" if one is Ellipsis else shown_type(one) for one in inner)
+    return f"{name}[{words}]" if words else name
 
 
 def _default(field: Any) -> str:
@@ -121,4 +140,4 @@ def _default(field: Any) -> str:
         return "required"
     if isinstance(field.default, BaseModel):
         return "see below"
-    return f"`{field.default}`".replace("|", "\\|")
+    return f"`{field.default}`".replace("|", "\\|") if field.default != "" else "empty"
