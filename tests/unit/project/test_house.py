@@ -28,6 +28,7 @@ ORDER = (
     "study",
     "extras",
     "jobs",
+    "results",
 )
 MODULES = sorted(LIB.rglob("*.py"))
 
