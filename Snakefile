@@ -7,6 +7,11 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
+
+# First page of `snakemake --report`.
+report: "docs/captions/workflow.rst"
+
+
 # Snakemake merges --configfile over a `configfile:` directive; a study must not inherit the quickstart.
 if not workflow.overwrite_configfiles:
 

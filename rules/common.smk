@@ -257,6 +257,12 @@ def dataset_files(wildcards, pattern=DATASET):
     ]
 
 
+def run_labels(figure):
+    """What tells the figures of single runs apart in Snakemake's own report."""
+    words = ("model", "budget", "dataset", "timescale", "variant", "seed")
+    return {word: f"{{{word}}}" for word in words} | {"figure": figure}
+
+
 def run_of(wildcards):
     """The declared run that a path names."""
     return checked(PLAN.run, dict(wildcards))

@@ -93,7 +93,13 @@ rule report:
             category="Report",
         ),
         markdown="results/report.md",
-        figures=directory("results/figures"),
+        figures=report(
+            directory("results/figures"),
+            patterns=["{section}-{number}.svg"],
+            caption="../docs/captions/figure.rst",
+            category="Figures",
+            labels={"section": "{section}", "figure": "{number}"},
+        ),
     log:
         "results/logs/report.log",
     benchmark:
@@ -128,7 +134,12 @@ rule report:
 use rule collect_runs as collect_phase with:
     output:
         parquet="results/{phase}/runs.parquet",
-        csv="results/{phase}/runs.csv",
+        csv=report(
+            "results/{phase}/runs.csv",
+            caption="../docs/captions/runs.rst",
+            category="Runs",
+            subcategory="{phase}",
+        ),
     log:
         "results/logs/collect_phase/{phase}.log",
     benchmark:
@@ -140,7 +151,12 @@ use rule fit_scaling as fit_phase with:
         runs="results/{phase}/runs.parquet",
         searches=searches_of,
     output:
-        "results/{phase}/scaling.json",
+        report(
+            "results/{phase}/scaling.json",
+            caption="../docs/captions/scaling.rst",
+            category="Verdicts",
+            subcategory="{phase}",
+        ),
     log:
         "results/logs/fit_phase/{phase}.log",
     benchmark:
@@ -159,9 +175,21 @@ use rule report as report_phase with:
         searches=searches_of,
         transfer=transfer_checks,
     output:
-        html="results/{phase}/report.html",
+        html=report(
+            "results/{phase}/report.html",
+            caption="../docs/captions/report.rst",
+            category="Report",
+            subcategory="{phase}",
+        ),
         markdown="results/{phase}/report.md",
-        figures=directory("results/{phase}/figures"),
+        figures=report(
+            directory("results/{phase}/figures"),
+            patterns=["{section}-{number}.svg"],
+            caption="../docs/captions/figure.rst",
+            category="Figures",
+            subcategory="{phase}",
+            labels={"section": "{section}", "figure": "{number}"},
+        ),
     log:
         "results/logs/report_phase/{phase}.log",
     benchmark:

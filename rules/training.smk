@@ -123,8 +123,20 @@ rule plot_run:
         importance="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/importance.parquet",
         params="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/params.yaml",
     output:
-        confusion="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/plots/confusion_matrix.svg",
-        importance="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/plots/feature_importance.svg",
+        confusion=report(
+            "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/plots/confusion_matrix.svg",
+            caption="../docs/captions/confusion_matrix.rst",
+            category="Single runs",
+            subcategory="{task} h{horizon}",
+            labels=run_labels("confusion matrix"),
+        ),
+        importance=report(
+            "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/plots/feature_importance.svg",
+            caption="../docs/captions/feature_importance.rst",
+            category="Single runs",
+            subcategory="{task} h{horizon}",
+            labels=run_labels("feature importance"),
+        ),
     log:
         "results/logs/plot_run/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.log",
     benchmark:

@@ -120,8 +120,13 @@ def test_snakemakes_own_report_holds_ours_and_needs_no_cores(copied):
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(copied.folder / "own.zip") as archive:
         names = [Path(name).name for name in archive.namelist()]
+        own = archive.read(min(archive.namelist(), key=len)).decode()
     assert {"runs.csv", "scaling.json"} <= set(names)
     assert names.count("report.html") == 2, "its own page, and ours inside"
+    figures = {path.name for path in (copied.folder / "results" / "figures").glob("*.svg")}
+    assert figures
+    assert figures <= set(names)
+    assert "no choice has seen" in own, "its first page is docs/captions/workflow.rst"
 
 
 def test_a_preview_names_jobs_and_compute_and_makes_nothing(project):
