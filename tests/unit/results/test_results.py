@@ -98,7 +98,7 @@ def test_the_examples_of_the_page_run(study, monkeypatch):
         names: dict = {}
         exec(block, names)
     assert names["verdicts"] == [("Does it?", "flat")]
-    assert names["by_size"]["len"].to_list() == [8 + 4], "declared twice, joined twice"
+    assert names["by_size"]["len"].to_list() == [8], "of the run that is declared twice, each forecast once"
 
 
 def test_the_door_imports_no_more_than_it_takes_to_read():
