@@ -15,7 +15,7 @@ def mean_loss(target: np.ndarray, forecast: np.ndarray, binary: bool) -> float:
     Args:
         target: (n,) the class, or the return.
         forecast: (n,) probability of class 1, or forecast return; (n, 3) probabilities of three classes.
-        binary: log loss (two or three classes) instead of squared error.
+        binary: log loss instead of squared error, for a forecast (n,).
     """
     return float(np.mean(losses(target, forecast, binary)))
 
@@ -51,7 +51,7 @@ def intercept_refitted(target: np.ndarray, forecast: np.ndarray, binary: bool) -
     Args:
         target: as in `mean_loss`.
         forecast: likewise.
-        binary: likewise; log loss if true.
+        binary: likewise.
     """
     target = np.asarray(target, dtype=np.float64)
     if forecast.ndim == 2:

@@ -3,7 +3,7 @@
 null: nothing can be learned, so forecasts must be at chance and no size may gain. leak: tomorrow's return is
 planted as a channel, so the alarm "too good to be true" must go off. positive: a signal of known strength, of
 which most must be found at every size. law: forecasts whose loss is known to fall with size, or known not to,
-so the verdict must say just that. A study whose controls fail decides nothing.
+so the verdict must be exactly that. A study whose controls fail decides nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from lib.inference.comparisons import Estimate
 
 NULL_LEVEL = 0.999
-"""Of all intervals of a study's null controls together: sound machinery fails one in a thousand studies."""
+"""Joint confidence of a study's null controls: a sound workflow fails in one study of a thousand."""
 _TAIL = 4.0
 REQUIRED_SHARE = 0.7
 _ROUNDING = 1e-9
@@ -34,9 +34,9 @@ class ControlResult:
 
 
 def null_level(tests: int) -> float:
-    """Confidence of each of so many intervals, such that all hold together at 99.9 %: by Bonferroni, four
-    times as strict, because so far in the tail a standard error that is itself estimated excludes 0.5 up to
-    four times as often as it says (tests/unit/scaling/test_null_control_chance.py)."""
+    """Confidence of each of `tests` intervals at which all hold jointly at 99.9 %: Bonferroni, made four
+    times as strict, because so far in the tail an estimated standard error excludes 0.5 up to four times as
+    often as it should (tests/unit/scaling/test_null_control_chance.py)."""
     return 1.0 - (1.0 - NULL_LEVEL) / (_TAIL * max(1, tests))
 
 
@@ -45,9 +45,8 @@ def null_control(
 ) -> ControlResult:
     """The null control fails if the interval of its test AUC excludes 0.5.
 
-    That is no sign of a leak: with shifted labels there is no future that could leak. Either intervals are
-    too narrow for labels that resemble their neighbours, or size changes the loss by other means than
-    learning.
+    A failure is no sign of a leak: with shifted labels no future can leak. Either intervals are too narrow
+    for labels that resemble their neighbours, or size changes the loss by other means than learning.
 
     Args:
         auc: test AUC over all folds, averaged over seeds; None if it could not be measured.
@@ -128,11 +127,11 @@ def leak_control(alarms: Mapping[int, bool], auc: Estimate | None) -> ControlRes
 
 
 def law_control(expected: str, verdict: str, why: str) -> ControlResult:
-    """The law control passes if the verdict is the one that its market and model were made for.
+    """The law control passes if the verdict is the one for which its market and model were made.
 
     Args:
         expected: the verdict.
-        verdict: what the rule says.
+        verdict: that of the rule.
         why: its sentence.
     """
     if verdict == expected:

@@ -1,7 +1,8 @@
-"""Skill of the levels of a cell, and its gain after recalibration: `skill` applied to the runs of a study.
+"""Skill of the scale points of a curve, and its gain after recalibration: `lib.scoring.skill` applied to
+runs.
 
 Works fold by fold, because each fold has models, base rates and calibration samples of its own, and puts the
-losses of all folds one after the other, like those that they are compared with. Judges nothing.
+losses of all folds one after the other, like the losses they are compared with. Draws no verdicts.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from lib.scoring.measures import loss_per_sample
 from lib.scoring.skill import BaseRate, as_bold_as, base_rate_losses, recalibrate, spread_of
 
 Part = tuple[Aligned, Sequence[int], Sequence[Row]]
-"""Of one level and one fold: the aligned samples, the positions of its runs there, and their rows, in the
+"""One scale point and one fold: the aligned samples, the positions of its runs there, and their rows, in the
 same order of seeds in every fold."""
 _LEAST_SHARE = 0.5
-"""With fewer of the test dates than this recalibrated, the gain after recalibration is not known."""
+"""If a smaller share of the test dates is recalibrated, the gain after recalibration is unknown."""
 
 
 def measure_skill(
@@ -53,7 +54,7 @@ def measure_skill(
 
 
 def _left(gain: Estimate, sign: float) -> float:
-    """What is at least left of a gain (sign 1) or a loss (sign -1)."""
+    """The least that remains of a gain (sign 1) or a loss (sign -1)."""
     known = [end for end in gain.interval(0.95) if end is not None]
     return min(sign * end for end in known or [gain.value])
 
@@ -67,7 +68,7 @@ def recalibrated_gain(
         ends: of the first and the last level, one part for each fold in order of time.
         horizon: least block length in bars.
         material: calibration samples are read there.
-        even: make the models of all folds equally bold before.
+        even: give the forecasts of all folds the same spread first.
     """
     first, last = (_recalibrated(parts, material, even) for parts in ends)
     known = [a is not None and b is not None for a, b in zip(first, last, strict=True)]
@@ -90,7 +91,7 @@ def skill_of(
 
 
 def _base_rate_losses(parts: Sequence[Part]) -> DateLosses | None:
-    """Losses of always saying the base rate that each run was trained with."""
+    """Losses of always predicting the base rate of each run's training."""
     out: list[DateLosses | None] = []
     for aligned, _, rows in parts:
         known: dict[str, Floats | None] = {}
@@ -119,8 +120,8 @@ def _recalibrated(parts: Sequence[Part], material: StudyRuns, even: bool) -> lis
 
     A run is recalibrated on its own calibration samples and those of the same seed in the folds before: a
     fold alone has a few dozen, on which two parameters cost more than the margin. None of them is later than
-    the fold's test. With `even` the models of all these folds are made equally bold before: one slope cannot
-    mend what is too bold in some folds only.
+    the fold's test. With `even` the forecasts of all these folds get the same spread first: one slope cannot
+    correct overconfidence in some folds only.
     """
     out: list[DateLosses | None] = []
     for at, (aligned, positions, rows) in enumerate(parts):

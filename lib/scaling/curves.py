@@ -1,7 +1,7 @@
-"""One cell of a question: the runs of one model along one axis, all else equal, measured together.
+"""A curve of a question: the runs of one model along one axis, all else equal, measured together.
 
-Turns rows of the table of runs into estimates (points, slope, gain); judging them is done in `verdicts`, and
-putting everything into scaling.json in `summary`.
+Turns rows of the run table into estimates (points, slope, gain); `verdicts` judges them, and `summary` puts
+everything into scaling.json.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def estimate_auc(aligned: Aligned, rows: Sequence[int], horizon: int) -> Estimat
     """Test AUC averaged over runs, with the noise of dates (of its linear form) and of seeds.
 
     Of three classes the mean over those that occur of one against the rest. Joined folds are ranked one by
-    one and averaged by their samples, because nobody ranked the scores of one model among another's; folds
-    with one class are left out. None with one class everywhere.
+    one and averaged by their samples, because scores of different models have no common ranking; folds with
+    one class are left out. None with one class everywhere.
     """
     influence, ranked = np.zeros(aligned.target.size), np.zeros(aligned.target.size, dtype=bool)
     values = np.zeros(len(rows))
@@ -82,11 +82,11 @@ def margin_of(declared: float, zero_loss: float | None) -> float:
 
 @dataclass
 class Curve:
-    """Everything measured in one cell. `slope` and `gain` are None where they could not be."""
+    """Everything measured along one curve. `slope` and `gain` are None where they could not be measured."""
 
     axis: Axis
     words: dict[str, Any]
-    """What the runs share; the word that the axis varies holds a star."""
+    """The key that the runs share; the part that the axis varies is a star."""
     declared: dict[str, int]
     """Declared seeds of each level, in order."""
     seeds: dict[str, int]
@@ -99,13 +99,13 @@ class Curve:
     zero_loss: float | None = None
     """Regression: squared error of always predicting 0 on the test set."""
     collapsed: list[str] = field(default_factory=list)
-    """Levels all of whose runs say nearly the same for every sample."""
+    """Scale points all of whose runs predict nearly the same for every sample."""
     searches: dict[str, int] = field(default_factory=dict)
     """Different searches that found the recipes of each level's usable runs; no entry where none did."""
     dates_lost: int = 0
     """Test samples that not all runs hold, and that were left out."""
     dates: np.ndarray | None = None
-    """Test dates, of which all losses are; those of the folds follow each other."""
+    """Test dates of all losses; those of the folds follow each other."""
     folds: list[int] = field(default_factory=list)
     """Walk-forward folds whose test parts are joined; none on the study's own split."""
     lost_folds: Mapping[int, Sequence[str]] = field(default_factory=dict)
@@ -121,7 +121,7 @@ class Curve:
 
     @property
     def task(self) -> str:
-        """Task of the cell."""
+        """Task of the curve."""
         return str(self.words["task"])
 
     @property
@@ -131,7 +131,7 @@ class Curve:
 
     @property
     def where(self) -> str:
-        """The words in one line, for messages."""
+        """The key in one line, for messages."""
         return in_one_line(self.words)
 
     @property
@@ -147,7 +147,7 @@ class Curve:
         return 1.0 / (2.0 * self.zero_loss)
 
     def margin(self, declared: float) -> float:
-        """The declared margin (in nats) in the unit of this cell's loss."""
+        """The declared margin (in nats) in the unit of this curve's loss."""
         return margin_of(declared, self.zero_loss)
 
 
@@ -167,8 +167,9 @@ def measure_curve(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> Curve
 
     Args:
         axis: along which the rows differ.
-        rows: declared runs, done or not, that differ along the axis, in their fold and in their seed only.
-        material: predictions and settings; what is noticed is put on record there.
+        rows: declared runs, finished or not, that differ along the axis, in their fold and in their seed
+            only.
+        material: predictions and settings; problems are recorded there.
     """
     labels = axis.levels(rows)
     words = dict(zip(WORDS, axis.rest(rows[0]), strict=True))

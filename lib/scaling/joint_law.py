@@ -1,4 +1,4 @@
-"""The joint law of sizes and data, E + A·N^-alpha + B·D^-beta, where subsets of the dates were trained on.
+"""The joint law of sizes and data, E + A·N^-alpha + B·D^-beta, for runs trained on subsets of the dates.
 
 Fitted to all runs of a grid by robust least squares from several starts (Hoffmann et al. 2022), with
 intervals from resampled dates and seeds. Judges nothing.
@@ -27,7 +27,7 @@ _EDGE_SHARE = 0.025
 
 @dataclass(frozen=True)
 class JointLaw:
-    """Parameters with intervals; `fitted` has one value per level."""
+    """Parameters with intervals; `fitted` has one value per scale point."""
 
     identified: bool
     note: str

@@ -1,8 +1,8 @@
-"""One slope and one gain for all cells of a question together, timescale by timescale.
+"""Pooling: one slope and one gain for all curves of a question, timescale by timescale.
 
-Cells that share test dates are resampled together, date by date, so their dependence is kept; regression is
-brought to nats first. Blocks are counted in bars, so bars of different length are not mixed: weekly labels of
-5 bars overlap for 25 daily ones. Cells that differ are told by the spread between them.
+Curves that share test dates are resampled together, date by date, so their dependence is kept; regression is
+converted to nats first. Blocks are counted in bars, so bars of different length are not mixed: weekly labels
+of 5 bars overlap for 25 daily ones. The spread between curves shows whether they differ.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lib.scaling.scale_points import gain_weights, slope_weights
 
 @dataclass(frozen=True)
 class Pooled:
-    """The mean over cells, and how much the cells differ beyond their noise."""
+    """The mean over curves, and how much they differ beyond their noise."""
 
     timescale: str
     cells: int
@@ -64,7 +64,7 @@ def _mean_contrast(cells: Sequence[Curve], weights: Sequence[Floats | None], hor
         sums = np.sum(
             [w * level.losses.sums.mean(axis=0) for w, level in zip(weight, cell.levels, strict=True)], axis=0
         )
-        # Each cell is a mean over its own samples; scaled so that the mean over all dates adds them up.
+        # Each curve is a mean over its own samples; scaled so that the mean over all dates adds them up.
         total[np.searchsorted(dates, cell.dates)] += (
             share * sums / cell.levels[0].losses.counts.sum() * dates.size
         )

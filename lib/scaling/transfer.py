@@ -1,6 +1,7 @@
-"""Did a recipe transfer? The found rate against its multiples at every size, on the dates of the search.
+"""Whether a recipe transfers: the found learning rate against its multiples at every size, on the search's
+dates.
 
-A check, not a choice: nothing is decided by it, and no test part is looked at.
+A check, not a choice: it decides nothing and reads no test part.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class RateLoss:
     factor: float
     learning_rate: float
     loss: float | None
-    """Mean over the selection dates, intercept re-fitted; None if training diverged."""
+    """Mean over the selection dates, intercept refitted; None if training diverged."""
     above: float | None
     """Its loss minus that of the found rate."""
     error: float | None
