@@ -32,17 +32,18 @@ _LEAST_SHARE = 0.5
 def measure_skill(
     levels: Sequence[ScalePoint], parts: Mapping[str, Sequence[Part]], horizon: int, material: StudyRuns
 ) -> tuple[dict[str, Estimate], Estimate | None]:
-    """How far each level is ahead of the base rate, and the gain from first to last after recalibration.
+    """How far each scale point is ahead of the base rate, and the gain from first to last after
+    recalibration.
 
     Args:
         levels: measured, on the same dates.
-        parts: of each level by label, one for each fold in order of time.
+        parts: of each scale point by label, one for each fold in order of time.
         horizon: least block length in bars.
         material: calibration samples are read there.
 
     Returns:
-        For each level the loss of the base rate minus its own (positive is better; levels whose base rate is
-        not known are left out), and the gain, None where it could not be measured.
+        For each scale point the loss of the base rate minus its own (positive is better; scale points whose
+        base rate is not known are left out), and the gain, None where it could not be measured.
     """
     skill = skill_of(levels, parts, horizon)
     if len(levels) < 2:
@@ -62,10 +63,10 @@ def _left(gain: Estimate, sign: float) -> float:
 def recalibrated_gain(
     ends: Sequence[Sequence[Part]], horizon: int, material: StudyRuns, even: bool
 ) -> Estimate | None:
-    """The gain between two levels whose runs were recalibrated; None if too few dates could be.
+    """The gain between two scale points whose runs were recalibrated; None if too few dates could be.
 
     Args:
-        ends: of the first and the last level, one part for each fold in order of time.
+        ends: of the first and the last scale point, one part for each fold in order of time.
         horizon: least block length in bars.
         material: calibration samples are read there.
         even: give the forecasts of all folds the same spread first.
@@ -82,7 +83,8 @@ def recalibrated_gain(
 def skill_of(
     levels: Sequence[ScalePoint], parts: Mapping[str, Sequence[Part]], horizon: int
 ) -> dict[str, Estimate]:
-    """Loss of the base rate minus that of each level; levels whose base rate is not known are left out."""
+    """Loss of the base rate minus that of each scale point; scale points whose base rate is not known are
+    left out."""
     skill = {}
     for level in levels:
         if (naive := _base_rate_losses(parts[level.label])) is not None:

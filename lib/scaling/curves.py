@@ -88,7 +88,7 @@ class Curve:
     words: dict[str, Any]
     """The key that the runs share; the part that the axis varies is a star."""
     declared: dict[str, int]
-    """Declared seeds of each level, in order."""
+    """Declared seeds of each scale point, in order."""
     seeds: dict[str, int]
     """Usable seeds of each level: those that every fold has."""
     levels: list[ScalePoint] = field(default_factory=list)
@@ -101,7 +101,8 @@ class Curve:
     collapsed: list[str] = field(default_factory=list)
     """Scale points all of whose runs predict nearly the same for every sample."""
     searches: dict[str, int] = field(default_factory=dict)
-    """Different searches that found the recipes of each level's usable runs; no entry where none did."""
+    """Different searches that found the recipes of each scale point's usable runs; no entry where none
+    did."""
     dates_lost: int = 0
     """Test samples that not all runs hold, and that were left out."""
     dates: np.ndarray | None = None
@@ -109,11 +110,12 @@ class Curve:
     folds: list[int] = field(default_factory=list)
     """Walk-forward folds whose test parts are joined; none on the study's own split."""
     lost_folds: Mapping[int, Sequence[str]] = field(default_factory=dict)
-    """Folds that are left out for all levels, and the levels without a usable run there."""
+    """Folds that are left out for all scale points, and the scale points without a usable run there."""
     parts: dict[str, list[Part]] = field(default_factory=dict)
-    """For each level and fold the aligned samples, the positions of the level's runs, and their rows."""
+    """For each scale point and fold the aligned samples, the positions of the scale point's runs, and their
+    rows."""
     skill: dict[str, Estimate] = field(default_factory=dict)
-    """Loss of the base rate minus loss of each level; positive is better."""
+    """Loss of the base rate minus loss of each scale point; positive is better."""
     recalibrated: Estimate | None = None
     """The gain after both ends were recalibrated."""
     confirmation: Curve | None = None
@@ -136,7 +138,7 @@ class Curve:
 
     @property
     def absent(self) -> list[str]:
-        """Declared levels without any usable run."""
+        """Declared scale points without any usable run."""
         return [label for label, seeds in self.seeds.items() if seeds == 0]
 
     @property
@@ -152,7 +154,8 @@ class Curve:
 
 
 def curves_of(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> list[Curve]:
-    """The cells of an axis, each measured on the folds where there are any, else on the study's own split."""
+    """The curves of an axis, each measured on the folds where there are any, else on the study's own
+    split."""
     cells = []
     for own in grouped(axis, rows).values():
         cell = measure_curve(axis, evidence_of(own), material)
@@ -163,7 +166,7 @@ def curves_of(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> list[Curv
 
 
 def measure_curve(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> Curve:
-    """Measure the levels of an axis.
+    """Measure the scale points of an axis.
 
     Args:
         axis: along which the rows differ.

@@ -29,7 +29,7 @@ class Decision:
     gate: Gate
     reason: str
     moot: bool = False
-    """Whether no level beats the base rate: how the loss changes between them then says nothing."""
+    """Whether no scale point beats the base rate: how the loss changes between them then says nothing."""
 
 
 _ALL = {

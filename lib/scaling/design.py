@@ -120,7 +120,8 @@ def smallest_gain(design: Design, noise: Noise, confidence: float, family: int, 
 
 
 def smallest_flat(design: Design, noise: Noise, levels: int, confidence: float, power: float) -> float | None:
-    """Smallest margin within which levels that do not differ at all are found to be flat with this power.
+    """Smallest margin within which scale points that do not differ at all are found to be flat with this
+    power.
 
     Two one-sided tests of every pair (Schuirmann 1987); the chance that one of k pairs fails is at most the
     sum of their chances, so each gets 1/k of it.

@@ -27,7 +27,7 @@ from lib.scaling.scaling_law import LAW_DRAWS, resampled_fits, tails_of, why_not
 
 DRAWS = 2000
 _FLOOR_LEVELS = 3
-"""Levels from which E + A N^-alpha has a value for a further one."""
+"""Scale points from which E + A N^-alpha has a value for a further one."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def extrapolate(
 
     Args:
         levels: at least two of different sizes, on the same samples.
-        size: of the further level.
+        size: of the further scale point.
         seeds: that it will have.
         horizon: least block length in bars.
         cfg: confidence and seed.

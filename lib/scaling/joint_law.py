@@ -50,8 +50,8 @@ def fit_joint_law(
         confidence: of the intervals, if not that of `cfg`.
 
     Returns:
-        None with fewer than three sizes or three amounts of data, fewer than six levels, or too few dates.
-        A and B are in loss at the geometric means of N and D, where they can be compared.
+        None with fewer than three sizes or three amounts of data, fewer than six scale points, or too few
+        dates. A and B are in loss at the geometric means of N and D, where they can be compared.
     """
     if min(len(set(sizes)), len(set(samples))) < _LEAST_LEVELS or len(levels) < len(NAMES) + 1:
         return None

@@ -30,11 +30,11 @@ class Pooled:
     between_cells_sd: float | None
     """Standard deviation of the true gains (DerSimonian & Laird 1986); 0 if noise explains all of it."""
     heterogeneity_p: float | None
-    """p-value of "all cells have the same gain" by Cochran's Q, cells taken as independent."""
+    """p-value of "all curves have the same gain" by Cochran's Q, curves taken as independent."""
 
 
 def pool(cells: Sequence[Curve]) -> list[Pooled]:
-    """Pool the measurable cells of a question; one entry per timescale that has two of them or more."""
+    """Pool the measurable curves of a question; one entry per timescale that has two of them or more."""
     by_timescale: dict[str, list[Curve]] = {}
     for cell in cells:
         if cell.gain is not None and not cell.absent and cell.dates is not None:
@@ -51,7 +51,7 @@ def _pooled(timescale: str, cells: Sequence[Curve]) -> Pooled | None:
 
 
 def _mean_contrast(cells: Sequence[Curve], weights: Sequence[Floats | None], horizon: int) -> Estimate | None:
-    """Mean over cells of a contrast between levels, in nats, on the union of their dates."""
+    """Mean over curves of a contrast between scale points, in nats, on the union of their dates."""
     if any(weight is None for weight in weights):
         return None
     dates = np.unique(np.concatenate([cell.dates for cell in cells if cell.dates is not None]))

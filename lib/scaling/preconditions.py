@@ -20,13 +20,13 @@ class Preconditions:
     """Preconditions of the compared scale points: whether anything may be concluded, and what weakens it."""
 
     absent: Sequence[str] = ()
-    """Declared levels without a usable run."""
+    """Declared scale points without a usable run."""
     few_seeds: Mapping[str, int] = field(default_factory=dict)
-    """Levels with fewer than `LEAST_SEEDS` usable runs, and how many they have."""
+    """Scale points with fewer than `LEAST_SEEDS` usable runs, and how many they have."""
     few_searches: Mapping[str, int] = field(default_factory=dict)
-    """Levels whose recipes fewer than `LEAST_SEEDS` searches have found, and how many did."""
+    """Scale points whose recipes fewer than `LEAST_SEEDS` searches have found, and how many did."""
     incomplete: Sequence[str] = ()
-    """Levels that lack some, but not all, of their declared seeds."""
+    """Scale points that lack some, but not all, of their declared seeds."""
     collapsed: Sequence[str] = ()
     """Scale points all of whose runs predict nearly the same for every sample."""
     shared_dates: int | None = None
@@ -35,7 +35,7 @@ class Preconditions:
     undeclared_controls: Sequence[str] = ()
     """Controls that the study does not declare, in words."""
     lost_folds: Mapping[int, Sequence[str]] = field(default_factory=dict)
-    """Walk-forward folds left out for all, and the levels without a usable run there."""
+    """Walk-forward folds left out for all, and the scale points without a usable run there."""
 
     @classmethod
     def of(

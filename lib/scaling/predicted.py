@@ -33,7 +33,7 @@ def predictions(axis: str, cells: Sequence[Mapping[str, Any]], material: StudyRu
         axis: along which the curves vary.
         cells: per curve its `cell` (the key that its runs share), `largest` (`level, size, seeds`), and
             `smaller`: per scale point its `level`, `size` and `rows` (`path, fold, seed, status`).
-        material: predictions of the smaller levels, and settings.
+        material: predictions of the smaller scale points, and settings.
 
     Returns:
         Per curve `cell, axis, largest, from, dates, confidence` and either `form, law, flat, note` or
@@ -85,7 +85,7 @@ def came_true(cell: Curve, records: Sequence[Sequence[Mapping[str, Any]]]) -> di
     """The prediction for the largest scale point of a curve, and its outcome.
 
     Args:
-        cell: as measured, with all its levels.
+        cell: as measured, with all its scale points.
         records: of all questions.
 
     Returns:

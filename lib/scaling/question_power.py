@@ -17,12 +17,12 @@ def question_power(cells: Sequence[Evidence], nats: Sequence[float], power: floa
     """The smallest gain that the weakest curve of a question can show, and what would show the margin.
 
     Args:
-        cells: evidence of each cell.
-        nats: what one unit of each cell's loss is worth in nats.
+        cells: evidence of each curve.
+        nats: what one unit of each curve's loss is worth in nats.
         power: chance to find the gain.
 
     Returns:
-        `detectable_gain, margin` (nats, of the weakest cell), `able` of `cells`, `enough`, `text`,
+        `detectable_gain, margin` (nats, of the weakest curve), `able` of `cells`, `enough`, `text`,
         `remedies`; `enough` is None where nothing has been measured.
     """
     known = [

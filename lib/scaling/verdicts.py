@@ -58,17 +58,17 @@ class Evidence(Preconditions):
 
     @property
     def skilled(self) -> list[str]:
-        """Levels that beat the base rate, by Holm over the levels."""
+        """Scale points that beat the base rate, by Holm over the scale points."""
         return skilled_of(self.skill, self.declared_confidence)
 
     @property
     def best(self) -> str | None:
-        """The level that is furthest ahead of the base rate."""
+        """The scale point that is furthest ahead of the base rate."""
         return _best_of(self.skill)
 
 
 def skilled_of(skill: Mapping[str, Estimate], confidence: float) -> list[str]:
-    """Levels that beat the base rate, by Holm over the levels."""
+    """Scale points that beat the base rate, by Holm over the scale points."""
     levels = holm_confidences([e.p_value() for e in skill.values()], confidence)
     pairs = zip(skill.items(), levels, strict=True)
     return [label for (label, e), level in pairs if (e.interval(level)[0] or 0.0) > 0.0]
@@ -79,7 +79,7 @@ def _best_of(skill: Mapping[str, Estimate]) -> str | None:
 
 
 def curve_verdict(evidence: Evidence) -> Decision:
-    """The decision on one cell."""
+    """The decision on one curve."""
     e = evidence
     if e.absent:
         where = ", ".join(e.absent)
