@@ -1,6 +1,6 @@
 """Forecasts of a production model for the newest complete bar of each symbol, or for one of the past.
 
-Says for every number from which bar and until which date it holds. Fits nothing new: the calibration map came
+Every number comes with its bar and the date until which it holds. Fits nothing new: the calibration map came
 with the model, and intervals come from the calibration part that was promoted with it.
 """
 
