@@ -77,9 +77,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             flush_to_disk(handle.fileno())
         temporary.replace(path)
     except OSError as error:
-        if (
-            error.filename is None and error.errno
-        ):  # a failed write to an open file does not name it
+        if error.filename is None and error.errno:  # a failed write to an open file does not name it
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
     finally:
