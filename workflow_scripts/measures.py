@@ -1,8 +1,8 @@
 """Snakemake's benchmarks where the system counts no bytes per process (macOS).
 
-There psutil's processes have no `io_counters`; Snakemake 9.27 takes that for a process that is gone, throws
-the whole measurement away and warns at the end of every job. With a method that says what is so, all but
-the bytes is measured.
+There psutil's processes have no `io_counters`; Snakemake 9.27 takes that for a process that has ended,
+discards the whole measurement and warns at the end of every job. With a method that reports the missing bytes
+as such, everything else is measured.
 """
 
 from __future__ import annotations

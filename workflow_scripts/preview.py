@@ -44,7 +44,7 @@ from workflow_scripts.study import is_imported, open_study, planned
 
 
 def dry_run(configfile: Path, target: str) -> str:
-    """What Snakemake says of the jobs of a target."""
+    """Snakemake's output about the jobs of a target."""
     words = [sys.executable, "-m", "snakemake", "-n", target, "--snakefile", str(ROOT / "Snakefile")]
     words += ["--configfile", str(configfile)]
     main = own_folders()[-1]  # paths in a configuration count from there

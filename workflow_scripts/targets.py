@@ -18,7 +18,7 @@ _ALIKE = 0.6
 
 
 def check_targets(rules: Iterable[Any], plan: Plan) -> None:
-    """Look at the targets of the command line before Snakemake does.
+    """Check the targets of the command line before Snakemake does.
 
     Args:
         rules: Snakemake's, all of the workflow.

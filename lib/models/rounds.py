@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def losses_of(model: Model, train: Samples, selection: Samples) -> tuple[float, float, float]:
-    """Training loss, validation loss, and the latter with the intercept refitted, of a fitted model."""
+    """Training loss, validation loss, and the latter with the intercept re-fitted, of a fitted model."""
     binary = model.problem.binary
     forecast = model.forecast(selection)
     return (

@@ -1,7 +1,7 @@
 """Which variant of a model or of its recipe becomes the default: decided on selection parts alone.
 
 What counts is the loss that training stops by: on the selection part (of all folds together, where there are
-folds), with the intercept refitted, so that the drift of those years is worth nothing. Calibration and test
+folds), with the intercept re-fitted, so that the drift of those years is worth nothing. Calibration and test
 parts are not read. Among the variants whose loss lies within one standard error of the lowest (of the
 difference, paired by date, over seeds and dates; Breiman et al. 1984, section 3.4.3), the first declared
 wins: an ablation declares the cheapest first.

@@ -22,7 +22,7 @@ class RateLoss:
     factor: float
     learning_rate: float
     loss: float | None
-    """Mean over the selection dates, intercept refitted; None if training diverged."""
+    """Mean over the selection dates, intercept re-fitted; None if training diverged."""
     above: float | None
     """Its loss minus that of the found rate."""
     error: float | None

@@ -100,7 +100,7 @@ def train(
 
 
 def validation_losses(output: torch.Tensor, target: torch.Tensor, loss: Loss) -> tuple[float, float]:
-    """Mean loss of a network's outputs, as they are and with the intercept refitted, in float64 on the CPU.
+    """Mean loss of a network's outputs, as they are and with the intercept re-fitted, in float64 on the CPU.
 
     Args:
         output: (n,) logits or values, or (n, classes) logits.
@@ -256,7 +256,7 @@ class Training:
         return total
 
     def _validate(self) -> tuple[float, float]:
-        """Mean loss over the selection windows, as it is and with the intercept refitted."""
+        """Mean loss over the selection windows, as it is and with the intercept re-fitted."""
         self.network.eval()
         outputs, targets = [], []
         with (

@@ -24,7 +24,7 @@ LOSSES = {
     "loss": pl.Float64,
     "n": pl.Int64,
 }
-"""Columns of a check: the mean loss of each selection date, with the intercept refitted, and its samples. A
+"""Columns of a check: the mean loss of each selection date, with the intercept re-fitted, and its samples. A
 training that diverged has one row without a date."""
 
 

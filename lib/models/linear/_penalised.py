@@ -50,7 +50,7 @@ class PenalisedLinear(Model):
         """From scores (n, k) to probabilities of class 1, or of the classes present, or to returns."""
 
     def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
-        """Fit one model per penalty, keep the one with the smallest selection loss (intercept refitted)."""
+        """Fit one model per penalty, keep the one with the smallest selection loss (intercept re-fitted)."""
         self.check_training(train, selection)
         begin = time.monotonic()
         spectrum = Spectrum.of(self._standardised(train))

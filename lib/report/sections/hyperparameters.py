@@ -1,6 +1,6 @@
-"""Section of the search for hyperparameters: how it went on, what mattered, and where the best trial lies.
+"""Section on hyperparameter searches: progress, importances, and the best trial.
 
-Only shows what trials record; judges no run by it.
+Only shows what trials record; draws no conclusion about runs.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _kind(path: str) -> str:
 
 
 def _details(inputs: ReportInputs, path: str) -> list[Panel]:
-    """What mattered in a search, and its losses against each parameter, where there is something to see."""
+    """Importances of a search, and its losses against each parameter, where there are enough trials."""
     best, trials = inputs.hpo[path]
     shares = (inputs.importances.get(path) or {}).get("shares") or {}
     found = [

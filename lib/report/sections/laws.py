@@ -1,6 +1,6 @@
 """Section of the laws: the exponent of every curve, the law with a floor, its rivals, and the pooled result.
 
-Shows what the evaluation has fitted, and says in a sentence where a fit means nothing. Fits nothing itself.
+Shows what the evaluation has fitted, with a sentence where a fit means nothing. Fits nothing itself.
 """
 
 from __future__ import annotations

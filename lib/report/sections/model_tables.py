@@ -1,7 +1,7 @@
 """Sections of comparison: all models of a problem against the best on validation, and the controls.
 
-Shows the intervals, tests and outcomes that the evaluation has computed; what a failed control forbids is not
-said.
+Shows the intervals, tests and outcomes that the evaluation has computed; claims that a failed control forbids
+are left out.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _could_be_best(row: Row) -> str:
 
 
 def _tests(table: Row, names: Names) -> Table:
-    """Every test of the table, for those who want to check them."""
+    """Every test of the table, for checking."""
     metric, rows = _ordered(table)
     loss = metric_words(metric)
     heads = (
@@ -217,7 +217,7 @@ def _values(rows: Sequence[Row], name: str, ends: Ends = triple) -> list[float]:
 
 
 def controls_section(inputs: ReportInputs, names: Names) -> Section:
-    """Whether a known signal is found, an absent one is not, a leak noticed, and a known law told."""
+    """Controls: a known signal found, an absent one not found, a leak noticed, a known law recognised."""
     controls = list(inputs.scaling.get("controls") or [])
     if not controls:
         lead = "No controls in this study: nothing shows that it finds a signal, or finds none where none is."

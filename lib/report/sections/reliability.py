@@ -87,7 +87,7 @@ def _whose(models: Collection[str]) -> str:
 
 
 def _foremost(diagrams: Sequence[Diagram]) -> list[Diagram]:
-    """As many as one chart can show: models with sizes before opponents, the best on validation first."""
+    """As many as one chart can show: models with sizes before baselines, the best on validation first."""
     ranked = sorted(
         diagrams,
         key=lambda diagram: (kind_of(diagram[0].get("budget")) == "base", _validation_loss(diagram[0])),

@@ -1,4 +1,4 @@
-"""Features: every channel up to a cut, computed of made-up bars whose future is another one.
+"""Features: every channel up to a cut, computed from synthetic bars with different futures.
 
 What a feature reads elsewhere than in its bars (a file of its own) has no future that could be changed here.
 """
@@ -133,7 +133,7 @@ def _judge(
         if not whole.equals(channels(bars)):
             return Outcome(what, "unclear", "asked twice, it gives other values; seed what is random", own)
         found = search(whole, build, tries)
-    except Exception as error:  # a user's code may raise anything
+    except Exception as error:  # the user's code may raise anything
         return Outcome(what, "unclear", f"it fails: {type(error).__name__}: {error}", own)
     if found.leaks:
         return Outcome(what, "leak", listed(found.leaks), own)
