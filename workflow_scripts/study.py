@@ -28,7 +28,7 @@ from lib.study.plan import Plan, plan_study
 
 QUICKSTART = CLONE / "config" / "config.yaml"
 RECORD = Path("results/study.json")
-"""How a study was last started: its configuration, and what of the environment that asks for."""
+"""How a study was last started: its configuration, and the environment variables that it uses."""
 
 
 def enter(content: dict[str, Any], main: Path) -> None:

@@ -35,8 +35,10 @@ _ROUNDS = 500
 
 
 def intercept_refitted_loss(target: np.ndarray, forecast: np.ndarray, binary: bool) -> float:
-    """Mean loss of the forecast with its intercept re-fitted: what it knows beyond a constant. Arguments as in
-    `mean_loss`."""
+    """Mean loss of the forecast with its intercept re-fitted: what it knows beyond a constant.
+
+    Arguments and units as in `mean_loss`.
+    """
     return mean_loss(target, intercept_refitted(target, forecast, binary), binary)
 
 

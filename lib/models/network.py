@@ -136,7 +136,7 @@ class NetworkModel(Model):
         from safetensors.torch import load_file
 
         model, content = read_plain(folder, cls)
-        model.network = model._new_network(range(model.problem.outputs))  # the state tells which
+        model.network = model._new_network(range(model.problem.outputs))  # the state holds which
         model.network.load_state_dict(load_file(folder / WEIGHTS))
         model.target_mean, model.target_std = content["target_mean"], content["target_std"]
         model.context = TrainingContext(seed=model.seed, state_dir=Path(), precision=content["precision"])

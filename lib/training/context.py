@@ -34,7 +34,7 @@ class TrainingContext:
 
     seed: int
     state_dir: Path
-    """For checkpoints; nobody else's files lie there."""
+    """For checkpoints of this run alone."""
     runtime: Runtime = field(default_factory=Runtime)
     fingerprint: str = ""
     """Identity of the run: a state with another one is never resumed."""

@@ -105,7 +105,7 @@ class Encoder(nn.Module):
 
     Args:
         source: a freshly made backbone, whose modules are taken over.
-        last_only: compute only the last patch in the last layer, because nobody reads the others.
+        last_only: compute only the last patch in the last layer, because the others are not read.
         drop: factory of the module that drops branches, called for each block.
         branch_scale: factor of what each block adds.
     """

@@ -52,7 +52,7 @@ def gain_of(cell: Mapping[str, Any]) -> tuple[float | None, float | None, float 
 
 
 def deciding_gain(cell: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
-    """Like `gain_of`; of a flat cell with the interval that equivalence is judged by."""
+    """Like `gain_of`; of a flat curve with the interval that judges equivalence."""
     pairs = (cell.get("equivalence") or {}).get("pairs") or []
     if cell.get("verdict") != "flat" or not pairs:
         return gain_of(cell)
@@ -61,7 +61,7 @@ def deciding_gain(cell: Mapping[str, Any]) -> tuple[float | None, float | None, 
 
 
 def ends_of(cell: Mapping[str, Any]) -> str:
-    """`from 2M to 200M`: the levels that were measured."""
+    """`from 2M to 200M`: the measured scale points."""
     points = cell.get("points") or []
     return f"from {level_of(points[0])} to {level_of(points[-1])}" if points else "from smallest to largest"
 
@@ -152,7 +152,7 @@ def _table(
     names: Names,
     one_of: bool,
 ) -> Table:
-    """Gains in units of their margin, so that cells of different measures share one axis."""
+    """Gains in units of their margin, so that curves of different measures share one axis."""
     margins = [_margin(cell, question.get("margin")) or 1.0 for cell in cells]
     scaled = [
         [None if v is None else v / margin for v in deciding_gain(cell)]
@@ -210,7 +210,7 @@ def _holm_span(found: Mapping[str, Any]) -> str:
 
 
 def _best_skill(cell: Mapping[str, Any]) -> str:
-    """How far the best level is ahead of the base rate."""
+    """How far the best scale point is ahead of the base rate."""
     known = [one for one in cell.get("skill") or [] if finite(one.get("estimate")) is not None]
     return _holm_span(max(known, key=lambda one: float(one["estimate"]), default={}))
 

@@ -108,7 +108,7 @@ def check_catalogue(tier: int, timescale: Timescale) -> Outcome:
 
 def check_feature(feature: Feature, timescale: Timescale) -> Outcome:
     """The verdict on one channel, from every bar of more than a year."""
-    # Only what comes after the warm-up reaches a model: what is filled in before it harms nobody.
+    # Only what comes after the warm-up reaches a model: what is filled in before it does no harm.
     days = made_bars(timescale)["date"][LOOK_BACK_CAP[timescale] - 1 :].to_list()
     return _judge(f"feature:{feature.name} {timescale}", [feature], timescale, cuts(days, DENSE, FEW))
 
