@@ -240,6 +240,9 @@ def holm_confidences(p_values: Sequence[float], confidence: float) -> list[float
 
     The k-th smallest p-value is judged at level alpha / (m - k + 1); from the first that is not rejected on,
     all are judged at the level of that one.
+
+    >>> holm_confidences([0.01, 0.04], confidence=0.95)
+    [0.975, 0.95]
     """
     m, alpha = len(p_values), 1.0 - confidence
     levels = [0.0] * m

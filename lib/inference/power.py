@@ -81,7 +81,11 @@ def detectable_auc(
 
 
 def auc_standard_error(auc: float, positives: float, negatives: float) -> float:
-    """Standard error of an AUC by Hanley & McNeil (1982), with their exponential approximation."""
+    """Standard error of an AUC by Hanley & McNeil (1982), with their exponential approximation.
+
+    >>> round(auc_standard_error(0.5, positives=100, negatives=100), 3)
+    0.041
+    """
     first, second = auc / (2.0 - auc), 2.0 * auc**2 / (1.0 + auc)
     variance = (
         auc * (1.0 - auc) + (positives - 1.0) * (first - auc**2) + (negatives - 1.0) * (second - auc**2)
@@ -101,6 +105,9 @@ def detectable_log_loss(
     To first order the difference of one sample is (y - p) times the difference of the log-odds, so its
     standard deviation is sqrt(p (1 - p)) times `logit_gap`; the usual formula of sample-size planning
     (Cohen 1988) does the rest.
+
+    >>> round(detectable_log_loss(250, 0.5, confidence=0.95, power=0.8, logit_gap=0.3), 4)
+    0.0266
     """
     if effective_n < 2 or not 0 < base_rate < 1:
         return None

@@ -68,6 +68,10 @@ def fit_law(sizes: Floats, losses: Floats, width: float) -> LawFits:
         sizes: (points,) N of each run, at least three different ones.
         losses: (draws, points), or (points,) for a single fit.
         width: residual at which squared error turns into absolute error, in the unit of the losses.
+
+    >>> sizes = np.array([1.0, 10.0, 100.0, 1000.0])
+    >>> fit_law(sizes, 0.5 + 2.0 * sizes**-0.5, width=0.1).exponent.round(3)
+    array([0.5])
     """
     y = np.atleast_2d(losses)
     log_n = np.log(sizes)

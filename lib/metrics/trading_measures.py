@@ -37,7 +37,11 @@ def max_drawdown(equity: npt.ArrayLike) -> float:
 
 
 def drawdowns(equity: npt.ArrayLike) -> Floats:
-    """Fall below the highest value so far (at least the start value 1), as positive fractions; (n,)."""
+    """Fall below the highest value so far (at least the start value 1), as positive fractions; (n,).
+
+    >>> drawdowns([1.0, 2.0, 1.5]).tolist()
+    [0.0, 0.0, 0.25]
+    """
     e = np.asarray(equity, dtype=np.float64)
     return 1.0 - e / np.maximum(np.maximum.accumulate(e), 1.0) if e.size else e
 

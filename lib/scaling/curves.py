@@ -76,6 +76,9 @@ def margin_of(declared: float, zero_loss: float | None) -> float:
     For regression: the fall in squared error that is worth as many nats of Gaussian log-likelihood,
     ``mse_0 (1 - exp(-2 margin))`` with the error of predicting 0 as mse_0 (`zero_loss`, None for
     classification, whose loss is in nats already).
+
+    >>> round(margin_of(0.005, zero_loss=1.0), 5)
+    0.00995
     """
     return declared if zero_loss is None else zero_loss * -math.expm1(-2.0 * declared)
 

@@ -93,7 +93,7 @@ def span(estimate: Estimate, confidence: float) -> str:
 
 
 def number(value: float | None) -> str:
-    """Four decimals; small values keep two digits."""
+    """Four decimals; small values keep two significant digits; None is `unknown`."""
     if value is None:
         return "unknown"
     return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"

@@ -108,8 +108,11 @@ def planned(design: Design, noise: Noise) -> Estimate:
 
 
 def holm_level(confidence: float, family: int) -> float:
-    """Confidence at which Holm judges the first contrast of a family: the level that every contrast can count
-    on."""
+    """Confidence at which Holm judges the first contrast of a family of this size; later ones get less.
+
+    >>> holm_level(0.95, family=5)
+    0.99
+    """
     return 1.0 - (1.0 - confidence) / max(1, family)
 
 

@@ -56,7 +56,11 @@ def signal_of(score: Floats, task: str, allow_short: bool) -> Floats:
 
 
 def hold_for(signal: Floats, horizon: int) -> Floats:
-    """Mean of the last `horizon` signals, (n,); signals before the first count as no position."""
+    """Mean of the last `horizon` signals, (n,); signals before the first count as no position.
+
+    >>> hold_for(np.array([1.0, 0.0, 1.0]), horizon=2).tolist()
+    [0.5, 0.5, 0.5]
+    """
     total = np.cumsum(signal)
     total[horizon:] -= total[:-horizon].copy() if horizon < total.size else 0.0
     return np.asarray(total / horizon, dtype=np.float64)
