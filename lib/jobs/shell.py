@@ -37,8 +37,8 @@ def job(snakemake: Any) -> Iterator[None]:
     except KeyboardInterrupt:
         _end(snakemake, "Interrupted.")
     except OSError as error:
-        told = _MEMORY if is_out_of_memory(error) else _storage_message(error)
-        _end(snakemake, told or f"This is a bug, please report it:\n{traceback.format_exc()}")
+        advice = _MEMORY if is_out_of_memory(error) else _storage_message(error)
+        _end(snakemake, advice or f"This is a bug, please report it:\n{traceback.format_exc()}")
     except Exception as error:
         if is_out_of_memory(error):
             _end(snakemake, _MEMORY)

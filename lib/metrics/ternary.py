@@ -89,8 +89,8 @@ def one_against_rest(target: Floats, probability: Floats) -> float | None:
 
 def confusion_matrix(target: npt.ArrayLike, predicted: npt.ArrayLike, classes: tuple[int, ...]) -> Floats:
     """Counts by observed class (rows) and predicted class (columns); (classes, classes)."""
-    y, said = np.asarray(target), np.asarray(predicted)
-    return np.array([[float(((y == a) & (said == b)).sum()) for b in classes] for a in classes])
+    y, forecast = np.asarray(target), np.asarray(predicted)
+    return np.array([[float(((y == a) & (forecast == b)).sum()) for b in classes] for a in classes])
 
 
 _NAMES = {-1: "down", 0: "neutral", 1: "up"}

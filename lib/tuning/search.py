@@ -234,8 +234,8 @@ def _run_trial(
         trial.set_user_attr("seconds", earlier + time.monotonic() - begin)
     if reason:
         trial.set_user_attr("reason", reason)
-    told = study.get_trials(deepcopy=False)[trial.number]
-    keep_outcome(folder, report.key, TrialOutcome.of(told, state, value))
+    finished = study.get_trials(deepcopy=False)[trial.number]
+    keep_outcome(folder, report.key, TrialOutcome.of(finished, state, value))
     study.tell(trial, value, state=state)
     _tell_progress(finished_trials(study), n_trials, state, value, reason)
 

@@ -39,9 +39,9 @@ def power_section(inputs: ReportInputs, names: Names) -> Section:
     known = [row for row in rows if row.get("enough") is not None]
     enough = sum(row["enough"] is True for row in known)
     able = sum(one["power"]["enough"] is True for one in questions)
-    told = f"{able} of {plural(len(questions), 'question')} can show the margin. " if questions else ""
+    summary = f"{able} of {plural(len(questions), 'question')} can show the margin. " if questions else ""
     lead = (
-        f"{told}The declared margin could have been seen between models in {enough} of "
+        f"{summary}The declared margin could have been seen between models in {enough} of "
         f"{plural(len(known), 'test set')}. What is smaller than the detectable difference stays invisible, "
         "however good the model."
     )

@@ -98,8 +98,8 @@ def _row(row: Mapping[str, Any], names: Names) -> list[TableCell]:
 def _panel(row: Mapping[str, Any], names: Names) -> Panel:
     effect = row.get("effect") or {}
     name = _pair(row, names)
-    said = _said(row)
-    title = f"{name}: {said}"
+    finding = _said(row)
+    title = f"{name}: {finding}"
     span = interval(effect.get("estimate"), effect.get("low"), effect.get("high"))
     reading = f"Difference in differences {span}. {prose(row.get('reason'))}"
     first, second = [str(label) for label in row.get("axis_labels") or row.get("axes") or ("first", "second")]

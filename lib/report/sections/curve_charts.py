@@ -89,13 +89,13 @@ def _section(
     ]
     clear = sum((gain_of(c)[1] or 0.0) > 0 and not barred[str(c.get("model"))] for c in drawn)
     level = (finite(inputs.scaling.get("confidence")) or 0.95) * 100
-    said = f"The gain is clearly above 0 in {clear} of {plural(len(cells), 'cell')}."
+    finding = f"The gain is clearly above 0 in {clear} of {plural(len(cells), 'cell')}."
     if all(barred.values()):
-        said = "A control failed, so nothing is concluded from these curves."
+        finding = "A control failed, so nothing is concluded from these curves."
     elif any(barred.values()):
-        said += " Models whose control failed are drawn and not counted."
+        finding += " Models whose control failed are drawn and not counted."
     lead = (
-        f"{said} Points are means over seeds on the test set; bars are {level:g} % intervals, each for "
+        f"{finding} Points are means over seeds on the test set; bars are {level:g} % intervals, each for "
         "itself; the band is the fit's." + ("" if axis in _ORDINAL else " Both axes are logarithmic.")
     )
     identity, heading, _ = _HEADINGS[axis]

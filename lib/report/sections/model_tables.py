@@ -46,10 +46,10 @@ Ends = Callable[[Row, str], tuple[float | None, float | None, float | None]]
 def opponent_sentences(inputs: ReportInputs, names: Names) -> list[str]:
     """One sentence per problem: which model was best on validation, and whether others differ from it."""
     tables = [table for table in inputs.scaling.get("baselines") or [] if table.get("rows")]
-    told = [_sentence(table, inputs, names) for table in tables[:_TOLD]]
+    sentences = [_sentence(table, inputs, names) for table in tables[:_TOLD]]
     if len(tables) > _TOLD:
-        told.append(f"{plural(len(tables) - _TOLD, 'more problem')}: see “Against simple opponents”.")
-    return told
+        sentences.append(f"{plural(len(tables) - _TOLD, 'more problem')}: see “Against simple opponents”.")
+    return sentences
 
 
 def _sentence(table: Row, inputs: ReportInputs, names: Names) -> str:
@@ -75,8 +75,8 @@ def _sentence(table: Row, inputs: ReportInputs, names: Names) -> str:
         parts.append(f"{models_words(unclear)} cannot be told apart from it")
     if silent:
         parts.append(f"nothing is concluded about {models_words(silent)}, whose controls failed")
-    said = "; ".join(parts) if parts else "there is nothing to compare it with"
-    return f"{start}; {said}."
+    finding = "; ".join(parts) if parts else "there is nothing to compare it with"
+    return f"{start}; {finding}."
 
 
 def _clear(row: Row) -> int:
@@ -104,7 +104,7 @@ def opponents_section(inputs: ReportInputs, names: Names) -> Section:
         "and p-values of differences count the noise of dates and of seeds, and are adjusted by Holm for all "
         "comparisons of their table."
     )
-    notes = [f"Controls failed, {said}." for said in [barred_words(inputs)] if said]
+    notes = [f"Controls failed, {barred}." for barred in [barred_words(inputs)] if barred]
     marks = legend([*BUDGET_LEGEND, ("base", "opponent")])
     drawn = []
     for position, table in enumerate(tables):

@@ -32,27 +32,27 @@ def foretold(cell: Entry) -> str:
 
 def kept_word(cell: Entry) -> str:
     """`inside`, `outside`, or why neither."""
-    said = cell.get("prediction") or {}
-    if not said:
+    prediction = cell.get("prediction") or {}
+    if not prediction:
         return DASH
-    if not said.get("on_record"):
+    if not prediction.get("on_record"):
         return "not on record"
-    return {True: "inside", False: "outside"}.get(said.get("inside"), "no interval")  # type: ignore[arg-type]
+    return {True: "inside", False: "outside"}.get(prediction.get("inside"), "no interval")  # type: ignore[arg-type]
 
 
 def predicted_words(cells: Sequence[Entry], decisive: Entry | None, names: Names) -> list[str]:
     """The prediction of the curve that decides the answer, and the number of curves whose prediction came
     true."""
-    told = [cell for cell in cells if foretold(cell)]
-    if not told:
+    predicted = [cell for cell in cells if foretold(cell)]
+    if not predicted:
         return []
-    own = decisive if decisive is not None and foretold(decisive) else told[0]
-    if len(told) == 1:
+    own = decisive if decisive is not None and foretold(decisive) else predicted[0]
+    if len(predicted) == 1:
         return [foretold(own)]
-    known = [kept for cell in told if (kept := (cell.get("prediction") or {}).get("inside")) is not None]
+    known = [kept for cell in predicted if (kept := (cell.get("prediction") or {}).get("inside")) is not None]
     return [
         f"{cell_name(own, names)}: {foretold(own)}",
-        f"Of {plural(len(told), 'cell')}, {len(known)} had a prediction with an interval on record; "
+        f"Of {plural(len(predicted), 'cell')}, {len(known)} had a prediction with an interval on record; "
         f"{sum(known)} came out inside.",
     ]
 
