@@ -17,17 +17,17 @@ from lib.study.preregistration import (
     record_opening,
 )
 from lib.study.data_plan import feature_identity
-from lib.study.files import check_files
+from lib.study.missing_files import check_files
 from lib.training.threads import spin_briefly
-from workflow_scripts.ancient import (
+from lib.jobs.ancient_inputs import (
     look_behind_ancient_inputs,
     overlook_among_recorded_inputs,
 )
 from lib.jobs.cores import tell_jobs
-from workflow_scripts.measures import measure_without_bytes, say_what_is_not_measured
+from lib.jobs.io_counters import measure_without_bytes, say_what_is_not_measured
 from lib.jobs.paths import PATHS
-from workflow_scripts.study import enter, is_imported, planned, record_start
-from workflow_scripts.targets import check_targets
+from lib.jobs.current_study import enter, is_imported, planned, record_start
+from lib.jobs.snakemake_targets import check_targets
 
 # A named study works in a folder of its own, below the directory where Snakemake was started (or --directory).
 try:

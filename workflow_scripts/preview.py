@@ -21,11 +21,13 @@ from rich.console import Console
 from lib.config.places import own_folders
 from lib.data.io import read_json
 from lib.errors import StudyError
+from lib.jobs.command import Parser, command
+from lib.jobs.current_study import is_imported, open_study, planned
 from lib.jobs.paths import PATHS
 from lib.study.checks import uncontrolled_models
 from lib.study.cost import BARS_PER_YEAR, forecast
-from lib.study.files import check_files
 from lib.study.jobs import everything, jobs_by_phase, listed_jobs, pending_of, words_of
+from lib.study.missing_files import check_files
 from lib.study.past_noise import Past, past_noise
 from lib.study.plan import Plan
 from lib.study.preview import (
@@ -39,8 +41,6 @@ from lib.study.preview import (
     weak_cells,
 )
 from lib.study.reach import Samples, reaches
-from workflow_scripts.command import Parser, command
-from workflow_scripts.study import is_imported, open_study, planned
 
 
 def dry_run(configfile: Path, target: str) -> str:

@@ -9,10 +9,10 @@ sys.path.insert(0, str(ROOT))
 from lib.config.document import config_markdown
 from lib.config.load import read_yaml
 from lib.features.documentation import catalogue_markdown
+from lib.jobs.command import Parser, command
 from lib.study.documents.architecture import with_imports
 from lib.study.documents.study_tables import with_study
 from lib.study.plan import plan_study
-from workflow_scripts.command import Parser, command
 
 
 def main() -> None:

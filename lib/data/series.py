@@ -10,7 +10,7 @@ import polars as pl
 
 from lib.config.data import DataConfig
 from lib.config.series_table import Combination, Publication, SeriesDefinition
-from lib.data.reading.prices import Remark
+from lib.data.reading.price_files import Remark
 from lib.data.sources import open_source
 from lib.data.validation.series_checks import frequency_of
 from lib.errors import DataError

@@ -8,6 +8,7 @@ one that writes scaling.json. Results go to results/benchmarks/statistics.json.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -71,10 +73,19 @@ class Market:
     """Calibration days of each fold, before its test."""
     run_error: float = 0.05
     """Error of a seed in the log-odds of its forecasts."""
+    base_odds: float = 0.0
+    """Log-odds of an event of which nothing is known."""
+    between_folds: float = 0.0
+    """Luck of a level in a fold, which all its seeds share: the same years were its training and its test."""
+    margin: float = 0.005
+    contrasts: int = 6
+    """Of the family that is judged together."""
 
     def moving(self, rng: np.random.Generator, *shape: int) -> Floats:
         """Noise of variance 1 that depends on itself over the horizon, as overlapping labels make it."""
         raw = rng.normal(size=(*shape, self.days + self.horizon - 1))
+        if self.horizon == 1:
+            return raw
         kernel = np.ones(self.horizon) / np.sqrt(self.horizon)
         return np.apply_along_axis(lambda x: np.convolve(x, kernel, "valid"), -1, raw)
 
@@ -90,6 +101,9 @@ class Market:
             runs = self.run_dates * self.moving(rng, self.seeds)
             offset = self.between_seeds * rng.normal(size=(self.seeds, 1))
             sums = mean + shared + own + runs + offset
+            if self.between_folds:
+                of_fold = self.between_folds * rng.normal(size=self.folds)
+                sums += np.repeat(of_fold, self.days // self.folds)
             if self.searches:
                 luck = self.between_searches * rng.normal(size=self.searches)
                 of = np.arange(self.seeds) % self.searches
@@ -231,7 +245,7 @@ def judged(
         metric_name="log loss",
         first="2M",
         last="200M",
-        margin=MARGIN,
+        margin=market.margin,
         gain=gain,
         steps=scaling_law.steps(levels, market.horizon),
         pairs=scaling_law.pairs(levels, market.horizon),
@@ -243,34 +257,50 @@ def judged(
     return curve_verdict(evidence)
 
 
-def family(measured: Sequence[Sequence[ScalePoint]], market: Market) -> list[float]:
-    """Holm's levels of cells that are judged together."""
-    gains = [scaling_law.gain(levels, market.horizon) for levels in measured]
-    return list(holm_families([("confirmatory", "gains", gains)], CFG.confidence)[0].levels)
+Measured = list[tuple[Sequence[ScalePoint], Estimate, float]]
+"""Cells that are judged together: levels, gain and Holm's level of each."""
 
 
-def flat_study(market: Market, rng: np.random.Generator, cells: int = 6) -> Outcome:
-    """A study of six cells in which size does nothing: whether any cell is called scaling or worsening.
+def family(cells: Sequence[Sequence[ScalePoint]], market: Market) -> Measured:
+    """Cells with their gains at Holm's levels."""
+    gains = [scaling_law.gain(levels, market.horizon) for levels in cells]
+    confidences = holm_families([("confirmatory", "gains", gains)], CFG.confidence)[0].levels
+    return list(zip(cells, gains, confidences, strict=True))
+
+
+def flat_study(market: Market, rng: np.random.Generator) -> Outcome:
+    """A study in which size does nothing: whether any of its cells is called scaling or worsening.
 
     `any_cell_scales_ungated`: whether one would be if the number of seeds were not asked for.
     """
-    measured = [market.levels(THREE, [0.69] * 3, rng) for _ in range(cells)]
-    own = list(zip(measured, family(measured, market), strict=True))
-    verdicts = [judged(levels, market, level).verdict for levels, level in own]
-    ungated = [judged(levels, market, level, gated=False).verdict for levels, level in own]
+    measured = family([market.levels(THREE, [0.69] * 3, rng) for _ in range(market.contrasts)], market)
+    verdicts = clear_verdicts(measured, market)
+    ungated = clear_verdicts(measured, market, gated=False) if market.seeds < 3 else verdicts
+    first, _, confidence = measured[0]
     return {"any_cell_scales": "scales" in verdicts, "any_cell_worsens": "worsens" in verdicts,
             "any_cell_scales_ungated": "scales" in ungated,
-            "first_cell_flat": verdicts[0] == "flat"}  # fmt: skip
+            "first_cell_flat": judged(first, market, confidence).verdict == "flat"}  # fmt: skip
 
 
-def two_margins(market: Market, rng: np.random.Generator, cells: int = 11) -> Outcome:
-    """One of eleven confirmatory cells gains two margins in two equal steps, the others nothing."""
-    gains = [2.0 * MARGIN, *[0.0] * (cells - 1)]
-    measured = [market.levels(THREE, [0.69, 0.69 - gain / 2, 0.69 - gain], rng) for gain in gains]
-    levels = family(measured, market)
-    verdicts = [judged(own, market, level).verdict for own, level in zip(measured, levels, strict=True)]
-    return {"found": verdicts[0] == "scales", "any_other_scales": "scales" in verdicts[1:],
-            "others_flat": verdicts[1] == "flat"}  # fmt: skip
+def clear_verdicts(measured: Measured, market: Market, gated: bool = True) -> list[str]:
+    """Verdicts of the cells whose gain is clear of 0 at Holm's level; no other scales or worsens."""
+    out = []
+    for levels, gain, confidence in measured:
+        low, high = gain.interval(confidence)
+        if low > 0.0 or high < 0.0:
+            out.append(judged(levels, market, confidence, gated).verdict)
+    return out
+
+
+def two_margins(market: Market, rng: np.random.Generator) -> Outcome:
+    """One of the confirmatory cells gains two margins in two equal steps, the others nothing."""
+    gains = [2.0 * market.margin, *[0.0] * (market.contrasts - 1)]
+    cells = [market.levels(THREE, [0.69, 0.69 - gain / 2, 0.69 - gain], rng) for gain in gains]
+    measured = family(cells, market)
+    first, second = (judged(levels, market, own).verdict for levels, _, own in measured[:2])
+    clear = clear_verdicts(measured, market)
+    return {"found": first == "scales", "other_scales": clear.count("scales") > (first == "scales"),
+            "second_flat": second == "flat"}  # fmt: skip
 
 
 def forecasts(
@@ -279,15 +309,20 @@ def forecasts(
     """Walk-forward folds of forecasts, each with a calibration part, as `cell_skill` measures them.
 
     A level knows a part of the true log-odds, of standard deviation `known` (rising: each contains the one
-    before; the last is all there is), each seed adds an error of its own, and says it `boldness` times too
-    boldly.
+    before; the last is all there is) and says honestly what follows from it; each seed adds an error of its
+    own, and says it `boldness` times too boldly.
     """
     days, held = market.days // market.folds, market.calibration
     n = market.folds * (days + held)
     steps = np.sqrt(np.diff([0.0, *np.square(known)]))
     odds = np.cumsum(steps[:, None] * rng.normal(size=(len(known), n)), axis=0)
-    target = (rng.random(n) < 1 / (1 + np.exp(-odds[-1]))).astype(float)
+    target = (rng.random(n) < 1 / (1 + np.exp(-market.base_odds - odds[-1]))).astype(float)
+    said = [
+        honest(market, own, math.sqrt(known[-1] ** 2 - part**2))
+        for own, part in zip(odds, known, strict=True)
+    ]
     rows: dict[str, Any] = {}
+    rate = float(np.mean(1 / (1 + np.exp(-market.base_odds - odds[-1]))))
     parts: dict[str, list[Part]] = {}
     for fold in range(market.folds):
         begin = fold * (days + held)
@@ -296,14 +331,14 @@ def forecasts(
         scores = []
         for at, bold in enumerate(boldness):
             for seed in range(market.seeds):
-                own = odds[at] + market.run_error * rng.normal(size=n)
-                p = 1 / (1 + np.exp(-bold * own))
+                own = said[at] + market.run_error * rng.normal(size=n)
+                p = 1 / (1 + np.exp(-market.base_odds - bold * own))
                 scores.append(p[now])
                 before = slice(begin, begin + held)
                 rows[f"{at}/{fold}/{seed}"] = RunSamples(np.arange(held), target[before], p[before])
         aligned = Aligned(dates, np.arange(days), target[now], np.array(scores), "direction")
         for at in range(len(known)):
-            own_rows = [{"path": f"{at}/{fold}/{s}", "train_base_rate": 0.5} for s in range(market.seeds)]
+            own_rows = [{"path": f"{at}/{fold}/{s}", "train_base_rate": rate} for s in range(market.seeds)]
             positions = range(at * market.seeds, (at + 1) * market.seeds)
             parts.setdefault(str(at), []).append((aligned, positions, own_rows))
     material = Calibrated(rows)
@@ -328,17 +363,16 @@ class Calibrated:
 def whole_rule(
     market: Market, rng: np.random.Generator, known: Sequence[float], boldness: Sequence[float]
 ) -> tuple[str, str]:
-    """Verdict and gate of a cell, skill and recalibration measured from forecasts; one of eleven cells."""
+    """Verdict and gate of a cell, skill and recalibration measured from forecasts; one cell of its family."""
     levels, parts, material = forecasts(market, rng, known, boldness)
     skill, recalibrated = measure_skill(levels, parts, market.horizon, material)
     gain = scaling_law.gain(levels, market.horizon)
-    others = [1.0] * 10
+    others = [1.0] * (market.contrasts - 1)
     confidence = holm_confidences([gain.p_value(), *others], CFG.confidence)[0]
     declared = {level.label: level.seeds for level in levels}
     evidence = Evidence(
         **vars(Preconditions.of(declared, declared)), metric_name="log loss", first="0", last="2",
-        margin=MARGIN,
-        gain=gain, steps=scaling_law.steps(levels, market.horizon),
+        margin=market.margin, gain=gain, steps=scaling_law.steps(levels, market.horizon),
         pairs=scaling_law.pairs(levels, market.horizon), skill=skill, recalibrated=recalibrated,
         confidence=confidence, declared_confidence=CFG.confidence,
     )  # fmt: skip
@@ -346,9 +380,40 @@ def whole_rule(
     return decision.verdict, "moot" if decision.moot else decision.gate
 
 
+def honest(market: Market, known: Floats, unknown: float) -> Floats:
+    """Log-odds of an event, above those of its base, for who knows only a part of them.
+
+    Args:
+        market: says the base.
+        known: the part.
+        unknown: standard deviation of the rest.
+    """
+    points, weights = np.polynomial.hermite_e.hermegauss(16)
+    p = (1 / (1 + np.exp(-market.base_odds - known[:, None] - unknown * points))) @ (weights / weights.sum())
+    return np.asarray(np.log(p / (1 - p)) - market.base_odds)
+
+
+def expected_loss(market: Market, known: float, every: float) -> float:
+    """Log loss of an honest forecast that knows log-odds of this deviation where there are more."""
+    points, weights = np.polynomial.hermite_e.hermegauss(40)
+    own = honest(market, known * points, math.sqrt(max(0.0, every**2 - known**2)))
+    p = 1 / (1 + np.exp(-market.base_odds - own))
+    return float(weights / weights.sum() @ -(p * np.log(p) + (1 - p) * np.log(1 - p)))
+
+
+def knowledge(market: Market, least: float = 0.3) -> tuple[float, float, float]:
+    """Deviations of the known log-odds in two equal steps that are worth two margins together."""
+
+    def lacking(known: float, every: float, gain: float) -> float:
+        return expected_loss(market, least, every) - expected_loss(market, known, every) - gain
+
+    every = brentq(lambda x: lacking(x, x, 2 * market.margin), least, 2.0)
+    return least, brentq(lambda x: lacking(x, every, market.margin), least, every), every
+
+
 def learns_more(market: Market, rng: np.random.Generator) -> Outcome:
     """Forecasts whose knowledge is worth two margins more at 200M than at 2M, all stated honestly."""
-    verdict, gate = whole_rule(market, rng, (0.30, 0.366, 0.424), (1.0, 1.0, 1.0))
+    verdict, gate = whole_rule(market, rng, knowledge(market), (1.0, 1.0, 1.0))
     return {"scales": verdict == "scales", "shut_by_recalibration": gate == "recalibration",
             "shut_by_reversal": gate == "reversal"}  # fmt: skip
 
@@ -396,17 +461,23 @@ def flat_law(market: Market, rng: np.random.Generator) -> Outcome:
 QUIET = Market(level_dates=0.01, run_dates=0.01, between_seeds=0.0005)
 """Little noise, in which exponents can be identified at all."""
 DESIGN = Market(
-    days=4500,
+    days=4518,
     horizon=1,
     seeds=5,
     common=0.45,
     level_dates=0.085,
     run_dates=0.08,
     between_seeds=0.002,
-    folds=18,
+    folds=9,
     calibration=75,
+    base_odds=-1.225,
+    margin=0.01,
+    contrasts=22,
 )
-"""The study's size: 18 yearly folds at h1. A day's paired difference of two levels varies by 0.13 nats."""
+"""The question of size on touches in config/study.yaml (a test holds this to it): nine folds of two years at
+h1. A day's paired difference of two levels varies by 0.13 nats."""
+DIRECTION = replace(DESIGN, days=4482, horizon=5, base_odds=0.2, margin=0.005)
+"""The same on the direction of five days, of which the preview says that it cannot show its margin."""
 LUCKY = replace(DESIGN, searches=3, between_searches=0.003)
 COVERAGE: dict[str, tuple[Callable[[Market, np.random.Generator], Outcome], Market]] = {
     "three sizes, 5 seeds": (log_slope, Market()),
@@ -429,7 +500,15 @@ ERRORS: dict[str, tuple[Callable[[Market, np.random.Generator], Outcome], Market
     "flat study at the size of design": (flat_study, DESIGN),
     "flat study, design, luck of 3 searches": (flat_study, LUCKY),
     "flat study, design, loud luck of 3 searches": (flat_study, replace(LUCKY, between_searches=0.01)),
-    "two margins in one of 11 cells, design": (two_margins, DESIGN),
+    "two margins in one cell, design": (two_margins, DESIGN),
+    "two margins in one cell, design on direction": (two_margins, DIRECTION),
+    "flat study, design on direction": (flat_study, DIRECTION),
+    "flat study, design on direction, luck of 3 searches": (
+        flat_study,
+        replace(DIRECTION, searches=3, between_searches=0.003),
+    ),
+    "flat study, design, luck of folds 0.003": (flat_study, replace(DESIGN, between_folds=0.003)),
+    "flat study, design, luck of folds 0.01": (flat_study, replace(DESIGN, between_folds=0.01)),
     "two margins, design, luck of 3 searches": (two_margins, LUCKY),
     "forecasts, two margins of knowledge": (learns_more, DESIGN),
     "forecasts, merely less bold": (merely_shrinks, DESIGN),

@@ -20,7 +20,7 @@ from lib.data.reading.names import (
     key_of,
     words_for,
 )
-from lib.data.reading.table import Table
+from lib.data.reading.table import RawTable
 from lib.errors import DataError
 
 REQUIRED = ("date", "open", "high", "low", "close")
@@ -60,13 +60,13 @@ class Columns:
     """
 
     frame: pl.DataFrame
-    table: Table
+    table: RawTable
     layout: str
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
-def price_columns(table: Table, symbol: str) -> Columns:
+def price_columns(table: RawTable, symbol: str) -> Columns:
     """The columns of daily prices.
 
     Raises:
@@ -115,7 +115,7 @@ def _canonical(column: str, key: str, symbol: str, letters: bool) -> str | None:
     return next((name for name, known in PRICE_KEYS.items() if own & set(known)), None)
 
 
-def _one_of(table: Table, name: str, first: str, second: str) -> str:
+def _one_of(table: RawTable, name: str, first: str, second: str) -> str:
     """Choice between two columns with one meaning: one of two equal ones, or the date beside its time."""
     frame = table.frame
     if frame[first].equals(frame[second]):
@@ -134,7 +134,7 @@ def _one_of(table: Table, name: str, first: str, second: str) -> str:
     )
 
 
-def times_of(table: Table) -> pl.Series | None:
+def times_of(table: RawTable) -> pl.Series | None:
     """The column of times of day beside one of dates."""
     keys = {key_of(name): name for name in table.frame.columns}
     if "time" in keys and "date" in keys:
@@ -152,7 +152,7 @@ def _take_adjusted_only(chosen: dict[str, str]) -> None:
             chosen[name] = chosen.pop(f"adj_{name}")
 
 
-def _of_one_symbol(table: Table, symbol: str) -> tuple[Table, tuple[str, ...]]:
+def _of_one_symbol(table: RawTable, symbol: str) -> tuple[RawTable, tuple[str, ...]]:
     """The columns of one symbol, where a second header line gives symbols to columns."""
     given = [ticker for ticker in dict.fromkeys(table.tickers[1:]) if ticker]
     if len(given) < 2:
@@ -172,12 +172,14 @@ def _of_one_symbol(table: Table, symbol: str) -> tuple[Table, tuple[str, ...]]:
     if "|" in "".join(kept):
         frame.columns = [re.sub(r"\|\d+$", "", name) for name in kept]
     return (
-        Table(table.path, frame, (own[0],), table.lines, table.notes),
+        RawTable(table.path, frame, (own[0],), table.lines, table.notes),
         (f"the columns of {own[0]}, of {len(given)} symbols",),
     )
 
 
-def _rows_of(table: Table, frame: pl.DataFrame, symbol: str) -> tuple[pl.DataFrame, Sequence[int], list[str]]:
+def _rows_of(
+    table: RawTable, frame: pl.DataFrame, symbol: str
+) -> tuple[pl.DataFrame, Sequence[int], list[str]]:
     """The rows of one symbol, where a column names symbols."""
     lines, warnings = table.lines, []
     if "ticker" in frame.columns:

@@ -14,7 +14,7 @@ from datetime import date
 import polars as pl
 
 from lib.data.reading.foreign import first_words
-from lib.data.reading.table import Table
+from lib.data.reading.table import RawTable
 from lib.errors import DataError
 
 EXCHANGE_ZONE = "America/New_York"
@@ -54,7 +54,9 @@ class Days:
     note: str = ""
 
 
-def days_of(table: Table, column: pl.Series, times: pl.Series | None = None, american: bool = False) -> Days:
+def days_of(
+    table: RawTable, column: pl.Series, times: pl.Series | None = None, american: bool = False
+) -> Days:
     """Dates of a column.
 
     Args:
@@ -90,7 +92,7 @@ def _all(column: pl.Series, pattern: str) -> bool:
     return bool(column.str.contains(pattern).fill_null(True).all())
 
 
-def _written(table: Table, column: pl.Series, american: bool) -> Days:
+def _written(table: RawTable, column: pl.Series, american: bool) -> Days:
     """Dates in words and figures."""
     bare = column.str.replace(_WEEKDAY, "").str.replace(_TIME, "")
     if not bare.equals(column):
@@ -135,7 +137,7 @@ def _parsed(text: pl.Series, form: str) -> pl.Series:
 
 
 def _only(
-    table: Table, column: pl.Series, whole: dict[str, pl.Series], american: bool
+    table: RawTable, column: pl.Series, whole: dict[str, pl.Series], american: bool
 ) -> tuple[str, pl.Series]:
     """The one reading that is left when impossible ones are ruled out."""
     if american and (form := next((f for f in whole if f.startswith("%m")), None)):
@@ -161,7 +163,7 @@ def _only(
     return first, left[first]
 
 
-def _counted(table: Table, column: pl.Series) -> Days:
+def _counted(table: RawTable, column: pl.Series) -> Days:
     """Unix times in any unit, and the numbers of days that Excel writes."""
     values = column.cast(pl.Float64)
     top = float(values.abs().max() or 0)  # type: ignore[arg-type]
@@ -181,7 +183,7 @@ def _counted(table: Table, column: pl.Series) -> Days:
     )
 
 
-def _exchange_days(table: Table, moments: pl.Series) -> pl.Series:
+def _exchange_days(table: RawTable, moments: pl.Series) -> pl.Series:
     """Days of moments: midnights of UTC are days themselves, anything else is a time at the exchange."""
     midnight = (moments.dt.epoch("s") % 86_400 == 0).fill_null(True).all()
     local = moments if midnight else moments.dt.convert_time_zone(EXCHANGE_ZONE)
@@ -190,7 +192,7 @@ def _exchange_days(table: Table, moments: pl.Series) -> pl.Series:
     return days
 
 
-def _refuse_intraday(table: Table, days: pl.Series, times: pl.Series) -> None:
+def _refuse_intraday(table: RawTable, days: pl.Series, times: pl.Series) -> None:
     """Refuse several moments of one day."""
     if days.n_unique() == len(days):
         return

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from lib.data.reading.foreign import first_words
-from lib.data.reading.table import Table
+from lib.data.reading.table import RawTable
 from lib.errors import DataError
 
 _CURRENCY = r"[$€£¥₹₽]|US\$|USD|EUR|GBP|CHF|JPY"
@@ -18,7 +18,7 @@ _BLANKS = r"[\s\u00a0\u2009\u202f'’]"
 _MULTIPLES = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 
 
-def decimal_mark(table: Table, columns: Sequence[pl.Series]) -> str:
+def decimal_mark(table: RawTable, columns: Sequence[pl.Series]) -> str:
     """`.` or `,`: how these columns, of one file, write decimals.
 
     Raises:
@@ -51,7 +51,7 @@ def decimal_mark(table: Table, columns: Sequence[pl.Series]) -> str:
     return "."
 
 
-def numbers(table: Table, column: pl.Series, decimal: str, days: pl.Series) -> pl.Series:
+def numbers(table: RawTable, column: pl.Series, decimal: str, days: pl.Series) -> pl.Series:
     """A column as numbers; missing cells stay missing.
 
     Args:

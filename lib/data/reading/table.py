@@ -41,7 +41,7 @@ _LABELS = ("ticker", "price", "date", "")
 
 
 @dataclass(frozen=True)
-class Table:
+class RawTable:
     """A header and its columns.
 
     Attributes:
@@ -70,7 +70,7 @@ class _Text:
     notes: list[str] = field(default_factory=list)
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> RawTable:
     """The table of a file.
 
     Raises:
@@ -108,17 +108,17 @@ def text_of(path: Path) -> pl.DataFrame:
     return read_table(path).frame.select(pl.all().cast(pl.String))
 
 
-def _parquet(path: Path) -> Table:
+def _parquet(path: Path) -> RawTable:
     frame = pl.read_parquet(path)
     pairs = [column_and_ticker(name) for name in frame.columns]
     tickers = tuple(ticker for _, ticker in pairs)
     frame.columns = _unique([name for name, _ in pairs])
     texts = pl.selectors.string()
     frame = frame.with_columns(pl.when(texts.is_in(MISSING)).then(None).otherwise(texts).name.keep())
-    return Table(path, frame, tickers if any(tickers) else ())
+    return RawTable(path, frame, tickers if any(tickers) else ())
 
 
-def _workbook(path: Path) -> Table:
+def _workbook(path: Path) -> RawTable:
     """The one sheet with a header; of several, the last (the first usually explains)."""
     import zipfile
 
@@ -139,7 +139,7 @@ def _workbook(path: Path) -> Table:
     ]
     number = max(scored)[1]
     if not sheets[number]:
-        return Table(path, pl.DataFrame())
+        return RawTable(path, pl.DataFrame())
     found = _Text(path)
     if len(sheets) > 1:
         found.notes.append(f"sheet {names[number]}")
@@ -148,7 +148,7 @@ def _workbook(path: Path) -> Table:
     return _framed(found, header, _transposed(rows, len(header.names)), lines)
 
 
-def _text(path: Path) -> Table:
+def _text(path: Path) -> RawTable:
     found = _Text(path)
     text = _decoded(path.read_bytes(), found)
     if "\n" not in text:
@@ -281,12 +281,12 @@ def _header(found: _Text, rows: Sequence[Sequence[str]]) -> _Header:
     return _Header(_unique([name for name, _ in named]), tickers, begin)
 
 
-def _framed(found: _Text, header: _Header, columns: Sequence[pl.Series], lines: Sequence[int]) -> Table:
+def _framed(found: _Text, header: _Header, columns: Sequence[pl.Series], lines: Sequence[int]) -> RawTable:
     frame = pl.DataFrame(dict(zip(header.names, columns, strict=True))).with_columns(
         pl.all().str.strip_chars()
     )
     frame = frame.with_columns(pl.when(pl.all().is_in(MISSING)).then(None).otherwise(pl.all()).name.keep())
-    return Table(found.path, frame, header.tickers, lines, tuple(found.notes))
+    return RawTable(found.path, frame, header.tickers, lines, tuple(found.notes))
 
 
 def _whole_rows(

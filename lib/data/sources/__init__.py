@@ -17,7 +17,7 @@ from typing import Self
 import polars as pl
 
 from lib.config.data import DataConfig
-from lib.data.reading.prices import Remark
+from lib.data.reading.price_files import Remark
 from lib.errors import ConfigError, DataError, nearest
 
 PRICE_SCHEMA: dict[str, type[pl.DataType]] = {

@@ -11,8 +11,8 @@ import polars as pl
 
 from lib.config.data import DataConfig
 from lib.data.reading.names import file_of, others_like, symbols_in
-from lib.data.reading.prices import Reading, read_prices
-from lib.data.reading.series import read_series
+from lib.data.reading.price_files import FileContent, read_prices
+from lib.data.reading.series_files import read_series
 from lib.data.sources import OBSERVATION_SCHEMA, PRICE_SCHEMA, Remark, Source
 from lib.errors import DataError
 
@@ -75,7 +75,7 @@ class FilesSource(Source):
         """Symbols without a file of prices."""
         return [symbol for symbol in symbols if file_of(self.folder, symbol) is None]
 
-    def _told(self, name: str, reading: Reading, schema: dict[str, type[pl.DataType]]) -> pl.DataFrame:
+    def _told(self, name: str, reading: FileContent, schema: dict[str, type[pl.DataType]]) -> pl.DataFrame:
         self._remarks[name] = reading.remarks
         return reading.frame.select(pl.col(column).cast(dtype) for column, dtype in schema.items())
 

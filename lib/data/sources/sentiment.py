@@ -14,7 +14,7 @@ from typing import Self
 import polars as pl
 
 from lib.config.data import DataConfig, DownloadConfig
-from lib.data.reading.series import read_series
+from lib.data.reading.series_files import read_series
 from lib.data.sources import OBSERVATION_SCHEMA, Source
 from lib.data.sources._web import USUAL, download
 from lib.errors import DataError

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -54,6 +55,15 @@ def test_each_room_imports_only_the_rooms_before_it():
         own = name.split("/")[0].removesuffix(".py")
         if own != "__init__":
             assert imported_rooms(path) <= set(ORDER[: ORDER.index(own) + 1]), name
+
+
+def test_no_two_modules_and_no_two_classes_share_a_name():
+    """One name, one meaning: whoever looks for a module or a class by its name finds one."""
+    modules = Counter(path.stem for path in MODULES if path.stem != "__init__")
+    classes = Counter(
+        node.name for path in MODULES for node in parsed(path).body if isinstance(node, ast.ClassDef)
+    )
+    assert not [name for name, count in (modules + classes).items() if count > 1]
 
 
 def test_lib_knows_no_path_of_the_workflow():

@@ -13,6 +13,8 @@ from lib.config import load
 from lib.config.fold_splits import walk_forward
 from lib.errors import ConfigError
 from lib.study.plan import Plan
+from lib.study.preregistration import confirmatory_contrasts
+from tests.benchmarks.statistics import DESIGN, DIRECTION
 from tests.unit.shipped import CONFIG, named_files, shipped
 
 IDS = {
@@ -251,3 +253,16 @@ def test_the_expansion_may_take_all_budgets(market, tmp_path, monkeypatch):
     plan = selected("study", market, Path("chosen.yaml"), dataset="Aa50", budget="2M")
     cells = {(run.timescale, run.task, run.budget) for run in plan.grids["p6_expansion"]}
     assert len(cells) == 144
+
+
+def test_error_rates_and_power_are_measured_at_the_size_of_the_study(market):
+    """`make bench-statistics` simulates the questions of size as the study asks them."""
+    plan = shipped("study-files", market)
+    for name, world in (("p1_parameters_touch", DESIGN), ("p1_parameters", DIRECTION)):
+        folds = [one for one in plan.study.experiments.values() if one.declared == name]
+        first = folds[0]
+        assert (first.margin, first.horizons, len(first.seeds), len(folds)) == (
+            world.margin, [world.horizon], world.seeds, world.folds,
+        )  # fmt: skip
+        assert world.days == pytest.approx(world.folds * 2 * 251, rel=0.01)
+        assert world.contrasts == confirmatory_contrasts(plan)

@@ -20,7 +20,7 @@ def _no_counters(process: psutil.Process) -> NoReturn:
 def measure_without_bytes() -> bool:
     """For the workflow, before any job; whether bytes read and written stay unknown here."""
     if not hasattr(psutil.Process, "io_counters"):
-        psutil.Process.io_counters = _no_counters
+        psutil.Process.io_counters = _no_counters  # type: ignore[method-assign,assignment]
     return psutil.Process.io_counters is _no_counters
 
 

@@ -9,15 +9,15 @@ import polars as pl
 from lib.data.reading.dates import days_of
 from lib.data.reading.names import AVAILABLE_KEYS, DATE_KEYS, is_nameless, key_of
 from lib.data.reading.numbers import decimal_mark, numbers
-from lib.data.reading.prices import Reading, oldest_first, remarks_of
-from lib.data.reading.table import Table, read_table
+from lib.data.reading.price_files import FileContent, oldest_first, remarks_of
+from lib.data.reading.table import RawTable, read_table
 from lib.errors import DataError
 
 _BESIDE = (*DATE_KEYS, *AVAILABLE_KEYS, "realtimeend", "ispartial", "change%")
 _VALUES = ("value", "close", "price", "closelast", "last")
 
 
-def read_series(path: Path) -> Reading:
+def read_series(path: Path) -> FileContent:
     """Observations of a file: date, value, available_from; missing values left out, oldest first.
 
     The value is the one other column, or the one called `value`, `close` or like the file. A column
@@ -58,7 +58,7 @@ def read_series(path: Path) -> Reading:
     notes = [*table.notes, days.note, "decimal commas" if mark == "," else "", said]
     if len(_candidates(keys)) > 1:
         notes.append(f"its column {value}")
-    return Reading(frame.filter(pl.col("value").is_not_null()), remarks_of(_layout(table, keys), notes))
+    return FileContent(frame.filter(pl.col("value").is_not_null()), remarks_of(_layout(table, keys), notes))
 
 
 def _candidates(keys: dict[str, str]) -> dict[str, str]:
@@ -66,7 +66,7 @@ def _candidates(keys: dict[str, str]) -> dict[str, str]:
     return {key: name for name, key in keys.items() if key not in _BESIDE and not is_nameless(key)}
 
 
-def _value_column(table: Table, keys: dict[str, str]) -> str:
+def _value_column(table: RawTable, keys: dict[str, str]) -> str:
     """The column that holds a series' values."""
     values = _candidates(keys)
     for known in (*_VALUES, key_of(table.path.stem)):
@@ -81,7 +81,7 @@ def _value_column(table: Table, keys: dict[str, str]) -> str:
     )
 
 
-def _layout(table: Table, keys: dict[str, str]) -> str:
+def _layout(table: RawTable, keys: dict[str, str]) -> str:
     first = next(iter(keys.values()))
     if any("Category:" in note for note in table.notes) or "ispartial" in keys.values():
         return "Google Trends"

@@ -21,14 +21,14 @@ _AMERICAN = ("nasdaq.com",)
 
 
 @dataclass(frozen=True)
-class Reading:
+class FileContent:
     """A table, and remarks on how it was read."""
 
     frame: pl.DataFrame
     remarks: tuple[Remark, ...]
 
 
-def read_prices(path: Path, symbol: str) -> Reading:
+def read_prices(path: Path, symbol: str) -> FileContent:
     """Daily prices of one symbol: date, symbol, open, high, low, close, volume, adjustment; not validated.
 
     A newest-first table is reversed; any other order is left for validation to judge.
@@ -53,7 +53,7 @@ def read_prices(path: Path, symbol: str) -> Reading:
     frame, of_volume = with_split_volume(frame)
     frame = with_adjustment(frame.with_columns(symbol=pl.lit(symbol)))
     notes = [*found.notes, days.note, "decimal commas" if mark == "," else "", said, *of_volume]
-    return Reading(frame, remarks_of(found.layout, notes, found.warnings))
+    return FileContent(frame, remarks_of(found.layout, notes, found.warnings))
 
 
 def oldest_first(frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import ConfigError
+from lib.jobs.arguments import command_line
 from lib.jobs.paths import PATHS
 from lib.study.plan import Plan
-from workflow_scripts.arguments import command_line
 
 _ALIKE = 0.6
 """Likeness from which on one path is offered for another."""
