@@ -32,7 +32,7 @@ localrules:
     all,
 
 
-# Before the first job: what will be tested is on record before there is anything to see.
+# Before the first job: what will be tested is recorded before there are any results.
 onstart:
     checked(record_start, PLAN, workflow.configfiles)
     checked(record_declarations, PLAN, Path("results/declarations"), is_finished)

@@ -1,6 +1,6 @@
-"""The small family of errors whose message is meant for the person at the terminal.
+"""Errors whose message is meant for the user at the terminal.
 
-Each message says what is wrong, where, and what to do. Anything else that is raised is a bug.
+Each message says what is wrong, where, and what to do. Any other exception is a bug.
 """
 
 import difflib
@@ -16,7 +16,7 @@ class ConfigError(StudyError):
 
 
 class DataError(StudyError):
-    """Market data that are missing, malformed or not fit for the declared study."""
+    """Market data that are missing, malformed or unfit for the declared study."""
 
 
 class ModelError(StudyError):
@@ -36,6 +36,6 @@ class IntegrityError(StudyError):
 
 
 def nearest(given: str, known: Iterable[str]) -> str:
-    """` Did you mean X?` for the known word most like a given one, or nothing."""
+    """` Did you mean X?` with the known word closest to a given one, or an empty text."""
     found = difflib.get_close_matches(given, list(known), n=1)
     return f" Did you mean {found[0]}?" if found else ""

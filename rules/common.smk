@@ -19,15 +19,15 @@ from lib.study.preregistration import (
 from lib.study.data_plan import feature_identity
 from lib.study.missing_files import check_files
 from lib.training.threads import spin_briefly
-from workflow_scripts.ancient import (
+from lib.jobs.ancient_inputs import (
     look_behind_ancient_inputs,
     overlook_among_recorded_inputs,
 )
 from lib.jobs.cores import tell_jobs
-from workflow_scripts.measures import measure_without_bytes, say_what_is_not_measured
+from lib.jobs.io_counters import measure_without_bytes, say_what_is_not_measured
 from lib.jobs.paths import PATHS
-from workflow_scripts.study import enter, is_imported, planned, record_start
-from workflow_scripts.targets import check_targets
+from lib.jobs.current_study import enter, is_imported, planned, record_start
+from lib.jobs.snakemake_targets import check_targets
 
 # A named study works in a folder of its own, below the directory where Snakemake was started (or --directory).
 try:
@@ -42,13 +42,13 @@ except (StudyError, OSError) as error:
 
 VERSIONS = stage_versions()
 
-# What decides the measures of a run: opening the confirmation is no reason to measure runs anew.
+# What decides the measures of a run: opening the confirmation is no reason to measure runs again.
 MEASURES = PLAN.config.evaluation.model_dump_json(exclude={"confirmation"})
 
 spin_briefly()
 tell_jobs(workflow.resource_settings.cores)
 look_behind_ancient_inputs()
-# Another question about runs that are there already is no reason to train them again.
+# Another question about existing runs is no reason to train them again.
 overlook_among_recorded_inputs(PATHS.prediction.split("{")[0])
 measure_without_bytes()
 
@@ -90,7 +90,7 @@ SAMPLES = f"{PATHS.dataset}.samples.json"
 BEST = f"{SEARCH}/best.json"
 TRANSFER_CHECK = PATHS.transfer_check
 
-# What a job asks of a cluster, by budget; a profile's `set-resources` overrides it. A training that meets its time
+# What a job requests from a cluster, by budget; a profile's `set-resources` overrides it. A training that meets its time
 # limit is continued, so minutes need not cover the longest one. On one machine only the threads count.
 THREADS = {"none": 1, "2M": 2, "20M": 4, "200M": 8}
 MEMORY_MB = {"none": 4000, "2M": 4000, "20M": 8000, "200M": 16000}
@@ -98,7 +98,7 @@ MINUTES = {"none": 60, "2M": 240, "20M": 720, "200M": 1440}
 
 
 def size_of(wildcards):
-    """The budget whose resources a job gets: networks without a budget are small, but not done in a moment."""
+    """The budget whose resources a job gets: networks without a budget are small, but take longer than a moment."""
     if PLAN.has_weights(wildcards.model, wildcards.budget):
         return wildcards.budget
     return "2M" if PLAN.uses_gpu(wildcards.model) else "none"
@@ -236,7 +236,7 @@ def run_primaries(wildcards):
 
 
 def search_workers(wildcards):
-    """What all but the first worker leave behind of the searches that a report covers."""
+    """Outputs of all but the first worker, of the searches that a report covers."""
     return [
         f"{search}/workers/{worker}.json"
         for search in scope_of(wildcards).search_paths(SEARCH)
@@ -269,7 +269,7 @@ def run_of(wildcards):
 
 
 def specification(wildcards):
-    """What decides the result of a run, as canonical JSON: a changed word re-trains, nothing else does."""
+    """What decides the result of a run, as canonical JSON: a change re-trains, nothing else does."""
     return PLAN.specification(run_of(wildcards)).to_json()
 
 
@@ -285,7 +285,7 @@ def dataset_file(run):
 
 
 def declared_dataset(run):
-    """Dataset file that the words of a run name."""
+    """Dataset file that the key of a run names."""
     return DATASET.format(
         vintage=PLAN.vintage(run), dataset=run.dataset, timescale=run.timescale
     )
@@ -311,7 +311,7 @@ def batch_size_for(wildcards):
 
 
 def predictions_before(wildcards):
-    """What must be on record before a run may train, where it is the largest of a question.
+    """What must be recorded before a run may train, where it is the largest of a question.
 
     A run that is there already cannot wait for what is not. A job's own process has its place in the order.
     """
@@ -333,7 +333,7 @@ def best_of(wildcards):
 
 
 def search_words(wildcards):
-    """Words of the search that a path names, whichever of its outputs it is."""
+    """Key of the search that a path names, whichever of its outputs it is."""
     words = {name: word for name, word in wildcards.items() if name != "worker"}
     return words | {"budget": words.pop("searched", wildcards.budget)}
 

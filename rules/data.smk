@@ -1,7 +1,7 @@
 """From sources to an immutable, validated vintage with its manifest."""
 
 
-# Downloads run where Snakemake runs: nodes of a cluster often have no way out.
+# Downloads run where Snakemake runs: nodes of a cluster often have no network.
 rule exchange_calendar:
     output:
         "data/calendars/{calendar}.parquet",
@@ -17,7 +17,7 @@ rule exchange_calendar:
         "../workflow_scripts/exchange_calendar.py"
 
 
-# What is here stays as it is: a vintage is never fetched twice, so nothing but its identity is a parameter.
+# Existing files stay: a vintage is never fetched twice, so only its identity is a parameter.
 rule import_prices:
     input:
         calendar=ancient(CALENDAR),
@@ -64,7 +64,7 @@ rule import_series:
         "../workflow_scripts/import_series.py"
 
 
-# By dataset: what is wrong with data that a dataset does without does not stop it.
+# By dataset: faults in data that a dataset does not use do not stop it.
 rule check_quality:
     input:
         calendar=ancient(CALENDAR),

@@ -18,7 +18,7 @@ rule tracking_store:
         "../workflow_scripts/tracking_store.py"
 
 
-# What the smaller levels of a question predict for the largest, before that is trained. The record only grows.
+# Predictions of a question's smaller scale points for the largest, before that is trained. The record only grows.
 rule predict_largest:
     input:
         lambda wildcards: [

@@ -54,7 +54,7 @@ rule search_hyperparameters:
 
 
 # The same work by more jobs at once (`search.workers`), each until the search has all its trials. The search
-# itself does not wait for them, so their number re-makes nothing that is done.
+# itself does not wait for them, so their number re-makes nothing.
 use rule search_hyperparameters as search_worker with:
     input:
         dataset=lambda wildcards: searched_data(wildcards, DATASET),
@@ -68,7 +68,7 @@ use rule search_hyperparameters as search_worker with:
         "results/benchmarks/jobs/search_worker/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/search{search}/{worker}.tsv"
 
 
-# Does the recipe that was found at one size hold at another? The rate itself and its neighbours, on the same years.
+# Does a recipe found at one size hold at another? The rate itself and its neighbours, on the same years.
 rule check_transfer:
     input:
         dataset=lambda wildcards: searched_data(wildcards, DATASET),

@@ -7,8 +7,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.config.places import whole_study
 from lib.data.backup import backup
-from workflow_scripts.command import Parser, command
-from workflow_scripts.study import last_start
+from lib.jobs.command import Parser, command
+from lib.jobs.current_study import last_start
 
 
 def own_files(main: Path) -> list[Path]:

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from lib.config.places import whole_study
+from lib.jobs.command import Parser, command
 from lib.study.disk_use import Kind, Use, disk_use
 from lib.study.preview import gigabytes
-from workflow_scripts.command import Parser, command
 
 
 def below(*parts: str):

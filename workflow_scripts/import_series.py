@@ -22,7 +22,7 @@ with job(snakemake):
         frame, remarks = combine_files(parts[0], parts[1], name, definition.combine), ()
     else:
         frame, remarks = fetch_series(name, definition, content["origins"], data, snakemake.params.optional)
-    if not frame.is_empty():  # an optional series that nobody has is an empty file; the findings name it
+    if not frame.is_empty():  # an optional series that no source has is an empty file; the findings name it
         raise_on_errors(validate_series(frame, name, definition, data.validation, date.today()))
     record_source(target.parents[1], snakemake.params.source)
     write_parquet_atomic(frame, target, remarks)

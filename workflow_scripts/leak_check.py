@@ -10,11 +10,11 @@ sys.path.insert(0, str(ROOT))
 from rich.console import Console
 from rich.markup import escape
 
+from lib.jobs.command import Parser, command
+from lib.jobs.current_study import open_study, planned
 from lib.jobs.paths import PATHS
 from lib.study.leak_check.leak_check import leak_check
 from lib.study.leak_check.outcome import conclusion
-from workflow_scripts.command import Parser, command
-from workflow_scripts.study import open_study, planned
 
 COLOURS = {"clean": "green", "leak": "bold red", "unclear": "yellow", "not checked": "dim"}
 

@@ -1,4 +1,5 @@
-"""results/predicted/…: what the smaller levels of a question predict for its largest, added to the record."""
+"""results/predicted/…: predictions of a question's smaller scale points for its largest, added to the
+record."""
 
 import json
 from datetime import UTC, datetime

@@ -12,12 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from lib.errors import StudyError
+from lib.jobs.command import Parser, command
+from lib.jobs.current_study import is_imported, open_study, planned
 from lib.jobs.paths import PATHS
 from lib.study.missing_files import check_files
 from lib.study.preflight.check import Check
 from lib.study.preflight.preflight import Places, preflight
-from workflow_scripts.command import Parser, command
-from workflow_scripts.study import is_imported, open_study, planned
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 DATASET = "data/processed/{}/{}/{}.parquet"

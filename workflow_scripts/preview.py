@@ -21,6 +21,8 @@ from rich.console import Console
 from lib.config.places import own_folders
 from lib.data.io import read_json
 from lib.errors import StudyError
+from lib.jobs.command import Parser, command
+from lib.jobs.current_study import is_imported, open_study, planned
 from lib.jobs.paths import PATHS
 from lib.study.checks import uncontrolled_models
 from lib.study.cost import BARS_PER_YEAR, forecast
@@ -39,12 +41,10 @@ from lib.study.preview import (
     weak_cells,
 )
 from lib.study.reach import Samples, reaches
-from workflow_scripts.command import Parser, command
-from workflow_scripts.study import is_imported, open_study, planned
 
 
 def dry_run(configfile: Path, target: str) -> str:
-    """What Snakemake says of the jobs of a target."""
+    """Snakemake's output about the jobs of a target."""
     words = [sys.executable, "-m", "snakemake", "-n", target, "--snakefile", str(ROOT / "Snakefile")]
     words += ["--configfile", str(configfile)]
     main = own_folders()[-1]  # paths in a configuration count from there

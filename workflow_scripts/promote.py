@@ -10,9 +10,9 @@ from lib.config.load import validate
 from lib.config.training import TrackingConfig
 from lib.data.io import read_json
 from lib.extras.production.promote import Promoted, promote
+from lib.jobs.command import Parser, command
+from lib.jobs.current_study import last_start
 from lib.training.tracking import register
-from workflow_scripts.command import Parser, command
-from workflow_scripts.study import last_start
 
 PRODUCTION = Path("results/production")
 STORE = Path("results/tracking/store.json")

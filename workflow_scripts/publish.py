@@ -1,4 +1,4 @@
-"""Hands the measures of evaluated runs to the trackers, which know only what training told them."""
+"""Sends the measures of evaluated runs to the trackers, which know only what training reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""data/raw/manifest.json: the manifests of all vintages that lie beside each other, in one list."""
+"""data/raw/manifest.json: the manifests of all vintages in one list."""
 
 from pathlib import Path
 

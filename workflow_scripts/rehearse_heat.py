@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from workflow_scripts.command import Parser, command
+from lib.jobs.command import Parser, command
 
 RISE = (60, 68, 72, 80, 84, 87, 91, 93)
 FALL = (88, 82, 75, 69, 60)

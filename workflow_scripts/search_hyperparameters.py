@@ -1,4 +1,4 @@
-"""Hyperparameter search of one cell: best.json and the table of all trials."""
+"""One hyperparameter search: best.json and the table of all trials."""
 
 import json
 import shutil
@@ -67,7 +67,7 @@ with job(snakemake):
         seed=int(declared.run["seed"]),
         address=database_address(config.search),
         initial=declared.settings | declared.recipe.model_dump(),
-        # Weights of finished trials serve nobody: 50 trials of 200M would keep 40 GB of them.
+        # Weights of finished trials have no use: 50 trials of 200M would keep 40 GB of them.
         discard=lambda key: shutil.rmtree(folder / "trials" / key, ignore_errors=True),
     )
     if worker := snakemake.output.get("worker"):

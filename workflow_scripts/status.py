@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from lib.config.places import whole_study
+from lib.jobs.command import Parser, command
 from lib.training.heartbeat import Status, read_statuses
 from lib.training.progress import duration
-from workflow_scripts.command import Parser, command
 
 
 def statuses_of(main: Path) -> list[Status]:

@@ -26,7 +26,7 @@ with job(snakemake):
     fingerprint = resolved.fingerprint(dataset, str(snakemake.params.version))
     state_dir = state_of(Path(snakemake.output.model).parent)
     with open_state(state_dir, fingerprint, config.training.lock_timeout_seconds) as state:
-        if found[0] and not (state_dir / MACHINE_CHOICE).exists():  # a run goes on as it was started
+        if found[0] and not (state_dir / MACHINE_CHOICE).exists():  # a run continues as it started
             require_hardware(found[0], Path(snakemake.input.batch_size))
         threads = first_threads(config.training.runtime(), job_threads(snakemake, config))
         resolved, threads = keep_machine_choice(resolved, state_dir, threads)
@@ -35,6 +35,6 @@ with job(snakemake):
             finished = train_run(resolved, read_parquet(snakemake.input.dataset), context)
             write_run(snakemake, resolved, finished, context, dataset, state.begun)
             track_run(snakemake, finished, tracker)
-        if not state.holds_training():  # there was no long work to be kept
+        if not state.holds_training():  # there was no long work to keep
             retire(state.folder)
     retire_older(STATES, predictions_of, KEPT_STATES)

@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.config.places import STUDIES, whole_study
 from lib.data.manifest import verify
-from workflow_scripts.command import Parser, command
+from lib.jobs.command import Parser, command
 
 
 def main() -> None:

@@ -10,11 +10,11 @@ from lib.config.document import config_markdown
 from lib.config.editor_schemas import FILES, schema_name, schema_text
 from lib.config.load import read_yaml
 from lib.features.documentation import catalogue_markdown
+from lib.jobs.command import Parser, command
 from lib.results.results_page import with_tables
 from lib.study.documents.architecture import with_imports
 from lib.study.documents.study_tables import with_study
 from lib.study.plan import plan_study
-from workflow_scripts.command import Parser, command
 
 
 def main() -> None:

@@ -19,5 +19,5 @@ class BarrierConfig(StrictModel):
     volatility_span: int = Field(50, ge=2)
     """Span, in bars up to the present one, of the exponentially weighted deviation of log returns."""
     neutrals: Literal["keep", "drop"] = "keep"
-    """`drop`: bars after which neither barrier is touched are no samples at all, in no part. Measures are
-    then conditional on a touch, which nobody knows in advance."""
+    """`drop`: bars after which neither barrier is touched are no samples in any part. Measures are then
+    conditional on a touch, which nobody knows in advance."""

@@ -1,4 +1,4 @@
-"""The strict base of all configuration sections and the words shared by them."""
+"""The strict base of all configuration sections, and the vocabulary they share."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _below(path: Path) -> Path:
 
 
 InnerPath = Annotated[Path, AfterValidator(_below)]
-"""A relative path that leads out of nowhere."""
+"""A relative path that stays inside its folder."""
 
 
 class StrictModel(BaseModel):
@@ -95,7 +95,7 @@ def is_ternary(task: str) -> bool:
 
 
 def outputs_of(task: str) -> int:
-    """Numbers that a network gives per window: a logit for each of three classes, else one in all."""
+    """Outputs of a network per window: a logit for each of three classes, else one."""
     return 3 if is_ternary(task) else 1
 
 

@@ -1,6 +1,6 @@
-"""What may not stand in a configuration: keys and passwords, which result files and logs would repeat.
+"""Refuses keys and passwords in a configuration, because result files and logs would repeat them.
 
-They are read from the environment by those who need them; nothing here reads one.
+The modules that need them read them from the environment; this one reads none.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def masked(text: str) -> str:
 
 
 def refuse_secret_variable(name: str) -> None:
-    """Environment variables that hold secrets are no part of a configuration.
+    """Refuse environment variables that hold secrets.
 
     Raises:
-        ConfigError: the name says that it is one.
+        ConfigError: the name looks like that of a secret.
     """
     if any(word in name for word in _WORDS):
         raise ConfigError(

@@ -29,11 +29,11 @@ class SplitConfig(StrictModel):
     """First part of validation, for early stopping and every choice; the rest is for calibration (a search
     needs none, so it may take all)."""
     minimum_train_windows: int = Field(200, ge=1)
-    """A cell with fewer training windows is refused."""
+    """A dataset, task and horizon with fewer training windows is refused."""
     minimum_class_count: int = Field(20, ge=1)
     """A split with fewer samples of either class than this is flagged."""
     allow_small: bool = False
-    """Train even with fewer windows than `minimum_train_windows`; such cells are flagged."""
+    """Train even with fewer windows than `minimum_train_windows`; they are flagged."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -66,7 +66,7 @@ class WalkForwardConfig(StrictModel):
 
 
 class ValidationConfig(StrictModel):
-    """Thresholds of the checks at the door."""
+    """Thresholds of the checks on imported data."""
 
     max_missing_sessions: int = Field(10, ge=0)
     """More missing exchange sessions than this is an error; fewer is a warning each."""
@@ -92,7 +92,7 @@ class ValidationConfig(StrictModel):
 
 
 class DownloadConfig(StrictModel):
-    """How patiently a server is asked."""
+    """How persistently a server is queried."""
 
     deadline_seconds: float = Field(300.0, gt=0)
     """For one symbol or series, all attempts together."""

@@ -1,4 +1,4 @@
-"""What is asked: an experiment is a declared grid of runs that answers one question."""
+"""Experiments: each is a declared grid of runs that answers one question."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Experiment(StrictModel):
         "base_models", "meta_module",
     ] = "question"  # fmt: skip
     """`ablation`: a choice between the variants of `vary` and `recipes` by the loss on the selection part.
-    The last two are those of a meta-module (config/meta/); they are made from its file."""
+    The last two roles belong to a meta-module (config/meta/) and are made from its file."""
     analysis: Analysis = "exploratory"
-    """`confirmatory` for what the study was made to answer: all such questions share one correction for their
-    number. Any other question has one of its own, and its answer is called exploratory."""
+    """`confirmatory` for the questions that the study was designed to answer: they share one correction for
+    their number. Any other question has a correction of its own, and its answer is exploratory."""
     variant: Name = "base"
     """First component of the path of every run; whatever distinguishes runs must be visible there."""
     datasets: list[Dataset] = []
@@ -84,11 +84,12 @@ class Experiment(StrictModel):
     context_lengths: list[Annotated[int, Field(ge=2)]] = []
     """Windows of each of these lengths, in bars, instead of the study's."""
     ids: dict[Name, dict[str, str | int]] = {}
-    """Names for parts of the grid, by words of the run (``P1-2M: {budget: 2M}``), for targets and tables."""
+    """Names for parts of the grid, by fields of the run key (``P1-2M: {budget: 2M}``), for targets and
+    tables."""
     from_selection: bool = False
-    """Datasets, models and budgets are those of the study's `selection` file; those said here stand in for
-    what it does not say. Until the file is there, the experiment waits; in a study that is
-    judged on folds one without folds waits until `evaluation.confirmation` is open, too."""
+    """Datasets, models and budgets come from the study's `selection` file; those declared here fill what it
+    leaves open. The experiment waits until the file exists; in a study judged on folds, an experiment without
+    folds also waits until `evaluation.confirmation` is open."""
     data: ExperimentData | None = None
     margin: float = Field(0.005, gt=0)
     """Smallest gain in log loss from the smallest to the largest budget that would matter."""
@@ -115,7 +116,7 @@ class Experiment(StrictModel):
         return self
 
     def _control_is_whole(self) -> None:
-        """Each kind of control has what makes it one, and nothing else has it."""
+        """Every kind of control has its own fields, and no other experiment has them."""
         for role, key, value, nothing in (
             ("null_control", "labels", "shifted", "true"),
             ("leak_control", "planted", "tomorrow", "none"),
@@ -152,7 +153,7 @@ class PlannedExperiment(Experiment):
     @model_validator(mode="before")
     @classmethod
     def _whole_by_default(cls, given: Any) -> Any:
-        """What nobody has divided is its own condition."""
+        """An experiment without parts is its own condition."""
         if isinstance(given, dict):
             return given | {"condition": given.get("condition") or given.get("variant", "base")}
         return given

@@ -36,7 +36,7 @@ def walk_forward(config: WalkForwardConfig, splits: SplitConfig) -> list[SplitCo
 
 
 def with_study_test(config: WalkForwardConfig, splits: SplitConfig) -> list[SplitConfig]:
-    """The folds, and one more whose test part is the study's own: for those who learn from forecasts."""
+    """The folds, and one more whose test part is the study's own, for models that learn from forecasts."""
     return [*walk_forward(config, splits), _fold(splits.test_start, splits.test_end, config, splits)]
 
 

@@ -59,7 +59,7 @@ Parameters = Annotated[dict[str, Parameter], AfterValidator(_none_replaced)]
 
 
 class SearchConfig(StrictModel):
-    """Who works on a hyperparameter search. Decides no result of a single worker's search."""
+    """Workers of a hyperparameter search. Does not affect results of a search with one worker."""
 
     workers: int = Field(1, ge=1)
     """Jobs that work on each search at once (on several GPUs or nodes; with one GPU one after another)."""

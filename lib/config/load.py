@@ -1,7 +1,7 @@
-"""Reading configuration files and refusing what cannot be meant.
+"""Reads configuration files and refuses invalid ones.
 
-Every refusal names the file, the key, the nearest valid name and the corrected line. Nothing here knows
-which models exist; `lib.models` validates the settings of its own families.
+Every refusal names the file, the key, the nearest valid name and the corrected line. Does not know which
+models exist; `lib.models` validates the settings of its own families.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MAX_DEPTH, _MAX_SECTIONS = 30, 20_000
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Plain YAML without tags, in which saying a key twice is an error instead of a surprise.
+    """Plain YAML without tags, in which a repeated key is an error.
 
     As in YAML 1.2, only true and false are truth values: ON and NO are tickers.
     """
@@ -109,7 +109,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise ConfigError(f"{path}: not valid YAML: nested too deeply.") from None
     except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
-        # PyYAML's constructors let through what Python says of 2023-02-30 or of `!!int` without a number.
+        # PyYAML's constructors pass on Python's own errors about 2023-02-30 or `!!int` without a number.
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected `key: value` lines, found {type(content).__name__}.")
@@ -118,7 +118,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def check_extent(content: Any, where: str) -> None:
-    """Refuse what no person wrote: YAML's aliases can make a few lines endless.
+    """Refuse documents that no person wrote: YAML aliases can expand a few lines without end.
 
     Raises:
         ConfigError: nested too deeply (perhaps into itself), or too much.
@@ -146,7 +146,7 @@ def expand_environment(content: Any, environment: Mapping[str, str]) -> Any:
     """`content` with `${NAME}` and `${NAME:-default}` in its strings replaced.
 
     Raises:
-        ConfigError: a variable without a default is not set, or one is named as secrets are.
+        ConfigError: a variable without a default is not set, or has the name of a secret.
     """
     if isinstance(content, dict):
         return {key: expand_environment(value, environment) for key, value in content.items()}
@@ -269,7 +269,7 @@ class Study:
     """Experiments that are not planned yet, and what they wait for."""
 
     def recipe_of(self, experiment: Experiment) -> RecipeFile | None:
-        """What an experiment trains by beside the study's own recipe."""
+        """Recipes that an experiment uses besides the study's own."""
         return _recipe_of(experiment, self.recipes)
 
 
@@ -278,7 +278,7 @@ def load_study(content: Mapping[str, Any], folder: Path | ConfigFolders) -> Stud
 
     Args:
         content: the configuration as Snakemake has merged it.
-        folder: the directory config/ with its sub-folders, or several that are looked into in turn.
+        folder: the directory config/ with its sub-folders, or several that are searched in turn.
     """
     config = validate(WorkflowConfig, content, "configuration")
     files = folder if isinstance(folder, ConfigFolders) else ConfigFolders(folder)
@@ -357,7 +357,7 @@ def _check_overrides(config: WorkflowConfig) -> None:
 
 
 def _overridden(name: str, content: dict[str, Any], config: WorkflowConfig) -> dict[str, Any]:
-    """An experiment's file with what this study says instead: of its phases first, of itself last."""
+    """An experiment's file with this study's overrides: those of its phases first, its own last."""
     phases = [phase for phase, names in config.phases.items() if name in names]
     for key in (*phases, name):
         content = content | config.overrides.get(key, {})
@@ -391,9 +391,9 @@ def _selected(config: WorkflowConfig, where: str) -> tuple[dict[str, str] | None
 
 
 def _closed(declared: Experiment, config: WorkflowConfig) -> str:
-    """Why what folds have selected may not be tested yet; empty where it may.
+    """Why a selection made on folds may not be tested yet; empty where it may.
 
-    Without folds of its own it would be tested on the very years that the study keeps for its confirmation.
+    Without folds of its own it would be tested on the years that the study keeps for its confirmation.
     """
     folded = config.data.walk_forward is not None and not declared.walk_forward
     if not folded or config.evaluation.confirmation == "open":
@@ -462,7 +462,7 @@ def _share_label(share: float) -> str:
 def _each(
     experiments: Mapping[str, PlannedExperiment], changes: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, PlannedExperiment]:
-    """Every experiment with every change, whose word (if it has one) becomes a part of name and variant."""
+    """Every experiment with every change, whose label (if it has one) becomes part of name and variant."""
     out = {}
     for (name, experiment), (word, change) in product(experiments.items(), changes.items()):
         update = dict(change)

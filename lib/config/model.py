@@ -16,7 +16,8 @@ from lib.config.hpo import Parameters
 from lib.errors import ConfigError
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9^][A-Za-z0-9^.=_-]*$")]
-"""What a source calls a symbol (``^GSPC``, ``BRK-B``, ``EURUSD=X``); it names a file and can lead nowhere."""
+"""What a source calls a symbol (``^GSPC``, ``BRK-B``, ``EURUSD=X``); it names a file and stays inside its
+folder."""
 
 
 class ModelFile(StrictModel):
@@ -78,7 +79,7 @@ class Architecture(StrictModel):
 
 
 class RecipeFile(StrictModel):
-    """How to train, as a whole (config/recipes/NAME.yaml), for experiments that say `recipe: NAME`."""
+    """A complete recipe (config/recipes/NAME.yaml), for experiments that declare `recipe: NAME`."""
 
     training: dict[str, Any] = {}
     """Fields of the training section, over the study's; those of a model or experiment come before these."""

@@ -1,6 +1,6 @@
-"""Where a study works, and where the files that its configuration names are looked for.
+"""The working folder of a study, and the folders in which its configuration's files are searched.
 
-What lies in those folders is the business of the workflow.
+The workflow knows the contents of those folders.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def with_whole_paths(content: dict[str, Any], start: Path) -> None:
     """Complete the folders of data in a configuration (in place) before a study goes to its own folder."""
     data = content.get("data")
     if not isinstance(data, dict):
-        return  # the validation says so
+        return  # validation reports it
     for key in ("folder", "trends_folder"):
         given = data.get(key)
         if isinstance(given, str) and not given.startswith(("$", "~")):
@@ -60,9 +60,10 @@ def whole_study(main: Path) -> list[Path]:
 
 
 def find_own(path: Path) -> Path:
-    """A user's own file: from the working directory, the main study's, or the project's, whoever has it.
+    """A user's own file: from the first of the working directory, the main study's and the project's that has
+    it.
 
-    A path that nobody has comes back as it is.
+    A path that exists nowhere is returned unchanged.
     """
     found = (folder / path for folder in (*own_folders(), CLONE))
     return next((candidate for candidate in found if candidate.is_file()), path)
@@ -79,7 +80,7 @@ class ConfigFolders:
         """The file NAME.yaml of a sub-folder, the user's own before the shipped one.
 
         Raises:
-            ConfigError: nobody has it; with the nearest name.
+            ConfigError: it exists nowhere; names the nearest name.
         """
         folders = [folder / kind for folder in (*self.own, self.shipped)]
         for folder in folders:

@@ -1,6 +1,6 @@
-"""Putting WHAT (experiment, model, recipe) and HOW (found batch size, found hyperparameters) together.
+"""Combines the declaration (experiment, model, recipe) with what was found (batch size, hyperparameters).
 
-The result stands in `params.yaml` beside every run: nothing that decided a result is left implicit.
+The result is `params.yaml` in every run's folder: everything that decided a result is explicit.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class RunSpecification(StrictModel):
     """Share of the training dates that is learned from, the latest ones."""
     labels: str
     planted: str = "none"
-    """A channel that tells the future, in a leak control."""
+    """A channel that reveals the future, in a leak control."""
     barriers: BarrierConfig | None = None
     """Of ternary labels; None for other tasks."""
     splits: SplitConfig
@@ -71,7 +71,7 @@ class ResolvedRun(RunSpecification):
     hpo: dict[str, Any] | None = None
 
     def fingerprint(self, *input_hashes: str) -> str:
-        """Identity of the training state. What only the machine chose is left out.
+        """Identity of the training state, without what only the machine chose.
 
         A state directory keeps the machine's choice it was started with, so another machine or a newer
         batch-size discovery continues a run instead of starting it afresh.
@@ -131,7 +131,7 @@ ARCHITECTURE = "architecture"
 
 
 def apply_parameters(specification: RunSpecification, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Put found hyperparameters where they belong: recipe, architecture, context length or settings.
+    """Put found hyperparameters in their places: recipe, architecture, context length or settings.
 
     Returns:
         The specification as a plain mapping, ready to be validated again.

@@ -1,4 +1,4 @@
-"""Runs: what an experiment's grid expands into. A run is named by eight words, and only by them."""
+"""Runs: the expansion of an experiment's grid. A run key has eight fields, which alone name a run."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Run:
     seed: int
 
     def to_json(self) -> str:
-        """The eight words as canonical JSON."""
+        """The run key as canonical JSON."""
         return json.dumps(self.fields(), sort_keys=True)
 
     def fields(self) -> dict[str, str | int]:
-        """The eight words by name."""
+        """The fields of the run key by name."""
         return asdict(self)
 
     def label(self) -> str:
-        """The words in one line, for messages and progress, as the run's path has them."""
+        """The run key in one line, for messages and progress, as in the run's path."""
         words = self.fields() | {"horizon": f"h{self.horizon}", "seed": f"seed{self.seed}"}
         return "/".join(map(str, words.values()))
 
@@ -77,7 +77,7 @@ def _grid(name: str, experiment: Experiment, has_budget: Mapping[str, bool]) -> 
 
 
 def _settings(experiment: Experiment) -> dict[str, object]:
-    """What decides a run's result besides its eight words."""
+    """What decides a run's result besides its key."""
     return experiment.model_dump(include=_DECIDING)
 
 

@@ -1,4 +1,5 @@
-"""Series beside prices (config/data/series.yaml): what they are called where, and when a value was public."""
+"""Series besides prices (config/data/series.yaml): their names at each source, and when values were
+public."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def refuse_replaced(names: Iterable[str]) -> None:
     """Refuse keys that counted in epochs.
 
     Raises:
-        ValueError: with what took their place.
+        ValueError: names the keys that replace them.
     """
     old = [f"`{name}` is now `{REPLACED[name]}`" for name in names if name in REPLACED]
     if old:
@@ -140,7 +140,7 @@ class ThermalConfig(StrictModel):
 
 
 class TrackingConfig(StrictModel):
-    """Optional experiment trackers; all they get is also in plain files."""
+    """Optional experiment trackers; everything they receive is also in plain files."""
 
     mlflow: bool = False
     mlflow_uri: Address | None = None

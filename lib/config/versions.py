@@ -1,7 +1,7 @@
 """Results-versions of the stages (lib/versions.yaml).
 
-Editing `lib/` re-runs nothing by itself: a refactoring must not cost a week of training. A stage with other
-results raises its version, and the rules that carry it re-run. A test holds its results on tiny inputs.
+Editing `lib/` re-runs nothing: a refactoring must not cost a week of training. A change that alters a stage's
+results raises its version, and the rules that carry it re-run. A test compares its results on tiny inputs.
 """
 
 from __future__ import annotations

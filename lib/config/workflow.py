@@ -34,8 +34,8 @@ class TradingConfig(StrictModel):
 
 
 class TooGoodConfig(StrictModel):
-    """Measures beyond which a forecast is suspected of knowing the future. The best that has been published
-    on such targets and survived a second look is well below each."""
+    """Measures above which a forecast is suspected of knowing the future. The best published results on such
+    targets that were confirmed later lie well below each."""
 
     direction: float = Field(0.60, gt=0.5, lt=1)
     """AUC. Daily direction is forecast at .50 to .56."""
@@ -48,7 +48,7 @@ class TooGoodConfig(StrictModel):
 
 
 class EvaluationConfig(StrictModel):
-    """Uncertainty of every reported number, and what is derived from predictions."""
+    """Uncertainty of every reported number, and everything derived from predictions."""
 
     bootstrap_draws: int = Field(2000, ge=100)
     confidence: float = Field(0.95, gt=0.5, lt=1)
@@ -68,7 +68,7 @@ PhaseName = Annotated[str, StringConstraints(pattern=r"^phase[0-9]+$")]
 
 
 class Selection(StrictModel):
-    """The configuration that phases found best by validation. The file is written once, then read."""
+    """The configuration that phases found best on validation. The file is written once, then read."""
 
     file: InnerPath = Path("results/selection.yaml")
     """Made by its own target; experiments that say `from_selection` wait for it."""
@@ -80,7 +80,7 @@ class Selection(StrictModel):
 
 
 class WorkflowConfig(StrictModel):
-    """Everything a study declares."""
+    """A study's whole configuration."""
 
     name: Literal[""] | Name = ""
     """Of a study beside the main one: it works in `studies/NAME/`, data and results, and touches nothing

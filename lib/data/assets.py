@@ -88,12 +88,12 @@ def origins(name: str, definition: SeriesDefinition, data: DataConfig) -> list[t
 
 
 def served(name: str, definition: SeriesDefinition, data: DataConfig) -> list[tuple[str, str]]:
-    """Those origins that the sources do not know to be absent (found without network)."""
+    """Those origins that the sources do not know to be absent (decided without network)."""
     found = []
     for source, label in origins(name, definition, data):
         try:
             absent = open_source(data, source).missing([label])
-        except DataError:  # cannot be opened here and now (a folder that is away): the import will say so
+        except DataError:  # cannot be opened now (a missing folder): the import will report it
             absent = []
         if not absent:
             found.append((source, label))
@@ -128,7 +128,7 @@ def check_served(dataset: str, data: DataConfig, file: SeriesFile) -> None:
 
 
 def check_source_names(data: DataConfig) -> None:
-    """Refuse sources that do not exist, and such as give no prices or no series.
+    """Refuse sources that do not exist, or give no prices or series.
 
     Raises:
         ConfigError: names the key and the valid names.

@@ -33,11 +33,11 @@ class Backup:
 
 
 def backup(root: Path, destination: Path, more: Iterable[Path] = ()) -> Backup:
-    """Copy a study's folders below `root`, and `more` files, to `destination` and verify every file there.
+    """Copy a study's folders below `root`, and `more` files, to `destination`, and verify every copy.
 
-    Files that are there with the same content are not copied again; files that are only there stay. A file
-    that is in the way of another content is replaced whole, never half. Copies keep their times: Snakemake
-    decides by them, and would train everything anew after a restore.
+    Identical files at the destination are not copied again; files that exist only there stay. Other files are
+    replaced whole, never half. Copies keep their times: Snakemake decides by them, and would otherwise train
+    everything again after a restore.
 
     Raises:
         DataError: nothing to copy, no space, or the destination lies inside what is copied.

@@ -19,7 +19,7 @@ from lib.errors import DataError
 def compare_origins(
     comparisons: Sequence[Mapping[str, Any]], data: DataConfig, raw: Path, config: ValidationConfig
 ) -> list[Finding]:
-    """Differences between what a vintage holds and what the same thing is elsewhere.
+    """Differences between the data of a vintage and the same data elsewhere.
 
     Args:
         comparisons: each with `kind` (prices or series), `name` (of the raw file), `source` and `label`.
@@ -36,7 +36,7 @@ def compare_origins(
         try:
             theirs = source.prices(label) if each["kind"] == "prices" else source.series(label)
         except DataError:
-            continue  # not there, or not usable: there is nothing to compare with
+            continue  # missing or unusable: nothing to compare with
         other = f"{each['source']} {label}"
         if each["kind"] == "prices":
             found += compare_returns(ours, theirs, name, other, config.compare_tolerance)

@@ -1,8 +1,8 @@
-"""Files that are either whole or absent: every declared output is written through this door.
+"""Atomic files, either whole or absent: every declared output is written by these functions.
 
 A temporary file in the same folder, flushed to the disk, then renamed over the target: a reader, a kill or a
-full disk never meets half a file. What a disk or a copy damages afterwards is noticed when it is read: tables
-and JSON carry a checksum. Nothing here knows what a file means.
+full disk never meets half a file. Later damage by a disk or a copy is noticed on reading: tables and JSON
+carry a checksum. Does not know what a file means.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ _AGAIN = (
 def flush_to_disk(descriptor: int) -> None:
     """Wait until what was written to an open file or folder would survive a power cut.
 
-    On macOS fsync(2) ends when the disk has the data in its own cache; F_FULLFSYNC asks it to empty that,
-    too. File systems that do not know it (most network ones) refuse it, and then fsync is all there is.
+    On macOS fsync(2) ends when the disk has the data in its own cache; F_FULLFSYNC flushes that cache, too.
+    File systems that do not know it (most network ones) refuse it, and then fsync is all there is.
 
     Raises:
         OSError: the data could not be written.
@@ -64,9 +64,9 @@ def flush_to_disk(descriptor: int) -> None:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that replaces it when the block ends well, and vanishes otherwise.
+    """A temporary path beside `path` that replaces it when the block succeeds, and is deleted otherwise.
 
-    What a killed process left of an earlier write of the same file is deleted first.
+    Remains of an earlier, killed write of the same file are deleted first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _delete_leftovers(path)
@@ -77,7 +77,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             flush_to_disk(handle.fileno())
         temporary.replace(path)
     except OSError as error:
-        if error.filename is None and error.errno:  # a write to an open file does not say which one
+        if error.filename is None and error.errno:  # a failed write to an open file does not name it
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
     finally:
@@ -85,9 +85,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def _delete_leftovers(path: Path) -> None:
-    """Temporary files of this one whose writers are gone.
+    """Temporary files of this one whose writers have ended.
 
-    Of another host (a shared file system, an earlier container) that cannot be asked: there the age decides.
+    For writers on another host (a shared file system, an earlier container), age decides.
     """
     prefix = f".{path.name}."
     for left in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
@@ -124,9 +124,9 @@ def write_parquet_atomic(frame: pl.DataFrame, path: Path, notes: Any = None) -> 
 
     `notes`, anything that JSON can hold, stand beside the checksum.
 
-    Parquet itself has none here: of 400 flipped bits the reader met 338 without a word.
+    Parquet itself has none here: of 400 flipped bits the reader missed 338.
     """
-    content = io.BytesIO()  # into memory first: about a full disk Polars' writer says no plain OSError
+    content = io.BytesIO()  # into memory first: on a full disk Polars' writer raises no plain OSError
     seal = {"checksum": (_SEAL + b"0" * 8).decode()}
     metadata = ({_NOTES: json.dumps(notes).replace("crc32:", "crc32\\u003a")} if notes else {}) | seal
     frame.write_parquet(content, compression="zstd", metadata=metadata)
@@ -173,7 +173,7 @@ def read_schema(path: Path | str) -> pl.Schema:
 
 @contextmanager
 def _damage(path: Path | str) -> Iterator[None]:
-    """What a reader raises about a damaged file, with the file's name and what to do."""
+    """The error for a damaged file, with the file's name and what to do."""
     try:
         yield
     except FileNotFoundError:
@@ -258,7 +258,7 @@ def _unsealed(content: Any) -> tuple[Any, tuple[str, Any] | None]:
 
 
 def _is_seal(key: str) -> bool:
-    """Also with one letter damaged: the checksum must not go unnoticed by that."""
+    """Matches with one damaged letter too, so that damage to its name cannot hide the checksum."""
     return len(key) == len(JSON_SEAL) and sum(a != b for a, b in zip(key, JSON_SEAL, strict=True)) <= 1
 
 

@@ -1,6 +1,6 @@
-"""What lies on the disk and what it must hash to: manifests of data, checksums of models.
+"""Files on disk and their recorded hashes: manifests of data, checksums of models.
 
-Paths in a manifest are relative to the working directory. Nothing is deleted or mended here.
+Paths in a manifest are relative to the working directory. Deletes and repairs nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ManifestEntry:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A file that is not what its record says."""
+    """A file that differs from its record."""
 
     path: str
     problem: str
@@ -117,7 +117,7 @@ def recorded_mismatches(run: Path, provenance: Mapping[str, Any]) -> list[Mismat
 
 
 def read_params(run: Path) -> dict[str, Any]:
-    """What a finished run was trained with (params.yaml), compared with the hash in its provenance.
+    """Parameters of a finished run (params.yaml), verified against the hash in its provenance.
 
     Raises:
         IntegrityError: one of the two files is missing, torn or altered.
@@ -143,11 +143,11 @@ def read_params(run: Path) -> dict[str, Any]:
 def verify(
     root: Path, records: Iterable[Path] | None = None, beside: Iterable[str] = ()
 ) -> tuple[int, list[Mismatch]]:
-    """Re-hash what has a record: a manifest.json, a model's checksums.json, a run's provenance.json.
+    """Re-hash every recorded file: by a manifest.json, a model's checksums.json, a run's provenance.json.
 
     Args:
         root: what the paths in manifests are relative to.
-        records: those to go by; default all below `root`.
+        records: the records to check; default all below `root`.
         beside: folders of `root` whose records count from elsewhere; they are left out.
 
     Returns:
@@ -185,7 +185,7 @@ def verify(
 
 
 def _records(root: Path, beside: Iterable[str] = ()) -> list[Path]:
-    """All records of hashes below `root`; hidden folders are not ours."""
+    """All records of hashes below `root`, except in hidden folders."""
     left_out = {root / name for name in beside}
     found = []
     for folder, folders, files in os.walk(root):

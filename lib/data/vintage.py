@@ -16,7 +16,7 @@ RECORD = "source.json"
 
 
 def data_section(config: Mapping[str, Any], identity: str) -> DataConfig:
-    """The data section of a configuration as it holds for a vintage.
+    """The data section of a configuration, adapted to a vintage.
 
     Args:
         config: the whole configuration.
@@ -33,7 +33,7 @@ def check_vintage(folder: Path, identity: str) -> None:
         identity: what the configuration says the vintage is, as JSON.
 
     Raises:
-        ConfigError: says what differs and what to do.
+        ConfigError: names what differs and what to do.
         IntegrityError: its record is damaged.
     """
     path = folder / RECORD
@@ -53,7 +53,7 @@ def check_vintage(folder: Path, identity: str) -> None:
 
 
 def record_source(folder: Path, identity: str) -> None:
-    """Write beside a vintage's files what it is made from; several jobs may do so at once."""
+    """Record a vintage's identity beside its files; several jobs may do so at once."""
     path = folder / RECORD
     check_vintage(folder, identity)
     if not path.is_file():

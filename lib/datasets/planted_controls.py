@@ -1,5 +1,4 @@
-"""What a study does to its own data to test itself: labels that nothing can foresee, a channel that tells
-all.
+"""Planted controls: labels that nothing can foresee, and a channel that reveals the future.
 
 Both are made when samples are loaded, so that no dataset file ever holds them.
 """
@@ -18,7 +17,7 @@ _LEAST, _MOST = 1 / 3, 2 / 3
 
 
 def shift_share(task: str, horizon: int) -> float:
-    """By which share of the history the labels of a problem are moved; no run can choose it."""
+    """Share of the history by which the labels of a problem are shifted; no run can choose it."""
     digest = hashlib.sha256(f"{task} {horizon}".encode()).digest()
     return _LEAST + (_MOST - _LEAST) * int.from_bytes(digest[:8], "big") / 2**64
 
@@ -26,11 +25,11 @@ def shift_share(task: str, horizon: int) -> float:
 def shifted(labelled: pl.DataFrame, task: str, horizon: int, context_length: int) -> pl.DataFrame:
     """Labelled rows whose targets were moved in a circle along each symbol's bars.
 
-    The bar t gets the target of the bar t + s; after the last one the circle begins anew. So a label keeps
+    The bar t gets the target of the bar t + s; after the last one the circle starts again. So a label keeps
     its neighbours (overlapping labels stay as alike as they were, volatile times stay together), while its
-    own bars lie years from every window that it is paired with. s is the same number of bars for all
-    symbols, so that they still move together; where a shorter history would make a circle of little width of
-    it, the nearest number within that history's middle third.
+    own bars lie years from every window that it is paired with. s is the same number of bars for all symbols,
+    so that they still move together; where a shorter history would make a circle of little width of it, the
+    nearest number within that history's middle third.
 
     `label_end` stays that of the row's own bars: since all targets move alike, what the purge keeps apart at
     a border of parts is as far apart afterwards. The circle is the one place where labels of early bars meet
@@ -39,8 +38,7 @@ def shifted(labelled: pl.DataFrame, task: str, horizon: int, context_length: int
     Args:
         labelled: date, symbol, target and label_end, sorted by symbol and date.
         task: with the horizon it decides s. Neither seed nor budget, model, fold or share of the history
-        does,
-            so that runs of all of them are asked about the same targets.
+            does, so that all of them share the same targets.
         horizon: H, in bars.
         context_length: of the windows, in bars.
 

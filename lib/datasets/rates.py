@@ -1,4 +1,4 @@
-"""What happens how often in training, symbol by symbol: the forecast of whoever looks at nothing.
+"""Base rates in training, symbol by symbol: the forecast of a model that reads no channel.
 
 Symbols differ (a touch of 1 % is rare for a broad fund and daily bread for a single share), so a forecast for
 one symbol is measured against that symbol's own past.

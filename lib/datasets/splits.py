@@ -1,7 +1,7 @@
-"""Who belongs to training, selection, calibration and test, by date, with nothing leaking across a border.
+"""Splits samples by date into training, selection, calibration and test, with no leak across a border.
 
 Validation is divided in two: `selection` (early stopping and every choice) and `calibration`. This module
-looks at dates only, never at prices or channels.
+reads dates only, never prices or channels.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""What is to be forecast: the target of every bar at a horizon, and the date on which it becomes known.
+"""Targets: the value to forecast for every bar at a horizon, and the date on which it becomes known.
 
-Targets use the future on purpose and are the only place that does; who may be trained on them is decided in
-`splits`.
+Targets use the future on purpose, and only they do; `splits` decides which samples are trained on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Samples as views on one matrix: what every model is trained on and asked about.
+"""Samples as views on one matrix: what every model is trained on and forecasts for.
 
 A window is named by its last row; nothing is copied per window, so memory does not grow with their number.
 No normalisation happens here (models do that, with the training statistics given here), and no torch is
@@ -130,12 +130,12 @@ def load_samples(
 ) -> SplitSamples:
     """Windows of a dataset table (`lib.features.assemble`), divided into four parts.
 
-    `horizon` and `context_length` are in bars. Within a part samples are ordered by symbol, then date.
-    With `labels="shifted"` the targets are moved in a circle by years (see `controls.shifted`), so that
-    nothing can be learned; every run of the problem sees the same ones. `barriers` are those of ternary
-    labels. With a `train_fraction` below 1 only the latest share of the training dates is kept: what a
-    shorter history would have given, as near to validation as before. With `planted="tomorrow"` the last
-    channel is the return from each bar's close to the next one's: a leak on purpose.
+    `horizon` and `context_length` are in bars. Within a part samples are ordered by symbol, then date. With
+    `labels="shifted"` the targets are moved in a circle by years (see `planted_controls`), so that nothing
+    can be learned; every run of the problem sees the same ones. `barriers` are those of ternary labels. With
+    a `train_fraction` below 1 only the latest share of the training dates is kept: what a shorter history
+    would have given, as near to validation as before. With `planted="tomorrow"` the last channel is the
+    return from each bar's close to the next one's: a leak on purpose.
 
     Raises DataError if the table is not as described, the horizon is longer than the data, a `needed` part is
     empty, or training has fewer windows than `splits.minimum_train_windows` (unless `splits.allow_small`).

@@ -1,6 +1,6 @@
 """Builds the dataset table: the channels of a tier for all symbols, with the prices that targets need.
 
-It knows nothing of targets, splits or models, and it repairs nothing: what is not finite is an error.
+Knows nothing of targets, splits or models, and repairs nothing: a value that is not finite is an error.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Bars of slower timescales out of daily prices.
 
 Bars are built on the exchange's own calendar, not on the rows at hand, so that all symbols are in phase and a
-bar never changes once it is complete. It computes no indicator and repairs no price.
+bar never changes once it is complete. Computes no indicator and repairs no price.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def feature(
         inputs: columns of the bars that it reads.
         look_back: bars it needs for given parameters, the bar itself included.
         at: for each tier the parameters that begin there.
-        library: what computes it.
+        library: the library that computes it.
         only: timescales at which it means something; default: all.
         minimum: shorter periods would make it another feature; at slow timescales periods stop there.
         same_as: name of a feature that is the same at the same parameters, so that only one of both is taken.

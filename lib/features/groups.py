@@ -186,7 +186,7 @@ def series_channels(series: SeriesInput) -> pl.DataFrame:
 
 
 def left_out(series: Sequence[SeriesInput], until: date | None) -> dict[str, str]:
-    """Optional series that a dataset does without, and why.
+    """Optional series that a dataset leaves out, and why.
 
     One that no source has, that ends before `until` (the first day of the test split), or whose indicators
     begin later than those of every required series: it would cost all runs that are compared years of data.

@@ -1,4 +1,4 @@
-"""The one door to the indicator libraries: arrays in, an array of the same length out.
+"""The only calls of the indicator libraries: arrays in, an array of the same length out.
 
 Undefined leading values are NaN; histories shorter than a look-back give NaN throughout. Both libraries are
 imported inside the functions, because pandas-ta alone costs a second. Inputs must be finite: one NaN makes

@@ -1,6 +1,6 @@
 """Column names of the tables that pass through this package, and of the dataset file in particular.
 
-It holds names only; what the columns contain is decided in `bars`, `catalogue` and `assembly`.
+Names only; `bars`, `catalogue` and `assembly` decide what the columns contain.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""How sure a number is: the stationary block bootstrap over dates.
+"""How uncertain a measure is: the stationary block bootstrap over dates (Politis & Romano 1994).
 
 Neighbouring test days are not independent (labels overlap, volatility clusters), so whole stretches of dates
-are drawn; all symbols of a date stay together. A draw is a vector of weights, one per date, which makes every
-measure a matter of a few array operations. The draws depend only on the number of dates, the block length and
-the seed: two models on the same dates get the same draws, and their difference is paired. Nothing here reads
-files or knows what is being measured.
+are drawn; all symbols of a date stay together. A draw is a vector of weights, one per date, so every measure
+of a draw is a few array operations. The draws depend only on the number of dates, the block length and the
+seed: two models on the same dates get the same draws, and their difference is paired. Reads no files and does
+not know what is measured.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def sum_by_date(values: npt.ArrayLike, index: Ints, n_dates: int) -> Floats:
 
 
 def optimal_block_length(series: npt.ArrayLike) -> float:
-    """Mean block length of the stationary bootstrap that suits the dependence in a series.
+    """Mean block length of the stationary bootstrap that suits the dependence in a series, in dates.
 
     Politis & White (2004), with the correction of Patton, Politis & White (2009); equal to
     ``arch.bootstrap.optimal_block_length``, which is not called because its import takes seconds in every
@@ -63,7 +63,7 @@ def optimal_block_length(series: npt.ArrayLike) -> float:
     run = max(5, int(math.log10(n)))
     m_max = min(math.ceil(math.sqrt(n)) + run, n - 2)
     covariance = np.array([e[lag:] @ e[: n - lag] for lag in range(m_max + 1)]) / n
-    # The tails' own variances, as in arch: near the ends of a short series they differ from the whole one's.
+    # The tails' own variances, as in arch: near the ends of a short series they differ from the whole's.
     tails = np.array([(e[i + 1 :] @ e[i + 1 :]) * (e[: -(i + 1)] @ e[: -(i + 1)]) for i in range(m_max + 1)])
     correlation = np.abs(covariance) * n / np.sqrt(np.maximum(tails, np.finfo(float).tiny))
     negligible = correlation < 2.0 * math.sqrt(math.log10(n) / n)
@@ -80,11 +80,11 @@ def optimal_block_length(series: npt.ArrayLike) -> float:
 
 
 def block_length(series: Iterable[npt.ArrayLike], horizon: int) -> int:
-    """Block length for a set of series by date: the longest that any of them asks for, at least the horizon.
+    """Block length in dates for several series: the longest that any of them needs, at least the horizon.
 
-    Labels of H bars overlap for H bars. Blocks of H on average cut through most of that dependence, and
-    intervals are too narrow (measured: `make bench-statistics`), so for H > 1 blocks are three horizons long,
-    as far as the test set has four such blocks, but never shorter than the horizon.
+    Labels of H bars overlap for H bars. Blocks of H on average cut through most of that dependence and make
+    intervals too narrow (measured: `make bench-statistics`), so for H > 1 blocks are three horizons long
+    where the test set has four such blocks, and never shorter than the horizon.
     """
     arrays = [np.asarray(one, dtype=np.float64) for one in series]
     overlap = int(horizon)
@@ -94,7 +94,7 @@ def block_length(series: Iterable[npt.ArrayLike], horizon: int) -> int:
 
 
 def enough_blocks(n_dates: int, block: int) -> bool:
-    """Whether a test set is long enough to be resampled in blocks of this length."""
+    """Whether a test set is long enough to resample in blocks of this length (dates)."""
     return n_dates >= MINIMUM_BLOCKS * block
 
 
@@ -102,8 +102,8 @@ def enough_blocks(n_dates: int, block: int) -> bool:
 def stationary_weights(n_dates: int, block: int, draws: int, seed: int) -> Floats:
     """How often each date occurs in each draw of the stationary bootstrap; shape (draws, n_dates).
 
-    Blocks start anywhere, have geometric lengths with mean `block`, and wrap around the end
-    (Politis & Romano 1994). The array is cached and read-only.
+    Blocks start anywhere, have geometric lengths with mean `block`, and wrap around the end (Politis & Romano
+    1994). The array is cached and read-only. Draws depend on the four arguments alone.
     """
     generator = np.random.default_rng([seed, n_dates])
     starts_block = generator.random((draws, n_dates)) < 1.0 / block
@@ -120,16 +120,16 @@ def stationary_weights(n_dates: int, block: int, draws: int, seed: int) -> Float
 
 
 def mean_standard_error(series: npt.ArrayLike, block: int) -> float:
-    """Standard error of a mean under the stationary bootstrap, exactly: that of infinitely many draws.
+    """Exact standard error of a mean under the stationary bootstrap, as from infinitely many draws.
 
     Politis & Romano (1994), lemma 1: the variance of the bootstrap mean is
     ``(1/n) [R(0) + 2 sum_i b_i R(i)]`` with the sample autocovariances R and
-    ``b_i = (1 - i/n)(1-p)^i + (i/n)(1-p)^(n-i)``, p = 1 / block. It needs no draws and carries no noise of
-    its own. `lost_share` of the variance, which centring on the sample takes away, is put back.
+    ``b_i = (1 - i/n)(1-p)^i + (i/n)(1-p)^(n-i)``, p = 1 / block. It needs no draws and has no noise of its
+    own. The `lost_share` of the variance, which centring on the sample removes, is restored.
 
     Args:
         series: (n,) one value per date, in order of time.
-        block: mean block length.
+        block: mean block length in dates.
     """
     x = np.asarray(series, dtype=np.float64)
     n = x.size
@@ -160,10 +160,10 @@ def lost_share(n_dates: int, block: int) -> float:
 
 
 def widening(n_dates: int, block: int, confidence: float) -> float:
-    """By how much bootstrap draws are stretched around the estimate before their quantiles are read.
+    """Factor by which bootstrap draws are stretched around the estimate before their quantiles are read.
 
-    Puts back the lost share of the variance, and turns normal quantiles into those of t with (blocks - 1)
-    degrees of freedom: a test set of few blocks knows its own noise badly.
+    It restores the lost share of the variance and turns normal quantiles into those of t with (blocks - 1)
+    degrees of freedom: a test set of few blocks estimates its own noise badly.
     """
     upper = (1.0 + confidence) / 2.0
     freedom = max(1.0, n_dates / block - 1.0)
@@ -171,17 +171,18 @@ def widening(n_dates: int, block: int, confidence: float) -> float:
 
 
 def mean_draws(sums: Floats, counts: Floats, weights: Floats) -> Floats:
-    """Mean of a per-sample quantity in every draw, from its sums and counts by date; shape (draws,)."""
+    """Mean of a per-sample quantity in every draw, (draws,), from its sums and counts by date, (dates,)
+    each."""
     return (weights @ sums) / (weights @ counts)
 
 
 def share_draws(part: Floats, whole: Floats) -> Floats:
-    """Drawn counts of a part as shares of drawn counts of the whole; NaN where that is 0."""
+    """Drawn counts of a part as shares of those of the whole, (draws,); NaN where the whole is 0."""
     return part / np.where(whole > 0, whole, np.nan)
 
 
 def r2_draws(target: Floats, prediction: Floats, index: Ints, weights: Floats) -> Floats:
-    """Coefficient of determination in every draw; NaN where the drawn targets do not vary."""
+    """Coefficient of determination in every draw, (draws,); NaN where the drawn targets do not vary."""
     n_dates = weights.shape[1]
     parts = [np.ones_like(target), target, target**2, (prediction - target) ** 2]
     count, first, second, error = (weights @ sum_by_date(part, index, n_dates) for part in parts)
@@ -194,7 +195,7 @@ def average_precision_draws(
 ) -> Floats:
     """Area under the precision–recall curve in every draw, ``sum (R_k - R_{k-1}) P_k``.
 
-    Equal scores form one step. NaN in draws of one class.
+    Equal scores form one step. Shape (draws,); NaN in draws of one class.
 
     Args:
         target: (n,) zeros and ones.
@@ -223,7 +224,7 @@ def average_precision_draws(
 def percentile_interval(
     draws: Floats, confidence: float, stretch: float = 1.0
 ) -> tuple[float | None, float | None]:
-    """The middle `confidence` of the draws; (None, None) if over a tenth of them are undefined.
+    """Ends of the middle `confidence` of the draws; (None, None) if over a tenth of them are undefined.
 
     `stretch` pulls the draws away from their median first (see `widening`).
     """

@@ -1,8 +1,8 @@
 """Comparing models on the same dates: paired differences, their noise, and Holm's correction.
 
-An estimate carries two kinds of noise apart from each other: which dates the test set happens to hold (block
-bootstrap, the same draws for everything compared) and which seed a network happened to get (spread between
-seeds). Nothing here reads files or knows about sizes of models.
+An estimate keeps two kinds of noise apart: which dates the test set happens to hold (block bootstrap, the
+same draws for everything compared) and which seed a network happens to have (spread between seeds). Reads no
+files and knows nothing of model sizes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class SeedNoise:
-    """One term of the variance between seeds: squared weight x variance of the mean, and its freedom."""
+    """One term of the variance between seeds: squared weight x variance of the mean, and its degrees of
+    freedom."""
 
     variance: float
     degrees_of_freedom: int
@@ -54,12 +55,13 @@ class Estimate:
 
     @property
     def standard_error(self) -> float | None:
-        """Both noises together."""
+        """Standard error from dates and seeds together; None if that of dates is unknown."""
         return None if self.se_dates is None else math.hypot(self.se_dates, self.se_seeds)
 
     @property
     def degrees_of_freedom(self) -> float:
-        """Of the t distribution used, by Welch–Satterthwaite; dates count by the number of blocks."""
+        """Degrees of freedom of the t distribution (Welch 1947, Satterthwaite 1946); dates count by
+        blocks."""
         terms = [SeedNoise((self.se_dates or 0.0) ** 2, 1)]
         numerator = sum(t.variance for t in (*terms, *self.seed_noise)) ** 2
         denominator = terms[0].variance ** 2 / self.date_degrees
@@ -88,9 +90,10 @@ class Estimate:
         return float(2.0 * stdtr(self.degrees_of_freedom, -abs(self.value) / error))
 
     def detectable(self, confidence: float, power: float = 0.8) -> float | None:
-        """Smallest true value that would be found different from 0 with this power: (t_a + t_b) x se.
+        """Smallest true value that is found different from 0 with this power: (t_a + t_b) x se.
 
-        The usual formula of sample-size planning (Cohen 1988), with t in place of normal quantiles.
+        The usual formula of sample-size planning (Cohen 1988) with t instead of normal quantiles. None if the
+        noise is unknown.
         """
         if self.standard_error is None:
             return None
@@ -102,8 +105,8 @@ class Estimate:
 class DateLosses:
     """Losses of several runs on the same samples, summed by date.
 
-    `sums`: (runs, dates); `counts`: (dates,) samples of each date; `searches`: what found the recipe of each
-    run, None where nothing was searched; () if nobody knows.
+    `sums`: (runs, dates); `counts`: (dates,) samples of each date; `searches`: the search that found each
+    run's recipe, None where nothing was searched; () if unknown.
     """
 
     sums: Floats
@@ -119,17 +122,16 @@ class DateLosses:
 def estimate_mean(
     sums: Floats, counts: Floats, horizon: int, seed_noise: Sequence[SeedNoise] = ()
 ) -> Estimate:
-    """Mean per sample of a quantity given by date; its own series decides the block length.
+    """Mean per sample of a quantity given by date, in its unit; its own series decides the block length.
 
-    The noise of dates is the stationary bootstrap's, in its exact form. The bootstrap centres on the sample
-    and loses about one block's worth of variance; the t quantile with (blocks - 1) degrees of freedom makes
-    up for it in short test sets.
+    The noise of dates is that of the stationary bootstrap in its exact form (`mean_standard_error`);
+    intervals use the t quantile with (blocks - 1) degrees of freedom.
 
     Args:
-        sums: (dates,) sums of the quantity, for a paired comparison of the differences.
+        sums: (dates,) sums of the quantity; of the differences for a paired comparison.
         counts: (dates,) samples of each date.
-        horizon: least block length.
-        seed_noise: noise between seeds to be carried along.
+        horizon: least block length in bars.
+        seed_noise: noise between seeds, carried along.
     """
     n = counts.size
     value = float(sums.sum() / counts.sum())
@@ -146,7 +148,7 @@ Searches = Sequence[str | None]
 
 
 def replicates(values: Floats, searches: Searches = ()) -> tuple[Floats, Floats]:
-    """Values of independent repetitions, and the share of the runs that each stands for.
+    """Values of independent repetitions (k,), and the share of the runs that each stands for (k,).
 
     Runs that were trained with the recipe of one search share its luck, so they are one repetition: their
     mean. Where all share one, or nothing was searched, each run is a repetition.
@@ -168,16 +170,16 @@ def seed_noise_of_mean(values: Floats, weight: float = 1.0, searches: Searches =
 
 
 def joined_searches(folds: Sequence[Searches]) -> tuple[str | None, ...]:
-    """Of each seed over all folds: its search, or its searches."""
+    """For each seed, its search over all folds, or its searches joined."""
     every = [list(dict.fromkeys(search for search in own if search)) for own in zip(*folds, strict=True)]
     return tuple(" + ".join(own) or None for own in every)
 
 
 def seed_noise_of_sum(terms: Sequence[tuple[float, DateLosses]]) -> list[SeedNoise]:
-    """Noise between repetitions of a weighted sum of mean losses.
+    """Noise between repetitions of a weighted sum of mean losses, from (weight, losses) pairs.
 
-    Where all were trained with the recipes of the same searches (a transfer), a search's luck is common to
-    them: the sum is taken search by search, and what is common cancels. Otherwise their noises add up.
+    Where all were trained with recipes of the same searches (a transfer), the luck of a search is common to
+    them: the sum is taken search by search, and what is common cancels. Otherwise the noises add up.
     """
     first, *others = (list(losses.searches) for _, losses in terms)
     common = set(first)
@@ -196,7 +198,7 @@ def seed_noise_of_sum(terms: Sequence[tuple[float, DateLosses]]) -> list[SeedNoi
 
 
 def same_forecast(a: DateLosses, b: DateLosses) -> bool:
-    """Whether every run of both says the same, up to the rounding of single precision."""
+    """Whether all runs of both have the same losses, up to the rounding of single precision."""
     both = np.concatenate([a.sums, b.sums])
     return bool(np.ptp(both, axis=0).max() <= _ROUNDING * float(np.abs(both).mean()))
 
@@ -204,8 +206,9 @@ def same_forecast(a: DateLosses, b: DateLosses) -> bool:
 def compare_losses(a: DateLosses, b: DateLosses, horizon: int) -> Estimate:
     """Mean loss of `a` minus mean loss of `b`, both averaged over their seeds, paired by date.
 
-    Negative: `a` is better. Both must hold the same samples. Losses that differ by less than the rounding of
-    single precision, in which forecasts are kept, are equal: their difference is 0, without noise.
+    Negative: `a` is better. Both must hold the same samples; the unit is that of the losses. Losses that
+    differ by less than the rounding of single precision, in which forecasts are stored, are equal: their
+    difference is 0, without noise. `horizon` is the least block length in bars.
     """
     difference = a.sums.mean(axis=0) - b.sums.mean(axis=0)
     if same_forecast(a, b):
@@ -216,8 +219,12 @@ def compare_losses(a: DateLosses, b: DateLosses, horizon: int) -> Estimate:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's (1979) step-down adjusted p-values, in the order given.
 
-    The k-th smallest of m is multiplied by m - k + 1, never below its predecessor and never above 1. It
-    keeps the chance of any false finding in the family at the level, however the tests depend on each other.
+    The k-th smallest of m is multiplied by m - k + 1, never below its predecessor and never above 1. It keeps
+    the chance of any false finding in the family at the declared level, however the tests depend on each
+    other.
+
+    >>> holm([0.01, 0.04])
+    [0.02, 0.04]
     """
     m = len(p_values)
     adjusted = [0.0] * m
@@ -229,10 +236,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def holm_confidences(p_values: Sequence[float], confidence: float) -> list[float]:
-    """Confidence level of each test's own interval such that it excludes 0 exactly if Holm rejects.
+    """Confidence of each test's own interval at which it excludes 0 exactly if Holm (1979) rejects.
 
-    The k-th smallest p-value is judged at level alpha / (m - k + 1); from the first one kept on, all are
-    judged at that one's level.
+    The k-th smallest p-value is judged at level alpha / (m - k + 1); from the first that is not rejected on,
+    all are judged at the level of that one.
+
+    >>> holm_confidences([0.01, 0.04], confidence=0.95)
+    [0.975, 0.95]
     """
     m, alpha = len(p_values), 1.0 - confidence
     levels = [0.0] * m

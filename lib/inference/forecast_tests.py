@@ -1,4 +1,5 @@
-"""Named tests between forecasts: Diebold–Mariano, DeLong, and which of several models could be the best.
+"""Named tests between forecasts: Diebold–Mariano, DeLong, superior predictive ability, the model confidence
+set.
 
 Each works on arrays in order of dates and knows nothing of runs. Intervals of differences and Holm's
 correction are in `comparisons`.
@@ -32,7 +33,7 @@ class TestResult:
 
 
 def newey_west_lag(series: npt.ArrayLike) -> int:
-    """Lags that the dependence in a series asks of Bartlett's weights: Newey & West (1994), one series.
+    """Number of lags for Bartlett's weights that suits the dependence in a series (Newey & West 1994).
 
     ``floor(1.1447 ((s1/s0)^2 n)^(1/3))`` with ``s0 = R(0) + 2 sum R(j)`` and ``s1 = 2 sum j R(j)`` over the
     first ``floor(4 (n/100)^(2/9))`` autocovariances; 0 for a constant series, at most a quarter of n.
@@ -60,8 +61,8 @@ def diebold_mariano(difference: npt.ArrayLike, horizon: int, lag: int | None = N
     Diebold & Mariano (1995) with the long-run variance of the mean from autocovariances, and the small-sample
     correction and t distribution with n - 1 degrees of freedom of Harvey, Leybourne & Newbold (1997). Lags up
     to H - 1, over which labels overlap, count in full; dependence that reaches further (losses cluster as
-    volatility does, whatever the horizon) counts up to `lag` with weights that fall linearly, as Bartlett's.
-    Where the sum is not positive, Bartlett's weights replace it (Newey & West 1987).
+    volatility does, whatever the horizon) counts up to `lag` with Bartlett's linearly falling weights. Where
+    the sum is not positive, Bartlett's weights replace it (Newey & West 1987).
 
     Args:
         difference: (n,) loss of the first minus loss of the second.
@@ -69,7 +70,8 @@ def diebold_mariano(difference: npt.ArrayLike, horizon: int, lag: int | None = N
         lag: last autocovariance that counts; None: `newey_west_lag`, at least H - 1.
 
     Returns:
-        Negative where the first is better; None if there are too few dates or the differences do not vary.
+        The statistic, negative where the first is better, with its p-value; None with too few dates or
+        differences that do not vary.
     """
     d = np.asarray(difference, dtype=np.float64)
     n = d.size
@@ -91,10 +93,10 @@ def diebold_mariano(difference: npt.ArrayLike, horizon: int, lag: int | None = N
 
 
 def placements(target: npt.ArrayLike, score: npt.ArrayLike) -> tuple[Floats, Floats] | None:
-    """Share of the other class that each sample is ranked rightly against (ties one half).
+    """Share of the other class against which each sample is ranked correctly (ties count one half).
 
     Returns:
-        Of the positives and of the negatives, each averaging to the AUC; None with one class.
+        Those of the positives and of the negatives, each averaging to the AUC; None with one class.
     """
     y = np.asarray(target, dtype=np.float64) > 0.5
     s = np.asarray(score, dtype=np.float64)
@@ -109,11 +111,11 @@ def placements(target: npt.ArrayLike, score: npt.ArrayLike) -> tuple[Floats, Flo
 
 
 def auc_influence(target: npt.ArrayLike, score: npt.ArrayLike) -> Floats | None:
-    """What each sample adds to the AUC's deviation: their mean is 0 and AUC + mean(w · influence) is the AUC
-    of a sample reweighted by w, to first order; shape (n,), None with one class.
+    """Influence of each sample on the AUC, (n,): the mean is 0, and AUC + mean(w · influence) is to first
+    order the AUC of a sample reweighted by w. None with one class.
 
     The linear form of the AUC (DeLong, DeLong & Clarke-Pearson 1988): its variance over independent samples
-    is DeLong's, and over dates it can be bootstrapped like a mean.
+    is DeLong's, and over dates it is bootstrapped like a mean.
     """
     found = placements(target, score)
     if found is None:
@@ -130,10 +132,11 @@ def auc_influence(target: npt.ArrayLike, score: npt.ArrayLike) -> Floats | None:
 def delong(
     target: npt.ArrayLike, first: npt.ArrayLike, second: npt.ArrayLike
 ) -> tuple[float, float, TestResult] | None:
-    """Difference of two AUCs on the same samples, its standard error, and the test of no difference.
+    """AUC of the first score minus that of the second, its standard error, and the test of no difference.
 
-    DeLong, DeLong & Clarke-Pearson (1988). Samples must be independent: only for horizons of one bar and one
-    symbol, whose labels do not overlap. None with one class, fewer than two of either, or equal rankings.
+    DeLong, DeLong & Clarke-Pearson (1988). Arguments are (n,) each. Samples must be independent: use it only
+    for one symbol at a horizon of one bar, where labels do not overlap. None with one class, fewer than two
+    of either, or equal rankings.
     """
     a, b = placements(target, first), placements(target, second)
     if a is None or b is None or min(a[0].size, a[1].size) < 2:
@@ -149,7 +152,7 @@ def delong(
 def superior_predictive_ability(
     benchmark: Floats, models: Floats, block: int, draws: int, seed: int
 ) -> dict[str, float] | None:
-    """Whether any model beats the benchmark, corrected for having tried them all (Hansen 2005).
+    """Whether any model beats the benchmark, corrected for having tried all of them (Hansen 2005).
 
     Args:
         benchmark: (n,) losses by date.
@@ -159,7 +162,8 @@ def superior_predictive_ability(
         seed: of the bootstrap.
 
     Returns:
-        `p_lower, p_consistent, p_upper` of "no model is better"; None without a model or with few dates.
+        `p_lower, p_consistent, p_upper` of the hypothesis that no model is better; None without a model or
+        with few dates.
     """
     from arch.bootstrap import SPA
 
@@ -174,7 +178,8 @@ def superior_predictive_ability(
 def confidence_set(
     losses: Mapping[str, Floats], block: int, draws: int, seed: int, confidence: float
 ) -> list[str] | None:
-    """The model confidence set: the models of which none can be told from the best (Hansen et al. 2011).
+    """The model confidence set: the models that cannot be distinguished from the best (Hansen, Lunde & Nason
+    2011).
 
     Args:
         losses: (n,) by date for each model.
@@ -205,5 +210,5 @@ def confidence_set(
 
 
 def names_of(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """`model budget` labels of model and budget, the budget left out where there is none."""
+    """Labels `model budget`, without the budget where there is none."""
     return [model if budget == "none" else f"{model} {budget}" for model, budget in pairs]

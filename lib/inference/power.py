@@ -1,7 +1,7 @@
-"""The smallest effect that a test set can show, from its size alone: before anything is trained.
+"""The smallest effect that a test set can show, computed from its size before anything is trained.
 
-Pure functions of samples, base rate and horizon. Overlapping labels of H bars hold about n / H independent
-ones. Measured noise replaces these assumptions once there are predictions (`Estimate.detectable`).
+Pure functions of samples, base rate and horizon; n overlapping labels of H bars count as n / H independent
+ones. Once there are predictions, measured noise replaces these assumptions (`Estimate.detectable`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class Detectable:
-    """What a test set can show in four of five repetitions (or the power asked for)."""
+    """What a test set can show in four of five repetitions (or with another declared power)."""
 
     effective_n: float
     auc: float | None
@@ -39,13 +39,13 @@ def detectable(
     power: float = POWER,
     logit_gap: float = LOGIT_GAP,
 ) -> Detectable:
-    """The smallest detectable effects of a test set.
+    """The smallest detectable effects of a test set: its AUC, and a difference in loss.
 
     Args:
         n: test samples of one symbol.
         base_rate: share of class 1; None for regression.
-        horizon: bars that labels look ahead.
-        confidence: two-sided.
+        horizon: bars that labels look ahead; n / horizon labels count as independent.
+        confidence: of the two-sided test.
         power: chance to find an effect of this size.
         logit_gap: assumed standard deviation of the difference of two models' log-odds; for regression, of
             the difference of two forecasts in units of the target's standard deviation.
@@ -66,7 +66,7 @@ def detectable_auc(
 ) -> float | None:
     """Smallest AUC above 0.5 that n independent samples show: A - 0.5 = z_a se(0.5) + z_b se(A).
 
-    Standard errors by Hanley & McNeil (1982). None if even an AUC of 1 would not be shown, or with one class.
+    Standard errors by Hanley & McNeil (1982). None with one class, or if even an AUC of 1 would not be shown.
     """
     positives, negatives = effective_n * base_rate, effective_n * (1.0 - base_rate)
     if min(positives, negatives) < 2:
@@ -81,7 +81,11 @@ def detectable_auc(
 
 
 def auc_standard_error(auc: float, positives: float, negatives: float) -> float:
-    """Standard error of an AUC by Hanley & McNeil (1982), with their exponential approximation."""
+    """Standard error of an AUC by Hanley & McNeil (1982), with their exponential approximation.
+
+    >>> round(auc_standard_error(0.5, positives=100, negatives=100), 3)
+    0.041
+    """
     first, second = auc / (2.0 - auc), 2.0 * auc**2 / (1.0 + auc)
     variance = (
         auc * (1.0 - auc) + (positives - 1.0) * (first - auc**2) + (negatives - 1.0) * (second - auc**2)
@@ -101,6 +105,9 @@ def detectable_log_loss(
     To first order the difference of one sample is (y - p) times the difference of the log-odds, so its
     standard deviation is sqrt(p (1 - p)) times `logit_gap`; the usual formula of sample-size planning
     (Cohen 1988) does the rest.
+
+    >>> round(detectable_log_loss(250, 0.5, confidence=0.95, power=0.8, logit_gap=0.3), 4)
+    0.0266
     """
     if effective_n < 2 or not 0 < base_rate < 1:
         return None

@@ -2,7 +2,8 @@
 
 For a given exponent the law is linear in E and A, so the search is over the exponent alone: it starts from
 every point of a grid and the best start is refined between its neighbours (variable projection, Golub &
-Pereyra 1973). Huber's (1964) loss keeps one diverged run from bending the curve. No files, no verdicts.
+Pereyra 1973). Huber's (1964) loss keeps one diverged run from bending the curve. Reads no files and draws no
+verdicts.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class LawFits:
     """Sum of Huber's loss."""
 
     def at(self, sizes: Floats) -> Floats:
-        """Loss at given sizes; (draws, sizes)."""
+        """Loss of each fit at the given sizes (sizes,); shape (draws, sizes)."""
         # In logarithms, because A alone may be astronomically large.
         term = np.exp(-self.exponent[:, None] * np.log(sizes)[None, :] + self._log_amplitude[:, None])
         return self.floor[:, None] + np.sign(self.amplitude)[:, None] * term
@@ -47,8 +48,11 @@ class LawFits:
 
 
 def huber_width(losses: Floats, groups: Floats) -> float:
-    """The residual beyond which a run counts as an outlier: 1.345 robust standard deviations around the
-    medians of its group (size), by the median absolute deviation."""
+    """The residual beyond which a run counts as an outlier: 1.345 robust standard deviations (Huber 1964).
+
+    The robust deviation comes from the median absolute residual around the median of each group, in the unit
+    of the losses. `losses` and `groups` (the size of each run) are (points,).
+    """
     residuals = np.concatenate(
         [losses[groups == g] - np.median(losses[groups == g]) for g in np.unique(groups)]
     )
@@ -63,7 +67,11 @@ def fit_law(sizes: Floats, losses: Floats, width: float) -> LawFits:
     Args:
         sizes: (points,) N of each run, at least three different ones.
         losses: (draws, points), or (points,) for a single fit.
-        width: residual where squared error turns into absolute error.
+        width: residual at which squared error turns into absolute error, in the unit of the losses.
+
+    >>> sizes = np.array([1.0, 10.0, 100.0, 1000.0])
+    >>> fit_law(sizes, 0.5 + 2.0 * sizes**-0.5, width=0.1).exponent.round(3)
+    array([0.5])
     """
     y = np.atleast_2d(losses)
     log_n = np.log(sizes)

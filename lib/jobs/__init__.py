@@ -1,1 +1,1 @@
-"""What the workflow's scripts share: paths, outputs, the edges of a training job, command lines."""
+"""Shared by the workflow's scripts: paths, outputs, the context of a training job, command lines."""

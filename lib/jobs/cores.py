@@ -1,7 +1,7 @@
 """Cores that Snakemake was given for all jobs together.
 
-A job is told its own threads only, and with one thread cannot know whether it runs alone; so the workflow
-says it through the environment, which local jobs inherit.
+A job knows only its own threads, and with one thread cannot know whether it runs alone; so the workflow sets
+an environment variable, which local jobs inherit.
 """
 
 from __future__ import annotations
@@ -17,5 +17,5 @@ def tell_jobs(cores: int | None) -> None:
 
 
 def cores_of_all_jobs() -> int:
-    """For a job; 1 where nothing was said."""
+    """For a job; 1 if the variable is not set."""
     return int(os.environ.get(VARIABLE, "1"))

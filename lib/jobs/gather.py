@@ -1,4 +1,4 @@
-"""Reading what the report needs from many small files."""
+"""Reads the report's inputs from many small files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def job_costs(folder: Path) -> pl.DataFrame:
 
 
 def of_runs[T](runs: list[Path], name: str, read: Callable[[Path], T]) -> dict[str, T]:
-    """What stands in a file of each run, by the run's folder.
+    """Content of one file of each run, by the run's folder.
 
     Raises:
         IntegrityError: one is missing or damaged.

@@ -52,7 +52,7 @@ def write_run(
 ) -> None:  # fmt: skip
     """Model, predictions, history, parameters and provenance of a run.
 
-    `begun`: when it was first begun, which is what a prediction about it must come before.
+    `begun`: when the run first started; a prediction about it must be earlier.
     """
     output = snakemake.output
     model = Path(output.model)
@@ -121,9 +121,9 @@ def _hashes(output: Any) -> dict[str, str]:
 
 
 def track_run(snakemake: Any, finished: FinishedRun, tracker: Tracker) -> None:
-    """Hand over what a finished run has to show: losses by round, its size and time, its small files.
+    """Send a finished run's losses by round, size, time and small files to the trackers.
 
-    Networks have told their losses while they were trained, other models have told nothing yet.
+    Networks report their losses during training; other models have reported nothing yet.
     """
     for row in [] if finished.model.metadata.network else finished.result.history:
         tracker.log({k: v for k, v in row.items() if k != "step"}, int(row["step"]))

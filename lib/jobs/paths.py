@@ -1,6 +1,6 @@
-"""Where the workflow puts what it makes: patterns that rules and previews share, named once.
+"""Path patterns of everything that the workflow makes, shared by rules and previews.
 
-`lib` knows none of them; what needs them is given them.
+Other rooms receive the patterns they need as arguments.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The thin shell around every job: its log, and errors as one message instead of a traceback."""
+"""Wraps every job: its log, and errors as one message instead of a traceback."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _MEMORY = (
 def job(snakemake: Any) -> Iterator[None]:
     """Run the body of a script.
 
-    An error that a user can act on ends the job with its message; any other exception is a bug and leaves
-    its traceback. Both stand in the rule's log.
+    An error that a user can act on ends the job with its message; any other exception is a bug and leaves its
+    traceback. The rule's log has both.
     """
     try:
         yield
@@ -37,8 +37,8 @@ def job(snakemake: Any) -> Iterator[None]:
     except KeyboardInterrupt:
         _end(snakemake, "Interrupted.")
     except OSError as error:
-        told = _MEMORY if is_out_of_memory(error) else _storage_message(error)
-        _end(snakemake, told or f"This is a bug, please report it:\n{traceback.format_exc()}")
+        advice = _MEMORY if is_out_of_memory(error) else _storage_message(error)
+        _end(snakemake, advice or f"This is a bug, please report it:\n{traceback.format_exc()}")
     except Exception as error:
         if is_out_of_memory(error):
             _end(snakemake, _MEMORY)
@@ -48,7 +48,7 @@ def job(snakemake: Any) -> Iterator[None]:
 
 
 def _storage_message(error: OSError) -> str | None:
-    """What a full, read-only or broken disk means for the user; None if it is something else."""
+    """Advice about a full, read-only or broken disk; None for other errors."""
     if error.errno not in _STORAGE:
         return None
     path = Path(os.fsdecode(error.filename)) if error.filename else Path.cwd()

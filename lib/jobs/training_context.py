@@ -1,4 +1,4 @@
-"""The edges of a training job put together from configuration: sensors, trackers, progress, threads."""
+"""The context of a training job from its configuration: sensors, trackers, progress, threads."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def context_for(
     """Where and how one run is trained. Models that train in a moment need no thermal guard.
 
     Trials of a search belong to a `group` in the trackers; `label` names one (default: the run's path).
-    `threads` are those a run was begun with; default as the configuration and this job have it.
+    `threads` are those that a run started with; by default those of the configuration and this job.
     """
     label = label or Run(**resolved.run).label()  # type: ignore[arg-type]
     if resolved.plugin:

@@ -1,7 +1,7 @@
-"""Measures of how far probabilities can be taken at their word, each in one place.
+"""Measures of calibration: how far probabilities match observed frequencies.
 
 Bins hold equal counts rather than equal widths, because the probabilities of market models crowd in a narrow
-range. Equal probabilities are never split between bins. Nothing here fits anything or knows about dates.
+range. Equal probabilities are never split between bins. Fits nothing and knows nothing of dates.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _WILSON_Z = 1.959963984540054
 
 
 def bin_of(probability: npt.ArrayLike, bins: int = BINS) -> Ints:
-    """Number of the equal-count bin of each probability, 0, 1, … without gaps; shape (n,)."""
+    """Number of the equal-count bin of each probability: 0, 1, … without gaps; shape (n,)."""
     p = np.asarray(probability, dtype=np.float64)
     edges = np.unique(np.quantile(p, np.linspace(0.0, 1.0, bins + 1)))
     raw = np.searchsorted(edges[1:-1], p, side="right") if edges.size > 2 else np.zeros(p.size, dtype=int)
@@ -87,7 +87,11 @@ def reliability_bins(
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson 1927)."""
+    """The 95 % score interval of a share of `count` independent samples (Wilson 1927).
+
+    >>> [round(end, 3) for end in wilson(0.5, 100)]
+    [0.404, 0.596]
+    """
     z2 = _WILSON_Z**2
     centre = (share + z2 / (2 * count)) / (1 + z2 / count)
     reach = _WILSON_Z / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))

@@ -1,7 +1,7 @@
-"""Measures of binary predictions, each in one place, used while training and afterwards.
+"""Measures of binary predictions, used during training and evaluation.
 
-Written in plain numpy, because importing scikit-learn costs seconds in every one of thousands of small jobs;
-the tests hold each of them equal to scikit-learn's. Nothing here knows about dates, intervals or files.
+Plain numpy, because importing scikit-learn costs seconds in every one of thousands of small jobs; tests hold
+each measure equal to scikit-learn's. Knows nothing of dates, intervals or files.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ Floats = npt.NDArray[np.float64]
 Metric = float | int | bool | None
 
 CLIP = 1e-7
-"""Probabilities are kept this far from 0 and 1 in the log loss, so that one sure error is not infinite."""
+"""The log loss clips probabilities this far from 0 and 1, so that one certain error is not infinite."""
 THRESHOLD = 0.5
-"""A probability of at least this is the class 1."""
+"""A probability of at least this predicts class 1."""
 COLLAPSE_RANGE = 0.02
 COLLAPSE_DEVIATION = 0.005
 
@@ -35,7 +35,11 @@ def log_loss_per_sample(target: npt.ArrayLike, probability: npt.ArrayLike) -> Fl
 def roc_auc(target: npt.ArrayLike, score: npt.ArrayLike) -> float | None:
     """Probability that a random positive scores above a random negative, ties counting one half.
 
-    The Mann–Whitney form by mid-ranks (Hanley & McNeil 1982). None with one class only.
+    The Mann–Whitney form by mid-ranks (Hanley & McNeil 1982). `target` holds zeros and ones, (n,), like
+    `score`. None with one class only.
+
+    >>> roc_auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    0.75
     """
     y = np.asarray(target, dtype=np.float64) > 0.5
     positives = int(y.sum())
@@ -66,7 +70,8 @@ def average_precision(target: npt.ArrayLike, score: npt.ArrayLike) -> float | No
 
 
 def is_collapsed(probability: npt.ArrayLike) -> bool:
-    """Whether a model says nearly the same for every sample: range < 0.02 or standard deviation < 0.005."""
+    """Whether predictions are nearly the same for every sample: range < 0.02 or standard deviation <
+    0.005."""
     p = np.asarray(probability, dtype=np.float64)
     return bool(p.size and (np.ptp(p) < COLLAPSE_RANGE or p.std() < COLLAPSE_DEVIATION))
 
@@ -84,10 +89,10 @@ def classification_metrics(
     Returns:
         `n, n_invalid, base_rate, auc, pr_auc, accuracy, majority_accuracy, precision, recall, f1, brier,
         log_loss, base_rate_log_loss, prediction_min, prediction_max, collapsed, zero_recall`.
-        `majority_accuracy` is that of always naming the commoner class of this very set. A measure is None
-        where it is undefined: `auc` and `pr_auc` with one class, `precision` without a predicted positive,
-        `recall` without a positive. If any target or prediction is not finite (`n_invalid` > 0), everything
-        that depends on the predictions is None: measuring the rest would flatter a broken model.
+        `majority_accuracy` is that of always predicting the more frequent class of this set. A measure is
+        None where it is undefined: `auc` and `pr_auc` with one class, `precision` without a predicted
+        positive, `recall` without a positive. If any target or prediction is not finite (`n_invalid` > 0),
+        everything that depends on the predictions is None: measuring the rest would flatter a broken model.
     """
     y = np.asarray(target, dtype=np.float64)
     p = np.asarray(probability, dtype=np.float64)

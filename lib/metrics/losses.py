@@ -15,13 +15,13 @@ def mean_loss(target: np.ndarray, forecast: np.ndarray, binary: bool) -> float:
     Args:
         target: (n,) the class, or the return.
         forecast: (n,) probability of class 1, or forecast return; (n, 3) probabilities of three classes.
-        binary: which of the first two.
+        binary: log loss instead of squared error, for a forecast (n,).
     """
     return float(np.mean(losses(target, forecast, binary)))
 
 
 def losses(target: np.ndarray, forecast: np.ndarray, binary: bool) -> np.ndarray:
-    """(n,) the same of each sample."""
+    """The loss of each sample, (n,), with the arguments and units of `mean_loss`."""
     if forecast.ndim == 2:
         return ternary.log_loss_per_sample(target, forecast)
     if binary:
@@ -30,22 +30,25 @@ def losses(target: np.ndarray, forecast: np.ndarray, binary: bool) -> np.ndarray
 
 
 _SMALLEST = 1e-12
-"""Probabilities are kept this far from 0 and 1 where their log-odds are needed."""
+"""Log-odds are taken of probabilities clipped this far from 0 and 1."""
 _ROUNDS = 500
 
 
 def intercept_refitted_loss(target: np.ndarray, forecast: np.ndarray, binary: bool) -> float:
-    """The mean loss of the forecast with its intercept re-fitted: what it says beyond a constant."""
+    """Mean loss of the forecast with its intercept re-fitted: what it knows beyond a constant.
+
+    Arguments and units as in `mean_loss`.
+    """
     return mean_loss(target, intercept_refitted(target, forecast, binary), binary)
 
 
 def intercept_refitted(target: np.ndarray, forecast: np.ndarray, binary: bool) -> np.ndarray:
-    """The forecast after its level was fitted to these very targets.
+    """The forecast after its level was fitted to these targets; same shape.
 
-    Every constant forecast scores the entropy of the targets' own shares, so a model gains nothing by
-    guessing the drift of the period on which it is chosen. Binary: one number is added to the log-odds;
-    three classes: one to the log-odds of each; returns: the mean error is taken out. Where one class alone
-    occurs there is no level to fit, and it is returned as it is.
+    Every constant forecast then scores the entropy of the targets' own shares, so a model gains nothing by
+    guessing the drift of the period on which it is chosen. Binary: one number is added to the log-odds; three
+    classes: one to the log-odds of each; returns: the mean error is taken out. Where only one class occurs
+    there is no level to fit, and the forecast is returned unchanged.
 
     Args:
         target: as in `mean_loss`.
@@ -62,15 +65,14 @@ def intercept_refitted(target: np.ndarray, forecast: np.ndarray, binary: bool) -
         return forecast
     odds = logit(np.clip(np.asarray(forecast, dtype=np.float64), _SMALLEST, 1.0 - _SMALLEST))
     reach = float(np.abs(odds).max()) + abs(float(logit(share))) + 1.0
-    from scipy.optimize import brentq  # a second of imports, which whoever only plans a study does without
+    from scipy.optimize import brentq  # importing takes a second, which planning a study does not need
 
     offset = brentq(lambda added: float(expit(odds + added).mean()) - share, -reach, reach)
     return np.asarray(expit(odds + offset))
 
 
 def _offset_classes(target: np.ndarray, forecast: np.ndarray) -> np.ndarray:
-    """Iterative proportional fitting (Deming & Stephan 1940): each class is scaled to its share until all
-    fit."""
+    """Iterative proportional fitting (Deming & Stephan 1940): scale each class to its share until all fit."""
     shares = np.array([(target == label).mean() for label in ternary.CLASSES])
     if (shares > 0).sum() < 2:
         return forecast

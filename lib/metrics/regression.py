@@ -1,6 +1,6 @@
-"""Measures of predicted returns, each in one place, used while training and afterwards.
+"""Measures of predicted returns, used during training and evaluation.
 
-Plain numpy for the same reason as the binary measures. Nothing here knows about dates, intervals or files.
+Plain numpy for the same reason as the binary measures. Knows nothing of dates, intervals or files.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def regression_metrics(target: npt.ArrayLike, prediction: npt.ArrayLike) -> dict
         prediction: (n,) predicted returns.
 
     Returns:
-        `n, n_invalid, zero_mse` (the error of always saying 0), `mse, mae, mape, r2, directional_accuracy,
-        prediction_min, prediction_max, collapsed` (predictions all the same). `mape` (a fraction) and
-        `directional_accuracy` leave out targets of exactly 0. None where undefined; if any prediction is not
-        finite (`n_invalid` > 0), everything that depends on the predictions is None.
+        `n, n_invalid, zero_mse` (the error of always predicting 0), `mse, mae, mape, r2,
+        directional_accuracy, prediction_min, prediction_max, collapsed` (predictions all the same). `mape` (a
+        fraction) and `directional_accuracy` leave out targets of exactly 0. None where undefined; if any
+        prediction is not finite (`n_invalid` > 0), everything that depends on the predictions is None.
     """
     y = np.asarray(target, dtype=np.float64)
     f = np.asarray(prediction, dtype=np.float64)

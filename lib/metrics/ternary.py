@@ -1,6 +1,6 @@
-"""Measures of forecasts in three classes (-1, 0, +1), each in one place, used while training and afterwards.
+"""Measures of forecasts in three classes (-1, 0, +1), used during training and evaluation.
 
-Class labels rise with the columns of the probabilities. Plain numpy; nothing here knows about dates or files.
+Class labels rise with the columns of the probabilities. Plain numpy; knows nothing of dates or files.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def brier_per_sample(target: npt.ArrayLike, probability: npt.ArrayLike) -> Float
 
 
 def signed(probability: Floats) -> Floats:
-    """What three probabilities say about direction, p(+1) - p(-1); (n,) from (n, 3)."""
+    """Direction from three probabilities, p(+1) - p(-1); (n,) from (n, 3)."""
     difference: Floats = probability[:, 2] - probability[:, 0]
     return difference
 
@@ -51,10 +51,10 @@ def ternary_metrics(
         As `classification_metrics`, with these meanings: `base_rate` is the share of class +1; `auc` the mean
         over classes of one class against the rest, `auc_signed` that of +1 against -1 by p(+1) - p(-1);
         `accuracy` of the most probable class; `precision, recall, f1` means over the classes that occur
-        (`macro`), and each of them per class as `recall_down, recall_neutral, recall_up`, …;
-        `prediction_min, prediction_max` and `collapsed` of p(+1) - p(-1); `zero_recall` if a class that
-        occurs is never found; `share_down, share_neutral, share_up` what happened. None where undefined, and
-        everywhere if a forecast is not finite.
+        (`macro`), and each of them per class as `recall_down, recall_neutral, recall_up`, …; `prediction_min,
+        prediction_max` and `collapsed` of p(+1) - p(-1); `zero_recall` if a class that occurs is never found;
+        `share_down, share_neutral, share_up` the observed shares. A measure is None where it is undefined,
+        and all are if a forecast is not finite.
     """
     y = np.asarray(target, dtype=np.float64)
     p = np.asarray(probability, dtype=np.float64).reshape(len(y), len(CLASSES))
@@ -81,16 +81,16 @@ def ternary_metrics(
 
 
 def one_against_rest(target: Floats, probability: Floats) -> float | None:
-    """Mean over the classes that occur of the AUC of one class against the rest; None with one class only."""
+    """Mean AUC of one class against the rest, over the classes that occur; None with one class only."""
     found = [roc_auc(target == label, probability[:, i]) for i, label in enumerate(CLASSES)]
     known = [value for value in found if value is not None]
     return float(np.mean(known)) if known else None
 
 
 def confusion_matrix(target: npt.ArrayLike, predicted: npt.ArrayLike, classes: tuple[int, ...]) -> Floats:
-    """Counts by what happened (rows) and what was said (columns); (classes, classes)."""
-    y, said = np.asarray(target), np.asarray(predicted)
-    return np.array([[float(((y == a) & (said == b)).sum()) for b in classes] for a in classes])
+    """Counts by observed class (rows) and predicted class (columns); (classes, classes)."""
+    y, forecast = np.asarray(target), np.asarray(predicted)
+    return np.array([[float(((y == a) & (forecast == b)).sum()) for b in classes] for a in classes])
 
 
 _NAMES = {-1: "down", 0: "neutral", 1: "up"}

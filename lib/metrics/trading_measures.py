@@ -1,4 +1,4 @@
-"""Measures of a series of returns, each in one place. Nothing here knows how the returns came about."""
+"""Measures of a series of returns, whatever produced them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NEGLIGIBLE = 1e-15
 def sharpe_ratio(returns: npt.ArrayLike) -> float | None:
     """Mean over standard deviation (ddof 1) of returns per bar, not annualised, no riskless rate deducted.
 
-    None with fewer than two returns or none that vary.
+    None with fewer than two returns, or if they do not vary. Sharpe (1966).
     """
     r = np.asarray(returns, dtype=np.float64)
     if r.size < 2 or (deviation := float(r.std(ddof=1))) <= _NEGLIGIBLE:
@@ -27,13 +27,21 @@ def sharpe_ratio(returns: npt.ArrayLike) -> float | None:
 
 
 def max_drawdown(equity: npt.ArrayLike) -> float:
-    """Largest fall from an earlier peak as a positive fraction; the peak may be the start."""
+    """Largest fall from an earlier peak, as a positive fraction; the peak may be the start value 1.
+
+    >>> max_drawdown([1.0, 2.0, 1.5])
+    0.25
+    """
     e = np.asarray(equity, dtype=np.float64)
     return float(np.max(drawdowns(e))) if e.size else 0.0
 
 
 def drawdowns(equity: npt.ArrayLike) -> Floats:
-    """Fall below the highest value so far (at least the start value 1), as positive fractions; (n,)."""
+    """Fall below the highest value so far (at least the start value 1), as positive fractions; (n,).
+
+    >>> drawdowns([1.0, 2.0, 1.5]).tolist()
+    [0.0, 0.0, 0.25]
+    """
     e = np.asarray(equity, dtype=np.float64)
     return 1.0 - e / np.maximum(np.maximum.accumulate(e), 1.0) if e.size else e
 
@@ -68,7 +76,8 @@ def expected_best_sharpe(trial_sharpes: Sequence[float], trials: int) -> float |
     times ``(1-g) Phi^-1(1 - 1/N) + g Phi^-1(1 - 1/(N e))`` with the Euler–Mascheroni constant g.
 
     Args:
-        trial_sharpes: known ratios, all per the same span of time; their variance stands for that of all.
+        trial_sharpes: known ratios, all per the same span of time; their variance stands for that of all
+            trials.
         trials: number of trials, those without a known ratio included.
 
     Returns:

@@ -1,8 +1,8 @@
-"""The contract of every model: what it is asked, what it answers, what it stores.
+"""The contract of every model: its inputs, its forecasts and what it stores.
 
 A model is built from its settings, the problem, an architecture (if it has budgets), the recipe and a seed;
 it is fitted on training windows with selection windows for early stopping, and answers in one typed form.
-Nothing here imports a numeric library heavier than NumPy.
+Imports no numeric library heavier than NumPy.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class ModelMetadata:
     ternary: bool = False
     """Whether it can forecast three classes; others refuse such a task."""
     oracle: bool = False
-    """Whether it knows the planted signal of a synthetic market: refused on other data, told the words of
-    its run (`settings.words`), and without weights whatever its budget."""
+    """Whether it knows the planted signal of a synthetic market: refused on other data, given its run key
+    (`settings.words`), and without weights whatever its budget."""
     description: str = ""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides the size of a network beside its architecture: what it sees and what it gives."""
+    """What decides the size of a network besides its architecture: inputs and outputs."""
 
     n_channels: int
     context_length: int
@@ -61,7 +61,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be forecast from what."""
+    """The prediction problem: which target, from which windows."""
 
     task: str
     horizon: int
@@ -188,7 +188,7 @@ class Model(ABC):
         """
         self.check(samples)
         # Whole blocks only: the last digits of a product may depend on how many rows it has, and one window
-        # forecast alone must get the very number that it got among many.
+        # forecast alone must get the same number as among many.
         values = self.forecast(samples.padded(FORECAST_BLOCK))[: len(samples)].astype(np.float64)
         common = (samples.dates, samples.symbols, samples.horizon, samples.target)
         classes = self.problem.classes
@@ -280,7 +280,7 @@ class Model(ABC):
         return None
 
     def parameter_counts(self) -> dict[str, int] | None:
-        """Trainable parameters: total, embedding, backbone, head; None where the words mean nothing."""
+        """Trainable parameters: total, embedding, backbone, head; None where these do not apply."""
         return None
 
     @classmethod

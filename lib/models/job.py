@@ -1,7 +1,7 @@
 """One run from its resolved parameters and a dataset table to predictions.
 
-Joins the rooms in the order of a training job: samples, model, fit, predictions. It knows no path but the
-state directory it is given, and no family of models.
+The steps of a training job: samples, model, fit, predictions. Knows no path but the state directory that it
+is given, and no family of models.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MACHINE_CHOICE = "machine.json"
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """Everything a training job leaves behind."""
+    """Everything that a training job returns."""
 
     model: Model
     result: TrainingResult

@@ -1,7 +1,7 @@
 """Models that are networks: fitted by the training engine, stored as safetensors and plain numbers.
 
-A family says how its network is built (`factory`); everything else is said here once, so that each of them
-resumes exactly, minds the temperature and keeps checkpoints. Imports torch only inside methods.
+A family defines how its network is built (`factory`); everything else is here once, so that each family
+resumes exactly, heeds the temperature and keeps checkpoints. Imports torch only inside methods.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class NetworkModel(Model):
         network, seen, watched = self._prepared(train, selection)
         loss: Loss = "ce" if self.problem.ternary else "bce" if self.problem.binary else "mse"
         result = train_network(network, seen, watched, loss, self.recipe, context)
-        # Forecasts as well are computed with the threads that training was begun with.
+        # Forecasts, too, are computed with the threads that training started with.
         runtime = context.runtime.model_copy(update={"threads": result.threads})
         self.context = replace(
             context, runtime=runtime, precision=result.precision, micro_batch=result.micro_batch
@@ -136,7 +136,7 @@ class NetworkModel(Model):
         from safetensors.torch import load_file
 
         model, content = read_plain(folder, cls)
-        model.network = model._new_network(range(model.problem.outputs))  # which ones, the state says
+        model.network = model._new_network(range(model.problem.outputs))  # the state holds which
         model.network.load_state_dict(load_file(folder / WEIGHTS))
         model.target_mean, model.target_std = content["target_mean"], content["target_std"]
         model.context = TrainingContext(seed=model.seed, state_dir=Path(), precision=content["precision"])

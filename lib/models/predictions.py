@@ -1,4 +1,4 @@
-"""What every model answers with: one typed table, checked when it is made."""
+"""Forecasts of every model: one typed table, checked when it is made."""
 
 from __future__ import annotations
 

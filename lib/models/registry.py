@@ -1,9 +1,9 @@
 """The registry of model families: `family:name` to the class that implements it.
 
-Modules of `lib/models/<family>/` are imported once, when the registry is first asked; they register their
+Modules of `lib/models/<family>/` are imported once, when the registry is first used; they register their
 classes themselves and import heavy libraries only inside methods. Modules whose name begins with an
 underscore are a family's own and are not imported here. A file of the user's own (`plugin:` in a model file)
-is imported when its model is asked for.
+is imported when its model is requested.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def add_plugin(path: Path) -> None:
 
 
 def code_hash(path: Path) -> str:
-    """Hash of what stands in a user's file; comments and layout do not count.
+    """Hash of the code in a user's file; comments and layout do not count.
 
     Raises:
         ModelError: it is no Python.
@@ -134,7 +134,7 @@ def _import_plugin(path: Path, code: str) -> None:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        _forget(title)  # half a plugin is none
+        _forget(title)  # half a plugin must not stay
         if isinstance(error, ModelError):
             raise
         raise _not_importable(path, error) from error
@@ -147,7 +147,7 @@ def _import_plugin(path: Path, code: str) -> None:
 
 
 def _forget(title: str) -> None:
-    """Take out the models that a module has registered, to import it anew."""
+    """Remove the models that a module has registered, to import it again."""
     for name in [name for name, model in _models.items() if model.__module__ == title]:
         del _models[name]
         _plugins.pop(name, None)

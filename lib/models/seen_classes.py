@@ -1,4 +1,4 @@
-"""A network that says nothing of classes it was never shown. Imports torch."""
+"""Restricts a network to the classes that training saw. Imports torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class SeenClasses(nn.Module):
     """One logit per class, of which those that training never saw are minus infinity.
 
     Their probability is then 0 in the loss as in a forecast, as it is for every other model: where neutral
-    labels are left out by declaration, a network need not spend training on learning that they never come.
+    labels are left out by declaration, a network need not spend training on learning that they never occur.
 
     Args:
         network: (batch, L, channels) to (batch, classes) logits.

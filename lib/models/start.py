@@ -1,7 +1,7 @@
-"""Where every network begins: exactly at the base rate, whatever its size.
+"""Initial forecast of every network: exactly the base rate, whatever its size.
 
-A random output layer gives a new network opinions of its own, the more the larger it is, which training
-must first take back: what is then compared is how fast each size recovers. Imports torch.
+A random output layer gives a new network forecasts of its own, the stronger the larger it is, which training
+must first undo: a comparison would then show how fast each size recovers. Imports torch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def base_rate_outputs(train: Samples, problem: Problem) -> list[float]:
-    """What a network must answer to every window to forecast the training base rate.
+    """Outputs that make a network forecast the training base rate for every window.
 
     The log-odds of class 1; for three classes the logarithm of each share; for returns, which are
     standardised, 0. Shares are kept half a sample away from 0 and 1.
@@ -37,9 +37,9 @@ def base_rate_outputs(train: Samples, problem: Problem) -> list[float]:
 
 
 def start_at(network: nn.Module, outputs: Sequence[float]) -> None:
-    """Let a new network answer `outputs` to every window.
+    """Let a new network give `outputs` for every window.
 
-    Its `output_layers`, whose sum is its answer, get weights of 0; the first one's bias says the outputs.
+    Its `output_layers`, whose sum is its output, get weights of 0; the first one's bias holds the outputs.
 
     Raises:
         ModelError: it names no output layers.

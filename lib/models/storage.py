@@ -1,6 +1,6 @@
 """Model folders: model.json, whatever the family adds, and checksums.json. Nothing in them executes.
 
-Shared by all families; what a family stores besides is its own matter.
+Shared by all families; each family decides what else it stores.
 """
 
 from __future__ import annotations

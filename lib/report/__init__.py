@@ -1,1 +1,1 @@
-"""The page: figures, tables and words for what others have computed. Computes no statistic."""
+"""The report: figures, tables and text for computed results. Computes no statistic."""

@@ -1,8 +1,7 @@
 """The table behind a chart: what it draws, in numbers.
 
-Read aloud to those who cannot see the chart, shown and saved on demand, and what the page's script says of a
-line when a hand is on it: so a value by hand and a value in the table cannot disagree. Only arranges what was
-drawn.
+Screen readers read it, the page shows and saves it on demand, and the page's script takes pointed-at values
+from it: so chart and table cannot disagree. Only arranges what was drawn.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def of_lines(
         first: what the horizontal axis is.
         x_text: writes a place.
         y_text: writes a value.
-        caption: said above the table.
+        caption: shown above the table.
     """
     columns = [Column(first), *(Column(name, numeric=True) for name in chart.lines)]
     values = [dict(points) for points in chart.lines.values()]

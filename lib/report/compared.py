@@ -1,7 +1,7 @@
-"""Which runs stand behind a cell, and whether the controls allow anything to be read from them.
+"""The runs behind a curve, and whether the controls allow conclusions from them.
 
 The same axes and the same rule about failed controls as in the evaluation, so that titles and sentences
-cannot say more than its verdicts. Measures nothing.
+cannot claim more than its verdicts. Measures nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def blocked(inputs: ReportInputs, model: Any) -> list[str]:
 
 
 def all_tainted(inputs: ReportInputs) -> bool:
-    """Whether something was found where there is nothing, or a known law not told: it taints all models."""
+    """Whether a control found something where there is nothing, or missed a known law: this invalidates all
+    models."""
     controls = inputs.scaling.get("controls") or []
     return any(c.get("role") in TAINTS_ALL and not c.get("passed") for c in controls)
 
@@ -40,7 +41,7 @@ def barred_words(inputs: ReportInputs) -> str:
 
 
 class Compared:
-    """The runs of a study by the cell and level that they belong to."""
+    """The runs of a study by curve and scale point."""
 
     def __init__(self, inputs: ReportInputs) -> None:
         self._rows = [r for r in inputs.runs.to_dicts() if r.get("role") in (None, "question")]
@@ -51,12 +52,12 @@ class Compared:
                 self._against[(*_words({**table, **line}, WORDS), str(bool(table.get("folds"))))] = line
 
     def runs(self, cell: Row) -> list[Row]:
-        """Declared runs of a cell, done or not."""
+        """Declared runs of a curve, finished or not."""
         axis = str(cell.get("axis") or "parameters")
         return self._along(axis).get(_words({**cell, "budget": cell.get("budget") or "*"}, WORDS), [])
 
     def levels(self, cell: Row) -> dict[str, list[Row]]:
-        """Declared runs of a cell by the level they are at, in order of the axis."""
+        """Declared runs of a curve by scale point, in order of the axis."""
         axis = AXES[str(cell.get("axis") or "parameters")]
         found: dict[str, list[Row]] = {}
         for row in self.runs(cell):
@@ -64,8 +65,8 @@ class Compared:
         return {level: found[level] for level in sorted(found, key=axis.order)}
 
     def against_others(self, cell: Row, level: str) -> Row | None:
-        """The row of the table of models that a level of a cell has, with `over_base_rate`, `over_linear` and
-        their intervals: paired differences on the same dates."""
+        """The row of a scale point in the table of models, with `over_base_rate`, `over_linear` and their
+        intervals: paired differences on the same dates."""
         rows = self.levels(cell).get(level)
         if not rows:
             return None
@@ -110,7 +111,7 @@ def seeds_words(counts: list[int]) -> str:
 
 
 def unfinished(compared: Compared, cells: Sequence[Row]) -> list[str]:
-    """Paths of the runs of some cells that are not done, each once."""
+    """Paths of unfinished runs of some curves, each once."""
     rows = [row for cell in cells for row in compared.runs(cell) if row.get("status") != "done"]
     return list(dict.fromkeys(str(row.get("path")) for row in rows))
 

@@ -36,7 +36,7 @@ def figure_files(page: Page) -> dict[str, bytes]:
 
 
 def standalone(svg: str) -> str:
-    """A chart of the page as a file of its own: its style sheet inside, air around it, on white."""
+    """A chart of the page as a file of its own, with its style sheet and a margin, on white."""
     found = re.match(r'<svg class="chart" viewBox="0 0 (\d+) (\d+)"', svg)
     if found is None:
         raise ValueError("not a chart of this report")

@@ -1,6 +1,6 @@
-"""What the page's terms mean, said where each first stands.
+"""Glossary: the page's terms, explained where each first occurs.
 
-Finds terms in the page's text; changes no text. One short sentence each: docs/methods.md explains at length.
+Finds terms in the page's text; changes no text. One short sentence each: docs/methods.md has the details.
 """
 
 from __future__ import annotations
@@ -146,5 +146,5 @@ def _section(section: Section) -> str:
 
 
 def _of(table: Table | None) -> Sequence[str]:
-    """A table's own words: its caption and heads; what stands in cells is data."""
+    """A table's own text: its caption and headers; its cells are data."""
     return [] if table is None else [table.caption, *(column.label for column in table.columns)]

@@ -1,6 +1,6 @@
-"""What the report is made from: plain tables and mappings that other stages have written.
+"""Inputs of the report: plain tables and mappings that other stages have written.
 
-Reads no files and computes nothing. Whatever is absent stays at its empty default, and the page says so.
+Reads no files and computes nothing. Absent inputs keep their empty default, and the page states it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class ReportInputs:
     note: str | None = None
     """Shown above the verdict: what the study is not."""
     runs: pl.DataFrame = field(default_factory=pl.DataFrame)
-    """The table of runs, one row per declared run, whether done or not."""
+    """The run table, one row per declared run, finished or not."""
     scaling: Mapping[str, Any] = field(default_factory=dict)
-    """Questions with cells and verdicts, controls, tables of models, warnings, looks at the test set."""
+    """Questions with curves and verdicts, controls, tables of models, warnings, test-set access."""
     histories: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     """Run path to its history: `step, train_loss, validation_loss, selection_loss, …`."""
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -1,6 +1,6 @@
-"""Warnings in as few lines as say the same: one line where many cells have the same troubles.
+"""Groups warnings: one line where many curves have the same problems.
 
-Only words are arranged; no warning is dropped, and what cannot be grouped stays as it is.
+Only rearranges text; no warning is dropped, and ungrouped warnings stay unchanged.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Column:
     wide: bool = False
     """Running text that may wrap."""
     detail: bool = False
-    """For those who check: shown in a second table, folded below the first."""
+    """For checking: shown in a second table, folded below the first."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,13 @@ class VerdictLine:
     number: str
     """The number that decides, with its interval."""
     after: str
-    """What the number is to be held against."""
+    """The reference for the number."""
     change: Sequence[str]
     """What would change the answer."""
     table: Table | None = None
     reason: str = ""
     predicted: Sequence[str] = ()
-    """What the law said of the largest level before it was trained, and what came of it."""
+    """The law's prediction for the largest scale point before its training, and its outcome."""
     worth: str = ""
     """Whether a larger model is worth its compute, and whether the best one is ahead of a linear model."""
     kind: str = ""
@@ -132,7 +132,7 @@ class Page:
     """One sentence per problem: how the models compare with simple ones."""
     checks: Sequence[ReportCheck]
     unanswered: Sequence[str]
-    """Questions that were asked and have no verdict, each with the reason."""
+    """Questions without a verdict, each with the reason."""
     warnings: Sequence[str]
     sections: Sequence[Section]
     runs: Table

@@ -1,7 +1,7 @@
 """The report: one self-contained HTML page, and the same content as Markdown.
 
-Gathers the sections and renders them. Everything from data or configuration is escaped; the page asks no
-server for anything. Computes no statistic: its numbers come from the evaluation.
+Gathers the sections and renders them. Everything from data or configuration is escaped; the page contacts no
+server. Computes no statistic: its numbers come from the evaluation.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def build_page(inputs: ReportInputs) -> Page:
 
 
 def _sections(inputs: ReportInputs, names: Names) -> list[Section]:
-    """The sections before the table of runs; those that a study has nothing for are left out."""
+    """The sections before the run table; those without content are left out."""
     found = [
         *curves.curve_sections(inputs, names),
         laws.laws_section(inputs, names),

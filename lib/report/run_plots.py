@@ -1,4 +1,4 @@
-"""Pictures of one run for its own folder: what was forecast against what happened, and which channels weigh.
+"""Pictures of one run for its own folder: forecasts against outcomes, and the importance of channels.
 
 Standalone SVG files drawn by matplotlib, with the same bytes for the same run. The report's own charts are
 elsewhere.
@@ -22,7 +22,7 @@ _NAMES = {2: ("no", "yes"), 3: ("down", "neither", "up")}
 
 
 def confusion_figure(test: pl.DataFrame, task: str, title: str) -> Any:
-    """Test samples by class that happened (rows) and class that was named (columns), with shares of the row.
+    """Test samples by observed class (rows) and forecast class (columns), with shares of the row.
 
     For regression: by the sign of the return and of its forecast.
     """
@@ -48,7 +48,7 @@ def confusion_figure(test: pl.DataFrame, task: str, title: str) -> Any:
 
 
 def importance_figure(importance: pl.DataFrame, title: str) -> Any:
-    """The channels that weigh most, as shares of all weights; a note where the model knows none."""
+    """The most important channels, as shares of all weights; a note where the model has none."""
     total = float(importance["importance"].sum()) if importance.height else 0.0
     top = importance.sort("importance", descending=True).head(SHOWN).reverse()
     figure, axes = _figure(6.4, 1.2 + 0.22 * max(top.height, 4))

@@ -1,9 +1,9 @@
 """Small drawings as inline SVG: axes, lines, bands, markers, and interval strips for table cells.
 
-Drawn here instead of by a charting library so that charts take their colours from the page's style sheet
-(dark mode and paper included), stay legible on a phone, and weigh a few kilobytes each. Colour and shape of
-a mark come from what it is (its budget), never from its place in a list. What the page's script needs to give
-values to a hand stands on the drawing itself: scales, names of lines, tips. Knows nothing of runs or metrics.
+Not drawn by a charting library, so that charts take their colours from the page's style sheet (dark mode and
+paper included), stay legible on a phone, and weigh a few kilobytes each. Colour and shape of a mark come from
+what it is (its budget), never from its place in a list. The drawing carries what the page's script needs to
+show values: scales, names of lines, tips. Knows nothing of runs or metrics.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ class Chart:
 
 
 def _tipped(tag: str, attributes: str, tip: str) -> str:
-    """An element that says what it is when pointed at."""
+    """An element that shows its meaning when pointed at."""
     return f"<{tag} {attributes}><title>{escape(tip)}</title></{tag}>" if tip else f"<{tag} {attributes}/>"
 
 
@@ -291,7 +291,7 @@ class Strip:
 def legend(entries: Sequence[tuple[str, str]]) -> Markup:
     """A line of marks with their names: pairs of kind (or `line …` for a line style) and name.
 
-    Each says which parts of the section's charts it stands for, so that the page can switch them off.
+    Each names its parts of the section's charts, so that the page can switch them off.
     """
     items = []
     for kind, name in entries:

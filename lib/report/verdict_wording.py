@@ -1,4 +1,4 @@
-"""Verdicts and the gates behind them in plain words, the same everywhere in the report. Judges nothing."""
+"""Plain wording of verdicts and gates, the same everywhere in the report. Judges nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _GATES = {
     "gain": "gain not clear", "margin": "below the margin", "reversal": "reversed in between",
     "recalibration": "gone once recalibrated", "equivalence": "not level in between",
 }  # fmt: skip
-"""What kept a cell from an answer, by the gate that decided."""
+"""Why a curve has no answer, by the gate that decided."""
 EXPLORATORY = (
     "Exploratory: corrected for its own cells only. A hint for another study, no finding of this one."
 )

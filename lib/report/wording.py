@@ -1,6 +1,6 @@
-"""How numbers, intervals, tasks and runs are written, the same way everywhere in the report.
+"""Wording of numbers, intervals, tasks and runs, the same everywhere in the report.
 
-Only wording; no measure is computed here.
+Computes no measure.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def finite(value: Any) -> float | None:
 
 
 def number(value: Any, decimals: int = 4) -> str:
-    """Decimals with a true minus sign: as many as asked for, or three digits where rounding would change the
+    """Decimals with a true minus sign: as many as requested, or three digits where rounding would change the
     number by over 2 % (a squared error of 0.000512); below a millionth with an exponent; none is `–`."""
     x = finite(value)
     if x is None:
@@ -53,7 +53,7 @@ def number(value: Any, decimals: int = 4) -> str:
 
 def interval(value: Any, low: Any, high: Any, decimals: int = 4) -> str:
     """`0.512 [0.480, 0.544]`; the bracket only where both ends are known. All three have the same decimals,
-    more than asked for where the ends would look alike."""
+    more than requested where the ends would look alike."""
     x, bottom, top = finite(value), finite(low), finite(high)
     if x is None:
         return DASH
@@ -226,7 +226,7 @@ class Names:
 
 
 def cell_name(cell: Mapping[str, Any], names: Names) -> str:
-    """A cell by its problem and, where size is not what varies in it, by its size."""
+    """A curve by its problem and, where size does not vary along it, by its size."""
     budget = cell.get("budget")
     return names.problem(cell) + (f", {budget}" if budget not in (None, NO_BUDGET) else "")
 

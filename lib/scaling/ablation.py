@@ -2,9 +2,9 @@
 
 What counts is the loss that training stops by: on the selection part (of all folds together, where there are
 folds), with the intercept re-fitted, so that the drift of those years is worth nothing. Calibration and test
-parts are not read. Among the variants whose loss lies within one standard error of the least one's (of the
-difference, paired by date, over seeds and dates; Breiman et al. 1984, section 3.4.3), the first that is
-declared wins: an ablation declares the cheapest first.
+parts are not read. Among the variants whose loss lies within one standard error of the lowest (of the
+difference, paired by date, over seeds and dates; Breiman et al. 1984, section 3.4.3), the first declared
+wins: an ablation declares the cheapest first.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ Variant = tuple[str, str]
 def rank_variants(
     runs: pl.DataFrame, read: Reader, primary: str | None = None, confidence: float = 0.9
 ) -> pl.DataFrame:
-    """One row per problem and variant; the least loss first.
+    """One row per problem and variant; the lowest loss first.
 
     Args:
         runs: those of one ablation in the table of runs (`lib.scaling.run_table`), in order of declaration.
         read: given a run's path and `val`, its predictions on validation.
-        primary: the symbol that is judged; None: all of them.
+        primary: the symbol that decides; None: all of them.
         confidence: of the intervals of the paired difference from the best.
 
     Returns:
         `recipe` and `settings` name the variant; `log_loss` (of regression: the squared error), the mean over
-        all dates of the folds' selection parts and over seeds; its `difference` from the least one (with
-        `_low`, `_high`, `_error`); `auc` and `training_seconds`, means over runs; a column per fold with its
-        mean loss; `chosen` marks the choice.
+        all dates of the folds' selection parts and over seeds; its `difference` from the lowest (with `_low`,
+        `_high`, `_error`); `auc` and `training_seconds`, means over runs; a column per fold with its mean
+        loss; `chosen` marks the choice.
 
     Raises:
         DataError: a run is missing or damaged, or the runs of a fold do not share their samples and seeds.

@@ -1,7 +1,7 @@
-"""The directions in which a study can grow, and where each run lies on them.
+"""Axes: the directions in which a study can grow, and the scale point of each run on them.
 
-An axis takes rows of the table of runs that differ in nothing else (besides the seed) and orders them into
-levels. Some axes have a size in numbers, so that a slope means something; the others are only ordered.
+An axis orders rows of the run table that differ in nothing else (besides the seed) into scale points. Some
+axes have numeric sizes, so that a slope means something; the others are only ordered.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from lib.config.run_key import NO_BUDGET
 
 Row = Mapping[str, Any]
 CASE = ("condition", "train_fraction", "context_length", "dataset", "timescale", "task", "horizon")
-"""What is forecast out of what. The walk-forward folds of a case are one long test set."""
+"""Which target is forecast from which data. The walk-forward folds of a case form one long test set."""
 WORDS = (*CASE, "model", "budget")
-"""Everything that tells a run from those it is not compared with; folds and seeds are inside."""
+"""Key columns that separate runs which are not compared with each other; folds and seeds lie within."""
 Case = tuple[str, float, int, str, str, str, int]
 
 
@@ -28,21 +28,21 @@ class Axis:
     name: str
     label: str
     unit: str
-    """What a tenfold step is of; empty for an axis without sizes."""
+    """Unit of the sizes; empty for an axis without sizes."""
     level: Callable[[Row], str]
     order: Callable[[str], float]
     rest: Callable[[Row], tuple[Any, ...]]
-    """The words of a run with the axis taken out: equal for runs that differ along it only."""
+    """A run's key without the axis: equal for runs that differ along the axis only."""
     size: Callable[[Sequence[Row]], float | None]
-    """Size of a level from its rows; None without one."""
+    """Size of a scale point from its rows; None without one."""
 
     @property
     def is_log(self) -> bool:
-        """Whether levels have sizes, which are compared on a logarithmic scale."""
+        """Whether scale points have sizes, which are compared on a logarithmic scale."""
         return bool(self.unit)
 
     def levels(self, rows: Sequence[Row]) -> list[str]:
-        """Levels that occur among the rows, in order."""
+        """Names of the scale points among the rows, in order."""
         return sorted({self.level(row) for row in rows if self.applies(row)}, key=self.order)
 
     def applies(self, row: Row) -> bool:
@@ -56,8 +56,8 @@ def case_of(row: Row) -> Case:
 
 
 def in_one_line(words: Mapping[str, Any]) -> str:
-    """The words that runs share, for messages, as paths of runs write them; a share of the dates only where
-    it is one, and no budget where sizes are compared."""
+    """The key that runs share, for messages, written as in run paths; a share of the dates only where it is
+    below 1, and no budget where sizes are compared."""
     share, left_out = (
         words["train_fraction"],
         {*CASE[1:3], *(["budget"] if words.get("budget") == "*" else [])},
@@ -141,11 +141,12 @@ AXES: dict[str, Axis] = {
         ),
     )
 }  # fmt: skip
-"""All axes by name, in the order in which a study asks about them."""
+"""All axes by name, in the order in which a study reports them."""
 
 
 def grouped(axis: Axis, rows: Sequence[Row]) -> dict[tuple[Any, ...], list[Row]]:
-    """Rows that differ along the axis only, by the words they share; groups with one level are left out."""
+    """Rows that differ along the axis only, by the key they share; groups with one scale point are left
+    out."""
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         if axis.applies(row):

@@ -1,4 +1,5 @@
-"""The table of models: all models of one problem on the same test samples, against the best of them.
+"""The table of models: all models of one problem on the same test samples, compared with the best and with
+the baselines.
 
 "Best" is chosen on the selection part of validation, never on the test set. Draws no verdicts about scaling.
 """
@@ -47,10 +48,10 @@ Group = tuple[str, str]
 
 
 def baseline_tables(asked: Sequence[tuple[Case, bool]], material: StudyRuns) -> list[dict[str, Any]]:
-    """One table per case that has any usable run; what is noticed is put on record.
+    """One table per case with a usable run; problems are recorded in `material`.
 
     Args:
-        asked: cases, and whether the folds or the study's own split are meant.
+        asked: cases, each with whether it is measured on the folds or on the study's own split.
         material: runs and predictions.
     """
     tables = []
@@ -124,10 +125,10 @@ def _linear_of(joined: Joined[Group], metric: str) -> Group | None:
 
 
 def _naive_losses(joined: Joined[Group]) -> DateLosses | None:
-    """Losses of always saying the training base rate (of each fold's training), or a return of 0."""
+    """Losses of always predicting the training base rate (of each fold's training), or a return of 0."""
     aligned = joined.aligned
     if is_ternary(aligned.task):
-        return None  # it takes the shares of all classes, which stand with the base-rate model, if it was run
+        return None  # this needs the shares of all classes, which the base-rate model records if it was run
     constant = np.zeros_like(aligned.target)
     for part, fold in zip(joined.parts, aligned.folds, strict=True):
         own = [row["train_base_rate"] for rows in part.rows.values() for row in rows]
@@ -167,10 +168,10 @@ def _tests(
 def _adjust(
     lines: list[dict[str, Any]], name: str, estimates: Sequence[Estimate | None], cfg: EvaluationConfig
 ) -> None:
-    """Holm over the comparisons of one table with one opponent.
+    """Holm's correction over the comparisons of one table with one baseline.
 
     Puts `<name>_p, <name>_p_holm, <name>_low_holm, <name>_high_holm` into the lines. The p-values are those
-    of the paired differences, with the noise of dates and of seeds; Diebold–Mariano's know nothing of seeds.
+    of the paired differences, with the noise of dates and of seeds; those of Diebold–Mariano ignore seeds.
     """
     tested = [(line, e) for line, e in zip(lines, estimates, strict=True) if e is not None]
     p_values = [estimate.p_value() for _, estimate in tested]
@@ -188,7 +189,7 @@ def _many(
     reference: tuple[str, str], naive: DateLosses | None, horizon: int, cfg: EvaluationConfig,
     lines: list[dict[str, Any]],
 ) -> dict[str, Any]:  # fmt: skip
-    """Tests of all models at once: does any beat the base rate, and which could be the best."""
+    """Joint tests of all models: whether any beats the base rate, and which could be the best."""
     by_date = {labels[group]: own.sums.mean(axis=0) / own.counts for group, own in losses.items()}
     block = block_length([values - by_date[labels[reference]] for values in by_date.values()], horizon)
     kept = confidence_set(by_date, block, _DRAWS, cfg.seed, _SET_CONFIDENCE)

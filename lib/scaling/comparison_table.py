@@ -1,7 +1,7 @@
 """The table of all models of every problem: selection and test measures with intervals, and training times.
 
 The selection part is where models stopped or chose, so its figures are optimistic, and more so for those that
-chose among more; nothing was chosen on the test. Measures are those of the samples that all models share.
+chose among more; nothing was chosen on the test. Measures are of the samples that all models share.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ def comparison_table(
         primary: symbol whose windows count, where a run has it.
 
     Returns:
-        The words of the case; the number of `folds`; `model, budget, seeds`; for `selection_` and `test_` the
-        primary measure, and for two classes `brier` and `auc`, each with `_low` and `_high`;
+        The key columns of the case; the number of `folds`; `model, budget, seeds`; for `selection_` and
+        `test_` the primary measure, and for two classes `brier` and `auc`, each with `_low` and `_high`;
         `test_difference` with its ends (of log losses or squared errors, paired by date); `training_seconds`,
         the mean over runs.
 
     Raises:
-        DataError: predictions of a compared run are gone or damaged.
+        DataError: predictions of a compared run are missing or damaged.
     """
     readers = {
         "selection": PredictionFiles(selection_reader(read), primary),

@@ -1,7 +1,6 @@
-"""What the study's own split says beside the verdict of the folds: it agrees, contradicts or cannot tell.
+"""Confirmation: whether the study's own split agrees with the folds' verdict, contradicts it or cannot tell.
 
-The split is looked at once, when `evaluation.confirmation` is opened, which is put on record. It decides
-nothing.
+The split is tested once, when `evaluation.confirmation` is opened, which is recorded. It decides nothing.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ Says = Literal["agrees", "contradicts", "cannot tell"]
 def confirmation(
     cell: Curve, verdict: str, margin: float, cfg: EvaluationConfig, opened: str | None = None
 ) -> dict[str, Any] | None:
-    """What stands beside a cell's verdict: None where no folds decide, else `state` and what was found.
+    """The confirmation of a curve's verdict: None where no folds decide, else `state` and what was found.
 
     Args:
         cell: measured on folds.
-        verdict: what they say.
-        margin: in the unit of the cell's loss.
+        verdict: that of the folds.
+        margin: in the unit of the curve's loss.
         cfg: whether the confirmation is open, and the confidence of its interval.
         opened: when it was first opened; None: never.
     """

@@ -1,5 +1,5 @@
-"""The controls among the runs of a study: found, measured and judged by `controls`; which failed or are
-lacking.
+"""The controls among the runs of a study: finds and measures them, lets `controls` judge, and lists which
+failed or are missing.
 
 Those of laws are measured in `law_controls`.
 """
@@ -36,17 +36,17 @@ TAINTS_ALL = ("null_control", "law_control")
 AucEstimate = Callable[[Aligned, Sequence[int], int], Estimate | None]
 _NOT_RUN = ControlResult(False, "The control has not been run.", None, None, None)
 _BLIND = "naive"
-"""Family of forecasts that look at nothing; they cannot find a planted signal and are not meant to."""
+"""Model family whose forecasts read no channel; it cannot find a planted signal and is not meant to."""
 
 
 def null_entries(experiments: Mapping[str, PlannedExperiment], material: StudyRuns) -> list[dict[str, Any]]:
     """Outcome of each null control: one entry per problem, model and budget, over all folds and seeds.
 
-    All their intervals hold together at 99.9 %, however many there are, so that more sizes or models do not
+    All their intervals hold jointly at 99.9 %, however many there are, so that more sizes or models do not
     make a sound study more likely to fail.
 
     Args:
-        experiments: of role null_control; folds of the same declared one are judged together.
+        experiments: of role null_control; folds of the same declared experiment are judged together.
         material: runs, predictions and settings.
     """
     found = [one for name, parts in _folded(experiments) for one in _nulls(name, parts, material)]
@@ -65,14 +65,14 @@ def null_entries(experiments: Mapping[str, PlannedExperiment], material: StudyRu
 
 
 Null = tuple[str, float, Problem, dict[tuple[str, str], list[Row]], list[Row]]
-"""Of one null control, problem and model: its name, margin and problem, the rows of each size, and those that
-say whether size alone helps."""
+"""One null control, problem and model: name, margin, problem, the rows of each size, and those that show
+whether size alone helps."""
 
 
 def _folded(
     experiments: Mapping[str, PlannedExperiment],
 ) -> list[tuple[str, list[PlannedExperiment]]]:
-    """The folds of each declared experiment (and of each share of the dates and window length of it)."""
+    """The folds of each declared experiment, separately for each share of the dates and window length."""
     found: dict[tuple[str, float, int | None], list[PlannedExperiment]] = {}
     for name, one in experiments.items():
         key = (one.declared or name, one.train_fraction, one.context_length)
@@ -120,8 +120,8 @@ def control_entries(
 def failed_controls(entries: Sequence[Mapping[str, Any]], model: str) -> list[str]:
     """The failed controls that concern a model: every null and law control, its own leak and positive ones.
 
-    A wrong interval or verdict taints everything; a planted signal that another model missed says nothing
-    about this one.
+    A wrong interval or verdict invalidates everything; a planted signal that another model missed says
+    nothing about this one.
     """
     return [
         f"{entry['experiment']}, {entry['model']} {entry['budget']}: {entry['reason'].rstrip('.')}"
@@ -133,11 +133,11 @@ def failed_controls(entries: Sequence[Mapping[str, Any]], model: str) -> list[st
 def undeclared_controls(
     entries: Sequence[Mapping[str, Any]], model: str, budgets: Sequence[str] = ()
 ) -> list[str]:
-    """The controls that a study lacks for answers about a model, in words.
+    """The controls that a study lacks for verdicts about a model, in words.
 
     Args:
         entries: outcomes of the controls that are declared.
-        model: that the answer is about.
+        model: that the verdicts are about.
         budgets: the sizes that are compared, if any.
     """
     found: dict[str, set[str]] = {}
@@ -154,10 +154,10 @@ def undeclared_controls(
 def lacking_controls(
     model: str, budgets: Sequence[str], found: Mapping[str, Set[str]], compared: bool, verdicts: Set[str]
 ) -> list[str]:
-    """The controls without which answers about a model are weaker, in words; empty if none is lacking.
+    """The missing controls that weaken verdicts about a model, in words; empty if none is missing.
 
     Args:
-        model: that the answers are about.
+        model: that the verdicts are about.
         budgets: the sizes that are compared; fewer than two compare none.
         found: by role of each kind of control that is declared, its budgets with this model.
         compared: whether a null control compares sizes of this model.
@@ -248,7 +248,7 @@ def _auc(
 def _false_gain(
     rows: Sequence[Row], margin: float, level: float, material: StudyRuns
 ) -> tuple[float, float] | None:
-    """A gain from size beyond the margin and beyond chance, where there is nothing to gain."""
+    """A gain from size beyond the margin and beyond chance, where there is nothing to learn."""
     if not rows:
         return None
     cell = measure_curve(AXES["parameters"], rows, material)

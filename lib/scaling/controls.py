@@ -3,7 +3,7 @@
 null: nothing can be learned, so forecasts must be at chance and no size may gain. leak: tomorrow's return is
 planted as a channel, so the alarm "too good to be true" must go off. positive: a signal of known strength, of
 which most must be found at every size. law: forecasts whose loss is known to fall with size, or known not to,
-so the verdict must say just that. A study whose controls fail decides nothing.
+so the verdict must be exactly that. A study whose controls fail decides nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from lib.inference.comparisons import Estimate
 
 NULL_LEVEL = 0.999
-"""Of all intervals of a study's null controls together: sound machinery fails one in a thousand studies."""
+"""Joint confidence of a study's null controls: a sound workflow fails in one study of a thousand."""
 REQUIRED_SHARE = 0.7
 _ROUNDING = 1e-9
 
@@ -33,7 +33,7 @@ class ControlResult:
 
 
 def null_level(tests: int) -> float:
-    """Confidence of each of so many intervals, such that all hold together at 99.9 %: by Bonferroni."""
+    """Confidence of each of `tests` intervals at which all hold jointly at 99.9 % (Bonferroni)."""
     return 1.0 - (1.0 - NULL_LEVEL) / max(1, tests)
 
 
@@ -42,9 +42,9 @@ def null_control(
 ) -> ControlResult:
     """The null control fails if its test AUC lies further from 0.5 than shifted labels put it.
 
-    That is no sign of a channel that knows the future: with shifted labels there is no future that could
-    leak. Either labels of the test part reached the training, or size changes the loss by other means than
-    learning, or its interval is wrong.
+    A failure is no sign of a channel that knows the future: with shifted labels no future can leak. Either
+    labels of the test part reached the training, or size changes the loss by other means than learning, or
+    its interval is wrong.
 
     Args:
         auc: test AUC over all folds, averaged over seeds, with its spread over circular shifts; None if it
@@ -129,11 +129,11 @@ def leak_control(alarms: Mapping[int, bool], auc: Estimate | None) -> ControlRes
 
 
 def law_control(expected: str, verdict: str, why: str) -> ControlResult:
-    """The law control passes if the verdict is the one that its market and model were made for.
+    """The law control passes if the verdict is the one for which its market and model were made.
 
     Args:
         expected: the verdict.
-        verdict: what the rule says.
+        verdict: that of the rule.
         why: its sentence.
     """
     if verdict == expected:

@@ -1,4 +1,4 @@
-"""A measured and judged cell as it stands in scaling.json. Computes nothing that decides."""
+"""A measured and judged curve as an entry of scaling.json. Computes nothing that decides."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _measured(cell: Curve, evidence: Evidence, material: StudyRuns) -> dict[str,
 
 
 def note_weaknesses(cell: Curve, evidence: Evidence, material: StudyRuns) -> None:
-    """Put on record what weakens a cell's verdict."""
+    """Record what weakens a curve's verdict."""
     for label, n in evidence.few_seeds.items():
         text = f"{cell.where}: only {'one seed' if n == 1 else f'{n} seeds'} at {label}."
         material.notice("single_seed" if n == 1 else "few_seeds", cell.where, text)

@@ -1,7 +1,8 @@
-"""Skill of the levels of a cell, and its gain after recalibration: `skill` applied to the runs of a study.
+"""Skill of the scale points of a curve, and its gain after recalibration: `lib.scoring.skill` applied to
+runs.
 
 Works fold by fold, because each fold has models, base rates and calibration samples of its own, and puts the
-losses of all folds one after the other, like those that they are compared with. Judges nothing.
+losses of all folds one after the other, like the losses they are compared with. Draws no verdicts.
 """
 
 from __future__ import annotations
@@ -22,26 +23,27 @@ from lib.scoring.measures import loss_per_sample
 from lib.scoring.skill import BaseRate, as_bold_as, base_rate_losses, recalibrate, spread_of
 
 Part = tuple[Aligned, Sequence[int], Sequence[Row]]
-"""Of one level and one fold: the aligned samples, the positions of its runs there, and their rows, in the
+"""One scale point and one fold: the aligned samples, the positions of its runs there, and their rows, in the
 same order of seeds in every fold."""
 _LEAST_SHARE = 0.5
-"""With fewer of the test dates than this recalibrated, the gain after recalibration is not known."""
+"""If a smaller share of the test dates is recalibrated, the gain after recalibration is unknown."""
 
 
 def measure_skill(
     levels: Sequence[ScalePoint], parts: Mapping[str, Sequence[Part]], horizon: int, material: StudyRuns
 ) -> tuple[dict[str, Estimate], Estimate | None]:
-    """How far each level is ahead of the base rate, and the gain from first to last after recalibration.
+    """How far each scale point is ahead of the base rate, and the gain from first to last after
+    recalibration.
 
     Args:
         levels: measured, on the same dates.
-        parts: of each level by label, one for each fold in order of time.
+        parts: of each scale point by label, one for each fold in order of time.
         horizon: least block length in bars.
         material: calibration samples are read there.
 
     Returns:
-        For each level the loss of the base rate minus its own (positive is better; levels whose base rate is
-        not known are left out), and the gain, None where it could not be measured.
+        For each scale point the loss of the base rate minus its own (positive is better; scale points whose
+        base rate is not known are left out), and the gain, None where it could not be measured.
     """
     skill = skill_of(levels, parts, horizon)
     if len(levels) < 2:
@@ -53,7 +55,7 @@ def measure_skill(
 
 
 def _left(gain: Estimate, sign: float) -> float:
-    """What is at least left of a gain (sign 1) or a loss (sign -1)."""
+    """The least that remains of a gain (sign 1) or a loss (sign -1)."""
     known = [end for end in gain.interval(0.95) if end is not None]
     return min(sign * end for end in known or [gain.value])
 
@@ -61,13 +63,13 @@ def _left(gain: Estimate, sign: float) -> float:
 def recalibrated_gain(
     ends: Sequence[Sequence[Part]], horizon: int, material: StudyRuns, even: bool
 ) -> Estimate | None:
-    """The gain between two levels whose runs were recalibrated; None if too few dates could be.
+    """The gain between two scale points whose runs were recalibrated; None if too few dates could be.
 
     Args:
-        ends: of the first and the last level, one part for each fold in order of time.
+        ends: of the first and the last scale point, one part for each fold in order of time.
         horizon: least block length in bars.
         material: calibration samples are read there.
-        even: make the models of all folds equally bold before.
+        even: give the forecasts of all folds the same spread first.
     """
     first, last = (_recalibrated(parts, material, even) for parts in ends)
     known = [a is not None and b is not None for a, b in zip(first, last, strict=True)]
@@ -81,7 +83,8 @@ def recalibrated_gain(
 def skill_of(
     levels: Sequence[ScalePoint], parts: Mapping[str, Sequence[Part]], horizon: int
 ) -> dict[str, Estimate]:
-    """Loss of the base rate minus that of each level; levels whose base rate is not known are left out."""
+    """Loss of the base rate minus that of each scale point; scale points whose base rate is not known are
+    left out."""
     skill = {}
     for level in levels:
         if (naive := _base_rate_losses(parts[level.label])) is not None:
@@ -90,7 +93,7 @@ def skill_of(
 
 
 def _base_rate_losses(parts: Sequence[Part]) -> DateLosses | None:
-    """Losses of always saying the base rate that each run was trained with."""
+    """Losses of always predicting the base rate of each run's training."""
     out: list[DateLosses | None] = []
     for aligned, _, rows in parts:
         known: dict[str, Floats | None] = {}
@@ -119,8 +122,8 @@ def _recalibrated(parts: Sequence[Part], material: StudyRuns, even: bool) -> lis
 
     A run is recalibrated on its own calibration samples and those of the same seed in the folds before: a
     fold alone has a few dozen, on which two parameters cost more than the margin. None of them is later than
-    the fold's test. With `even` the models of all these folds are made equally bold before: one slope cannot
-    mend what is too bold in some folds only.
+    the fold's test. With `even` the forecasts of all these folds get the same spread first: one slope cannot
+    correct overconfidence in some folds only.
     """
     out: list[DateLosses | None] = []
     for at, (aligned, positions, rows) in enumerate(parts):

@@ -1,7 +1,7 @@
-"""One cell of a question: the runs of one model along one axis, all else equal, measured together.
+"""A curve of a question: the runs of one model along one axis, all else equal, measured together.
 
-Turns rows of the table of runs into estimates (points, slope, gain); judging them is done in `verdicts`, and
-putting everything into scaling.json in `summary`.
+Turns rows of the run table into estimates (points, slope, gain); `verdicts` judges them, and `summary` puts
+everything into scaling.json.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def estimate_auc(aligned: Aligned, rows: Sequence[int], horizon: int) -> Estimat
     """Test AUC averaged over runs, with the noise of dates (of its linear form) and of seeds.
 
     Of three classes the mean over those that occur of one against the rest. Joined folds are ranked one by
-    one and averaged by their samples, because nobody ranked the scores of one model among another's; folds
-    with one class are left out. None with one class everywhere.
+    one and averaged by their samples, because scores of different models have no common ranking; folds with
+    one class are left out. None with one class everywhere.
     """
     influence, ranked = np.zeros(aligned.target.size), np.zeros(aligned.target.size, dtype=bool)
     values = np.zeros(len(rows))
@@ -76,19 +76,22 @@ def margin_of(declared: float, zero_loss: float | None) -> float:
     For regression: the fall in squared error that is worth as many nats of Gaussian log-likelihood,
     ``mse_0 (1 - exp(-2 margin))`` with the error of predicting 0 as mse_0 (`zero_loss`, None for
     classification, whose loss is in nats already).
+
+    >>> round(margin_of(0.005, zero_loss=1.0), 5)
+    0.00995
     """
     return declared if zero_loss is None else zero_loss * -math.expm1(-2.0 * declared)
 
 
 @dataclass
 class Curve:
-    """Everything measured in one cell. `slope` and `gain` are None where they could not be."""
+    """Everything measured along one curve. `slope` and `gain` are None where they could not be measured."""
 
     axis: Axis
     words: dict[str, Any]
-    """What the runs share; the word that the axis varies holds a star."""
+    """The key that the runs share; the part that the axis varies is a star."""
     declared: dict[str, int]
-    """Declared seeds of each level, in order."""
+    """Declared seeds of each scale point, in order."""
     seeds: dict[str, int]
     """Usable seeds of each level: those that every fold has."""
     levels: list[ScalePoint] = field(default_factory=list)
@@ -99,21 +102,23 @@ class Curve:
     zero_loss: float | None = None
     """Regression: squared error of always predicting 0 on the test set."""
     collapsed: list[str] = field(default_factory=list)
-    """Levels all of whose runs say nearly the same for every sample."""
+    """Scale points all of whose runs predict nearly the same for every sample."""
     searches: dict[str, int] = field(default_factory=dict)
-    """Different searches that found the recipes of each level's usable runs; no entry where none did."""
+    """Different searches that found the recipes of each scale point's usable runs; no entry where none
+    did."""
     dates_lost: int = 0
     """Test samples that not all runs hold, and that were left out."""
     dates: np.ndarray | None = None
-    """Test dates, of which all losses are; those of the folds follow each other."""
+    """Test dates of all losses; those of the folds follow each other."""
     folds: list[int] = field(default_factory=list)
     """Walk-forward folds whose test parts are joined; none on the study's own split."""
     lost_folds: Mapping[int, Sequence[str]] = field(default_factory=dict)
-    """Folds that are left out for all levels, and the levels without a usable run there."""
+    """Folds that are left out for all scale points, and the scale points without a usable run there."""
     parts: dict[str, list[Part]] = field(default_factory=dict)
-    """For each level and fold the aligned samples, the positions of the level's runs, and their rows."""
+    """For each scale point and fold the aligned samples, the positions of the scale point's runs, and their
+    rows."""
     skill: dict[str, Estimate] = field(default_factory=dict)
-    """Loss of the base rate minus loss of each level; positive is better."""
+    """Loss of the base rate minus loss of each scale point; positive is better."""
     recalibrated: Estimate | None = None
     """The gain after both ends were recalibrated."""
     confirmation: Curve | None = None
@@ -121,7 +126,7 @@ class Curve:
 
     @property
     def task(self) -> str:
-        """Task of the cell."""
+        """Task of the curve."""
         return str(self.words["task"])
 
     @property
@@ -131,12 +136,12 @@ class Curve:
 
     @property
     def where(self) -> str:
-        """The words in one line, for messages."""
+        """The key in one line, for messages."""
         return in_one_line(self.words)
 
     @property
     def absent(self) -> list[str]:
-        """Declared levels without any usable run."""
+        """Declared scale points without any usable run."""
         return [label for label, seeds in self.seeds.items() if seeds == 0]
 
     @property
@@ -147,12 +152,13 @@ class Curve:
         return 1.0 / (2.0 * self.zero_loss)
 
     def margin(self, declared: float) -> float:
-        """The declared margin (in nats) in the unit of this cell's loss."""
+        """The declared margin (in nats) in the unit of this curve's loss."""
         return margin_of(declared, self.zero_loss)
 
 
 def curves_of(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> list[Curve]:
-    """The cells of an axis, each measured on the folds where there are any, else on the study's own split."""
+    """The curves of an axis, each measured on the folds where there are any, else on the study's own
+    split."""
     cells = []
     for own in grouped(axis, rows).values():
         cell = measure_curve(axis, evidence_of(own), material)
@@ -163,12 +169,13 @@ def curves_of(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> list[Curv
 
 
 def measure_curve(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> Curve:
-    """Measure the levels of an axis.
+    """Measure the scale points of an axis.
 
     Args:
         axis: along which the rows differ.
-        rows: declared runs, done or not, that differ along the axis, in their fold and in their seed only.
-        material: predictions and settings; what is noticed is put on record there.
+        rows: declared runs, finished or not, that differ along the axis, in their fold and in their seed
+            only.
+        material: predictions and settings; problems are recorded there.
     """
     labels = axis.levels(rows)
     words = dict(zip(WORDS, axis.rest(rows[0]), strict=True))

@@ -1,4 +1,4 @@
-"""What is decided about a cell, an interaction or a question, and how decisions are worded.
+"""Decisions about a curve, an interaction or a question, and their wording.
 
 A decision names the gate that decided; the rules are in `verdicts`.
 """
@@ -18,7 +18,7 @@ Gate = Literal[
     "recalibration", "equivalence", "cells",
 ]  # fmt: skip
 """What decided. `gain` carries *scales* and *worsens*, `equivalence` *flat*; under *undecidable* it is the
-gate that stayed shut. `cells`: the cells of a question disagree."""
+gate that stayed shut. `cells`: the curves of a question disagree."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Decision:
     gate: Gate
     reason: str
     moot: bool = False
-    """Whether no level beats the base rate: how the loss changes between them then says nothing."""
+    """Whether no scale point beats the base rate: how the loss changes between them then says nothing."""
 
 
 _ALL = {
@@ -40,9 +40,9 @@ _ALL = {
 
 
 def question_verdict(cells: Sequence[Decision], along: str = "size") -> Decision:
-    """The decision on a question from those on its cells, which are adjusted for their number already.
+    """The decision on a question from those on its curves, which are already corrected for their number.
 
-    A question is answered only if all its cells agree; otherwise the counts say how they disagree.
+    A question is answered only if all its curves agree; otherwise the counts show how they disagree.
     """
     if not cells:
         return Decision("undecidable", "absent", "No cell of this question has been measured.")
@@ -66,7 +66,7 @@ def question_verdict(cells: Sequence[Decision], along: str = "size") -> Decision
 
 
 def equivalence_confidence(confidence: float) -> float:
-    """Confidence of the interval that two one-sided tests at level 1 - confidence ask for: 1 - 2 alpha.
+    """Confidence of the interval that two one-sided tests at level 1 - confidence need: 1 - 2 alpha.
 
     Schuirmann (1987). All pairs must pass, so none needs an adjustment (Berger 1982).
     """
@@ -93,7 +93,7 @@ def span(estimate: Estimate, confidence: float) -> str:
 
 
 def number(value: float | None) -> str:
-    """Four decimals; small values keep two digits."""
+    """Four decimals; small values keep two significant digits; None is `unknown`."""
     if value is None:
         return "unknown"
     return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"

@@ -1,8 +1,8 @@
 """What a design can show before it is run: the noise that its gains will have, and what stays visible.
 
 A planned gain is an `Estimate` without a value; its noise comes from past runs, or is assumed. Pure functions
-of numbers: nothing here knows of plans or files. Noise is that of one label that overlaps with no other (a
-date at a horizon of one bar), so that a design of any length follows from it.
+of numbers: knows no plans and no files. Noise is per label that overlaps with no other (a date at a horizon
+of one bar), so that a design of any length follows from it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Design:
-    """What a comparison will rest on."""
+    """The runs and dates that a comparison will rest on."""
 
     dates: int
     """Test dates of the primary symbol."""
@@ -108,17 +108,23 @@ def planned(design: Design, noise: Noise) -> Estimate:
 
 
 def holm_level(confidence: float, family: int) -> float:
-    """Confidence at which the first contrast of a family is judged: what can be promised to any of them."""
+    """Confidence at which Holm judges the first contrast of a family of this size; later ones get less.
+
+    >>> holm_level(0.95, family=5)
+    0.99
+    """
     return 1.0 - (1.0 - confidence) / max(1, family)
 
 
 def smallest_gain(design: Design, noise: Noise, confidence: float, family: int, power: float) -> float | None:
-    """Smallest true gain that is found with this power, in nats; None if nothing can be resampled."""
+    """Smallest true gain that is found with this power, in nats; None if the test set is too short to
+    resample."""
     return planned(design, noise).detectable(holm_level(confidence, family), power)
 
 
 def smallest_flat(design: Design, noise: Noise, levels: int, confidence: float, power: float) -> float | None:
-    """Smallest margin within which levels that do not differ at all are found to be flat with this power.
+    """Smallest margin within which scale points that do not differ at all are found to be flat with this
+    power.
 
     Two one-sided tests of every pair (Schuirmann 1987); the chance that one of k pairs fails is at most the
     sum of their chances, so each gets 1/k of it.
@@ -134,7 +140,7 @@ def smallest_flat(design: Design, noise: Noise, levels: int, confidence: float, 
 
 @dataclass(frozen=True)
 class Change:
-    """One change of a design, and what it would show."""
+    """One change of a design, and the effect it would then show."""
 
     text: str
     shows: float
@@ -144,16 +150,16 @@ class Change:
 def changes(
     design: Design, noise: Noise, confidence: float, family: int, power: float, margin: float, cells: int = 1
 ) -> list[Change]:
-    """What would let a design show its margin, each by itself; nothing if it can, or has no noise.
+    """Changes of which each alone would let a design show its margin; none if it can already, or has no
+    noise.
 
     Args:
         design: as planned.
         noise: of its gain.
         confidence: before any correction.
         family: contrasts that are corrected together.
-        power: chance to find an effect.
-        margin: in nats.
-        cells: of the question, which could be pooled.
+        power: chance to find an effect. margin: in nats.
+        cells: number of the question's curves, which could be pooled.
     """
     shows = smallest_gain(design, noise, confidence, family, power)
     if shows is None or shows <= margin:

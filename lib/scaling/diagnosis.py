@@ -1,6 +1,6 @@
-"""Are the models short of data? Runs on 12.5 to 100 % of the dates, told by loss, gap and best step.
+"""Are the models short of data? Judged by loss, gap and best step of runs on 12.5 to 100 % of the dates.
 
-Puts the grid of sizes and shares into one table, fits the joint law and reads it. Reads no files.
+Puts the grid of sizes and shares into one table, fits the joint law and interprets it. Reads no files.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Corner = tuple[str, str]
 
 @dataclass
 class Grid:
-    """Runs of every combination of size and share of dates, on the test samples that all of them hold."""
+    """Runs of every combination of size and share of dates, on the test samples that all hold."""
 
     words: dict[str, Any]
     declared: dict[Corner, int]
@@ -101,7 +101,7 @@ def _diagnosis(grid: Grid, margin: float, material: StudyRuns, controls: Entries
     horizon, confidence = int(grid.words["horizon"]), material.cfg.confidence
     gain: Estimate | None = None
     if grid.deciding and all(corner in grid.levels for corner in grid.deciding):
-        # From the largest real subset to all dates: what more data have brought last.
+        # From the largest real subset to all dates: the latest gain from more data.
         pair = [grid.levels[corner] for corner in grid.deciding]
         gain = contrast(pair, np.array([1.0, -1.0]), horizon)
     rises = _gap_rises(lines)
@@ -119,7 +119,7 @@ def _diagnosis(grid: Grid, margin: float, material: StudyRuns, controls: Entries
 
 
 def _standing(grid: Grid, controls: Entries) -> Preconditions:
-    """Of the two combinations that decide."""
+    """Preconditions of the two combinations that decide."""
     model = str(grid.words["model"])
     name = {corner: f"{corner[0]} on {float(corner[1]):.1%} of the dates" for corner in grid.deciding}
     own = {corner: grid.owners.get(corner, []) for corner in grid.deciding}

@@ -1,4 +1,4 @@
-"""Estimates, forms and laws as the plain values that stand in scaling.json. Computes nothing of its own."""
+"""Estimates, forms and laws as the plain values of scaling.json. Computes nothing of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ESTIMATE_KEYS = (
 
 
 def described(estimate: Estimate | None, confidence: float, adjusted: float | None = None) -> dict[str, Any]:
-    """An estimate with both noises told apart, at the declared and at Holm's level."""
+    """An estimate with both noises kept apart, at the declared and at Holm's confidence."""
     if estimate is None:
         return dict.fromkeys(ESTIMATE_KEYS)
     values = (
@@ -71,7 +71,7 @@ def law(found: Law | None) -> dict[str, Any] | None:
 
 
 def saturation(found: Saturation | None, margin: float) -> dict[str, Any] | None:
-    """The smallest level within the margin of the best."""
+    """The smallest scale point within the margin of the best."""
     if found is None:
         return None
     share = found.shares[found.level]
@@ -84,7 +84,7 @@ def saturation(found: Saturation | None, margin: float) -> dict[str, Any] | None
 
 
 def label_of(words: Mapping[str, Any]) -> str:
-    """A short human name of a cell."""
+    """A short readable name of a curve."""
     parts = [words["model"], words["dataset"], words["timescale"], words["task"].replace("_", " ")]
     parts.append(f"h{words['horizon']}")
     if words["budget"] not in ("*", "none"):

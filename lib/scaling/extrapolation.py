@@ -1,9 +1,9 @@
-"""What the law fitted on smaller levels predicts for the next larger one, on the same dates.
+"""Extrapolation: what the law fitted on smaller scale points predicts for the next larger one, on the same
+dates.
 
-Before the largest level is trained only the smaller ones are known. The law says how its mean loss differs
-from theirs on the dates that all of them share, so the noise that dates have in common is left out; what
-each level has of its own, the new one included, is not. Reads no files, and compares nothing with what came
-of it.
+Before the largest scale point is trained only the smaller ones are known. The law predicts how its mean loss
+differs from theirs on shared dates, so noise that all points have in common cancels; noise of each single
+point, the new one included, stays. Reads no files, and compares no prediction with its outcome.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lib.scaling.scaling_law import LAW_DRAWS, resampled_fits, tails_of, why_not
 
 DRAWS = 2000
 _FLOOR_LEVELS = 3
-"""Levels from which E + A N^-alpha has a value for a further one."""
+"""Scale points from which E + A N^-alpha has a value for a further one."""
 
 
 @dataclass(frozen=True)
@@ -41,30 +41,30 @@ class Foretold:
 
 @dataclass(frozen=True)
 class Extrapolation:
-    """What is predicted for a level that is not there yet."""
+    """The prediction for a scale point that has not been trained yet."""
 
     form: str
     """`log-linear` or `saturating` (E + A N^-alpha)."""
     law: Foretold
     flat: Foretold
-    """The rival: no law, the mean of the smaller levels."""
+    """The rival: no law, the mean of the smaller scale points."""
     note: str
-    """What the form rests on."""
+    """Why this form was taken."""
 
 
 def extrapolate(
     levels: Sequence[ScalePoint], size: float, seeds: int, horizon: int, cfg: EvaluationConfig
 ) -> Extrapolation:
-    """Predict the mean loss of a further level on the dates of the given ones.
+    """Predict the mean loss of a further scale point on the dates of the given ones.
 
-    The line in log size (or the law with a floor, where three or more levels identify it) is fitted to draws
-    of the levels' means. Of the noise of dates, the deviations of the levels from their common mean count:
-    by the stationary bootstrap for the levels that are there, and as much again as they have on average for
-    the new one. Its seeds are taken to differ as those of the others do.
+    The line in log size (or the law with a floor, where three or more points identify it) is fitted to draws
+    of the points' means. Of the noise of dates, deviations of the points from their common mean count: by the
+    stationary bootstrap for the given points, and with their average variance for the new one. Its seeds are
+    assumed to differ as those of the others do.
 
     Args:
         levels: at least two of different sizes, on the same samples.
-        size: of the further level.
+        size: of the further scale point.
         seeds: that it will have.
         horizon: least block length in bars.
         cfg: confidence and seed.
@@ -108,10 +108,10 @@ def _rests_on(known: int, spread: bool) -> str:
 
 
 def _of_the_new_level(own: Floats, seed: int) -> Floats:
-    """Deviates of a level like the others from the mean of theirs, over dates; (draws,).
+    """Deviates of a further scale point from the mean of the others, over dates; (draws,).
 
-    For K independent levels of variance s^2 the deviations from their mean add up to (K - 1) s^2, and another
-    level lies (1 + 1/K) s^2 away from that mean.
+    For K independent points of variance s^2 the squared deviations from their mean add up to (K - 1) s^2, and
+    a further point has the variance (1 + 1/K) s^2 around that mean.
     """
     draws, known = own.shape
     variance = float(own.var(axis=0).sum()) / (known - 1) * (1.0 + 1.0 / known)

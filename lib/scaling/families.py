@@ -1,4 +1,4 @@
-"""Which contrasts are corrected for their number together. Measures and judges nothing.
+"""Families of contrasts that are corrected for their number together. Measures and judges nothing.
 
 All gains and interactions of confirmatory questions are one family, whichever experiment or phase they belong
 to; an exploratory question, and the interactions of an exploratory experiment, are one each.
@@ -18,7 +18,7 @@ class Family:
     """The contrasts of one question (or of one experiment's interactions) within their family."""
 
     size: int
-    """Contrasts of the whole family, those that could not be measured included."""
+    """Number of contrasts in the whole family, including those that could not be measured."""
     what: str
     levels: Sequence[float]
     """Holm's confidence of each contrast of this question."""
@@ -30,8 +30,8 @@ def holm_families(
     """Holm's levels of all contrasts.
 
     Args:
-        groups: for each question whether it is confirmatory, what its contrasts are in words, and their
-            estimates; None for one that could not be measured, which counts all the same.
+        groups: for each question whether it is confirmatory, its contrasts in words, and their estimates;
+            None for one that could not be measured, which counts as well.
         confidence: before any correction.
         declared: confirmatory contrasts of the whole study. Those that are not among `groups` (of another
             phase than a report is about) count like those that could not be measured.

@@ -1,8 +1,8 @@
-"""The folds of several groups of runs joined into one long test set of forecasts made out of sample.
+"""Joins the folds of several groups of runs into one long out-of-sample test set.
 
-Within a fold runs are put onto the samples that all of them hold; the test parts of the folds follow each
-other, so the dates of one fold come after those of the one before. A group is judged by the seeds that every
-fold has, and a fold in which some group has no usable run is left out for all, so that everything compared is
+Within a fold runs are restricted to the samples that all hold; the test parts of the folds follow each other,
+so the dates of one fold come after those of the fold before. A group is judged by the seeds that every fold
+has, and a fold in which some group has no usable run is left out for all, so that everything compared is
 paired by date and by fold. The study's own split is one fold without a number. Measures and judges nothing.
 """
 
@@ -25,7 +25,7 @@ Fold = int | None
 
 @dataclass(frozen=True)
 class FoldPart[G: Hashable]:
-    """One fold: the samples that its runs share, and whose scores stand where."""
+    """One fold: the samples that its runs share, and the position of each group's scores."""
 
     fold: Fold
     aligned: Aligned
@@ -49,7 +49,7 @@ class Joined[G: Hashable]:
 
     @property
     def folds(self) -> list[int]:
-        """Numbers of the folds that are in it; none for the study's own split."""
+        """Numbers of the joined folds; none for the study's own split."""
         return [part.fold for part in self.parts if part.fold is not None]
 
     def rows(self, group: G) -> list[Row]:
@@ -57,7 +57,8 @@ class Joined[G: Hashable]:
         return [row for part in self.parts for row in part.rows[group]]
 
     def mean(self, group: G, column: str) -> float | None:
-        """Mean of what the first run of a group records about each fold's test, by samples."""
+        """Mean over folds, weighted by samples, of what the first run of a group records about the fold's
+        test."""
         known = [
             (part.aligned.target.size, part.rows[group][0][column])
             for part in self.parts
@@ -95,10 +96,10 @@ def join[G: Hashable](
     """Join the usable runs of some groups over their folds.
 
     Args:
-        groups: declared runs of each, done or not; within a group runs differ in fold and seed only.
-        material: predictions; what is noticed is put on record there.
+        groups: declared runs of each, finished or not; within a group runs differ in fold and seed only.
+        material: predictions; problems are recorded there.
         task: of all runs.
-        where: names them in messages.
+        where: names the runs in messages.
 
     Returns:
         None if no fold has a usable run of every group that has one at all, or none can be aligned. Groups

@@ -1,7 +1,7 @@
-"""What a study asks: which runs are compared along which axis. Before there is anything to see, and after.
+"""Hypotheses of a study: which runs are compared along which axis, before and after there are results.
 
-Reads the words of runs only. The preregistration of a study (`lib.study`) is made by the same function that
-its evaluation goes by.
+Reads run keys only. The same function makes the preregistration of a study (`lib.study`) and drives its
+evaluation.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Hypothesis:
     def judged(self) -> list[Axis]:
         """Axes that get a verdict.
 
-        Sizes on shares of the dates do not: they are asked about on all dates, by an experiment of their own.
+        Sizes on shares of the dates do not: an experiment of their own tests them on all dates.
         """
         given = AXES["data"] in self.axes
         return [axis for axis in self.axes if not (given and axis.name == "parameters")]
@@ -45,12 +45,11 @@ Part = tuple[str, PlannedExperiment, list[Row]]
 
 
 def hypotheses_of(experiments: Mapping[str, PlannedExperiment], index: RunIndex) -> list[Hypothesis]:
-    """What the experiments of role question ask, in order of declaration.
+    """The hypotheses of experiments with role question, in order of declaration.
 
-    The folds of an experiment, and its runs on the study's own split, are asked about together. Experiments
-    on a share of the dates are compared with the experiments on all of them: together they ask about the
-    quantity of data, and none of them asks about anything else by itself. Experiments that differ in the
-    length of their windows are one.
+    The folds of an experiment, and its runs on the study's own split, belong to one hypothesis. Experiments
+    on a share of the dates are compared with those on all dates: together they test the quantity of data, and
+    none tests anything else by itself. Experiments that differ only in window length are one.
     """
     wholes: dict[str, list[Part]] = {}
     shares: dict[tuple[str, int | None], list[Part]] = {}
@@ -84,7 +83,7 @@ def hypotheses_of(experiments: Mapping[str, PlannedExperiment], index: RunIndex)
 
 
 def _together(parts: Sequence[Part], more: Sequence[Row] = ()) -> list[Hypothesis]:
-    """One question of some experiments, or none if their runs differ along no axis."""
+    """The hypothesis of some experiments, or none if their runs differ along no axis."""
     rows = {str(row["path"]): row for _, _, own in parts for row in own} | {
         str(row["path"]): row for row in more
     }
@@ -101,8 +100,8 @@ Contrast = tuple[tuple[Axis, ...], list[Row]]
 
 
 def contrasts_of(asked: Hypothesis) -> list[list[Contrast]]:
-    """Everything that is tested of a question: the cells of each axis that is judged, and the grids of each
-    pair of axes."""
+    """Everything tested for a hypothesis: the curves of each judged axis, and the grids of each pair of
+    axes."""
     cells: list[list[Contrast]] = [
         [((axis,), rows) for rows in grouped(axis, asked.rows).values()] for axis in asked.judged
     ]
@@ -118,7 +117,7 @@ def confirmatory_size(every: Iterable[Hypothesis]) -> int:
 
 
 def analysis_of(parts: Sequence[Part]) -> Analysis:
-    """Confirmatory only if all experiments that are asked about together are."""
+    """Confirmatory only if all experiments of the hypothesis are."""
     both = {experiment.analysis for _, experiment, _ in parts}
     return "confirmatory" if both == {"confirmatory"} else "exploratory"
 

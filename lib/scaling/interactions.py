@@ -1,7 +1,7 @@
 """Whether two kinds of growth help each other: differences in differences over a grid of runs.
 
-The effect is the gain along the first axis at the last level of the second, minus that at its first level,
-all corners on the same dates. Judging is done in `verdicts`.
+The effect is the gain along the first axis at the last scale point of the second, minus that at its first,
+all corners on the same dates. `verdicts` judges it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Interaction:
     searches: dict[str, int] = field(default_factory=dict)
     """Different searches behind them; no entry where none is."""
     collapsed: list[str] = field(default_factory=list)
-    """Those of the four all of whose runs say nearly the same for every sample."""
+    """Those of the four all of whose runs predict nearly the same for every sample."""
     dates_lost: int = 0
     """Test samples that not all runs hold, and that were left out."""
     lost_folds: Mapping[int, Sequence[str]] = field(default_factory=dict)
@@ -64,7 +64,7 @@ def interactions_of(axes: Sequence[Axis], rows: Sequence[Row]) -> Iterator[tuple
 
 
 def _rest(first: Axis, second: Axis, row: Row) -> tuple[Any, ...]:
-    """Words with both axes starred; two axes may share a word (row and tier of a dataset)."""
+    """The key with both axes starred; two axes may share a part (row and tier of a dataset)."""
     mine, other = first.rest(row), second.rest(row)
     out = []
     for own, a, b in zip((row[word] for word in WORDS), mine, other, strict=True):

@@ -1,4 +1,4 @@
-"""The joint law of sizes and data, E + A·N^-alpha + B·D^-beta, where subsets of the dates were trained on.
+"""The joint law of sizes and data, E + A·N^-alpha + B·D^-beta, for runs trained on subsets of the dates.
 
 Fitted to all runs of a grid by robust least squares from several starts (Hoffmann et al. 2022), with
 intervals from resampled dates and seeds. Judges nothing.
@@ -27,7 +27,7 @@ _EDGE_SHARE = 0.025
 
 @dataclass(frozen=True)
 class JointLaw:
-    """Parameters with intervals; `fitted` has one value per level."""
+    """Parameters with intervals; `fitted` has one value per scale point."""
 
     identified: bool
     note: str
@@ -50,8 +50,8 @@ def fit_joint_law(
         confidence: of the intervals, if not that of `cfg`.
 
     Returns:
-        None with fewer than three sizes or three amounts of data, fewer than six levels, or too few dates.
-        A and B are in loss at the geometric means of N and D, where they can be compared.
+        None with fewer than three sizes or three amounts of data, fewer than six scale points, or too few
+        dates. A and B are in loss at the geometric means of N and D, where they can be compared.
     """
     if min(len(set(sizes)), len(set(samples))) < _LEAST_LEVELS or len(levels) < len(NAMES) + 1:
         return None

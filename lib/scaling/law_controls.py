@@ -1,6 +1,6 @@
 """Law controls: whether the verdict on forecasts whose law is known is the one that was planted.
 
-They go the whole way of a question, from the dataset to the verdict, but for the network: see
+They take the whole path of a question, from dataset to verdict, except for the network: see
 `reference:oracle`.
 """
 

@@ -1,7 +1,7 @@
-"""What was tried and what was looked at: the ledger that corrections for many tries count.
+"""Ledger of trials and test-set accesses, which corrections for multiplicity count.
 
-Every trial of a search and every finished run is one try. Looks at the test set are counted by distinct
-content, so reporting twice counts once and training again counts anew (see `looks`).
+Every trial of a search and every finished run is one trial. Test-set accesses are counted by distinct
+content, so reporting twice counts once and retraining counts again (see `test_access`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lib.scaling.axes import WORDS, Row
 
 
 def ledger(rows: Sequence[Row], looks: int, search_trials: int) -> dict[str, Any]:
-    """How often the test set was looked at, and after how many tries."""
+    """How often the test set was accessed, and after how many trials."""
     runs = sum(row["status"] == "done" for row in rows)
     text = (
         f"{looks} distinct test predictions have been looked at so far, those of runs that were trained "
@@ -27,12 +27,12 @@ def ledger(rows: Sequence[Row], looks: int, search_trials: int) -> dict[str, Any
 
 def deflated_trading(rows: Sequence[Row], search_trials: int) -> dict[str, Any]:
     """Sharpe ratios of the runs that took positions, and of their excess over holding, which is corrected for
-    the number of tries.
+    the number of trials.
 
     Without skill the excess is expected to be 0; the raw ratio is not, since always holding earns what the
-    market pays. The variance between tries is that of the runs' own ratios per year, so that weekly and daily
-    bars can be pooled; what luck reaches is brought back to each run's bars. A search's trials traded
-    nothing, but each of them could have become a run, so they count as tries.
+    market pays. The variance between trials is that of the runs' own ratios per year, so that weekly and
+    daily bars can be pooled; the ratio that luck reaches is converted back to each run's bars. A search's
+    trials traded nothing, but each could have become a run, so they count too.
     """
     trading = [row for row in rows if row["role"] == "question" and row["trading_bar_sharpe"] is not None]
     total = len(trading) + search_trials

@@ -1,8 +1,8 @@
-"""One slope and one gain for all cells of a question together, timescale by timescale.
+"""Pooling: one slope and one gain for all curves of a question, timescale by timescale.
 
-Cells that share test dates are resampled together, date by date, so their dependence is kept; regression is
-brought to nats first. Blocks are counted in bars, so bars of different length are not mixed: weekly labels of
-5 bars overlap for 25 daily ones. Cells that differ are told by the spread between them.
+Curves that share test dates are resampled together, date by date, so their dependence is kept; regression is
+converted to nats first. Blocks are counted in bars, so bars of different length are not mixed: weekly labels
+of 5 bars overlap for 25 daily ones. The spread between curves shows whether they differ.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lib.scaling.scale_points import gain_weights, slope_weights
 
 @dataclass(frozen=True)
 class Pooled:
-    """The mean over cells, and how much the cells differ beyond their noise."""
+    """The mean over curves, and how much they differ beyond their noise."""
 
     timescale: str
     cells: int
@@ -30,11 +30,11 @@ class Pooled:
     between_cells_sd: float | None
     """Standard deviation of the true gains (DerSimonian & Laird 1986); 0 if noise explains all of it."""
     heterogeneity_p: float | None
-    """p-value of "all cells have the same gain" by Cochran's Q, cells taken as independent."""
+    """p-value of "all curves have the same gain" by Cochran's Q, curves taken as independent."""
 
 
 def pool(cells: Sequence[Curve]) -> list[Pooled]:
-    """Pool the measurable cells of a question; one entry per timescale that has two of them or more."""
+    """Pool the measurable curves of a question; one entry per timescale that has two of them or more."""
     by_timescale: dict[str, list[Curve]] = {}
     for cell in cells:
         if cell.gain is not None and not cell.absent and cell.dates is not None:
@@ -51,7 +51,7 @@ def _pooled(timescale: str, cells: Sequence[Curve]) -> Pooled | None:
 
 
 def _mean_contrast(cells: Sequence[Curve], weights: Sequence[Floats | None], horizon: int) -> Estimate | None:
-    """Mean over cells of a contrast between levels, in nats, on the union of their dates."""
+    """Mean over curves of a contrast between scale points, in nats, on the union of their dates."""
     if any(weight is None for weight in weights):
         return None
     dates = np.unique(np.concatenate([cell.dates for cell in cells if cell.dates is not None]))
@@ -64,7 +64,7 @@ def _mean_contrast(cells: Sequence[Curve], weights: Sequence[Floats | None], hor
         sums = np.sum(
             [w * level.losses.sums.mean(axis=0) for w, level in zip(weight, cell.levels, strict=True)], axis=0
         )
-        # Each cell is a mean over its own samples; scaled so that the mean over all dates adds them up.
+        # Each curve is a mean over its own samples; scaled so that the mean over all dates adds them up.
         total[np.searchsorted(dates, cell.dates)] += (
             share * sums / cell.levels[0].losses.counts.sum() * dates.size
         )

@@ -1,4 +1,4 @@
-"""The gates that everything compared must pass: runs, seeds, collapse, dates, controls. Judges no numbers."""
+"""Preconditions of every comparison: runs, seeds, collapse, dates, controls. Judges no numbers."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Literal
 
 Precondition = Literal["controls", "seeds", "collapsed"]
 LEAST_SEEDS = 3
-"""With fewer, nothing is concluded. Two leave one degree of freedom for the noise between seeds, which then
-is often taken for much smaller than it is: with loud seeds a flat study would be called scaling in 9 % of
-simulated worlds (`make bench-statistics`)."""
+"""With fewer, nothing is concluded. Two leave one degree of freedom for the noise between seeds, which is
+then often strongly underestimated: with noisy seeds a flat study would be called scaling in 9 % of simulated
+worlds (`make bench-statistics`)."""
 _COUNTS = {1: "one seed", 2: "two seeds"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preconditions:
-    """What the compared levels stand on: whether anything may be concluded from them, and what weakens it."""
+    """Preconditions of the compared scale points: whether anything may be concluded, and what weakens it."""
 
     absent: Sequence[str] = ()
-    """Declared levels without a usable run."""
+    """Declared scale points without a usable run."""
     few_seeds: Mapping[str, int] = field(default_factory=dict)
-    """Levels with fewer than `LEAST_SEEDS` usable runs, and how many they have."""
+    """Scale points with fewer than `LEAST_SEEDS` usable runs, and how many they have."""
     few_searches: Mapping[str, int] = field(default_factory=dict)
-    """Levels whose recipes fewer than `LEAST_SEEDS` searches have found, and how many did."""
+    """Scale points whose recipes fewer than `LEAST_SEEDS` searches have found, and how many did."""
     incomplete: Sequence[str] = ()
-    """Levels that lack some, but not all, of their declared seeds."""
+    """Scale points that lack some, but not all, of their declared seeds."""
     collapsed: Sequence[str] = ()
-    """Levels all of whose runs say nearly the same for every sample."""
+    """Scale points all of whose runs predict nearly the same for every sample."""
     shared_dates: int | None = None
     """Test samples left out because not all runs hold them; None if all do."""
     failed_controls: Sequence[str] = ()
     undeclared_controls: Sequence[str] = ()
     """Controls that the study does not declare, in words."""
     lost_folds: Mapping[int, Sequence[str]] = field(default_factory=dict)
-    """Walk-forward folds left out for all, and the levels without a usable run there."""
+    """Walk-forward folds left out for all, and the scale points without a usable run there."""
 
     @classmethod
     def of(
@@ -44,8 +44,8 @@ class Preconditions:
         lost_folds: Mapping[int, Sequence[str]] = MappingProxyType({}),
         searches: Mapping[str, int] = MappingProxyType({}),
     ) -> Preconditions:  # fmt: skip
-        """From the declared and the usable runs (seeds) of each level that is compared, and the searches
-        behind them where it matters how many they are."""
+        """From the declared and usable runs (seeds) of each compared scale point, and from their searches
+        where their number matters."""
         return cls(
             absent=[label for label in declared if not usable.get(label)],
             few_seeds={label: n for label in declared if 0 < (n := usable.get(label, 0)) < LEAST_SEEDS},
@@ -60,7 +60,7 @@ class Preconditions:
 
     @property
     def obstacle(self) -> str | None:
-        """Why nothing may be concluded from levels that could be measured, as a sentence without its stop."""
+        """Why nothing may be concluded from measurable scale points, as a sentence without its full stop."""
         return None if self.blocked is None else self.blocked[1]
 
     @property

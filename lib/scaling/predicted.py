@@ -1,9 +1,9 @@
-"""What the law predicted for the largest level before it was trained, put on record and held against what
-came.
+"""Predictions of the law for the largest scale point: recorded before it is trained, compared with the
+outcome.
 
-A record is a list of dated entries, one per distinct prediction; nothing is ever taken out. The entry that
-counts is the last one written before any run of the largest level was begun. Reads the test predictions of
-smaller levels only; writes no files.
+A record is a list of dated entries, one per distinct prediction; nothing is ever removed. The entry that
+counts is the last one written before any run of the largest scale point began. Reads the test predictions of
+smaller points only; writes no files.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from lib.scaling.scale_points import ScalePoint
 from lib.scoring.json_values import plain
 
 FORESEEN = ("parameters", "data")
-"""Axes along which the largest level is predicted: it is the costly one, and its size is known beforehand."""
+"""Axes along which the largest scale point is predicted: it is costly, and its size is known beforehand."""
 LEAST_LEVELS = 3
-"""Levels from which there is something to predict: two to fit a line to, and one to predict."""
+"""Least number of scale points for a prediction: two to fit a line to, and one to predict."""
 _FORMS = {"log-linear": "a straight line in log size", "saturating": "E + A·N^−α"}
 
 
 def predictions(axis: str, cells: Sequence[Mapping[str, Any]], material: StudyRuns) -> list[dict[str, Any]]:
-    """What the smaller levels of each cell predict for its largest.
+    """Predictions of the smaller scale points of each curve for its largest.
 
     Args:
-        axis: along which the cells vary. cells: `cell` (the words that its runs share), `largest` (`level,
-            size, seeds`), and `smaller`: per level its `level`, `size` and `rows` (`path, fold, seed,
-            status`).
-        material: predictions of the smaller levels, and settings.
+        axis: along which the curves vary.
+        cells: per curve its `cell` (the key that its runs share), `largest` (`level, size, seeds`), and
+            `smaller`: per scale point its `level`, `size` and `rows` (`path, fold, seed, status`).
+        material: predictions of the smaller scale points, and settings.
 
     Returns:
-        Per cell `cell, axis, largest, from, dates, confidence` and either `form, law, flat, note` or
+        Per curve `cell, axis, largest, from, dates, confidence` and either `form, law, flat, note` or
         `problem`.
     """
     found: list[dict[str, Any]] = plain([_prediction(axis, cell, material) for cell in cells])
@@ -74,7 +74,7 @@ def _prediction(axis: str, declared: Mapping[str, Any], material: StudyRuns) -> 
 def with_entry(
     record: Sequence[Mapping[str, Any]], cells: Sequence[Mapping[str, Any]], now: datetime
 ) -> list[dict[str, Any]]:
-    """A record with these predictions as its last entry; unchanged if that says the same."""
+    """A record with these predictions as its last entry; unchanged if the last entry equals them."""
     kept = [dict(entry) for entry in record]
     if kept and kept[-1]["cells"] == list(cells):
         return kept
@@ -82,16 +82,16 @@ def with_entry(
 
 
 def came_true(cell: Curve, records: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any] | None:
-    """What was predicted for the largest level of a cell, and what it came to.
+    """The prediction for the largest scale point of a curve, and its outcome.
 
     Args:
-        cell: as measured, with all its levels.
+        cell: as measured, with all its scale points.
         records: of all questions.
 
     Returns:
-        None where nothing is to be predicted: another axis, or fewer than three levels. Else `on_record`,
-        `text` and, if it is, the entry with its `date`, the `realised` loss and whether it is `inside` each
-        interval.
+        None where nothing can be predicted: another axis, or fewer than three scale points. Else `on_record`,
+        `text` and, if recorded, the entry with its `date`, the `realised` loss and whether it is `inside`
+        each interval.
     """
     labels = list(cell.declared)
     if cell.axis.name not in FORESEEN or len(labels) < LEAST_LEVELS:
@@ -127,7 +127,7 @@ def _dates(folds: Sequence[int], number: int) -> str:
 def _before(
     begun: datetime, cell: Curve, largest: str, records: Sequence[Sequence[Mapping[str, Any]]]
 ) -> dict[str, Any] | None:
-    """The last prediction of a cell that was written before its largest level was begun."""
+    """The last prediction of a curve that was recorded before its largest scale point began."""
     words = plain(cell.words)
     found = [
         {"date": entry["date"], **own}

@@ -1,6 +1,6 @@
-"""What a question's design has shown it can see: measured after the runs, beside what the preview promised.
+"""Power of a question, measured after the runs, to compare with what the preview promised.
 
-Judges nothing; a verdict may be reached by an effect larger than what had to be visible.
+Judges nothing; an effect larger than the margin may still reach a verdict.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from lib.scaling.verdicts import Evidence
 
 
 def question_power(cells: Sequence[Evidence], nats: Sequence[float], power: float) -> dict[str, Any]:
-    """The smallest gain that the weakest cell of a question can show, and what would show the margin.
+    """The smallest gain that the weakest curve of a question can show, and what would show the margin.
 
     Args:
-        cells: evidence of each cell.
-        nats: what one unit of each cell's loss is worth in nats.
+        cells: evidence of each curve.
+        nats: what one unit of each curve's loss is worth in nats.
         power: chance to find the gain.
 
     Returns:
-        `detectable_gain, margin` (nats, of the weakest cell), `able` of `cells`, `enough`, `text`,
+        `detectable_gain, margin` (nats, of the weakest curve), `able` of `cells`, `enough`, `text`,
         `remedies`; `enough` is None where nothing has been measured.
     """
     known = [

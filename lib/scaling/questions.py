@@ -1,6 +1,6 @@
 """The questions of a study, one per axis of an experiment, and its interactions: measured, then judged.
 
-Everything is measured first, then corrected for its number by family, then judged. Measures with `cells` and
+Everything is measured first, then corrected for its number by family, then judged. Measures with `curves` and
 `interactions`, judges with `verdicts`; writes nothing.
 """
 
@@ -45,14 +45,14 @@ class Answers:
 def answers_of(
     asked: Sequence[Hypothesis], material: StudyRuns, controls: Entries, confirmatory: int = 0
 ) -> Answers:
-    """Measure and judge everything that a study asks.
+    """Measure and judge all hypotheses of a study.
 
     Args:
-        asked: what its experiments ask, in order of declaration.
-        material: runs, predictions and settings; what is noticed is put on record there.
+        asked: the hypotheses, in order of declaration.
+        material: runs, predictions and settings; problems are recorded there.
         controls: outcomes of the controls.
-        confirmatory: contrasts of the whole study's confirmatory questions, those that are not asked here
-            included.
+        confirmatory: number of contrasts of the whole study's confirmatory questions, including those not in
+            `asked`.
 
     Returns:
         One entry per axis that an experiment varies, and one per interaction of two of its axes.
@@ -126,7 +126,7 @@ def _question(
 
 
 def _first_of(decision: Decision, cells: Sequence[Decision], minds: Sequence[list[str]]) -> list[str]:
-    """The sentences of the first cell that stands in the way of another verdict."""
+    """The sentences of the first curve that stands in the way of another verdict."""
     for own, mind in zip(cells, minds, strict=True):
         if decision.verdict in (own.verdict, "undecidable"):
             return mind
@@ -136,7 +136,8 @@ def _first_of(decision: Decision, cells: Sequence[Decision], minds: Sequence[lis
 def _evidence(
     cell: Curve, declared: float, level: float, material: StudyRuns, controls: Entries, judged: bool
 ) -> Evidence:
-    """`judged`: of a confirmatory question, whose intervals must hold the luck of searches, too."""
+    """Evidence of a curve; `judged` marks a confirmatory question, whose intervals must include the luck of
+    searches."""
     labels, cfg, model = list(cell.seeds), material.cfg, str(cell.words["model"])
     undeclared = undeclared_controls(controls, model, labels if cell.axis.name == "parameters" else ())
     standing = Preconditions.of(
@@ -169,12 +170,12 @@ def _evidence(
 
 
 def baseline_of(task: str) -> str:
-    """What a forecast without skill says."""
+    """What a forecast without skill predicts, in words."""
     return "the base rate" if is_classification(task) else "a forecast of 0"
 
 
 def verdict_of(cell: Curve, declared: float, material: StudyRuns) -> Decision:
-    """The decision on a cell that is a family of its own and needs no controls: of a law control.
+    """The decision on a curve of a law control, which is a family of its own and needs no controls.
 
     Args:
         cell: as measured.

@@ -1,4 +1,4 @@
-"""What would change a decision: everything that is lacking, one sentence each. Decides nothing."""
+"""What would change a decision: everything that is missing, one sentence each. Decides nothing."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _POWER = 0.8
 
 
 def change_of_mind(decision: Decision, evidence: Evidence, power: float = _POWER) -> list[str]:
-    """What would change the decision on a cell: first the gate that decided, then all else that is lacking.
+    """What would change the decision on a curve: first the gate that decided, then all else that is missing.
 
     Args:
-        decision: on the cell.
+        decision: on the curve.
         evidence: that it rests on.
         power: chance with which a gain of the margin should be found.
     """
@@ -54,7 +54,7 @@ def _standing(e: Evidence) -> list[str]:
 
 
 def _of_gate(decision: Decision, e: Evidence) -> list[str]:
-    """What the gate that decided asks for."""
+    """What the deciding gate needs."""
     margin = number(e.margin)
     if decision.verdict == "scales":
         text = (
@@ -99,7 +99,7 @@ def _skill(e: Evidence) -> list[str]:
 
 
 def precision(e: Evidence, power: float = _POWER) -> list[str]:
-    """How many times the dates and the seeds that there are would show a gain of the margin."""
+    """How many times the present dates and seeds would show a gain of the margin."""
     if e.gain is None or e.gain.se_dates is None:
         return []
     degrees = e.gain.degrees_of_freedom
@@ -107,7 +107,7 @@ def precision(e: Evidence, power: float = _POWER) -> list[str]:
     dates, seeds = (reach * noise / e.margin for noise in (e.gain.se_dates, e.gain.se_seeds))
     if math.hypot(dates, seeds) <= 1.0:
         return []
-    # Either noise may take up to half of the variance that the margin allows; what the other leaves is used.
+    # Either noise may take half of the variance that the margin allows, and whatever the other leaves unused.
     times_seeds = 2.0 * seeds**2 if seeds**2 > 0.5 else 1.0
     times_dates = dates**2 / (1.0 - seeds**2 / times_seeds)
     margin = number(e.margin)

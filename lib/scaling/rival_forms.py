@@ -1,6 +1,6 @@
 """Rival forms of the dependence on size: flat, log-linear, power and saturating, compared by how they fit.
 
-Forms are compared only where there is freedom left to compare them. A description, not a test.
+Forms are compared only where degrees of freedom are left. A description, not a test.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def rival_forms(levels: Sequence[ScalePoint]) -> list[Form]:
 
     AICc (Hurvich & Tsai 1989) is over the runs (one point per size and seed); a form with k parameters is
     compared only if there are more than k different sizes, else it passes through the sizes' means whatever
-    the truth. Leaving one size out asks each form for the mean loss of a size it has not seen.
+    the truth. Leaving one size out tests each form on the mean loss of a size it has not seen.
     """
     n = np.concatenate([np.full(level.seeds, float(level.size or 0.0)) for level in levels])
     loss = np.concatenate([level.losses.means for level in levels])

@@ -1,4 +1,4 @@
-"""The runs of a study, looked up by the words that name them, and their predictions: what judgements draw on.
+"""The runs of a study looked up by key, and their predictions.
 
 Measures and judges nothing.
 """
@@ -25,7 +25,7 @@ Problem = tuple[str, str, str, str, int]
 
 @dataclass(frozen=True)
 class Trouble:
-    """Something wrong with a run or a cell that a reader must know, in one sentence."""
+    """A problem with a run or a curve that a reader must know, in one sentence."""
 
     kind: str
     """missing, failed, not_finite, duplicate, unreadable, empty, collapsed, one_class, single_seed, one_size,
@@ -35,7 +35,7 @@ class Trouble:
 
 
 class RunIndex:
-    """The table of runs, looked up by the words that name a run."""
+    """The run table, looked up by run key."""
 
     def __init__(self, runs: pl.DataFrame) -> None:
         self.rows: list[Row] = list(runs.to_dicts())
@@ -53,11 +53,11 @@ class RunIndex:
             self._by_case.setdefault(case_of(row), {}).setdefault(run, row)
 
     def of_case(self, case: Case) -> list[Row]:
-        """All rows of a case, folds among them, each run once."""
+        """All rows of a case, folds included, each run once."""
         return list(self._by_case.get(case, {}).values())
 
     def find(self, problem: Problem, model: str, budget: str, seeds: Sequence[int]) -> list[Row]:
-        """Declared rows of these seeds, done or not."""
+        """Declared rows of these seeds, finished or not."""
         found = [self._by_words.get((*problem, model, budget, seed)) for seed in seeds]
         return [row for row in found if row is not None]
 
@@ -72,7 +72,7 @@ class RunIndex:
         ]
 
     def on_all_dates(self, row: Row, variants: Collection[str]) -> Row | None:
-        """The run of one of some variants that differs from `row` in its share of the training dates only."""
+        """The run, of one of `variants`, that differs from `row` in its share of the training dates only."""
         found = [self._by_words.get((variant, *_after_variant(row))) for variant in variants]
         return next((other for other in found if other and other["fold"] == row["fold"]), None)
 
@@ -95,16 +95,16 @@ def problems_of(experiment: PlannedExperiment) -> Iterator[Problem]:
 
 @dataclass
 class StudyRuns:
-    """What every judgement draws on, and the troubles that gather on the way."""
+    """Runs, predictions and settings of a study, and the problems found while they are measured."""
 
     index: RunIndex
     predictions: PredictionFiles
     cfg: EvaluationConfig
     calibration: PredictionFiles | None = None
-    """Of the part of validation that nothing else uses; None: nothing is recalibrated."""
+    """Predictions of the part of validation that nothing else uses; None: nothing is recalibrated."""
     troubles: list[Trouble] = field(default_factory=list)
     predicted: Sequence[Sequence[Mapping[str, Any]]] = ()
-    """Records of what was predicted for the largest levels (see `on_record`)."""
+    """Recorded predictions for the largest scale points (see `predicted`)."""
     opened: str | None = None
     """When the confirmation was first opened; None: never."""
 
@@ -114,18 +114,18 @@ class StudyRuns:
         return [(row, samples) for row, samples in done if samples is not None]
 
     def calibration_of(self, row: Row) -> RunSamples | None:
-        """A run's samples for calibration; None (on record if they are damaged) where there are none."""
+        """A run's samples for calibration; None where there are none (recorded if they are damaged)."""
         if self.calibration is None:
             return None
         before = len(self.calibration.troubles)
         found = self.calibration.of(row)
         for kind, where, text in self.calibration.troubles[before:]:
-            if kind != "empty":  # short validation parts have none, and the verdict says so
+            if kind != "empty":  # short validation parts have none, and the verdict states it
                 self.notice(kind, where, text)
         return found
 
     def notice(self, kind: str, where: str, text: str) -> None:
-        """Put a trouble on record, once."""
+        """Record a problem, once."""
         trouble = Trouble(kind, where, text)
         if trouble not in self.troubles:
             self.troubles.append(trouble)

@@ -1,7 +1,6 @@
-"""The table of all declared runs: one row each, also for those whose files are not there.
+"""The run table: one row for every declared run, also for those without files.
 
-Reads through a function that is passed in; judges nothing. Columns and their order are always the same,
-whatever was found.
+Reads through a function that is passed in; judges nothing. Columns and their order are always the same.
 """
 
 from __future__ import annotations
@@ -118,11 +117,11 @@ def collect_runs(
 
     Args:
         declared: per run its eight fields, `experiment, role, question, path`, what its variant stands for
-            (`condition, fold, train_fraction, context_length, labels`), number and words of its search
+            (`condition, fold, train_fraction, context_length, labels`), number and key of its search
             (`search, searched`) and, if known, `family` and `id`.
-        read: given a run's `path`, its files (`metrics`, `params`, `provenance`) or None if it is not there;
+        read: given a run's `path`, its files (`metrics`, `params`, `provenance`) or None if they are missing;
             `lambda path: read_run(Path(path))` for runs on disk.
-        problems: path to why a run that is there cannot be used.
+        problems: path of an existing run to why it cannot be used.
 
     Returns:
         A frame of schema `RUNS_SCHEMA`, in the order declared; `status` is `done`, `missing` or `failed`.
@@ -203,7 +202,7 @@ def _cost(
             out[f"n_{split}"] = (splits.get(name) or {}).get("n")
     batches = ("effective_batch", "learning_rate", "weight_decay")
     out |= {"steps": fit.get("steps")}
-    if fit.get("micro_batch") == 0:  # rounds, no batches: neither the study's recipe nor a speed is theirs
+    if fit.get("micro_batch") == 0:  # rounds, no batches: neither the study's recipe nor a speed applies
         out |= dict.fromkeys((*batches, "samples_per_second"))
         out["learning_rate"] = (params.get("settings") or {}).get("learning_rate")
     else:

@@ -1,7 +1,7 @@
-"""Test predictions of several runs brought onto the same samples, ready to be compared by date.
+"""Test predictions of several runs aligned on the same samples, ready to be compared by date.
 
-Reads through a function that is passed in, once per run. A run that cannot be used is left out and said so;
-nothing here measures or judges.
+Reads through a function that is passed in, once per run. A run that cannot be used is left out and recorded;
+measures and judges nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SYMBOLS_PER_DAY = 2**20
 
 @dataclass(frozen=True)
 class RunSamples:
-    """What is needed of one run's test predictions, sorted by date and symbol."""
+    """One run's test predictions as arrays, sorted by date and symbol."""
 
     keys: Ints
     """(n,) date and symbol in one number, rising."""
@@ -46,14 +46,14 @@ class RunSamples:
 
 @dataclass
 class PredictionFiles:
-    """Reads each run once; remembers what was unusable and which predictions were looked at."""
+    """Reads each run once; remembers which runs were unusable and which predictions were accessed."""
 
     read: Reader
     primary: str | None = None
     """Symbol whose windows decide; a run of one other symbol (a synthetic market) is judged on that, one of
     several others is left out. None: all symbols."""
     seen: set[str] = field(default_factory=set)
-    """Digests of the test predictions looked at so far; what is read is added."""
+    """Digests of the test predictions accessed so far; those that are read are added."""
     troubles: list[tuple[str, str, str]] = field(default_factory=list)
     """Kind, path and sentence of every run that could not be used."""
     what: str = "test"
@@ -108,7 +108,8 @@ class PredictionFiles:
         self.troubles.append((kind, path, f"{path}: {what}; run left out."))
 
     def _keys(self, frame: pl.DataFrame) -> Ints:
-        """Thousands of runs are held at once, so a sample is one integer, not two words."""
+        """Samples as integers: thousands of runs are in memory at once, so a sample is one number, not
+        two."""
         names = frame["symbol"].cast(pl.String).to_list()
         codes = np.array(
             [self._symbols.setdefault(name, len(self._symbols)) for name in names], dtype=np.int64
@@ -132,23 +133,23 @@ def _digest(frame: pl.DataFrame, task: str) -> str:
 
 
 def read_predictions(path: str, split: str) -> pl.DataFrame:
-    """The usual reader: `predictions/<split>.parquet` below a run's folder."""
+    """The default reader: `predictions/<split>.parquet` below a run's folder."""
     return read_parquet(Path(path) / "predictions" / f"{split}.parquet")
 
 
 def selection_reader(read: Reader) -> Reader:
-    """A reader of the part on which models stop and choose, whatever split is asked for."""
+    """A reader of the part on which models stop and choose, whatever split is requested."""
     return lambda path, _: read(path, "val").filter(pl.col("part") == "selection")
 
 
 def calibration_reader(read: Reader) -> Reader:
-    """A reader of the part that nothing but calibration uses, whatever split is asked for."""
+    """A reader of the part that only calibration uses, whatever split is requested."""
     return lambda path, _: read(path, "val").filter(pl.col("part") == "calibration")
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """Runs on the same samples. `scores` has one row (n,) or (n, 3) per run, in the order asked for."""
+    """Runs on the same samples. `scores` has one row (n,) or (n, 3) per run, in the order requested."""
 
     dates: npt.NDArray[np.datetime64]
     index: Ints
@@ -158,7 +159,7 @@ class Aligned:
     parts: tuple[slice, ...] = ()
     """Samples of each walk-forward fold, where several are joined; their scores are of different models."""
     searches: tuple[str | None, ...] = ()
-    """Search that found the recipe of each run, see `DateLosses`; () if nobody knows."""
+    """Search that found the recipe of each run, see `DateLosses`; () if unknown."""
 
     @property
     def folds(self) -> tuple[slice, ...]:
@@ -186,16 +187,17 @@ class Aligned:
 
     @property
     def outcome(self) -> Floats:
-        """What an AUC is about: the class, or for regression whether the return was positive; (n,)."""
+        """Outcome of which an AUC is taken: the class, or for regression whether the return was positive;
+        (n,)."""
         return self.target if is_binary(self.task) else (self.target > 0).astype(np.float64)
 
 
 def align(runs: Sequence[RunSamples], task: str, where: str) -> tuple[Aligned | None, list[tuple[str, str]]]:
-    """Put runs onto the samples that all of them hold.
+    """Restrict runs to the samples that all of them hold.
 
     Returns:
-        The aligned runs, or None if they share no sample or disagree about a target, and what was noticed:
-        its kind and a sentence.
+        The aligned runs, or None if they share no sample or disagree about a target, and the problems found,
+        each a kind and a sentence.
     """
     first = runs[0]
     noticed: list[tuple[str, str]] = []

@@ -1,7 +1,7 @@
-"""Levels of an axis with their losses, contrasts between them, and draws of their mean losses.
+"""Scale points of an axis with their losses, contrasts between them, and draws of their mean losses.
 
-All levels are measured on the same dates, which are resampled jointly; seeds add their own noise. Fitting and
-judging are done elsewhere.
+All points are measured on the same dates, which are resampled jointly; seeds add their own noise. Fits and
+judges nothing.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from lib.inference.comparisons import DateLosses, Estimate, estimate_mean, repli
 from lib.metrics.classification import Floats
 
 _OWN_VARIANCE_FROM = 4
-"""With fewer repetitions than this a level borrows the variance between those of all levels."""
+"""With fewer repetitions than this a point uses the variance pooled over all points."""
 
 
 @dataclass(frozen=True)
 class ScalePoint:
-    """One level: its size (None where the axis has none) and the losses of its runs (runs = seeds)."""
+    """One scale point: its size (None where the axis has none) and the losses of its runs (runs = seeds)."""
 
     label: str
     size: float | None
@@ -40,11 +40,11 @@ class ScalePoint:
 
 
 def contrast(levels: Sequence[ScalePoint], weights: Floats, horizon: int) -> Estimate:
-    """A weighted sum of the levels' mean losses, with dates resampled jointly and seeds apart.
+    """A weighted sum of the points' mean losses, with dates resampled jointly and seeds apart.
 
     Args:
         levels: on the same samples.
-        weights: (levels,) one weight per level.
+        weights: (points,) one weight per point.
         horizon: least block length in bars.
     """
     used = [(float(w), level) for w, level in zip(weights, levels, strict=True) if w != 0.0]
@@ -64,7 +64,7 @@ def slope_weights(levels: Sequence[ScalePoint]) -> Floats | None:
 
 
 def gain_weights(levels: Sequence[ScalePoint]) -> Floats | None:
-    """Weights of the loss of the first level minus that of the last; None with one level or equal sizes."""
+    """Weights of the loss of the first point minus that of the last; None with one point or equal sizes."""
     if len(levels) < 2 or (levels[0].size is not None and levels[0].size == levels[-1].size):
         return None
     weights = np.zeros(len(levels))
@@ -73,7 +73,8 @@ def gain_weights(levels: Sequence[ScalePoint]) -> Floats | None:
 
 
 def joint_block(levels: Sequence[ScalePoint], horizon: int) -> int:
-    """Block length for the levels together: the longest that their differences from their mean ask for."""
+    """Block length in dates for all points together: the longest that their differences from their mean
+    need."""
     by_date = np.array([level.losses.sums.mean(axis=0) / level.losses.counts for level in levels])
     return block_length(by_date - by_date.mean(axis=0), horizon)
 
@@ -81,12 +82,12 @@ def joint_block(levels: Sequence[ScalePoint], horizon: int) -> int:
 def point_draws(
     levels: Sequence[ScalePoint], horizon: int, cfg: EvaluationConfig, draws: int
 ) -> Floats | None:
-    """Draws of the levels' mean losses; (draws, levels), None if the test set is too short.
+    """Draws of the points' mean losses; (draws, points), None if the test set is too short.
 
-    Dates by the stationary bootstrap, the same draws for all levels. Seeds by a normal deviate with the
+    Dates by the stationary bootstrap, the same draws for all points. Seeds by a normal deviate with the
     variance of the mean over seeds, divided by the root of a chi-square over its degrees of freedom (a t
-    deviate), because resampling three to five seeds would understate their noise. Levels with fewer than four
-    seeds use the variance pooled over levels.
+    deviate), because resampling three to five seeds would understate their noise. Points with fewer than four
+    seeds use the variance pooled over points.
     """
     drawn = date_draws(levels, horizon, cfg, draws)
     return None if drawn is None else drawn + seed_deviates(levels, draws, cfg.seed)
@@ -95,7 +96,7 @@ def point_draws(
 def date_draws(
     levels: Sequence[ScalePoint], horizon: int, cfg: EvaluationConfig, draws: int
 ) -> Floats | None:
-    """Like `level_draws`, of the noise of dates alone."""
+    """Like `point_draws`, with the noise of dates alone."""
     block = joint_block(levels, horizon)
     counts = levels[0].losses.counts
     if not enough_blocks(counts.size, block):
@@ -108,7 +109,7 @@ def date_draws(
 
 
 def seed_deviates(levels: Sequence[ScalePoint], draws: int, seed: int) -> Floats:
-    """Deviates of the levels' means from the choice of seeds and searches; (draws, levels), 0 if unknown."""
+    """Deviates of the points' means from the choice of seeds and searches; (draws, points), 0 if unknown."""
     generator = np.random.default_rng([seed, 71])
     known = [replicates(level.losses.means, level.losses.searches) for level in levels]
     spread = [means for means, _ in known if means.size > 1]
@@ -128,8 +129,7 @@ def seed_deviates(levels: Sequence[ScalePoint], draws: int, seed: int) -> Floats
 
 
 def seed_deviates_of_another(levels: Sequence[ScalePoint], seeds: int, draws: int, seed: int) -> Floats:
-    """Deviates of the mean of a further level from the choice of its seeds, which differ as those of the
-    others
+    """Deviates of a further point's mean from the choice of its seeds, which differ as those of the others
     do; (draws,), 0 where nothing is known."""
     spread = [level for level in levels if level.seeds > 1]
     if not spread:

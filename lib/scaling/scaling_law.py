@@ -1,7 +1,7 @@
-"""How loss depends on size in one cell: slope, gain, the law with a floor, the saturation point.
+"""How loss depends on size along one curve: slope, gain, the law with a floor, the saturation point.
 
-Three sizes cannot identify ``E + A N^-alpha``; the slope of the loss on log10 N can be estimated, so that is
-what is judged. Rival forms are compared in `rival_forms`; verdicts are drawn elsewhere.
+Three sizes cannot identify ``E + A N^-alpha``; the slope of the loss on log10 N can be estimated, so the
+slope is judged. `rival_forms` compares other forms, `verdicts` judges.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def slope(levels: Sequence[ScalePoint], horizon: int) -> Estimate | None:
 def log_log_slope(levels: Sequence[ScalePoint], horizon: int) -> Estimate | None:
     """Least-squares slope of log loss on log size: minus the exponent of a pure power law A N^-alpha.
 
-    The logarithm is taken to first order around each level's mean loss, so that the noise of dates and seeds
+    The logarithm is taken to first order around each point's mean loss, so that the noise of dates and seeds
     carries over (delta method).
     """
     weights = slope_weights(levels)
@@ -74,13 +74,14 @@ def log_log_slope(levels: Sequence[ScalePoint], horizon: int) -> Estimate | None
 
 
 def gain(levels: Sequence[ScalePoint], horizon: int) -> Estimate | None:
-    """Loss of the first level minus loss of the last; positive is better. None with one level."""
+    """Loss of the first scale point minus loss of the last, in the unit of the loss; positive is better. None
+    with one point."""
     weights = gain_weights(levels)
     return None if weights is None else contrast(levels, weights, horizon)
 
 
 def pairs(levels: Sequence[ScalePoint], horizon: int) -> list[tuple[str, str, Estimate]]:
-    """Gain from each level to each later one."""
+    """Gain from each scale point to each later one."""
     out = []
     for before, after in combinations(range(len(levels)), 2):
         weights = np.zeros(len(levels))
@@ -90,14 +91,14 @@ def pairs(levels: Sequence[ScalePoint], horizon: int) -> list[tuple[str, str, Es
 
 
 def steps(levels: Sequence[ScalePoint], horizon: int) -> list[tuple[str, str, Estimate]]:
-    """Gain of each level over the one before it."""
+    """Gain of each scale point over the one before it."""
     return [step for two in pairwise(levels) for step in pairs(two, horizon)]
 
 
 def straight_band(
     levels: Sequence[ScalePoint], draws: Floats | None, confidence: float
 ) -> list[tuple[float, float, float | None, float | None]]:
-    """The straight line in log10 size through the levels, with its pointwise interval from draws."""
+    """The straight line in log10 size through the scale points, with its pointwise interval from draws."""
     weights = slope_weights(levels)
     if weights is None:
         return []
@@ -152,11 +153,12 @@ def fit_law_with_floor(
 
 
 def resampled_fits(levels: Sequence[ScalePoint], drawn: Floats) -> tuple[LawFits, LawFits]:
-    """E + A N^-alpha fitted to the runs of some levels, and to the same moved by draws of the levels' means.
+    """E + A N^-alpha fitted to the runs of scale points, and to the same runs shifted by draws of the points'
+    means.
 
     Args:
         levels: with sizes.
-        drawn: (draws, levels) as of `level_draws`.
+        drawn: (draws, points) as from `point_draws`.
     """
     level_of = np.repeat(np.arange(len(levels)), [level.seeds for level in levels])
     sizes = np.array([float(level.size or 0.0) for level in levels])[level_of]
@@ -167,7 +169,7 @@ def resampled_fits(levels: Sequence[ScalePoint], drawn: Floats) -> tuple[LawFits
 
 
 def why_not_identified(best: LawFits, fits: LawFits, tails: tuple[float, float]) -> str | None:
-    """Why the exponent of the fits to resampled data means nothing, None if it does."""
+    """Why the exponent of fits to resampled data is not identified; None if it is."""
     at_edge = np.mean((fits.exponent < EXPONENTS[0] * EDGE) | (fits.exponent > EXPONENTS[1] / EDGE))
     amplitude, floor = _interval(best.amplitude, fits.amplitude, tails), float(best.floor[0])
     if at_edge > _EDGE_SHARE:
@@ -195,7 +197,8 @@ def tails_of(confidence: float) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Saturation:
-    """The smallest level within the margin of the best one, and how often each level is that in the draws."""
+    """The smallest scale point within the margin of the best, and how often each point is that in the
+    draws."""
 
     level: str
     size: float | None
@@ -203,7 +206,7 @@ class Saturation:
 
 
 def saturation(levels: Sequence[ScalePoint], draws: Floats | None, margin: float) -> Saturation | None:
-    """From which level on nothing is gained that would matter; None if the test set cannot be resampled."""
+    """Scale point from which on no gain reaches the margin; None if the test set cannot be resampled."""
     if draws is None or len(levels) < 2:
         return None
     means = np.array([level.mean for level in levels])

@@ -1,4 +1,4 @@
-"""Which configuration to go on with, decided on validation: test figures are never looked at.
+"""Selection of a configuration on validation: test figures are never read.
 
 The rule is that of one standard error (Breiman, Friedman, Olshen & Stone 1984, Classification and Regression
 Trees, section 3.4.3): among the configurations whose mean validation loss lies within one standard error of
@@ -24,13 +24,14 @@ def select_configuration(
 
     Args:
         runs: tables of runs of the phases that are compared (`lib.scaling.run_table`).
-        task: prediction problem on which they are compared.
+        task: of the prediction problem on which they are compared.
         timescale: likewise.
         horizon: likewise, in bars.
         context_length: of the windows that the study uses on this timescale.
 
     Returns:
-        In walk-forward folds a candidate's loss is its mean over the folds that all candidates have.
+        The content of the selection file. In walk-forward folds a candidate's loss is its mean over the folds
+        that all candidates have.
 
     Raises:
         DataError: no run of that problem is finished, or the candidates have no fold in common.

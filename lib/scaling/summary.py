@@ -1,6 +1,6 @@
-"""The content of scaling.json: questions with cells and verdicts, controls, tables of models, warnings.
+"""The content of scaling.json: questions with curves and verdicts, controls, tables of models, warnings.
 
-Puts together what the other modules of this room measure and judge; computes nothing of its own.
+Combines what the other modules of `lib.scaling` measure and judge; computes nothing of its own.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def scaling_summary(
     confirmatory: int = 0,
     opened: str | None = None,
 ) -> dict[str, Any]:
-    """Everything that the study answers, as strict JSON values.
+    """All results of the study, as strict JSON values.
 
     Args:
         experiments: as they are planned, by name, in the order of declaration.
@@ -56,10 +56,10 @@ def scaling_summary(
         planted_auc: for positive controls.
         primary: label of the symbol whose test windows decide; None or absent from a run: all symbols.
         search_trials: trials of all searches of the study.
-        seen: digests of test predictions looked at before (see `looks`); those read now are added to it.
-        waiting: experiments that are declared and cannot be run yet, with what they wait for.
-        minimum_train_windows: runs that learned from fewer are put on record.
-        predicted: records of what was predicted for the largest levels before they were trained.
+        seen: digests of test predictions accessed before (see `test_access`); those read now are added.
+        waiting: declared experiments that cannot run yet, with what they wait for.
+        minimum_train_windows: runs trained on fewer are recorded.
+        predicted: recorded predictions for the largest scale points, made before their training.
         confirmatory: contrasts of all confirmatory questions of the study, which are one family though
             `experiments` may be those of one phase.
         opened: when the study's own test was first opened as a confirmation; None: never.
@@ -79,7 +79,7 @@ def scaling_summary(
         predicted=predicted,
         opened=opened,
     )
-    material.usable(material.index.rows)  # a look at test counts, whatever becomes of it
+    material.usable(material.index.rows)  # every access to a test set counts, whatever comes of it
     _put_on_record(material)
     _note_waiting(waiting, material)
     _note_few_windows(minimum_train_windows, material)
@@ -145,7 +145,7 @@ def _controls(entries: Sequence[Mapping[str, Any]], material: StudyRuns) -> dict
 
 
 def _margins(questions: Sequence[PlannedExperiment], material: StudyRuns) -> dict[tuple[Case, bool], float]:
-    """The smallest margin that is asked of each case, in folds or on the study's own split."""
+    """The smallest margin declared for each case, in folds or on the study's own split."""
     found: dict[tuple[Case, bool], float] = {}
     for experiment in questions:
         for row in material.index.of_experiment(experiment):
@@ -157,12 +157,12 @@ def _margins(questions: Sequence[PlannedExperiment], material: StudyRuns) -> dic
 def _power(
     tables: Sequence[Mapping[str, Any]], material: StudyRuns, margins: Mapping[tuple[Case, bool], float]
 ) -> list[dict[str, Any]]:
-    """What each test set can show: as planned from its size, and as measured between its models."""
+    """Power of each test set: as planned from its size, and as measured between its models."""
     out = []
     cfg = material.cfg
     for table in tables:
         case: Case = tuple(table[word] for word in CASE)
-        # Windows of the primary symbol, which decides; symbols of one date are no independent labels.
+        # Windows of the primary symbol, which decides; symbols of one date are not independent labels.
         rate, n = table["base_rate"], table["n"]
         planned = detectable(table["dates"], rate, case[6], cfg.confidence, cfg.power)
         reaches = [line["detectable_difference"] for line in table["rows"] if line["detectable_difference"]]
@@ -207,7 +207,7 @@ def _power_text(
 
 
 def _put_on_record(material: StudyRuns) -> None:
-    """Runs that are missing, broken, repeated or say nothing, listed once before anything is measured."""
+    """Record runs that are missing, broken, repeated or collapsed, once, before anything is measured."""
     index = material.index
     for kind, where, text in material.predictions.troubles:
         material.notice(kind, where, text)
@@ -236,7 +236,7 @@ def _note_waiting(waiting: Mapping[str, str], material: StudyRuns) -> None:
 
 
 def _note_too_good(material: StudyRuns) -> list[str]:
-    """Runs whose alarm went off though nothing was planted for them to find; put on record."""
+    """Record runs whose alarm went off although nothing was planted for them to find."""
     planted = ("leak_control", "positive_control", "law_control")
     rows = [row for row in material.index.rows if row.get("too_good") and row["role"] not in planted]
     found = list(dict.fromkeys(str(row["path"]) for row in rows))
@@ -247,7 +247,7 @@ def _note_too_good(material: StudyRuns) -> list[str]:
 
 
 def _note_few_windows(minimum: int, material: StudyRuns) -> None:
-    """Cells that were trained on fewer windows than the study's minimum, because it allows them."""
+    """Record runs that were trained on fewer windows than the study's minimum, which the study allows."""
     few: dict[str, int] = {}
     for row in material.index.rows:
         if row["status"] == "done" and row["n_train"] is not None and row["n_train"] < minimum:

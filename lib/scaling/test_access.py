@@ -1,7 +1,7 @@
-"""The record of looks at the test set: one line per distinct test predictions ever read, nothing taken out.
+"""The record of test-set access: one line per distinct test predictions ever read; nothing is removed.
 
-Files of today cannot tell how often a run was trained again after its test results were seen; this record
-can. Reading the same predictions twice adds nothing, so a report made anew is no new look.
+The present files cannot show how often a run was retrained after its test results were seen; this record can.
+Reading the same predictions twice adds nothing, so repeating a report is no new access.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LENGTH = 64
 
 
 def read_test_access(path: Path) -> set[str]:
-    """Digests of all test predictions on record; none if there is no record yet."""
+    """Digests of all recorded test predictions; none if there is no record yet."""
     if not path.is_file():
         return set()
     lines = path.read_text(encoding="utf-8").splitlines()

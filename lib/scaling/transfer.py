@@ -1,6 +1,7 @@
-"""Did a recipe transfer? The found rate against its multiples at every size, on the dates of the search.
+"""Whether a recipe transfers: the found learning rate against its multiples at every size, on the search's
+dates.
 
-A check, not a choice: nothing is decided by it, and no test part is looked at.
+A check, not a choice: it decides nothing and reads no test part.
 """
 
 from __future__ import annotations

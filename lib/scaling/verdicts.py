@@ -1,10 +1,10 @@
-"""The verdict of a cell, an interaction and a question: scales, flat, worsens or undecidable.
+"""The verdict rule for a curve and an interaction: scales, flat, worsens or undecidable.
 
-A decision names the gate that decided and says why in plain English. The gates, in order: levels without
-runs; controls, seeds, collapse (`Standing`); skill over the base rate; then what the gain shows. *scales*
-needs a gain that is clear of 0 (Holm), at least the margin, reversed by no step in between, of a best level
+A decision names the gate that decided and the reason in plain English. The gates, in order: scale points
+without runs; controls, seeds, collapse (`Preconditions`); skill over the base rate; then the gain. *scales*
+needs a gain that is clear of 0 (Holm), at least the margin, reversed by no step in between, with a best point
 that beats the base rate, and still there after recalibration. *worsens* is the same downwards. *flat* needs
-every two levels within ± margin. Measures nothing; what would change a decision is said in `remedies`.
+every two points within ± margin. Measures nothing; `remedies` names what would change a decision.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from lib.scaling.decision import (
 from lib.scaling.preconditions import Preconditions
 
 Pair = tuple[str, str, Estimate]
-"""Two levels, and the gain from the first to the second."""
+"""Two scale points, and the gain from the first to the second."""
 
 
 @dataclass(frozen=True)
 class Evidence(Preconditions):
-    """All that decides one cell. `margin` is in the unit of the loss, `confidence` Holm's for this cell."""
+    """All that decides one curve. `margin` is in the unit of the loss, `confidence` Holm's for this curve."""
 
     metric_name: str
     first: str
     last: str
     margin: float
     gain: Estimate | None = None
-    """Loss of the first level minus that of the last."""
+    """Loss of the first scale point minus that of the last."""
     steps: Sequence[Pair] = ()
-    """Gain of each level over the one before it."""
+    """Gain of each scale point over the one before it."""
     pairs: Sequence[Pair] = ()
-    """Gain from each level to each later one."""
+    """Gain from each scale point to each later one."""
     skill: Mapping[str, Estimate] = field(default_factory=dict)
-    """Loss of the base rate minus that of each level."""
+    """Loss of the base rate minus that of each scale point."""
     recalibrated: Estimate | None = None
     """The gain after both ends were recalibrated."""
     confidence: float = 0.95
@@ -54,21 +54,21 @@ class Evidence(Preconditions):
     """Smallest gain that would be shown at `confidence`."""
     horizon: int = 1
     baseline: str = "the base rate"
-    """What a forecast without skill says."""
+    """What a forecast without skill predicts, in words."""
 
     @property
     def skilled(self) -> list[str]:
-        """Levels that beat the base rate, by Holm over the levels."""
+        """Scale points that beat the base rate, by Holm over the scale points."""
         return skilled_of(self.skill, self.declared_confidence)
 
     @property
     def best(self) -> str | None:
-        """The level that is furthest ahead of the base rate."""
+        """The scale point that is furthest ahead of the base rate."""
         return _best_of(self.skill)
 
 
 def skilled_of(skill: Mapping[str, Estimate], confidence: float) -> list[str]:
-    """Levels that beat the base rate, by Holm over the levels."""
+    """Scale points that beat the base rate, by Holm over the scale points."""
     levels = holm_confidences([e.p_value() for e in skill.values()], confidence)
     pairs = zip(skill.items(), levels, strict=True)
     return [label for (label, e), level in pairs if (e.interval(level)[0] or 0.0) > 0.0]
@@ -79,7 +79,7 @@ def _best_of(skill: Mapping[str, Estimate]) -> str | None:
 
 
 def curve_verdict(evidence: Evidence) -> Decision:
-    """The decision on one cell."""
+    """The decision on one curve."""
     e = evidence
     if e.absent:
         where = ", ".join(e.absent)
@@ -102,7 +102,7 @@ def curve_verdict(evidence: Evidence) -> Decision:
 def _without_skill(
     skill: Mapping[str, Estimate], confidence: float, baseline: str, measured: str
 ) -> Decision | None:
-    """The question is moot if no level beats the base rate; nothing is said where that is unknown."""
+    """The question is moot if no scale point beats the base rate; None where that is unknown."""
     best = _best_of(skill)
     if best is None:
         text = f"The loss of {baseline} is not known, so no skill can be shown; {measured}."
@@ -117,7 +117,7 @@ def _without_skill(
 
 
 def _judged(e: Evidence, gain: Estimate, measured: str) -> Decision:
-    """What the gain shows, in a cell in which some level has skill."""
+    """What the gain shows, along a curve with skill at some scale point."""
     low, high = bounds(gain, e.confidence)
     sign = 1 if low > 0.0 else -1 if high < 0.0 else 0
     margin = number(e.margin)
@@ -149,7 +149,7 @@ def _judged(e: Evidence, gain: Estimate, measured: str) -> Decision:
 
 
 def _shut(e: Evidence, measured: str, sign: int) -> Decision | None:
-    """What stands against a clear gain (sign 1) or loss (sign -1) beyond the margin; None if nothing does."""
+    """The gate that blocks a clear gain (sign 1) or loss (sign -1) beyond the margin; None if none does."""
     if (against := _reversal(e, sign)) is not None:
         before, after, step = against
         turns = "rises" if sign > 0 else "falls"
@@ -206,7 +206,7 @@ def _reversal(e: Evidence, sign: int) -> Pair | None:
 
 
 def _widest(e: Evidence) -> Pair | None:
-    """The pair of levels whose interval reaches furthest from 0; None if a pair has no interval."""
+    """The pair of scale points whose interval reaches furthest from 0; None if a pair has no interval."""
     if not e.pairs or any(pair.standard_error is None for *_, pair in e.pairs):
         return None
     return max(e.pairs, key=lambda pair: _reach(pair[2], e))
@@ -230,17 +230,17 @@ def interaction_verdict(
     """The decision on a difference in differences.
 
     *scales*: the two help each other by at least the margin; *worsens*: they get in each other's way by as
-    much; *flat*: the effect lies within ± margin. It is moot if none of its corners beats the base rate.
+    much; *flat*: the effect lies within ± margin. It is moot if no corner beats the base rate.
 
     Args:
-        effect: gain along the first axis at the last level of the second minus that at its first level.
+        effect: gain along the first axis at the last scale point of the second minus that at its first.
         confidence: Holm's for this interaction.
         margin: in the unit of the loss.
         words: labels of the two axes.
-        standing: of the four corners.
+        standing: preconditions of the four corners.
         skill: loss of the base rate minus that of each corner.
         declared_confidence: before any adjustment; decides skill and *flat*.
-        baseline: what a forecast without skill says.
+        baseline: what a forecast without skill predicts, in words.
     """
     if standing.absent:
         text = f"No usable run at {', '.join(standing.absent)}: the interaction cannot be measured."
@@ -290,7 +290,7 @@ def _equivalence_span(estimate: Estimate, e: Evidence) -> str:
 
 
 def _beside(estimate: Estimate, confidence: float) -> str:
-    """How far a level is ahead of the base rate or behind it."""
+    """How far a scale point is ahead of the base rate or behind it."""
     if estimate.value >= 0.0:
         return f"better by {span(estimate, confidence)}"
     return f"worse by {span(replace(estimate, value=-estimate.value), confidence)}"

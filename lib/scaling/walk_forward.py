@@ -1,7 +1,7 @@
-"""The folds one by one: the losses of each, the differences, and in how many folds a model is better.
+"""The folds one by one: their losses, differences, and in how many folds a model is better.
 
-Verdicts are drawn from all folds together (`lib.scaling.curves`, `baselines`); this is their view year by
-year, without tests of its own. Reads no files.
+Verdicts come from all folds together (`lib.scaling.curves`, `baselines`); this is the view fold by fold,
+without tests of its own. Reads no files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Group = tuple[str, str]
 def walk_forward_entries(
     experiments: Mapping[str, PlannedExperiment], material: StudyRuns
 ) -> list[dict[str, Any]]:
-    """One entry per case that was asked in folds, in order of declaration."""
+    """One entry per case measured in folds, in order of declaration."""
     cases: dict[Case, list[Row]] = {}
     questions: dict[Case, str] = {}
     for experiment in experiments.values():
@@ -42,7 +42,7 @@ def walk_forward_entries(
 
 def contrasts_of(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
     """Pairs that are compared, the first minus the second: the largest size and the smallest of a model, and
-    every sized model with every opponent that has no size."""
+    every sized model with every baseline that has no size."""
     sized = sorted({g for g in groups if g[1] != NO_BUDGET}, key=lambda g: (g[0], BUDGET_PARAMETERS[g[1]]))
     opponents = [group for group in dict.fromkeys(groups) if group[1] == NO_BUDGET]
     pairs = []

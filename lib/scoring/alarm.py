@@ -1,8 +1,8 @@
 """The alarm "too good to be true": forecasts that only somebody who knows the future could make.
 
-It looks at validation alone, so it costs no look at the test set, and at both of its parts: by chance, or
-because a choice was made on the first one, a measure may lie beyond the threshold in one of them, hardly in
-both. It suspends nothing: it names runs that a person must look at.
+It reads validation alone, so it needs no access to the test set, and both parts of it: by chance, or because
+a choice was made on the first part, a measure may pass the threshold in one of them, but hardly in both. It
+suspends nothing: it names runs that a person must check.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PARTS = ("validation", "calibration")
 
 
 def threshold_of_alarm(task: str, cfg: TooGoodConfig) -> float:
-    """The AUC (for regression the R²) of a task beyond which the alarm goes off."""
+    """The AUC (for regression the R²) of a task above which the alarm goes off."""
     if task.startswith("threshold_"):
         return cfg.threshold
     return float(getattr(cfg, task))
@@ -30,9 +30,9 @@ def too_good(
 
     Args:
         splits: measures of the primary symbol, by part.
-        task: of the run.
+        task: the run's task.
         cfg: thresholds.
-        minimum_class_count: a part with fewer samples of a class says too little to raise an alarm.
+        minimum_class_count: a part with fewer samples of a class is too small to raise an alarm.
     """
     word, name = ("AUC", "auc") if is_classification(task) else ("R²", "r2")
     limit, found = threshold_of_alarm(task, cfg), []

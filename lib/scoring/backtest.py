@@ -1,4 +1,5 @@
-"""Hypothetical trading of one symbol on a run's forecasts: positions, costs, returns, and holding beside it.
+"""Hypothetical trading of one symbol on a run's forecasts: positions, costs and returns, compared with
+holding.
 
 A secondary measure. The forecast made at the close of day t is traded at the open of the next bar, never
 before. Forecasts of H bars are held for H bars: the position is the mean of the last H signals, as with H
@@ -32,7 +33,7 @@ MINIMUM = 30
 """Fewer bars than this give no measure of a strategy."""
 
 _EXCESS = ("sharpe", "bar_sharpe", "skewness", "kurtosis", "probabilistic_sharpe")
-"""Measured of the returns above holding, too: what a forecast adds to a market that rises by itself."""
+"""Also measured for the returns above holding: what a forecast adds to a market that rises by itself."""
 
 _TOUCH = (
     "No position: whether a price is touched on the way says little about where it ends, so a touch forecast "
@@ -47,14 +48,19 @@ _SHORT = f"No position: fewer than {MINIMUM} test bars have an open after the ne
 
 
 def signal_of(score: Floats, task: str, allow_short: bool) -> Floats:
-    """The side of each forecast: 1 for a rise, else 0, or -1 if short positions are allowed."""
+    """The side of each forecast, (n,) from scores (n,): 1 for a rise, else 0, or -1 if short positions are
+    allowed."""
     middle = 0.5 if is_binary(task) else 0.0
     below = -1.0 if allow_short else 0.0
     return np.where(score > middle, 1.0, below)
 
 
 def hold_for(signal: Floats, horizon: int) -> Floats:
-    """Mean of the last `horizon` signals, those before the first counting as no position; (n,)."""
+    """Mean of the last `horizon` signals, (n,); signals before the first count as no position.
+
+    >>> hold_for(np.array([1.0, 0.0, 1.0]), horizon=2).tolist()
+    [0.5, 0.5, 0.5]
+    """
     total = np.cumsum(signal)
     total[horizon:] -= total[:-horizon].copy() if horizon < total.size else 0.0
     return np.asarray(total / horizon, dtype=np.float64)
@@ -69,13 +75,13 @@ def trade(
         test: predictions of the primary symbol.
         prices: `date, symbol, open` of the dataset, or None.
         task: direction and regression name a side; touches of a threshold do not.
-        horizon: bars ahead; each forecast is held for as long.
+        horizon: bars ahead; each forecast is held that long.
         cfg: costs, draws, confidence and seed.
 
     Returns:
         The `trading` part of metrics.json, and per traded day `date, symbol, position, hold_return,
         return_gross, return_net, equity, hold_equity, drawdown`; None in place of the series where no
-        position makes sense, `reason` saying why.
+        position makes sense; `reason` says why.
     """
     if task.startswith("threshold_"):
         return {"positions": False, "reason": _TOUCH}, None
@@ -140,7 +146,8 @@ def account(days: pl.DataFrame, cost_basis_points: float) -> pl.DataFrame:
 
 
 def performance(returns: Floats, per_year: float) -> dict[str, Any]:
-    """Annualised measures of one series of returns; `bar_sharpe` is per bar, as multiplicity needs it."""
+    """Annualised measures of one series of returns (n,); `bar_sharpe` is per bar, for corrections of
+    multiplicity."""
     bar = sharpe_ratio(returns)
     skewness, kurtosis = moments(returns)
     equity = np.cumprod(1.0 + returns)

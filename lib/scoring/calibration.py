@@ -1,7 +1,7 @@
-"""Turning a model's probabilities into ones that can be taken at their word.
+"""Calibration: turning a model's probabilities into ones that match observed frequencies.
 
-Fitted on the calibration part of validation, which early stopping and every choice never saw, and chosen
-there by cross-fitting, so that the test set is only ever measured. scikit-learn and scipy do the fitting.
+Methods are fitted on the calibration part of validation, which early stopping and every choice never saw, and
+chosen there by cross-fitting; the test set is only measured. scikit-learn and scipy do the fitting.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TEMPERATURES = (0.02, 50.0)
 def calibrate(
     target: Floats, probability: Floats, date_index: Ints, horizon: int, test: tuple[Floats, Floats]
 ) -> dict[str, Any] | None:
-    """Compare no, temperature, Platt and isotonic calibration.
+    """Compare no, temperature, Platt and isotonic calibration by log loss in nats.
 
     Args:
         target: (n,) of the calibration part, in order of dates.
@@ -71,7 +71,7 @@ def calibrate(
 
 
 def no_calibration(target: Floats, probability: Floats) -> tuple[Map, dict[str, float]]:
-    """The probabilities as they are."""
+    """The identity: probabilities unchanged."""
     return (lambda p: p), {}
 
 
@@ -103,8 +103,8 @@ def platt(target: Floats, probability: Floats) -> tuple[Map, dict[str, float]]:
 def isotonic(target: Floats, probability: Floats) -> tuple[Map, dict[str, float]]:
     """The best rising step function (Zadrozny & Elkan 2002).
 
-    Its first and last steps are often exactly 0 and 1, on which one error costs 16 nats. They are kept within
-    1/(n + 2) of them, the rule of succession: n samples cannot show more.
+    Its first and last steps are often exactly 0 and 1, where one error costs 16 nats. They are clipped to
+    1/(n + 2) and 1 - 1/(n + 2), the rule of succession: n samples cannot show more.
     """
     from sklearn.isotonic import IsotonicRegression
 

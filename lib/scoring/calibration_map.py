@@ -1,7 +1,6 @@
 """A fitted calibration as plain numbers: stored with a promoted model, applied to any later probability.
 
-Which method and its fit are those of `lib.scoring.calibration`; here it only takes a form that can be
-written down.
+`lib.scoring.calibration` chooses and fits the method; this module gives it a form that can be stored.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ class CalibrationMap:
     fitted_on: int
     """Samples of the calibration part."""
     slope: float = 1.0
-    """Of the logit (temperature: one divided by it)."""
+    """Slope on the logit (temperature: 1 / T)."""
     intercept: float = 0.0
     inputs: tuple[float, ...] = ()
     """Isotonic: probabilities between which the map is linear, beyond which it is constant."""
     outputs: tuple[float, ...] = ()
 
     def __call__(self, probability: Floats) -> Floats:
-        """Calibrated probabilities; same shape."""
+        """Calibrated probabilities, (n,) from (n,)."""
         if self.method == "none":
             return probability
         if self.method == "isotonic":
@@ -64,19 +63,19 @@ class CalibrationMap:
 
 
 def fit_map(calibration: pl.DataFrame, horizon: int) -> CalibrationMap:
-    """The map that suits predictions of the calibration part best, chosen there by cross-fitting.
+    """The best map for predictions of the calibration part, chosen there by cross-fitting.
 
     Args:
         calibration: predictions of a binary task (`date, symbol, target, probability_1`).
         horizon: bars that labels look ahead; purged between the folds of the cross-fitting.
 
     Returns:
-        Method `none` also where there is too little to fit.
+        The map; its method is `none` also where there is too little to fit.
     """
     ordered = calibration.sort("date", "symbol")
     target, probability = (ordered[name].to_numpy().astype(float) for name in ("target", "probability_1"))
     _, index = index_dates(ordered["date"].to_numpy())
-    # It measures what it is given as a test set; only the choice is used here.
+    # It measures whatever is passed as the test set; only the choice is used here.
     compared = calibrate(target, probability, index, horizon, (target, probability))
     method = compared["chosen"] if compared else "none"
     fitted, parameters = METHODS[method](target, probability)
@@ -94,11 +93,11 @@ def fit_map(calibration: pl.DataFrame, horizon: int) -> CalibrationMap:
 def map_interval(
     calibration: pl.DataFrame, fitted: CalibrationMap, new: Floats, horizon: int, cfg: EvaluationConfig
 ) -> tuple[list[float | None], list[float | None]]:
-    """How far calibrated probabilities would move had the calibration part been another one.
+    """Interval of calibrated probabilities over resampled calibration parts.
 
-    Its dates are resampled in blocks (stationary bootstrap) and the map is fitted anew in every draw. Where
-    no calibration was chosen, Platt's map is fitted: leaving probabilities alone is a choice too, and its
-    interval says what recalibration could make of them.
+    Dates are resampled in blocks (stationary bootstrap) and the map is refitted in every draw. Where no
+    calibration was chosen, Platt's map is fitted: leaving probabilities alone is a choice too, and this
+    interval shows what recalibration could make of them.
 
     Args:
         calibration: predictions of the calibration part.

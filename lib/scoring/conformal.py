@@ -1,8 +1,8 @@
-"""Intervals for returns and sets for classes that promise a share of hits, and what share they reach.
+"""Conformal intervals for returns and sets of classes: the coverage they promise and the coverage they reach.
 
-Split conformal prediction by the package crepes, fitted on the calibration part of validation. The promise
-holds if calibration and test days are exchangeable; markets are not, so the coverage that was measured stands
-beside the level that was promised, also quarter by quarter.
+Split conformal prediction (Vovk, Gammerman & Shafer 2005) by the package crepes, fitted on the calibration
+part of validation. The promise holds if calibration and test days are exchangeable; markets are not, so the
+measured coverage stands beside the promised level, also quarter by quarter.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def conformal(
 
     Returns:
         The `conformal` part of metrics.json, and one row per test sample (`date, symbol, covered, width`, a
-        set's width being its number of classes); (None, None) with too little or broken input.
+        set's width being its number of classes); (None, None) with too few or broken predictions.
     """
     known = (targets_of(fitted_on), scores_of(fitted_on, task))
     new = (targets_of(test), scores_of(test, task))
@@ -107,7 +107,7 @@ def class_sets(score: Floats, target: Floats, new: Floats, task: str, level: flo
 
 
 def _by_class(score: Floats) -> Floats:
-    """Probabilities of all classes, (n, classes), out of those of class 1 where there are two."""
+    """Probabilities of all classes, (n, classes); with two classes made from those of class 1."""
     return np.column_stack([1.0 - score, score]) if score.ndim == 1 else score
 
 

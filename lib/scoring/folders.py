@@ -1,7 +1,7 @@
-"""Evaluating runs on disk, one or many: their folders in, metrics.json and daily.parquet out.
+"""Evaluates runs on disk: from their folders to metrics.json and daily.parquet.
 
 A process per run would spend more time starting than measuring, so one job evaluates all runs of a study in a
-pool of processes. A run whose predictions, settings and version are those of its metrics.json is left alone.
+pool of processes. A run whose metrics.json matches its predictions, settings and version is skipped.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from lib.scoring.run_scores import evaluate_run, fit_facts
 METRICS, DAILY = "metrics.json", "daily.parquet"
 _NEEDED = ("predictions/val.parquet", "predictions/test.parquet", "params.yaml", "provenance.json")
 _POOL_FROM = 8
-"""Fewer runs than this are done before a pool of processes has started."""
+"""Fewer runs than this finish before a pool of processes has started."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run lies and what its evaluation needs beside its own files."""
+    """Location of a run, and what its evaluation needs besides its own files."""
 
     path: Path
     dataset: Path | None
@@ -46,7 +46,7 @@ def evaluate_folders(
     """Bring every run's metrics.json up to date.
 
     Returns:
-        For each run that could not be evaluated, one sentence that says why; runs without files are left out.
+        One sentence for each run that could not be evaluated; runs without files are left out.
     """
     present = [f for f in folders if all((f.path / name).is_file() for name in _NEEDED)]
     if processes > 1 and len(present) >= _POOL_FROM:
@@ -59,7 +59,7 @@ def evaluate_folders(
 
 
 def _attempt(folder: RunFolder, cfg: EvaluationConfig, version: int) -> str | None:
-    """One damaged run must not hide all the others."""
+    """Evaluate one run and return its error: one damaged run must not hide the others."""
     try:
         evaluate_folder(folder, cfg, version)
     except IntegrityError as error:

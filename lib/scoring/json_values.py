@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 _DIGITS = 10
-"""Significant digits kept: sums in another order (other thread counts) differ only beyond them."""
+"""Significant digits kept: sums in another order (other thread counts) differ only in later ones."""
 
 
 def plain(value: Any) -> Any:
-    """`value` with everything inside it made of None, bool, int, float, str, list and dict."""
+    """`value` rebuilt from None, bool, int, float, str, list and dict alone."""
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | np.ndarray):

@@ -1,4 +1,4 @@
-"""What the market itself did, from the prices of a dataset: volatility regimes and next-open returns.
+"""What the market did, from the prices of a dataset: volatility regimes and next-open returns.
 
 Volatility of a day uses closes up to that day only. The return that a position of day t earns lies wholly
 after the close of t: from the open of the next bar to the open of the one after it.
@@ -72,7 +72,7 @@ def next_open_returns(prices: pl.DataFrame) -> pl.DataFrame:
 
 
 def bars_per_year(dates: pl.Series) -> float:
-    """Number of bars per calendar year, measured from the dates themselves."""
+    """Number of bars per calendar year, measured from the dates."""
     days = dates.unique().sort()
     span = (days[-1] - days[0]).days if len(days) > 1 else 0
     return (len(days) - 1) / (span / 365.25) if span else 1.0

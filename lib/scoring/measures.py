@@ -43,14 +43,15 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     "brier": (0.0, 1.0), "ece": (0.0, 1.0), "mae": (0.0, None), "r2": (None, 1.0),
     **dict.fromkeys(("pr_auc", "accuracy", "precision", "recall", "f1", "directional_accuracy"), (0.0, 1.0)),
 }  # fmt: skip
-"""What a stretched interval may not go beyond."""
+"""Limits of stretched intervals."""
 Reference = float | Sequence[float] | None
 
 
 def scores_of(frame: pl.DataFrame, task: str) -> Floats:
-    """What a run is judged by: the probability of class 1, or the predicted return; (n,), NaN if absent.
+    """Scores by which a run is judged: the probability of class 1, or the predicted return; (n,), NaN if
+    absent.
 
-    For three classes the probability of each, (n, 3).
+    For three classes the probability of each; (n, 3).
     """
     if is_ternary(task):
         names = [f"probability_{label}" for label in classes_of(task)]
@@ -71,7 +72,7 @@ def targets_of(frame: pl.DataFrame) -> Floats:
 
 
 def loss_per_sample(target: Floats, score: Floats, task: str) -> Floats:
-    """The primary measure per sample: log loss in nats, or squared error for regression."""
+    """The primary measure per sample, (n,): log loss in nats, or squared error for regression."""
     if is_ternary(task):
         return ternary.log_loss_per_sample(target, score)
     return log_loss_per_sample(target, score) if is_binary(task) else squared_error_per_sample(target, score)
@@ -103,17 +104,17 @@ def split_metrics(
     Args:
         frame: predictions of the split (columns `date, target, prediction`, and the probability of each
             class where there are classes).
-        task: it decides what is measured.
+        task: decides what is measured.
         horizon: bars that a label looks ahead; blocks are at least that long.
         cfg: draws, confidence and seed.
-        reference: share of class 1 in training (of each of three classes), for the log loss of always
-            saying just that.
+        reference: share of class 1 in training (of each of three classes), for the log loss of that constant
+            forecast.
 
     Returns:
         The measures of `lib.metrics`, `<measure>_low` and `<measure>_high` for the principal ones (None where
-        the split is shorter than four blocks or a measure is undefined; those of the loss and the AUC are the
-        ones that comparisons of models show), `effective_n` (dates divided by the
-        horizon: overlapping labels repeat each other), `block_length`, `first` and `last` date.
+        the split is shorter than four blocks or a measure is undefined; comparisons of models show those of
+        the loss and the AUC), `effective_n` (dates divided by the horizon: overlapping labels repeat each
+        other), `block_length`, `first` and `last` date.
     """
     target, score = targets_of(frame), scores_of(frame, task)
     out = plain_measures(target, score, task, reference)
@@ -144,7 +145,8 @@ def split_metrics(
 
 
 def rankings(outcome: Floats, target: Floats, score: Floats) -> list[tuple[Floats, Floats]]:
-    """What scores rank: outcomes of both kinds and scores, once, or once per class of three; [] if none."""
+    """Pairs of outcome (n,) and score (n,) for rankings: one, or one per class of three; [] if there is
+    none."""
     if score.ndim == 1:
         pairs = [(outcome, score)]
     else:
@@ -155,8 +157,8 @@ def rankings(outcome: Floats, target: Floats, score: Floats) -> list[tuple[Float
 def _estimates(
     target: Floats, score: Floats, task: str, horizon: int, index: Ints, counts: Floats
 ) -> dict[str, Estimate]:
-    """The primary loss and the AUC, as `cells.estimate_loss` and `cells.estimate_auc` measure those of one
-    run; no AUC of returns or of one class."""
+    """The primary loss and the AUC, as `estimate_loss` and `estimate_auc` of `lib.scaling.curves` measure
+    those of one run; no AUC for returns or with one class."""
     loss = sum_by_date(loss_per_sample(target, score, task), index, counts.size)
     found = {primary_metric(task): replace(estimate_mean(loss, counts, horizon), least=0.0)}
     pairs = rankings(target, target, score) if is_classification(task) else []
@@ -204,7 +206,7 @@ def _draws(target: Floats, score: Floats, task: str, index: Ints, weights: Float
 
 
 def _ece_draws(target: Floats, score: Floats, index: Ints, weights: Floats) -> Floats:
-    """Expected calibration error in every draw, the bins staying those of the whole sample."""
+    """Expected calibration error in every draw, (draws,), in the bins of the whole sample."""
     n_dates, number = weights.shape[1], bin_of(score)
     gaps = np.zeros((n_dates, int(number.max()) + 1))
     np.add.at(gaps, (index, number), target - score)
@@ -235,10 +237,11 @@ def measures_by_year(test: pl.DataFrame, task: str) -> list[dict[str, Any]]:
 
 
 def measures_by_regime(test: pl.DataFrame, regimes: pl.DataFrame | None, task: str) -> list[dict[str, Any]]:
-    """Measures of the calm, middle and stormy days of the test set.
+    """Measures of the test days of low, middle and high volatility.
 
     `regimes` has `date, symbol, regime, volatility_low, volatility_high` (see `market.volatility_regimes`).
-    The limits are those of the measured symbol; None where several, each with its own, are measured together.
+    The limits are those of the measured symbol; None where several symbols with different limits are measured
+    together.
     """
     if regimes is None or test.height == 0:
         return []
@@ -256,7 +259,7 @@ def measures_by_regime(test: pl.DataFrame, regimes: pl.DataFrame | None, task: s
 
 
 def _only(values: pl.Series) -> float | None:
-    """The value that all share, None if they differ."""
+    """The value that all share; None if they differ."""
     distinct = values.unique()
     return distinct[0] if distinct.len() == 1 else None
 

@@ -1,4 +1,4 @@
-"""The paired difference of two tables of predictions, for what compares forecasts without a table of runs."""
+"""The paired difference of two tables of predictions, for comparisons without a table of runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def paired_difference(a: pl.DataFrame, b: pl.DataFrame, task: str, horizon: int)
         horizon: least block length in bars.
 
     Returns:
-        The estimate, or None if they have no finite prediction in common.
+        The estimate, negative where `a` is better; None if the two share no finite prediction.
     """
     tables = [
         frame.select("date", "symbol", pl.Series(name, loss_per_sample(target, scores_of(frame, task), task)))

@@ -1,7 +1,7 @@
 """The measures of one run, from its predictions alone: the content of metrics.json.
 
-The result depends on nothing but predictions, prices, parameters and the evaluation settings; it holds no
-clock and no timing, so a killed and resumed run writes the same bytes. Comparing runs is done elsewhere.
+The result depends only on predictions, prices, parameters and the evaluation settings; it holds no clock and
+no timing, so a killed and resumed run writes the same bytes. Compares no runs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ DAILY_SCHEMA: dict[str, type[pl.DataType]] = {
 
 @dataclass(frozen=True)
 class RunEvaluation:
-    """What one run's evaluation leaves behind."""
+    """Result of one run's evaluation."""
 
     metrics: dict[str, Any]
     """The content of metrics.json; only plain JSON values."""
@@ -67,7 +67,7 @@ def evaluate_run(
     prices: pl.DataFrame | None = None,
     history: pl.DataFrame | None = None,
 ) -> RunEvaluation:
-    """Everything that can be said about one run.
+    """All measures of one run.
 
     Args:
         validation: predictions of validation, `part` being `selection` or `calibration`.
@@ -77,7 +77,8 @@ def evaluate_run(
         provenance: its provenance (`parameters`, `fit` are used).
         cfg: draws, confidence and seed of the intervals, level of conformal prediction, costs of trading.
         primary: label of the symbol whose windows give the measures; the others are in `by_symbol`. None: all
-            symbols together. Predictions of one other symbol (a synthetic market) are measured on that.
+            symbols together. Predictions of a single other symbol (a synthetic market) are measured on that
+            symbol.
         prices: `date, symbol, open, close` of its dataset, for trading and regimes; None leaves those out.
         history: its losses by validation, for the gap between training and validation.
     """
@@ -134,10 +135,10 @@ def evaluate_run(
 
 
 def training_shares(params: Mapping[str, Any], symbol: str | None) -> list[float] | None:
-    """Share of each class in training, of the measured symbol if training held it; None for regression.
+    """Share of each class in training, for the measured symbol if training held it; None for regression.
 
-    What happens to other symbols is no base rate of this one: against it, any model that knows which symbol
-    it looks at would seem to have learned something.
+    Other symbols give no base rate for this one: against theirs, any model that recognises the symbol would
+    seem to have learned something.
     """
     by_symbol = params.get("training_shares_by_symbol") or {}
     shares: list[float] | None = by_symbol.get(symbol) or params.get("training_class_shares")
@@ -145,11 +146,10 @@ def training_shares(params: Mapping[str, Any], symbol: str | None) -> list[float
 
 
 def fit_facts(provenance: Mapping[str, Any], history: pl.DataFrame | None) -> dict[str, Any]:
-    """Steps, and the losses at the best one: how far training runs ahead of validation.
+    """Steps, and the losses at the best step: how far training is ahead of validation.
 
-    The training loss is the mean since the validation before, while the weights change and dropout is on,
-    so it flatters the model less than its final fit would: a gap of 0 is no proof that nothing was
-    memorised.
+    The training loss is the mean since the validation before, while the weights change and dropout is on, so
+    it lies above the loss of the final fit: a gap of 0 does not prove that nothing was memorised.
     """
     fit = provenance.get("fit") or {}
     out = {name: fit.get(name) for name in ("best_step", "steps", "stopped_early")}
@@ -222,7 +222,7 @@ def _daily(
 def _alarms(
     name: str, measures: Mapping[str, Any], frame: pl.DataFrame, minimum_class_count: int
 ) -> list[str]:
-    """What a reader must know about a split before believing its numbers, one sentence each."""
+    """Warnings about the measures of a split, one sentence each."""
     n = measures["n"]
     if n == 0:
         return [f"{name}: no samples."]

@@ -1,8 +1,8 @@
-"""What a forecast knows: its loss beside that of the base rate, and its loss once it is recalibrated.
+"""Skill of a forecast: its loss against the base rate, and its loss after recalibration.
 
-A model can lower its loss without knowing more, by being less sure of itself. Recalibration takes that away:
+A model can lower its loss without knowing more, merely by being less confident. Recalibration removes that:
 an intercept and a slope on the log-odds (Platt 1999), fitted on samples that nothing else saw; for returns a
-straight line, for three classes one slope and two offsets. Pure functions of arrays; judges nothing.
+straight line, for three classes one slope and two offsets. Pure functions of arrays; draws no verdicts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def base_rate_losses(target: Floats, base_rate: BaseRate | None, task: str) -> F
 
     Args:
         target: (n,) classes or returns.
-        base_rate: of training; not asked for in regression.
+        base_rate: of training; not used in regression.
         task: decides the loss.
 
     Returns:
@@ -46,7 +46,8 @@ def base_rate_losses(target: Floats, base_rate: BaseRate | None, task: str) -> F
 def recalibrate(
     score_calibration: Floats, target_calibration: Floats, score_test: Floats, task: str
 ) -> Floats | None:
-    """Test scores after the recalibration that fits the calibration samples best.
+    """Test scores after the recalibration that fits the calibration samples best (maximum likelihood, or
+    least squares for returns).
 
     Args:
         score_calibration: (n,) probabilities of class 1 or returns; (n, 3) of three classes.
@@ -73,23 +74,23 @@ def recalibrate(
 
 
 def spread_of(score: Floats, task: str) -> float:
-    """How boldly a model speaks: the deviation from their mean of what recalibration multiplies (log-odds,
+    """Spread of a model's forecasts: the standard deviation of what recalibration multiplies (log-odds,
     log-probabilities, returns)."""
     found = _multiplied(score, task)
     return float(np.sqrt(np.mean((found - found.mean(axis=0)) ** 2)))
 
 
 def as_bold_as(score: Floats, calibration: Floats, spread: float, task: str) -> Floats:
-    """Scores of a model as if those of its calibration samples had another spread; their mean stays.
+    """Scores rescaled as if those of the calibration samples had another spread; their mean stays.
 
     Args:
-        score: to be changed.
-        calibration: of the same model; they say what its spread and its mean are.
-        spread: that they shall have.
+        score: (n,) or (n, 3), to be rescaled.
+        calibration: scores of the same model on calibration samples, which give its spread and mean.
+        spread: the target, as from `spread_of`.
         task: decides what is multiplied.
 
     Returns:
-        Scores like `score`; unchanged where the model says the same for all calibration samples.
+        Scores like `score`; unchanged where all scores of the calibration samples are equal.
     """
     own = spread_of(calibration, task)
     if own < CLIP:
@@ -110,7 +111,7 @@ def _multiplied(score: Floats, task: str) -> Floats:
 
 
 def _line(target: Floats, score: Floats) -> Map:
-    """Least squares of returns on forecast returns; their mean where all forecasts are equal."""
+    """Least squares of returns on forecast returns; the mean return where all forecasts are equal."""
     spread = score - score.mean()
     total = float(spread @ spread)
     slope = float(spread @ target) / total if total > 0.0 else 0.0
@@ -118,7 +119,7 @@ def _line(target: Floats, score: Floats) -> Map:
 
 
 def _slope_and_offsets(target: Floats, probability: Floats) -> Map:
-    """Three classes: the log-probabilities times one slope plus an offset for each class but the middle one.
+    """Three classes: the log-probabilities times one slope, plus an offset for each class but the middle one.
 
     What Platt's intercept and slope are for two classes; the likelihood is concave in all three parameters.
     """

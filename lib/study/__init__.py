@@ -1,1 +1,1 @@
-"""Before and beside the runs: the plan, its checks, cost and power; the state of the machine."""
+"""The study: its plan, checks, cost and power, and the state of the machine."""

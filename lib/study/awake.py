@@ -1,4 +1,4 @@
-"""Keeps a Mac from falling asleep while a study runs. Elsewhere it does nothing: the others are told not to.
+"""Keeps a Mac awake while a study runs. Does nothing elsewhere.
 
 The display may go dark and a closed lid still means sleep; that is the user's to decide.
 """
@@ -19,7 +19,7 @@ def stay_awake(process: int | None = None) -> subprocess.Popen[bytes] | None:
         process: its id; None is this process.
 
     Returns:
-        The helper that was started; None outside macOS, and where it cannot be started, which is told.
+        The helper that was started; None outside macOS, and where it cannot be started, which is reported.
     """
     if platform.system() != "Darwin":
         return None

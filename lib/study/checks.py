@@ -1,6 +1,6 @@
-"""What can be refused before any data exist: settings, tasks, controls, searches, budgets, names.
+"""Checks before any data exist: settings, tasks, controls, searches, budgets, names.
 
-Every refusal is a `ConfigError` that names the file or experiment and the way out.
+Every refusal is a `ConfigError` that names the file or experiment and what to do.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lib.scaling.preconditions import LEAST_SEEDS
 
 _SESSIONS_PER_DAY = 252 / 365.25
 _LEAST_CHANCE = 0.99
-"""With which a forecast that knows everything must pass a positive control."""
+"""Least probability with which a perfect forecast must pass a positive control."""
 
 
 def check_models(study: Study) -> None:
@@ -43,7 +43,7 @@ def check_models(study: Study) -> None:
 
 
 def check_tasks(study: Study) -> None:
-    """Models that have no answer to a task."""
+    """Models that cannot forecast a task."""
     for name, experiment in study.experiments.items():
         if not any(is_ternary(task) for task in experiment.tasks):
             continue
@@ -124,8 +124,8 @@ def _check_market(name: str, experiment: Experiment, study: Study) -> None:
 def uncontrolled_models(study: Study) -> dict[str, list[str]]:
     """Models that answer a question without a control of their own, and the controls each lacks, in words.
 
-    A planted signal that another model found says nothing about this one; whether size alone helps, only a
-    null control in several sizes and seeds can tell.
+    A planted signal that another model found says nothing about this one; only a null control in several
+    sizes and seeds shows whether size alone helps.
     """
     controls = [e for e in study.experiments.values() if e.role.endswith("_control")]
     expected = {str(e.expects) for e in controls if e.role == "law_control"}
@@ -177,7 +177,7 @@ def check_budgets(
 
 
 def check_ids(study: Study, grids: Mapping[str, Mapping[Run, str]]) -> None:
-    """Names that name nothing, or words that a run does not have."""
+    """Labels that match nothing, or fields that a run key does not have."""
     taken: dict[str, str] = {}
     for name, experiment in study.experiments.items():
         for title, words in experiment.ids.items():
@@ -198,5 +198,5 @@ def check_ids(study: Study, grids: Mapping[str, Mapping[Run, str]]) -> None:
 
 
 def has_words(run: Run, words: Mapping[str, str | int]) -> bool:
-    """Whether a run has all these words."""
+    """Whether a run key has all these fields."""
     return all(str(run.fields()[name]) == str(value) for name, value in words.items())

@@ -1,8 +1,8 @@
-"""What a study will cost: operations from exact counts, hours from measured speed, bytes on disk.
+"""The cost of a study: operations from exact counts, hours from measured speed, bytes on disk.
 
-An upper bound: every run and every trial is taken to the last step that its search space allows, though
-early stopping and pruning usually end it before. Models without a budget take seconds and are not counted.
-How much history there is plays no part: every run takes the steps of its recipe.
+An upper bound: every run and every trial is taken to the last step that its search space allows, though early
+stopping and pruning usually end it before. Models without a budget take seconds and are not counted. The
+length of the history does not matter: every run takes the steps of its recipe.
 """
 
 from __future__ import annotations

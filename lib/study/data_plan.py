@@ -1,6 +1,6 @@
 """The data of a study before they exist: vintages, symbols, series and channels of its datasets.
 
-Part of the plan that the rules see (`PLAN.data`). It knows what configuration declares, and no run.
+Part of the plan that the rules see (`PLAN.data`). Knows the configuration, and no run.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class DataPlan:
         """Refuse sources that do not exist, datasets that they cannot serve or that lack the primary symbol.
 
         Raises:
-            ConfigError: says what is missing and who has it.
+            ConfigError: names what is missing and which source has it.
         """
         check_source_names(self._declared)
         for vintage, dataset in sorted({(vintage, dataset) for vintage, dataset, _ in self.datasets}):

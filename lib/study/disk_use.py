@@ -1,4 +1,4 @@
-"""What a study takes on the disk, and what of it may go. Deletes nothing."""
+"""Disk use of a study, and what may be deleted. Deletes nothing."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from pathlib import Path
 class Kind:
     """One kind of files.
 
-    Attributes:
-        name: of the kind.
-        belongs: whether a file (its path below the working folder) is of this kind.
-        may_go: what is lost with it, and how to be rid of it.
+    Attributes: name: of the kind. belongs: whether a file (its path below the working folder) is of this
+        kind. may_go: what its deletion loses, and how to delete it.
     """
 
     name: str
@@ -33,11 +31,11 @@ class Use:
 
 
 def disk_use(root: Path, folders: Iterable[str], kinds: Iterable[Kind]) -> list[Use]:
-    """What each kind takes. A file belongs to the first kind that claims it; the last one should claim all.
+    """Disk use of each kind. A file belongs to the first kind that claims it; the last one should claim all.
 
     Args:
         root: the working folder.
-        folders: those below it that are looked through; missing ones are empty.
+        folders: those below it that are counted; missing ones are empty.
         kinds: in order.
     """
     ordered = list(kinds)
@@ -59,5 +57,5 @@ def _files(root: Path, folders: Iterable[str]) -> Iterable[tuple[Path, int]]:
                     status = path.lstat()
                 except OSError:
                     continue
-                # What the disk gives up, not what the file says: sparse files and small ones differ.
+                # Blocks on the disk, not the file's length: sparse and small files differ.
                 yield path.relative_to(root), getattr(status, "st_blocks", 0) * 512 or status.st_size

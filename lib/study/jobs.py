@@ -1,4 +1,4 @@
-"""The jobs that a dry run lists: which trainings and searches they are, and which phase needs them."""
+"""Jobs of a dry run: their trainings and searches, and the phase that needs them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from lib.study.plan import Plan
 
 _RULE = re.compile(r"^ *(?:local)?(?:rule|checkpoint) (\w+):$")
 Search = tuple[str, ...]
-"""Words of a search: those of a run, its budget being the one that is searched, and in place of the seed the
-number of the search."""
+"""Key of a search: that of a run, with the searched budget, and the number of the search instead of the
+seed."""
 Job = tuple[str, list[str]]
 """Rule and outputs."""
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Patterns of what the workflow makes, in the words of a run; without suffix, but for `batch_size`."""
+    """Path patterns in the fields of a run key; without suffix, except for `batch_size`."""
 
     run: str
     search: str
@@ -35,7 +35,7 @@ class Paths:
     phase: str
     """Folder of a phase's report."""
     prediction: str
-    """Record of what was predicted for the largest level of a question."""
+    """Record of the prediction for the largest scale point of a question."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def search_of(plan: Plan, run: Run) -> Search | None:
 
 
 def words_of(search: Search) -> dict[str, str]:
-    """Words of a search by name."""
+    """Fields of a search's key by name."""
     names = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "search")
     return dict(zip(names, search, strict=True))
 

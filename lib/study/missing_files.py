@@ -1,4 +1,4 @@
-"""Whether the files that a study will import are there, asked before its first job. Reads none of them."""
+"""Checks before the first job that the files to import exist. Reads none of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = 12
 
 
 def check_files(data: DataPlan, is_imported: Callable[[str, str, str], bool]) -> None:
-    """Refuse a vintage whose folder or price files are not there. What was imported needs them no more.
+    """Refuse a vintage whose folder or price files are missing. What was imported needs them no more.
 
     Args:
         data: of the study.
@@ -29,7 +29,7 @@ def check_files(data: DataPlan, is_imported: Callable[[str, str, str], bool]) ->
         asked = {config.source: symbols} if symbols else {}
         asked |= {source: asked.get(source, []) for source in config.series_sources if series}
         for name, labels in asked.items():
-            if not source_class(name).knows_its_files:  # whether a server has it, only the server can say
+            if not source_class(name).knows_its_files:  # only the server knows whether it has it
                 continue
             source = open_source(config, name)
             if missing := source.missing_prices(labels):

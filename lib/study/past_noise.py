@@ -1,4 +1,4 @@
-"""The noise that past runs of a study had, read from its scaling.json: what to plan the next ones with.
+"""Noise of a study's past runs, read from its scaling.json, to plan the next ones.
 
 Only standard errors are read, never a gain: what a design can show must not depend on what was found.
 """
@@ -15,10 +15,10 @@ from lib.scaling.axes import WORDS, Axis, Row
 from lib.scaling.design import Design, Noise, measured_noise
 
 Key = tuple[str, tuple[Any, ...]]
-"""Name of the axis, and the words that the compared runs share (what varies is starred)."""
+"""Name of the axis, and the key that the compared runs share (what varies is starred)."""
 Past = Mapping[Key, Noise]
 _ALIKE = slice(WORDS.index("timescale"), WORDS.index("horizon") + 1)
-"""Of the words: timescale, task and horizon."""
+"""From that key: timescale, task and horizon."""
 
 
 def past_noise(summaries: Iterable[Mapping[str, Any]]) -> dict[Key, Noise]:

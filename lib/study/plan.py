@@ -1,4 +1,4 @@
-"""The study as its rules see it: look-ups from the words of a path to what is declared about it.
+"""The plan of a study as its rules see it: look-ups from the wildcards of a path to its declaration.
 
 Building a plan checks everything that can be checked before data and models exist: names, settings,
 symbols that a source cannot serve, channel counts that do not fit a budget. It imports no torch.
@@ -111,7 +111,7 @@ class Plan:
 
     @cached_property
     def ids(self) -> dict[str, list[Run]]:
-        """Runs that experiments have given a name of its own, by that name."""
+        """Runs by the labels that experiments give them."""
         found: dict[str, list[Run]] = {}
         for name, experiment in self.study.experiments.items():
             for title, words in experiment.ids.items():
@@ -120,7 +120,7 @@ class Plan:
         return found
 
     def id_of(self, run: Run) -> str | None:
-        """The names that a run bears, if any."""
+        """The labels of a run, if any."""
         return " ".join(self._ids_of.get(run, ())) or None
 
     @cached_property
@@ -132,7 +132,7 @@ class Plan:
         return found
 
     def run(self, words: Mapping[str, str]) -> Run:
-        """The declared run named by the words of a path.
+        """The declared run with the key of a path.
 
         Raises:
             ConfigError: no experiment of this study declares it.
@@ -147,7 +147,7 @@ class Plan:
         return run
 
     def _nearest(self, given: Run) -> Run:
-        """The declared run with most words of a given one, and of these the most similar."""
+        """The declared run that shares most fields with a given key, and of these the most similar."""
         words = {name: str(word) for name, word in given.fields().items()}
 
         def likeness(run: Run) -> float:
@@ -157,7 +157,7 @@ class Plan:
         return max(self.experiment_of, key=likeness)
 
     def specification(self, run: Run) -> RunSpecification:
-        """What decides the run's result, with every setting of the model said."""
+        """What decides the run's result, with every setting of the model explicit."""
         if run not in self._specifications:
             own = self._specify(run, self.experiment_of[run])
             number = self.searches.number(run)
@@ -178,7 +178,7 @@ class Plan:
         return declared.model_copy(update=said)
 
     def facts(self, run: Run) -> dict[str, str | int | float | None]:
-        """What is known of a run beside its words before it is trained: columns of the table of runs."""
+        """What is known of a run besides its key before it is trained: columns of the run table."""
         specification = self.specification(run)
         return {
             "experiment": self.study.experiments[self.experiment_of[run]].declared,
@@ -284,7 +284,7 @@ class Plan:
         return specification.context_length, self._channels_seen(specification)
 
     def production_dataset(self, folder: Path, name: str) -> dict[str, str]:
-        """Words of the dataset file that a production model reads, in this configuration's vintage.
+        """Fields of the dataset file that a production model reads, in this configuration's vintage.
 
         Args:
             folder: of all production models.
@@ -346,7 +346,7 @@ def plan_study(
 
     Args:
         content: the configuration as Snakemake has merged it.
-        folder: the directory config/ with its sub-folders, or several that are looked into in turn.
+        folder: the directory config/ with its sub-folders, or several that are searched in turn.
         environment: for `${NAME}` in values.
     """
     check_extent(dict(content), "configuration")
@@ -358,7 +358,7 @@ def plan_study(
 
 
 def _changed[M: BaseModel](model: type[M], path: Path, content: Mapping[str, Any], key: str) -> M:
-    """A file with what the configuration says instead, one level below its keys."""
+    """A file with the configuration's overrides, one level below its keys."""
     given, changes = read_yaml(path), content.get(key) or {}
     if not changes:
         return validate(model, given, str(path))

@@ -1,8 +1,8 @@
-"""Which predictions must be on record before a run may be trained, and which runs they are made from.
+"""Predictions that must be recorded before a run may be trained, and the runs they are made from.
 
-A question about sizes, or about the quantity of data, with three levels or more has one record: what the
-smaller levels of all its cells predict for the largest. Every run of a largest level waits for it. Planned
-from the words of runs alone; what is predicted is computed in `lib.scaling.predicted`.
+A question about sizes, or about the quantity of data, with three or more scale points has one record: the
+predictions of the smaller points of all its curves for the largest. Every run of a largest point waits for
+it. Planned from run keys alone; `lib.scaling.predicted` computes the predictions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lib.scaling.predicted import FORESEEN, LEAST_LEVELS
 from lib.scaling.run_index import RunIndex
 
 Key = tuple[str, str]
-"""Axis and name of a record: of the experiments that ask."""
+"""Axis and name of a record; the name is that of its experiments."""
 _NAMES = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "seed")
 
 
@@ -53,7 +53,8 @@ class PredictionPlan:
         return [Run(**words) for cell in cells for own in cell["smaller"] for words in own["runs"]]
 
     def declaration(self, axis: str, name: str, path: str) -> str:
-        """What is to be predicted from which runs, as canonical JSON (see `on_record.predictions`).
+        """What is to be predicted from which runs, as canonical JSON (see
+        `lib.scaling.predicted.predictions`).
 
         Args:
             axis: of the record.
@@ -113,12 +114,12 @@ class PredictionPlan:
 
     @property
     def _grow(self) -> bool:
-        """Whether anything is asked along sizes or shares at all; looking closer takes a moment per run."""
+        """Whether any hypothesis varies sizes or shares; a closer check takes a moment per run."""
         questions = [e for e in self._study.experiments.values() if e.role == "question"]
         return any(len(e.budgets) >= LEAST_LEVELS or e.train_fraction < 1.0 for e in questions)
 
     def _facts(self) -> list[dict[str, Any]]:
-        """Rows as those of the table of runs, as far as questions go by them."""
+        """Rows like those of the run table, with the columns that hypotheses use."""
         found: dict[Run, dict[str, Any]] = {}
         for name, runs in self._grids.items():
             experiment = self._study.experiments[name]

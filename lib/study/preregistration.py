@@ -1,9 +1,9 @@
-"""What a study set out to test, written down before it is run.
+"""Preregistration: what a study will test, recorded before it is run.
 
 The record of an experiment is a list: each time its declaration changes, a new entry says what it is now,
 when that was first run, and how many of its runs were finished by then (a declaration made after the results
-is no declaration). Nothing is ever taken out. What will be tested is told by the function that the evaluation
-goes by (`lib.scaling.hypotheses`), so that the one cannot differ from the other.
+is no declaration). Nothing is ever removed. The hypotheses come from the function that the evaluation uses
+(`lib.scaling.hypotheses`), so that the two cannot differ.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def record_declarations(plan: Plan, folder: Path, finished: Callable[[Run], bool
 
 
 def record_opening(plan: Plan, path: Path, finished: Callable[[Run], bool]) -> None:
-    """Put on record when the confirmation was first opened, and how many runs in folds were done by then.
+    """Record when the confirmation was first opened, and how many runs in folds were finished by then.
 
-    Closing it again takes nothing out.
+    Closing it again removes nothing.
     """
     folded = [run for run in plan.runs if plan.facts(run)["fold"] is not None]
     if plan.config.evaluation.confirmation == "closed" or not folded or path.is_file():
@@ -65,7 +65,7 @@ def record_opening(plan: Plan, path: Path, finished: Callable[[Run], bool]) -> N
 
 
 def hypotheses_in(plan: Plan) -> list[Hypothesis]:
-    """What a study will ask, from its plan; the path of a row is its run's label."""
+    """Hypotheses of a study from its plan; the path of a row is its run's label."""
     rows = [run.fields() | plan.facts(run) | {"path": run.label()} for run in plan.runs]
     return hypotheses_of(plan.study.experiments, RunIndex(pl.DataFrame(rows, infer_schema_length=None)))
 
@@ -112,7 +112,7 @@ def declaration_hash(plan: Plan, name: str, tests: list[str]) -> str:
 
 
 def _search(plan: Plan, run: Run) -> str | None:
-    """Words of the search that a run is trained with, as canonical JSON; None without one."""
+    """Key of the search that a run is trained with, as canonical JSON; None without one."""
     words = plan.searches.words(run)
     return json.dumps(words, sort_keys=True) if words else None
 

@@ -1,4 +1,4 @@
-"""The preview of a study as tables: what is there, what is to come, what it costs, and what it could show."""
+"""The preview of a study as tables: progress, remaining jobs, cost and power."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def gigabytes(size: float) -> str:
 
 
 def rough(value: float) -> str:
-    """A forecast, to two digits, which is more than it is good for: ``1385.18`` to ``1,400``."""
+    """A forecast, to two digits, which is more than its precision: ``1385.18`` to ``1,400``."""
     if value <= 0.0:
         return "0"
     digits = 1 - math.floor(math.log10(value))
@@ -134,7 +134,7 @@ def reach_table(found: Sequence[Reach], power: float) -> Table | None:
 
 
 def remedies(found: Sequence[Reach], bars_per_year: Mapping[str, float]) -> list[str]:
-    """What would let questions show their margins, one line each; the same lines are told once."""
+    """What would let questions show their margins, one line each; equal lines are printed once."""
     told: dict[str, list[str]] = {}
     for reach in found:
         if text := _remedy(reach, bars_per_year):

@@ -1,6 +1,6 @@
-"""What every question of a study could show, before anything of it is trained.
+"""Power of every question of a study, before anything is trained.
 
-Questions, cells and interactions are found by the function that the evaluation goes by, so that families have
+Questions, curves and interactions come from the function that the evaluation uses, so that families have
 their later size. Test dates come from the calendar, or from samples that are counted; noise from past runs of
 the same study, or from assumptions (`lib.scaling.design`).
 """
@@ -71,7 +71,8 @@ class Reach:
 
     @property
     def weakest(self) -> PlannedComparison:
-        """The comparison with the largest smallest gain: a question is answered only if all its cells are."""
+        """The comparison with the largest smallest gain: a question is answered only if all its curves
+        are."""
         return self.comparisons[0]
 
     @property
@@ -169,7 +170,7 @@ def reaches(
         samples: of the data that are here.
         today: the last test date of a test part without an end.
         past: noise that has been measured.
-        only: the phase that is asked for.
+        only: the requested phase.
     """
     designs, cfg = _Designs(plan, samples, past, today), plan.config.evaluation
     every, phases = hypotheses_in(plan), plan.config.phases

@@ -1,4 +1,4 @@
-"""What one report covers: the whole study, or one of its phases with the study's controls."""
+"""Scope of a report: the whole study, or one of its phases with the study's controls."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Scope:
         return sorted({(self._plan.vintage(run), run.dataset, run.timescale) for run in self.runs})
 
     def search_paths(self, pattern: str) -> list[str]:
-        """Paths of all searches, by a pattern with the words of a search."""
+        """Paths of all searches, by a pattern in the fields of a search's key."""
         found: dict[str, None] = {}
         for run in self.runs:
             if words := self._plan.searches.words(run):
@@ -52,7 +52,8 @@ class Scope:
         return list(found)
 
     def check_paths(self, pattern: str) -> list[str]:
-        """Paths of all checks of transferred recipes, by a pattern with the words of a search and `size`."""
+        """Paths of all checks of transferred recipes, by a pattern in the fields of a search's key and
+        `size`."""
         found: dict[str, None] = {}
         for run in self.runs:
             for size in self._plan.searches.checked_sizes(run):
@@ -61,7 +62,7 @@ class Scope:
         return list(found)
 
     def declared_runs(self) -> str:
-        """What the table of runs says about each run before it is trained, as canonical JSON."""
+        """Columns of the run table that are known before training, as canonical JSON."""
         rows = [dict[str, object](run.fields()) | self._plan.facts(run) for run in self.runs]
         return json.dumps(rows, sort_keys=True)
 

@@ -1,6 +1,6 @@
 """Hyperparameter searches of a study: which runs are searched, in which space, and with how many trials.
 
-A search serves the runs that share its words. Each size of an experiment has some of its own, with seeds that
+A search serves the runs that share its key. Each size of an experiment has some of its own, with seeds that
 no run has; with a `transfer` they are made once, on years before the first fold's test part, and serve every
 fold, share of the history and context length, and every size if they are made at one budget. They serve null
 and leak controls, too: what is controlled is the recipe that is judged, so it is searched on true labels.
@@ -63,7 +63,7 @@ class SearchPlan:
         return experiment.seeds.index(run.seed) % experiment.searches + 1
 
     def words(self, run: Run) -> dict[str, str] | None:
-        """Words of the search that the run is trained with; None without one."""
+        """Key of the search that the run is trained with; None without one."""
         budget = self.budget(run)
         if budget is None:
             return None
@@ -108,7 +108,7 @@ class SearchPlan:
         """What the trials of a search train, before any parameter is tried.
 
         Args:
-            words: of the search.
+            words: key of the search.
             budget: another size than the searched one, on the same data and with the same seed.
 
         Raises:
@@ -252,8 +252,8 @@ def by_shape(architectures: Sequence[Architecture]) -> list[Architecture]:
     """From wide and shallow to narrow and deep: by d_model / n_layers, then by the number of heads.
 
     Architectures of a budget are all of one size, so that this ratio is what they differ in; neighbours in
-    this order are alike, and their distance in it is what the sampler is told (as a position: Optuna 5 knows
-    no distances between categories).
+    this order are alike, and the sampler gets their distance in it (as a position: Optuna 5 knows no
+    distances between categories).
     """
     return sorted(architectures, key=lambda a: (-a.d_model / a.n_layers, a.n_heads))
 
@@ -272,7 +272,7 @@ _WORDS = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget
 _SEARCHED_BY = {"barriers", "recipe", "training", "data", "tuning", "n_trials", "meta"}
 """Of an experiment: what decides what its searches find."""
 BASE = "base"
-"""The condition of what is asked without an alteration."""
+"""The condition of an experiment without alterations."""
 
 
 def _key(words: Mapping[str, str]) -> tuple[str, ...]:

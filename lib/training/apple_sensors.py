@@ -1,9 +1,9 @@
-"""How warm an Apple Silicon machine is, without asking for a password.
+"""Temperature of an Apple Silicon machine, read without a password.
 
-macOS shows temperatures to no command of its own there, only the thermal pressure: a level from nominal to
-sleeping, which is put into the guard's bands. `macmon`, where it is installed, gives degrees. All of this
-follows the tools' documentation and was never run on such hardware (unverified); the tests put programs with
-the documented output in their place.
+macOS itself shows no temperatures there, only the thermal pressure: a level from nominal to sleeping, which
+is mapped to the guard's bands. `macmon`, where it is installed, gives degrees. All of this follows the tools'
+documentation and was never run on such hardware (unverified); the tests replace the tools by programs with
+the documented output.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class MacmonSensor:
 
 
 class _Levels:
-    """Tells a level of thermal pressure, as a value inside that level's band."""
+    """Gives a level of thermal pressure as a value inside that level's band."""
 
     degrees = False
 
@@ -55,7 +55,7 @@ class _Levels:
 
 
 class PowermetricsSensor(_Levels):
-    """The thermal pressure as `powermetrics` sees it; for root, or where sudo asks for no password."""
+    """The thermal pressure from `powermetrics`; for root, or where sudo needs no password."""
 
     name = "powermetrics"
 
@@ -69,7 +69,7 @@ class PowermetricsSensor(_Levels):
 
 
 class PressureSensor(_Levels):
-    """The thermal pressure as the system tells it to everybody."""
+    """The thermal pressure that the system shows every user."""
 
     name = "macOS thermal pressure"
 
@@ -83,7 +83,7 @@ class PressureSensor(_Levels):
 
     def _from_speed_limit(self, text: str) -> float | None:
         match = re.search(r"CPU_Speed_Limit\s*=\s*(\d+)", text)
-        if not match:  # as on Apple Silicon, which has no such line: that says nothing
+        if not match:  # as on Apple Silicon, which has no such line: no information
             return None
         # A limit below 100 % means that the system has begun to throttle.
         return self._values["heavy" if int(match.group(1)) < 100 else "nominal"]
@@ -92,7 +92,7 @@ class PressureSensor(_Levels):
 class FirstThatReads:
     """Several ways to the same temperature: the first that gives a reading counts.
 
-    One that gives none three times in a row is given up, until none of them gives one.
+    A way that gives none three times in a row is dropped, until none of them gives one.
     """
 
     def __init__(self, sensors: Sequence[Sensor]) -> None:
@@ -111,7 +111,7 @@ class FirstThatReads:
         return self._current.degrees
 
     def read(self) -> float | None:
-        """Of the first sensor that gives one; a change to another is told once."""
+        """Reading of the first sensor that gives one; a change to another is reported once."""
         for number, sensor in enumerate(self._sensors):
             if self._failures[number] >= _TRIES:
                 continue
@@ -132,7 +132,7 @@ class FirstThatReads:
 
 
 def apple_sensor(config: ThermalConfig) -> FirstThatReads | None:
-    """What gives a reading on this machine now, the best first; None if nothing does."""
+    """The sensors that give a reading on this machine now, the best first; None if none does."""
     ways: list[Sensor] = []
     if shutil.which("macmon"):
         ways.append(MacmonSensor())

@@ -29,14 +29,14 @@ class Average:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the weights after a step."""
+        """Update the average with the weights after a step."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self._average, [p.detach() for p in self._weights], 1.0 - decay)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Within this context the network holds the average."""
+        """Context in which the network holds the average."""
         self._swap()
         try:
             yield
@@ -55,7 +55,7 @@ class Average:
         return {"steps": self.steps, "average": list(self._average)}
 
     def load_state_dict(self, state: dict[str, object]) -> None:
-        """Go on where another one was."""
+        """Continue from another average's state."""
         self.steps = int(state["steps"])  # type: ignore[call-overload]
         for mine, saved in zip(self._average, state["average"], strict=True):  # type: ignore[call-overload]
             mine.copy_(saved)

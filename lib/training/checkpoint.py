@@ -1,7 +1,7 @@
-"""Checkpoints on disk: written whole or not at all, recognised when damaged, and executing nothing.
+"""Checkpoints on disk: written whole or not at all, checked for damage on reading, and executing no code.
 
 A checkpoint is a file of tensors, numbers, texts, lists and dictionaries with its SHA-256 beside it. This
-module knows files and their retention; what goes into a checkpoint is decided by the engine.
+module knows files and their retention; the engine decides what goes into a checkpoint.
 
 The best weights so far are a file of their own (weights only), written together with a checkpoint and only
 if they have changed since the last one and are not the checkpoint's own weights: between checkpoints they
@@ -30,7 +30,7 @@ from lib.training.retention import FINISHED, checkpoint_bytes, kept_checkpoints
 Payload = dict[str, Any]
 FORMAT = 3
 _FULL = 4_000_000
-"""Bytes; with less free than this, what PyTorch says of a failed write is not worth reading."""
+"""Bytes; with less free than this, PyTorch's message about a failed write is misleading."""
 _NAME = re.compile(r"checkpoint-s(\d+)-b(\d+)\.pt")
 
 
@@ -65,7 +65,7 @@ def write_checkpoint(path: Path, payload: Mapping[str, Any]) -> None:
     """Write a file atomically, then its hash (`NAME.sha256`, readable by sha256sum).
 
     Raises:
-        StudyError: it cannot be written, for example because the disk is full. What was there stays.
+        StudyError: it cannot be written, for example because the disk is full. An earlier file stays.
     """
     try:
         with atomic_path(path) as temporary:
@@ -108,7 +108,7 @@ class CheckpointStore:
     """The checkpoints of one run.
 
     Args:
-        folder: nothing else lies there but what this class writes.
+        folder: used by this class alone.
         keep: how many checkpoints to keep.
     """
 
@@ -156,9 +156,9 @@ class CheckpointStore:
     def latest(self) -> tuple[Payload, dict[str, torch.Tensor] | None] | None:
         """The newest checkpoint that is whole, with the best weights if they are kept apart.
 
-        A damaged file is told about and renamed to `NAME.damaged`. Without the best weights it names, a
-        checkpoint could only end in another result than the run's, so whole ones that name lost weights are
-        told about and renamed to `NAME.without-best`. What was renamed is never read again.
+        A damaged file is reported and renamed to `NAME.damaged`. Without the best weights that it names, a
+        checkpoint could only lead to another result, so whole ones that name lost weights are reported and
+        renamed to `NAME.without-best`. Renamed files are never read again.
         """
         self._delete_leftovers()
         finished, lost = self.folder / FINISHED, set[int]()
@@ -212,7 +212,7 @@ class CheckpointStore:
         return [path for kind in ("damaged", "without-best") for path in self.folder.glob(f"*.{kind}")]
 
     def _read(self, path: Path) -> Payload | None:
-        """The content of a file; None if it is not whole, which is told, and then it is set aside."""
+        """The content of a file; None if it is not whole: then it is reported and set aside."""
         try:
             payload = read_checkpoint(path)
         except IntegrityError as error:

@@ -1,8 +1,8 @@
-"""Between the loop and its checkpoints: gathers what must be kept, and puts it back.
+"""Checkpointing: gathers the state of a training, saves it and restores it.
 
-Holds the best weights in memory in the meantime. A checkpoint is copied and then written by a thread
-beside the training; one that is cut short by a kill leaves the one before in force. Files are the
-matter of `lib.training.checkpoint`; when to save is the loop's.
+Holds the best weights in memory in the meantime. A checkpoint is copied and then written by a thread beside
+the training; one that is cut short by a kill leaves the one before in force. `lib.training.checkpoint`
+handles files; the loop decides when to save.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from lib.training.writer import Writer, host_copy
 
 
 class Checkpointing:
-    """Keeps one training.
+    """Saves and restores one training.
 
     Args:
         store: where.
         network: on its device.
         optimizer: of that network.
         device: whose random streams to keep.
-        identity: told to every checkpoint: `fingerprint` and the machine's `choices`.
+        identity: stored in every checkpoint: `fingerprint` and the machine's `choices`.
         average: of the weights, if one is kept.
     """
 
@@ -57,7 +57,7 @@ class Checkpointing:
         """Copy everything, and begin to write it as a checkpoint beside the training; `settle` ends that.
 
         Raises:
-            StudyError: the checkpoint before could not be written, and `settle` was not asked.
+            StudyError: the checkpoint before could not be written, and `settle` was not called.
         """
         self.writer.join()  # it may still read the former copy
         state: dict[str, Any] = {
@@ -75,10 +75,10 @@ class Checkpointing:
         self.writer.start(lambda: self.store.save(payload, position, best))
 
     def settle(self, wait: bool = True) -> None:
-        """See the last checkpoint through.
+        """Finish writing the last checkpoint.
 
         Args:
-            wait: else one that is still being written is left to go on.
+            wait: for the end of writing; otherwise an unfinished write continues.
 
         Raises:
             StudyError: it could not be written; the earlier ones stay.

@@ -30,11 +30,11 @@ def _no_guard() -> ThermalGuard:
 @dataclass
 class TrainingContext:
     """Where and how one run is trained. Only `seed` and the recipe decide its result; its last digits depend
-    on the machine as well (threads, precision, micro-batch), so what a run was begun with is kept."""
+    on the machine as well (threads, precision, micro-batch), so a run keeps what it started with."""
 
     seed: int
     state_dir: Path
-    """For checkpoints; nobody else's files lie there."""
+    """For checkpoints of this run alone."""
     runtime: Runtime = field(default_factory=Runtime)
     fingerprint: str = ""
     """Identity of the run: a state with another one is never resumed."""

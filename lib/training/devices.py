@@ -1,8 +1,8 @@
 """The machine under the training loop: device, precision, threads, randomness and memory.
 
-Everything that differs between CPU, CUDA and Apple's MPS is decided here, so that the loop reads the same
-for all of them. It trains nothing and knows no model. The MPS branches follow PyTorch's documentation and
-have not been run on such hardware.
+Everything that differs between CPU, CUDA and Apple's MPS is decided here, so that the loop is the same for
+all of them. Trains nothing and knows no model. The MPS branches follow PyTorch's documentation and have not
+been run on such hardware.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Device:
             job_threads: threads this job may use with `threads: auto`; None when it runs alone.
 
         Raises:
-            ConfigError: the configuration asks for a device or precision that is not there.
+            ConfigError: the configured device or precision is not available.
         """
         kind = runtime.device if runtime.device != "auto" else _best_kind()
         if kind not in _available():
@@ -100,14 +100,14 @@ class Device:
         return torch.autocast(self.kind, torch.bfloat16, enabled=self.precision == "bf16")
 
     def synchronise(self) -> None:
-        """Wait until the device has done everything it was given."""
+        """Wait until the device has finished all its work."""
         if self.kind == "cuda":
             torch.cuda.synchronize(self.handle)
         elif self.kind == "mps":
             torch.mps.synchronize()
 
     def release(self) -> None:
-        """Give cached memory back where it is shared with the rest of the machine (MPS)."""
+        """Release cached memory where it is shared with the rest of the machine (MPS)."""
         if self.kind == "mps":
             torch.mps.empty_cache()
 
@@ -224,7 +224,7 @@ def _keep_freed_memory() -> None:
     """Let glibc keep large freed blocks instead of returning them to the system.
 
     Autocast makes and frees copies of all weights and gradients at every step; taking those pages from the
-    system anew each time cost a third of a 200M step. A no-op where the C library is another one.
+    system again each time cost a third of a 200M step. A no-op with another C library.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -3,7 +3,7 @@
 SplitMix64 (Steele, Lea & Flood 2014, doi:10.1145/2660193.2660195) is a function of a key and a counter. The
 key follows from the run's seed and the step; the counter from the use of dropout within the forward pass, the
 window's place in the batch and the element. So a batch cut into micro-batches of any size draws the same, and
-nothing has to be stored to resume. It decides neither what is dropped nor how much.
+nothing has to be stored to resume. Decides neither what is dropped nor how much.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Draws:
 
     def __init__(self, device: torch.device) -> None:
         # Tensors on the device, because MPS may round large numbers that are given as Python's, and because
-        # a compiled network would be compiled anew for each.
+        # a compiled network would be compiled again for each.
         numbers = (_GAMMA, _FIRST, _SECOND, _OF_ONE_USE, *((1 << (64 - shift)) - 1 for shift in _SHIFTS))
         on_device = torch.tensor([_signed(number) for number in numbers]).to(device)
         self._gamma, self._first, self._second, self._use, *self._masks = on_device.unbind()

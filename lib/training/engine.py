@@ -1,7 +1,7 @@
-"""The training loop, for any network from windows to one number or several: read `Training.run` first.
+"""The training loop for any network from windows to one or more outputs: read `Training.run` first.
 
-It accumulates gradients, validates, stops early, saves, resumes exactly and stops when asked to. It knows no
-model by name, chooses no hyperparameter and writes nothing but its state directory.
+Accumulates gradients, validates, stops early, saves, resumes exactly and stops on request. Knows no model by
+name, chooses no hyperparameter and writes only its state directory.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def train(
 ) -> TrainingResult:
     """Fit a network, or continue where an earlier invocation stopped.
 
-    On CPU an interrupted and resumed training ends in the same bytes as an uninterrupted one. It goes on
-    with the threads it was begun with: another number would give other bytes.
+    On CPU an interrupted and resumed training ends in the same bytes as an uninterrupted one. It keeps its
+    number of threads: another number would give other bytes.
 
     Args:
         network: (batch, L, channels) float32 to (batch,) logits or values, or to (batch, outputs) logits.
@@ -118,7 +118,7 @@ def validation_losses(output: torch.Tensor, target: torch.Tensor, loss: Loss) ->
 
 
 class Training:
-    """One training: `run` tells the story, the other methods are its chapters."""
+    """One training: `run` is the overview, the other methods are its steps."""
 
     def __init__(
         self,
@@ -192,7 +192,7 @@ class Training:
         return self._result()
 
     def _tell_what_was(self) -> None:
-        """Tell those who watch what is to come and, after a resume, what has been."""
+        """Report the plan and, after a resume, the past to observers."""
         self.context.progress.total_steps = self.recipe.max_steps
         for row in self.at.history:
             if self.context.report:
@@ -272,7 +272,7 @@ class Training:
         return validation_losses(torch.cat(outputs), torch.cat(targets), self.loss)
 
     def _conclude(self, validation_loss: float, selection_loss: float) -> None:
-        """Book a validation, keep the best weights, decide whether to go on; save; report."""
+        """Record a validation, keep the best weights, decide whether to continue; save; report."""
         at, context = self.at, self.context
         if not np.isfinite(validation_loss):
             self._diverged(f"the validation loss became {validation_loss}")
@@ -307,7 +307,7 @@ class Training:
         self.finished = at.step >= self._last_step() or (recipe.schedule == "cosine" and at.stopped_early)
 
     def _last_step(self) -> int:
-        """Step after which nothing more is to be learned: the rate is at its floor."""
+        """Step after which nothing more is learned: the rate is at its floor."""
         if self.at.decay_from is None:
             return self.recipe.max_steps
         return self.at.decay_from + self.recipe.annealing_steps
@@ -317,7 +317,7 @@ class Training:
             self.keeper.keep_best()
 
     def _save_if_due(self) -> None:
-        """Save what is due after a validation. A failure is told, and the training not ended for it."""
+        """Save what is due after a validation. A failure is reported and does not end the training."""
         every = self.context.runtime.checkpoint_every_steps
         due = self.at.step // every > (self.at.step - self.recipe.validate_every_steps) // every
         self.settle(wait=self.finished or due)
@@ -391,9 +391,9 @@ class Training:
         self.keeper.save(self.at)
 
     def settle(self, wait: bool = True) -> None:
-        """See the last checkpoint through, or (`wait` false) only ask how it went if it is written already.
+        """Finish the last checkpoint, or (`wait` false) only check a finished write.
 
-        A failure is told, and the training not ended for it.
+        A failure is reported and does not end the training.
         """
         with self._tolerating():
             self.keeper.settle(wait)

@@ -49,7 +49,7 @@ def forward(network: nn.Module, inputs: torch.Tensor, outputs: int = 1) -> torch
     """The network's output, (batch,), or (batch, outputs) for more than one.
 
     Raises:
-        ModelError: it has another shape; (batch, 1) would broadcast against (batch,) without a word.
+        ModelError: it has another shape; (batch, 1) would silently broadcast against (batch,).
     """
     output: torch.Tensor = network(inputs)
     wanted = _shape(len(inputs), outputs)

@@ -1,6 +1,6 @@
-"""Whether training goes well: divergence, which ends it, and worrying signs, which are only told.
+"""Health of a training: divergence, which ends it, and warnings, which do not.
 
-Looks at losses, gradients and memory; changes nothing.
+Watches losses, gradients and memory; changes nothing.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Watch:
 
 
 def likely_cause(samples: Samples, learning_rate: float) -> str:
-    """Whether data or learning rate are to blame for a divergence, and what to do about it."""
+    """Whether data or learning rate caused a divergence, and what to do."""
     matrix = samples.matrix
     bad = ~np.isfinite(matrix)
     if bad.any():

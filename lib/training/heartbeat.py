@@ -1,7 +1,6 @@
 """Signs of life of long jobs: a small file in each state directory, for `make status`.
 
-Whether a job still runs is not believed from the file but asked of its lock: a killed process leaves the file
-and loses the lock.
+The lock, not the file, shows whether a job still runs: a killed process leaves the file and loses the lock.
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ class Heart:
 
 
 def read_statuses(root: Path) -> list[Status]:
-    """Every training below `root` that runs or was begun and is not finished, the latest first."""
+    """Every running or unfinished training below `root`, the latest first."""
     found = []
     for path in root.rglob(FILE):
         if ".aside-" in path.parent.name:

@@ -1,8 +1,8 @@
-"""Layers that do the same as PyTorch's and keep a CPU busy with arithmetic: `linear`, `ByteDropout`.
+"""Layers equivalent to PyTorch's, but faster on a CPU: `linear`, `ByteDropout`.
 
-Measured on two cores (`make bench-training` shows the whole): PyTorch's dropout draws one number per element
-with one thread and took over half of a training step; its fp32 matrix product leaves half of an AMD
-processor's vector units idle. On accelerators products are PyTorch's own. Nothing here knows a model.
+Measured on two cores (`make bench-training`): PyTorch's dropout draws one number per element with one thread
+and took over half of a training step; its fp32 matrix product leaves half of an AMD processor's vector units
+idle. On accelerators products are PyTorch's own. Nothing here knows a model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When memory runs out: every library says so in its own way; here it is recognised and told in one."""
+"""Recognises out-of-memory errors of every library and reports them in one form."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SIGNS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out. What has been put into words for the user is not asked."""
+    """Whether an error means that memory ran out; errors already worded for the user do not count."""
     if isinstance(error, MemoryError):
         return True
     if isinstance(error, StudyError) or not isinstance(error, Exception):
@@ -34,7 +34,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def memory_told(micro_batch: int) -> Iterator[None]:
-    """Within it an error that says that memory ran out is one the user can act on.
+    """Context that turns an out-of-memory error into one the user can act on.
 
     Args:
         micro_batch: windows per forward pass.

@@ -1,4 +1,4 @@
-"""How long training takes, how fast it is, and when to look at it again. Knows nothing of what is trained."""
+"""Time and speed of a training, and when to check it again. Knows nothing of what is trained."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ class Meter:
         self._windows, self._first = 0, True
 
     def stop(self) -> float:
-        """Seconds since the start (or the last stop), and begin anew."""
+        """Seconds since the start (or the last stop); starts again."""
         seconds = time.perf_counter() - self._started
         self.start()
         return seconds
 
     def step(self, n_windows: int) -> bool:
-        """Count a step; whether it is time for a look. The first step is: it finds bad data at once."""
+        """Count a step and return whether to check now. The first step is checked: it finds bad data at
+        once."""
         self._windows += n_windows
         first, self._first = self._first, False
         return first or time.perf_counter() - self._pulsed >= PULSE_SECONDS

@@ -1,4 +1,4 @@
-"""Which NVIDIA cards this process may use, asked of the driver's library (NVML), which knows all of them.
+"""NVIDIA cards that this process may use, from the driver's library (NVML), which knows all of them.
 
 `CUDA_VISIBLE_DEVICES` hides cards from CUDA but not from NVML. Imports no torch.
 """

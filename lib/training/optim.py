@@ -17,7 +17,7 @@ from lib.errors import ModelError
 
 
 def rate_multiplier(parameter: nn.Parameter) -> float:
-    """What a parameter's learning rate is in units of the recipe's; 1 unless its network says otherwise."""
+    """A parameter's learning rate in units of the recipe's; 1 unless its network sets another."""
     return float(getattr(parameter, "rate_multiplier", 1.0))
 
 

@@ -1,7 +1,7 @@
 """One line of progress for long training: step, loss, speed, temperature and time left.
 
 On a terminal the line is refreshed in place; elsewhere (a log file, Snakemake's captured output) a line is
-written every few seconds. It measures nothing itself: the engine tells it what happened.
+written every few seconds. Measures nothing: the engine reports to it.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Progress:
         samples_per_second: float | None = None,
         temperature: float | None = None,
     ) -> None:
-        """Tell where training is; a line is written only when one is due.
+        """Report where training is; a line is written only when one is due.
 
         Args:
             step: optimiser steps done.
@@ -98,7 +98,7 @@ class Progress:
             temperature: latest, in degrees Celsius.
         """
         moment = self._now()
-        if self._first is None:  # a resumed run starts in the middle: only its own steps tell its speed
+        if self._first is None:  # a resumed run starts in the middle: only its own steps give its speed
             self._first = (moment, step)
         left = self._seconds_left(moment, step)
         self._beat = Beat(
@@ -134,13 +134,13 @@ class Progress:
             doing: in words, for example ``validating``.
             temperature: latest, in degrees Celsius; None leaves the last one.
         """
-        if self._beat is None:  # nothing is known yet that could be shown
+        if self._beat is None:  # nothing to show yet
             return
         warmth = self._beat.temperature if temperature is None else temperature
         self._heart.beat(replace(self._beat, doing=doing, temperature=warmth, moment=time.time()))
 
     def validated(self, step: int, train_loss: float, selection_loss: float, best: bool = False) -> None:
-        """Tell the losses after a validation; not written more often than other lines."""
+        """Report the losses after a validation; not written more often than other lines."""
         moment = self._now()
         if self._written_at is not None and moment - self._written_at < self._interval():
             return

@@ -1,4 +1,4 @@
-"""Where a result came from: code, packages and hardware, as plain facts for provenance.json."""
+"""Provenance of a result: code, packages and hardware, as plain facts for provenance.json."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def hardware() -> dict[str, Any]:
 
 
 def _cpu_name() -> str:
-    """Model of the processor, as far as the system tells it."""
+    """Model of the processor, as far as the system shows it."""
     if platform.system() == "Darwin":  # where `platform` only knows the instruction set: arm
         return _answer(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.machine()
     try:
@@ -64,7 +64,7 @@ def _cpu_name() -> str:
 
 
 def _answer(command: list[str]) -> str | None:
-    """What a command of the system answers; None if it fails or answers nothing."""
+    """Output of a system command; None if it fails or prints nothing."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
     except (OSError, subprocess.TimeoutExpired):

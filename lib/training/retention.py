@@ -1,4 +1,4 @@
-"""What is kept of a training, and how much disk and memory that takes. Imports no torch."""
+"""What a training keeps, and how much disk and memory that takes. Imports no torch."""
 
 FINISHED = "finished.pt"
 """The result of a finished training in its state directory, in place of the checkpoints on the way to it."""

@@ -28,7 +28,7 @@ class Sensor(Protocol):
 
     @property
     def degrees(self) -> bool:
-        """False where the last reading only says which band the machine is in."""
+        """False where the last reading only gives the band of the machine."""
 
     def read(self) -> float | None:
         """Degrees Celsius now, or None if there is no reading."""

@@ -1,7 +1,7 @@
-"""SIGINT, SIGTERM and SIGHUP as a wish to stop that training grants at the next safe moment.
+"""SIGINT, SIGTERM and SIGHUP as a request to stop, which training follows at the next safe moment.
 
-A handler only notes the wish; saving is the training loop's part. Outside the main thread Python does not
-allow handlers, and there nothing is installed.
+A handler only records the request; the training loop saves. Outside the main thread Python does not allow
+handlers, and there nothing is installed.
 """
 
 from __future__ import annotations

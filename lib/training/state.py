@@ -1,9 +1,8 @@
-"""The state directory of a run: who may write there, and whether what lies there belongs to this run.
+"""The state directory of a run: who may write there, and whether its content belongs to this run.
 
 A job that outlived its workflow may still be writing when the next one starts, so every user holds a file
 lock. And a state continues only the very run it was made for: its fingerprint (of resolved parameters and
-input data) must match, else it is set aside. What a checkpoint holds is the matter of
-`lib.training.checkpoint`.
+input data) must match, else it is set aside. `lib.training.checkpoint` knows the content of checkpoints.
 """
 
 from __future__ import annotations

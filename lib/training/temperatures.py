@@ -1,7 +1,7 @@
-"""What the thermal guard has seen of a run, over all its invocations: a small file in the state directory.
+"""Readings of the thermal guard over all invocations of a run: a small file in the state directory.
 
 Every line ends in the name of a band, and none of these names begins another: a line that a kill has torn is
-recognised and passed over. What a temperature means is the matter of `lib.training.thermal`.
+recognised and passed over. `lib.training.thermal` decides what a temperature means.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class TemperatureRecord:
         self._paused += seconds
 
     def add(self, step: int, celsius: float | None, band: str) -> None:
-        """Keep a reading, unless it tells nothing new. A disk that refuses never stops training."""
+        """Keep a reading, unless it adds nothing new. A disk error never stops training."""
         new = Reading(self._clock(), step, celsius, round(self.paused, 1), band)
         if not self._is_new(new):
             return

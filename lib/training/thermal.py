@@ -1,9 +1,9 @@
 """The thermal guard: slows training down on a hot machine and stops it on one that is too hot.
 
-It reads a sensor now and then and pauses or raises; saving the state is the engine's part. The bands, in
-degrees Celsius (`ThermalConfig`): below `monitor` nothing, up to `warn` a note, up to `stop` pauses, above
-`stop` the end. The pauses between steps are those of `lib.training.throttle`, which settles just below
-`warn`; long cool-down pauses are for a machine that stays hot although it hardly works.
+It reads a sensor regularly and pauses or raises; the engine saves the state. The bands, in degrees Celsius
+(`ThermalConfig`): below `monitor` nothing, up to `warn` a note, up to `stop` pauses, above `stop` the end.
+The pauses between steps are those of `lib.training.throttle`, which settles just below `warn`; long cool-down
+pauses are for a machine that stays hot although it hardly works.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class ThermalGuard:
         record: readings of this and earlier invocations.
         should_stop: set by the engine; a long pause ends early when it becomes true, so that a signal that
             only sets a flag is honoured within a second.
-        alive: told each second of a pause what is done (words) and the latest temperature, for those who
-            watch.
-        throttle: says how much of the time is worked while it is hot.
+        alive: called each second of a pause with the activity (text) and the latest temperature, for
+            observers.
+        throttle: sets the share of time that is worked while it is hot.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class ThermalGuard:
         now: Callable[[], float] = time.monotonic,
         record: TemperatureRecord | None = None,
     ) -> ThermalGuard:
-        """A guard with the sensors of this machine. That there is none is said once, loudly.
+        """A guard with the sensors of this machine. Their absence is reported once, clearly.
 
         Raises:
             ConfigError: unknown `thermal.sensor`.
@@ -109,7 +109,7 @@ class ThermalGuard:
         return self.record.maximum
 
     def check(self, step: int) -> None:
-        """Look after the machine between two steps: may pause, for minutes if it is hot.
+        """Check the machine between two steps: may pause, for minutes if it is hot.
 
         Args:
             step: number of the optimiser step, for the log.
@@ -146,7 +146,7 @@ class ThermalGuard:
         return True
 
     def _steer(self, value: float, step: int) -> None:
-        """What a temperature below the limit means for the steps to come."""
+        """Set the pace of the next steps from a temperature below the limit."""
         config = self.config
         if value >= config.warn and not self._slow:
             self._slow, self.throttle.owed = True, 0.0
@@ -173,7 +173,7 @@ class ThermalGuard:
             self._cool_down(value, step)
 
     def _slow_down(self, worked: float, idle: float) -> None:
-        """Pause for what the work since the last check asks for: never longer than to cool down."""
+        """Pause for as long as the work since the last check requires, but never longer than to cool down."""
         self.throttle.book(worked, idle)
         if self.throttle.owed >= _SHORTEST_PAUSE:
             self._pause(min(self.throttle.owed, self.config.cooldown_seconds))
@@ -213,7 +213,7 @@ class ThermalGuard:
             )
 
     def _read(self, step: int) -> float | None:
-        """The hottest plausible reading; what is wrong with a sensor is said once and otherwise ignored."""
+        """The hottest plausible reading; a sensor's fault is reported once and otherwise ignored."""
         hottest: tuple[float, bool] | None = None
         for sensor in self.sensors:
             try:

@@ -1,7 +1,7 @@
-"""How many CPU threads a training computes with: as many as it was begun with, wherever it goes on.
+"""CPU threads of a training: as many as it started with, wherever it continues.
 
 Sums of floating-point numbers depend on how they are split, so another number of threads gives other bytes.
-PyTorch starts as many threads as it is told, also on fewer cores. Imports no torch.
+PyTorch starts as many threads as configured, also on fewer cores. Imports no torch.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def first_threads(runtime: Runtime, job_threads: int | None) -> int:
 
 
 def kept_threads(runtime: Runtime, threads: int, name: str) -> Runtime:
-    """The configuration with the threads a training was begun with; warns once if there are fewer cores now.
+    """The configuration with the threads a training started with; warns once if there are fewer cores now.
 
     Args:
         runtime: the configuration.

@@ -1,6 +1,6 @@
 """How much of the time a warm machine may work: a PI controller of the duty cycle.
 
-It is told temperatures and says how long to pause; it reads no sensor, knows no clock and never sleeps.
+From temperatures it computes pauses; reads no sensor, knows no clock and never sleeps.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Throttle:
 
     Attributes:
         duty: that share now, from `LOWEST_DUTY` to 1.
-        owed: seconds of pause that the work so far still asks for.
+        owed: seconds of pause that the work so far still requires.
     """
 
     def __init__(self, target: float) -> None:
@@ -38,7 +38,7 @@ class Throttle:
 
     @property
     def at_limit(self) -> bool:
-        """Whether it can slow down no further."""
+        """Whether it cannot slow down further."""
         return self.duty <= LOWEST_DUTY
 
     @property

@@ -1,4 +1,4 @@
-"""How MLflow and W&B are written to. Each backend is used from one thread, that of `lib.training.tracking`.
+"""Backends that write to MLflow and W&B, each used from the one thread of `lib.training.tracking`.
 
 The libraries are imported only when a run is opened.
 """
@@ -17,7 +17,7 @@ from filelock import FileLock
 from lib.config.training import TrackingConfig
 
 _MLFLOW_STATUS = {"finished": "FINISHED", "pruned": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
-"""MLflow has no word for a trial that was pruned, which is a whole result: a tag says it."""
+"""MLflow has no status for a pruned trial, which is a complete result: a tag records it."""
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 """What its pages show of an experiment: training runs with their metrics, not traces of language models."""
 
@@ -31,7 +31,7 @@ class Record(NamedTuple):
 
 
 class Group(NamedTuple):
-    """What several tracked runs are parts of, for example the trials of a search."""
+    """A group of tracked runs, for example the trials of a search."""
 
     fingerprint: str
     """Its identity: runs that name the same one belong together, from whatever process."""
@@ -96,7 +96,7 @@ class MlflowBackend:
             self._client.log_batch(self._run_id, params=entries[first : first + 100])
 
     def log(self, records: Sequence[Record]) -> None:
-        """Write numbers, but those of a step that an earlier invocation has written.
+        """Write numbers, except those of a step that an earlier invocation has written.
 
         A resumed training repeats the validations since its last checkpoint, and MLflow would keep both.
         """

@@ -155,7 +155,7 @@ def init_store(folder: Path, project: str = "scaling-laws", uri: str | None = No
 
 
 def prepare_store(folder: Path, project: str, uri: str | None) -> bool:
-    """`init_store` before a study; a store that cannot be used is told about, and the study goes on.
+    """`init_store` before a study; an unusable store is reported, and the study continues.
 
     Returns:
         Whether the store is ready.
@@ -177,7 +177,7 @@ def register(config: TrackingConfig, name: str, model: Path, tags: Mapping[str, 
 
 
 def publish(config: TrackingConfig, measures: Mapping[str, Mapping[str, float]]) -> None:
-    """Add what evaluation measured to the finished runs in MLflow; a store that fails is told about, no more.
+    """Add what evaluation measured to the finished runs in MLflow; a failing store is only reported.
 
     Args:
         config: which trackers are on.

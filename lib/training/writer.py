@@ -1,6 +1,6 @@
-"""Writing beside the training: a copy of its state in the CPU's memory, and a thread that writes it.
+"""Writes beside the training: copies its state into the CPU's memory, and writes it from a thread.
 
-Knows neither what is written nor where to.
+Knows neither what is written nor where.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Writer:
     def _do(self, work: Callable[[], object]) -> None:
         try:
             work()
-        except BaseException as error:  # told to whoever waits for it
+        except BaseException as error:  # raised in whoever waits for it
             self._error = error
 
 

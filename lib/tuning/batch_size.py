@@ -1,9 +1,9 @@
 """Finding the micro-batch: how many windows per forward pass are safe, and how many are fastest.
 
-Candidates are tried with real training steps in a process of their own, so that running out of memory costs
-a candidate and not the workflow. The effective batch, which decides results, is never changed: it is reached
-by accumulating gradients. Precision, which moves results, too, is the study's and not measured here. Nothing
-is written to disk here.
+Candidates are tried with real training steps in a process of their own, so that running out of memory costs a
+candidate and not the workflow. The effective batch, which decides results, is never changed: it is reached by
+accumulating gradients. Precision, which also affects results, is the study's and not measured here. Writes
+nothing to disk.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _CHILD = "import sys; from lib.tuning.probe import serve; serve(int(sys.argv[1])
 
 
 class Child:
-    """The probing process; started when first asked, and again after it has died.
+    """The probing process; started on the first request, and again after it has died.
 
     Attributes:
         setup: what it probes.

@@ -92,7 +92,7 @@ def free_memory() -> int:
 
 
 def _reclaimable(statistics: Path) -> int:
-    """File cache that the system gives up when memory is asked for; it counts as used in a control group."""
+    """File cache that the system frees when memory is needed; it counts as used in a control group."""
     for line in statistics.read_text().splitlines():
         name, _, value = line.partition(" ")
         if name == "inactive_file":

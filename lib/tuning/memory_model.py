@@ -61,7 +61,7 @@ def _activations(resolved: ResolvedRun, channels: int, context_length: int) -> i
 def fit_within_memory(
     build: Callable[[], Model], samples: SplitSamples, context: TrainingContext, effective_batch: int
 ) -> TrainingResult:
-    """Fit a new model; where memory runs out, anew with half the micro-batch, down to single windows.
+    """Fit a new model; where memory runs out, retry with half the micro-batch, down to single windows.
 
     Args:
         build: makes the untrained model.
@@ -94,7 +94,7 @@ def fit_within_memory(
 
 
 def for_lack_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or one that it was raised from, says that memory ran out."""
+    """Whether an error, or one that it was raised from, means that memory ran out."""
     while error is not None:
         if is_out_of_memory(error):
             return True

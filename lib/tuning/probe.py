@@ -1,7 +1,7 @@
 """The process in which candidate batch sizes are tried with real training steps.
 
 It is started by `lib.tuning.batch_size`, builds one network with its optimiser state and answers requests
-until its pipe is closed. It may run out of memory or be killed; only the process that asked goes on.
+until its pipe is closed. It may run out of memory or be killed; the requesting process continues.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What each trial came to, kept beside the study: a few hundred bytes for each set of parameters.
+"""Outcomes of trials, kept beside the study: a few hundred bytes for each set of parameters.
 
-A study that was damaged or deleted is begun anew, and suggests the same parameters again. The states of its
-trials are gone by then (weights of 50 large models fill a disk); what they came to is read here instead of
-being trained a second time. Each file carries the hash of its content.
+A study that was damaged or deleted starts again, and suggests the same parameters again. The states of its
+trials are deleted by then (weights of 50 large models fill a disk); their outcomes are read here instead of
+training a second time. Each file carries the hash of its content.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class TrialOutcome:
 
     @classmethod
     def of(cls, trial: FrozenTrial, state: TrialState, value: float | None) -> Self:
-        """Of a trial that is about to be told to the study."""
+        """Outcome of a trial that is about to be reported to the study."""
         losses = {str(n): loss for n, loss in trial.intermediate_values.items() if math.isfinite(loss)}
         facts = {name: trial.user_attrs[name] for name in _FACTS if name in trial.user_attrs}
         return cls(state.name, value, losses, facts)
@@ -60,14 +60,14 @@ def keep_outcome(folder: Path, key: str, outcome: TrialOutcome) -> None:
     Args:
         folder: of the search.
         key: of the parameters.
-        outcome: what they came to.
+        outcome: their outcome.
     """
     content = asdict(outcome)
     write_json_atomic(folder / FOLDER / f"{key}.json", content | {"sha256": _hash(content)})
 
 
 def kept_outcome(folder: Path, key: str) -> TrialOutcome | None:
-    """What these parameters came to in an earlier study; None if nothing whole is known."""
+    """Outcome of these parameters in an earlier study; None if no intact one is known."""
     path = folder / FOLDER / f"{key}.json"
     if not path.is_file():
         return None

@@ -1,10 +1,10 @@
 """Hyperparameter search with Optuna that survives being killed, by one worker or several.
 
-A study lives in one SQLite file or in a database by address. The number of trials is a total over all
-workers and invocations; what a killed process left half-done is queued again; equal parameters are trained
-once; and a search of one worker that was interrupted suggests the same parameters as one that was not. What a
-trial trains is the caller's objective; no path and no model is known here. How workers share a study is the
-matter of `lib.tuning.study`.
+A study lives in one SQLite file or in a database by address. The number of trials is a total over all workers
+and invocations; what a killed process left half-done is queued again; equal parameters are trained once; and
+a search of one worker that was interrupted suggests the same parameters as one that was not. The caller's
+objective decides what a trial trains; knows no path and no model. `lib.tuning.study` handles sharing between
+workers.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from lib.tuning.trials import importances, trials_frame
 
 
 class TrialReport:
-    """What an objective tells about its trial.
+    """Reports of an objective about its trial.
 
     Attributes:
         number: of this attempt; a trial that is queued again after a kill gets a new one.
@@ -61,7 +61,7 @@ class TrialReport:
             value: selection loss (lower is better).
 
         Raises:
-            optuna.TrialPruned: the trial is not worth its time. To be let through.
+            optuna.TrialPruned: the trial is not worth its time. Do not catch it.
         """
         if step not in self._reported and not math.isnan(value):
             self._reported.add(step)
@@ -76,7 +76,7 @@ class TrialReport:
         steps: int | None = None,
         micro_batch: int | None = None,
     ) -> None:
-        """Put facts on the record: any of them, at any time before the objective ends.
+        """Record facts: any of them, at any time before the objective ends.
 
         `micro_batch` only where memory made it smaller than the discovered one: the final run keeps to it.
         """
@@ -99,9 +99,7 @@ Objective = Callable[[dict[str, Any], TrialReport], float]
 class SearchResult:
     """A finished search.
 
-    Attributes:
-        best: content of best.json.
-        trials: one row per trial on the record, interrupted attempts included.
+    Attributes: best: content of best.json. trials: one row per recorded trial, interrupted attempts included.
         importances: content of importances.json.
     """
 
@@ -134,8 +132,8 @@ def run_search(
     Args:
         space: the parameters.
         objective: called in this process, one trial at a time.
-        folder: the search's own, shared by all workers; for locks, for what each trial came to, and for the
-            database without an address.
+        folder: the search's own, shared by all workers; for locks, for outcomes of trials, and for a database
+            without an address.
         study_name: within the database.
         n_trials: total over all workers and invocations.
         seed: of the sampler; together with the number of finished trials.
@@ -143,8 +141,8 @@ def run_search(
         initial: parameters of the first trial, for example the defaults. Those the space does not name are
             ignored; missing ones, and those outside their range, are sampled.
         poll_seconds: how often to look whether other workers have finished.
-        discard: told the key of a trial that stands in the study, so that its state may go. What it came to
-            is kept: a study that must begin anew does not train it again.
+        discard: called with the key of a trial that the study has recorded, so that its state may be deleted.
+            Its outcome is kept: a study that must start again does not retrain it.
 
     Raises:
         ConfigError: the study was begun with another search space; the database cannot be reached.
@@ -189,7 +187,7 @@ def _ask(
     shared: SharedStudy, space: SearchSpace, seed: int, finished: int, running: int
 ) -> tuple[optuna.Trial, dict[str, Any]]:
     # A fresh sampler per trial, seeded by what is finished: an interruption then changes no suggestion. With
-    # several workers it is also told what the others try now (as if that had failed), and keeps away from it.
+    # several workers it also sees what the others try now (as if that had failed), and keeps away from it.
     shared.study.sampler = optuna.samplers.TPESampler(
         seed=_derived_seed(seed, finished, running), constant_liar=running > 0
     )
@@ -236,8 +234,8 @@ def _run_trial(
         trial.set_user_attr("seconds", earlier + time.monotonic() - begin)
     if reason:
         trial.set_user_attr("reason", reason)
-    told = study.get_trials(deepcopy=False)[trial.number]
-    keep_outcome(folder, report.key, TrialOutcome.of(told, state, value))
+    finished = study.get_trials(deepcopy=False)[trial.number]
+    keep_outcome(folder, report.key, TrialOutcome.of(finished, state, value))
     study.tell(trial, value, state=state)
     _tell_progress(finished_trials(study), n_trials, state, value, reason)
 

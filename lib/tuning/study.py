@@ -82,7 +82,7 @@ def open_study(
 def _set_damaged_aside(path: Path) -> None:
     """Rename a study file that SQLite finds damaged; the search then suggests the same trials again.
 
-    What those that were trained came to is kept apart (`lib.tuning.results`). Call with the lock held.
+    The outcomes of trained ones are kept apart (`lib.tuning.results`). Call with the lock held.
     """
     if not path.is_file() or _is_sound(path):
         return
@@ -118,7 +118,8 @@ def _is_sound(path: Path) -> bool:
 
 @contextlib.contextmanager
 def storage_told(folder: Path, address: str | None) -> Iterator[None]:
-    """Within it an error of a study's database is one the user can act on. What stands in it is not lost.
+    """Context that turns an error of a study's database into one the user can act on. Its content is not
+    lost.
 
     Args:
         folder: of the search.
@@ -199,8 +200,8 @@ class SharedStudy:
     def standing(self) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
         """Finished trials, and those in work. Only while `asking`, which has queued those of workers gone.
 
-        Both from one reading: a trial that another worker finishes between two readings would be in
-        neither, one trial too many would be asked for, and its sampler would have a seed used before.
+        Both from one reading: a trial that another worker finishes between two readings would be in neither,
+        one trial too many would be started, and its sampler would have a seed used before.
         """
         trials = self.study.get_trials(deepcopy=False)
         running = [trial for trial in trials if trial.state == TrialState.RUNNING]
@@ -242,7 +243,7 @@ class SharedStudy:
             self.study.tell(trial.number, state=TrialState.FAIL)
 
     def _lives(self, trial: FrozenTrial) -> bool:
-        """Whether the trial's worker still holds its lock; one killed before it said its name does not."""
+        """Whether the trial's worker still holds its lock; one killed before it wrote its name does not."""
         name = trial.user_attrs.get("worker")
         path = self._workers / f"{name}.lock"
         if name == self.worker:

@@ -1,4 +1,5 @@
-"""Does a recipe that was found at one size hold at another? The found rate and its neighbours, trained there.
+"""Losses that show whether a recipe transfers to another size: the found rate and its neighbours, trained
+there.
 
 Gives losses and judges nothing (`lib.scaling.transfer` does).
 """
@@ -45,7 +46,7 @@ def losses_by_rate(
         resolved: with the found recipe.
         samples: training, and selection of the primary symbol.
         factors: multiples of the rate.
-        fit: trains a run on them; it is also told the factor.
+        fit: trains a run on them; it also receives the factor.
 
     Returns:
         A table with the columns `LOSSES`.

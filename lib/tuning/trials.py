@@ -47,8 +47,8 @@ def importances(study: optuna.Study, complete: list[FrozenTrial]) -> dict[str, A
     """How much of the variance of the losses each parameter explains (Optuna's default evaluator, fANOVA).
 
     Returns:
-        `method`, `n_trials`, and `shares` (parameter to share of 1), empty with a `reason` where there is too
-        little to tell.
+        `method`, `n_trials`, and `shares` (parameter to share of 1), empty with a `reason` where there are
+        too few trials.
     """
     names = {name for trial in complete for name in trial.params}
     facts: dict[str, Any] = {"method": "fANOVA", "n_trials": len(complete), "shares": {}, "reason": None}

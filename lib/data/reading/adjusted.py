@@ -15,7 +15,7 @@ import polars as pl
 _SMALLEST_SPLIT = 1.4
 """A smaller step may be a distribution, which leaves the number of shares as it is."""
 _AROUND = 20
-"""Sessions before and after a split, by whose volumes it is told whether volume was scaled."""
+"""Sessions before and after a split whose volumes show whether volume was scaled."""
 
 
 def with_adjustment(frame: pl.DataFrame) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Which column of a table means what, and whose layout it is.
+"""The meaning of a table's columns, and the vendor of its layout.
 
 Of a file with several symbols, the columns or rows of the one that the file is called by are taken.
 """
@@ -54,12 +54,9 @@ _LAYOUTS: tuple[tuple[str, frozenset[str]], ...] = tuple(
 class Columns:
     """A table's columns under their canonical names.
 
-    Attributes:
-        frame: those that are used, as text or typed.
-        table: what they are of, for places in messages.
-        layout: whose it is; empty if it is nobody's in particular.
-        notes: how it was read.
-        warnings: what should be looked at.
+    Attributes: frame: those that are used, as text or typed. table: what they are of, for places in messages.
+        layout: its vendor; empty if it is none in particular. notes: how it was read. warnings: what should
+        be checked.
     """
 
     frame: pl.DataFrame
@@ -119,7 +116,7 @@ def _canonical(column: str, key: str, symbol: str, letters: bool) -> str | None:
 
 
 def _one_of(table: RawTable, name: str, first: str, second: str) -> str:
-    """Of two columns that look like the same: one of two equal ones, or the date beside its time."""
+    """Choice between two columns with one meaning: one of two equal ones, or the date beside its time."""
     frame = table.frame
     if frame[first].equals(frame[second]):
         return first

@@ -1,4 +1,4 @@
-"""What cells of dates mean, in the days of the exchange.
+"""Reads cells of dates, in the days of the exchange.
 
 Dates of any order and length, months by name, moments (of which the day counts), Unix times and Excel's
 numbers. Where several readings give a date for every row, order or the present day must rule out all but one;
@@ -66,7 +66,7 @@ def days_of(
         american: the month is known to stand first.
 
     Raises:
-        DataError: a cell is no date, day and month cannot be told apart, or several moments lie on one day.
+        DataError: a cell is no date, day and month are ambiguous, or several moments lie on one day.
     """
     if column.dtype == pl.Date:
         return Days(column.alias("date"))

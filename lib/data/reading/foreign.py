@@ -1,4 +1,4 @@
-"""What a file is when it is no table: said with its first words, so that nobody looks for a wrong column."""
+"""Recognises files that are no tables, and quotes their beginning in the error."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Words that name columns, and files that name symbols.
 
-A word is compared without case, blanks and marks; other words are refused with those that were looked for.
+Words are compared without case, blanks and marks; unknown ones are refused with the list of known ones.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def file_of(folder: Path, name: str) -> Path | None:
     """The file of a symbol or series; its suffix may be in capitals, and its name in another case.
 
     Raises:
-        DataError: the name leads out of the folder, or several files have it.
+        DataError: the name points outside the folder, or several files have it.
     """
     inside = PurePosixPath(name)
     if inside.is_absolute() or ".." in inside.parts:
@@ -144,6 +144,6 @@ def _plain(name: str) -> str:
 
 
 def words_for(canonical: Iterable[str]) -> str:
-    """The words that were looked for, in words."""
+    """The accepted column names, for messages."""
     looked = {"date": DATE_KEYS[:4], **PRICE_KEYS}
     return "; ".join(f"{name}: {', '.join(looked[name][:4])}" for name in canonical)

@@ -1,7 +1,6 @@
-"""What cells of numbers mean: decimal point or comma, thousands, currency signs, K, M and B.
+"""Reads cells of numbers: decimal point or comma, thousands, currency signs, K, M and B.
 
-A file is written in one way: what its prices show holds for its volume, too. What can be read in two ways is
-refused.
+A file is written in one way: what its prices show holds for its volume, too. Ambiguous numbers are refused.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ def decimal_mark(table: RawTable, columns: Sequence[pl.Series]) -> str:
     """`.` or `,`: how these columns, of one file, write decimals.
 
     Raises:
-        DataError: both are used, or it cannot be told.
+        DataError: both are used, or it is ambiguous.
     """
     texts = [column for column in columns if column.dtype == pl.String]
     if all(column.cast(pl.Float64, strict=False).null_count() == column.null_count() for column in texts):

@@ -14,7 +14,7 @@ from lib.data.reading.numbers import decimal_mark, numbers
 from lib.data.reading.table import read_table
 
 Remark = tuple[str, str]
-"""A rule of the findings and a message: something to be said of how data were read."""
+"""A rule of the findings and a message: a remark on how data were read."""
 _PRICES = ("open", "high", "low", "close", "adj_close")
 _USED = (*_PRICES, "volume", "adj_volume")
 _AMERICAN = ("nasdaq.com",)
@@ -22,7 +22,7 @@ _AMERICAN = ("nasdaq.com",)
 
 @dataclass(frozen=True)
 class FileContent:
-    """A table, and what is to be said of how it was read."""
+    """A table, and remarks on how it was read."""
 
     frame: pl.DataFrame
     remarks: tuple[Remark, ...]
@@ -31,7 +31,7 @@ class FileContent:
 def read_prices(path: Path, symbol: str) -> FileContent:
     """Daily prices of one symbol: date, symbol, open, high, low, close, volume, adjustment; not validated.
 
-    A table that is newest first is turned round; any other order stays for validation to judge.
+    A newest-first table is reversed; any other order is left for validation to judge.
 
     Raises:
         DataError: the file is no table of daily prices, or can be read in more than one way.
@@ -57,13 +57,13 @@ def read_prices(path: Path, symbol: str) -> FileContent:
 
 
 def oldest_first(frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:
-    """A table that is newest first turned round, and a word about it."""
+    """A table with a newest-first one reversed, and a remark about it."""
     newest_first = frame.height > 1 and frame["date"].is_sorted(descending=True)
     return (frame.reverse(), "newest first") if newest_first else (frame, "")
 
 
 def remarks_of(layout: str, notes: list[str], warnings: tuple[str, ...] = ()) -> tuple[Remark, ...]:
-    """How a file was read, as remarks; nothing about one that is plain."""
+    """Remarks on how a file was read; none for a plain one."""
     said = "; ".join(note for note in notes if note)
     read = [("read as", f"read as: {layout or 'a table'}" + (f" ({said})" if said else ""))]
     return tuple((read if layout or said else []) + [("doubtful file", text) for text in warnings])

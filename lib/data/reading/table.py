@@ -1,8 +1,8 @@
-"""Cells and header of a text, Parquet or Excel file; nothing here knows what a cell means.
+"""Cells and header of a text, Parquet or Excel file, whatever the cells mean.
 
 Encoding, delimiter and the line of the header are found together: the header is the line that, split by one
-of the delimiters, has most words that name columns. What stands above and below the table is left out and
-told.
+of the delimiters, has most words that name columns. Lines above and below the table are left out and
+reported.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def read_table(path: Path) -> RawTable:
     """The table of a file.
 
     Raises:
-        DataError: it is empty, no table, absurdly wide, or torn; says what and where.
+        DataError: it is empty, no table, absurdly wide, or torn; names what and where.
     """
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty. Download it again.")
@@ -176,7 +176,7 @@ def _text(path: Path) -> RawTable:
 
 
 def _regular(body: str, mark: str, width: int) -> list[pl.Series] | None:
-    """The columns of a text in which all is regular; None where it must be looked at line by line."""
+    """The columns of a regular text; None where it must be read line by line."""
     try:
         frame = pl.read_csv(body.encode(), separator=mark, has_header=False, infer_schema=False)
     except pl.exceptions.PolarsError:
@@ -295,7 +295,7 @@ def _whole_rows(
     """Rows of equal width and their lines; blank ones and a footer are gone.
 
     Raises:
-        DataError: a row has other cells than the header; names its line.
+        DataError: a row has more or fewer cells than the header; names its line.
     """
     footer = ""
     for _ in range(_FOOTER_LINES):

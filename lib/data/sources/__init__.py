@@ -1,8 +1,8 @@
 """Where data come from: one module per source, all behind one interface.
 
 A module of this folder whose name does not begin with `_` is a source, called like the module; its `SOURCE`
-is a subclass of `Source`. A source gives what it has in the canonical columns and repairs nothing;
-`lib.data.validation` judges it.
+is a subclass of `Source`. A source returns its data in the canonical columns and repairs nothing;
+`lib.data.validation` judges them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PRICE_SCHEMA: dict[str, type[pl.DataType]] = {
     "volume": pl.Float64,
     "adjustment": pl.Float64,
 }
-"""`adjustment`: adjusted over reported close; null where the source does not tell."""
+"""`adjustment`: adjusted over reported close; null where the source does not give it."""
 OBSERVATION_SCHEMA: dict[str, type[pl.DataType]] = {
     "date": pl.Date,
     "value": pl.Float64,
@@ -75,7 +75,7 @@ class Source(ABC):
         raise DataError(f"source {self.name} has no series.")
 
     def remarks(self, name: str) -> tuple[Remark, ...]:
-        """What is to be said of how a symbol or series was read when it was asked for last."""
+        """Remarks on how a symbol or series was read the last time."""
         return ()
 
     def missing(self, names: Sequence[str]) -> list[str]:
@@ -83,7 +83,7 @@ class Source(ABC):
         return []
 
     def symbols(self) -> list[str]:
-        """Symbols whose prices it has; none if it cannot tell without network."""
+        """Symbols whose prices it has; empty if that is unknown without network."""
         return []
 
     def missing_prices(self, symbols: Sequence[str]) -> list[str]:

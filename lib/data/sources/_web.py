@@ -1,4 +1,4 @@
-"""Asking a server patiently: attempts with growing pauses, a total deadline, and clear words at the end.
+"""Queries a server: attempts with growing pauses, a total deadline, and a clear error at the end.
 
 A server that says when to come back (Retry-After) is obeyed. Nothing is cached, and no error names a secret.
 """
@@ -23,7 +23,7 @@ class Retriable(Exception):
 
     Args:
         reason: for the message at the end.
-        after: seconds to wait at least, if the server said so.
+        after: least seconds to wait, if the server gave any.
     """
 
     def __init__(self, reason: str, after: float | None = None) -> None:
@@ -51,7 +51,7 @@ def patiently[T](what: str, action: Callable[[], T], patience: DownloadConfig) -
     """The result of an action that raises `Retriable` while the server is busy.
 
     Raises:
-        DataError: it did not work within the attempts and the deadline; says how often and the last reason.
+        DataError: it failed within the attempts and the deadline; names their number and the last reason.
     """
     begin = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""A folder of one's own: one file per symbol or series, in the layout of any site or vendor."""
+"""The user's own folder: one file per symbol or series, in the layout of any site or vendor."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class FilesSource(Source):
         return self._told(name, read_series(path), OBSERVATION_SCHEMA)
 
     def remarks(self, name: str) -> tuple[Remark, ...]:
-        """How the file of a symbol or series was read when it was asked for last."""
+        """How the file of a symbol or series was read the last time."""
         return self._remarks.get(name, ())
 
     def missing(self, names: Sequence[str]) -> list[str]:

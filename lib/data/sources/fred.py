@@ -96,7 +96,7 @@ class FredSource(Source):
 
 
 def _refused(what: str, message: str) -> Exception:
-    """What an error message of FRED means: wait, or mend something."""
+    """Whether an error message of FRED means to wait or to fix something."""
     low = message.lower()
     if "rate limit" in low or "too many requests" in low:
         return Retriable(f"the server says: {message}", 60.0)

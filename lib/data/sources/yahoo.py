@@ -1,7 +1,7 @@
 """Yahoo Finance through yfinance: daily prices, adjusted for splits and dividends.
 
-yfinance is asked to raise its errors; its silences (an empty answer, a history without adjusted closes) are
-turned into errors here. A day that is still running is left out.
+yfinance is set to raise its errors; its silent failures (an empty answer, a history without adjusted closes)
+become errors here. A day that is still running is left out.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class YahooSource(Source):
         return table.select(pl.col(name).cast(dtype) for name, dtype in PRICE_SCHEMA.items())
 
     def _refuse_short(self, symbol: str, table: pl.DataFrame, listed: date | None, today: date) -> None:
-        """Yahoo sometimes answers with a part of the history, and says nothing."""
+        """Detect a partial history, which Yahoo sometimes returns silently."""
         first, last = table["date"][0], table["date"][-1]
         if listed is not None and (first - max(listed, self.first)).days > MOST_DAYS_MISSING:
             raise DataError(
@@ -104,7 +104,7 @@ class YahooSource(Source):
         yfinance.config.debug.hide_exceptions = False
         session = _session(self.address)
         yfinance.set_tz_cache_location(_cache_folder())
-        YfData.cache_get.cache_clear()  # it remembers failures, too; a retry must ask again
+        YfData.cache_get.cache_clear()  # it remembers failures, too; a retry must query again
         try:
             ticker = yfinance.Ticker(symbol, session=session)
             frame = ticker.history(
@@ -134,7 +134,7 @@ class YahooSource(Source):
 
 @cache
 def _cache_folder() -> str:
-    """For what yfinance keeps on disk (time zones, cookies): this process only, never the user's home."""
+    """Folder for yfinance's files (time zones, cookies), for this process only, never the user's home."""
     folder = tempfile.mkdtemp(prefix="yfinance-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -161,7 +161,7 @@ def _session(address: str | None) -> Any:
     class Session(requests.Session):
         status: int | None = None
         retry_after: float | None = None
-        adjusted = True  # without adjusted closes yfinance would give reported ones without a word
+        adjusted = True  # without adjusted closes yfinance would silently give reported ones
 
         def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
             if address:

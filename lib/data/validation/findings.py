@@ -123,7 +123,7 @@ def finding(rule: str, symbol: str, day: date | None, value: float | None, detai
 
 
 def remarks(symbol: str, said: Iterable[Sequence[str]]) -> list[Finding]:
-    """What a source said of how it read a symbol or series (pairs of rule and message), as findings."""
+    """A source's remarks on how it read a symbol or series (pairs of rule and message), as findings."""
     return [finding(rule, symbol, None, None, message) for rule, message in said]
 
 

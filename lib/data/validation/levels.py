@@ -47,7 +47,7 @@ def levels(
         frame: as `validate_prices` takes it, free of errors of single bars.
         symbol: for the findings.
         config: thresholds.
-        others: prices of other symbols, to tell the market's moves.
+        others: prices of other symbols, to recognise moves of the market.
     """
     if frame.height < 3:
         return []

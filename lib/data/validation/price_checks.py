@@ -1,4 +1,4 @@
-"""Daily prices at the door: dates and values of single bars; then the calendar, levels and adjustment."""
+"""Validation of daily prices: dates and values of single bars; then the calendar, levels and adjustment."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def validate_prices(
         config: thresholds and severities.
         today: nothing may be dated after it.
         sessions: days on which the exchange was open.
-        others: prices of other symbols, to tell moves of the whole market.
+        others: prices of other symbols, to recognise moves of the whole market.
     """
     missing = [name for name in ("date", *PRICES, "volume") if name not in frame.columns]
     if missing or frame.is_empty():

@@ -1,4 +1,4 @@
-"""Series at the door: dates, values, frequency, interpolation, and when each value was public."""
+"""Validation of series: dates, values, frequency, interpolation, and when each value was public."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class MetaCandidate:
 def candidates(
     learners: Mapping[str, pl.DataFrame], stacked: pl.DataFrame, bases: Sequence[str], task: str, horizon: int
 ) -> list[MetaCandidate]:
-    """Learners, the base models of the very same problem, and the plain average of those.
+    """Learners, the base models of the same problem, and their plain average.
 
     Args:
         learners: predictions of validation and test by name; all on the same bars.
@@ -102,7 +102,7 @@ def compare(found: Sequence[MetaCandidate], task: str, horizon: int, cfg: Evalua
     """Test measures of every candidate, and the paired gain of every learner.
 
     Returns:
-        `metric, best_learner, best_single, rows, gains` as plain values. A gain is the loss of the opponent
+        `metric, best_learner, best_single, rows, gains` as plain values. A gain is the loss of the baseline
         (`best_single` or `average`) minus that of the learner, by date: positive is better. Both are
         `calibrated` or both are not.
     """
@@ -139,7 +139,7 @@ def compare(found: Sequence[MetaCandidate], task: str, horizon: int, cfg: Evalua
 
 
 def signal(learner: MetaCandidate) -> pl.DataFrame:
-    """What a meta-module says: date, symbol, part, target, its forecast and the calibrated one.
+    """The signal of a meta-module: date, symbol, part, target, its forecast and the calibrated one.
 
     The map is fitted on the calibration part, so there it is no forecast.
     """

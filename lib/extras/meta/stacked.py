@@ -1,8 +1,8 @@
 """Out-of-fold forecasts of base models, side by side, as a dataset table that any model can learn from.
 
 The table has the form of every other dataset, so samples, splits, purge, training, predictions and evaluation
-of a meta-module are those of any run. Nothing is fitted here, and nothing but forecasts of test parts comes
-in: no model has seen the bars it is quoted on, nor a label that reaches into them.
+of a meta-module are those of any run. Fits nothing, and takes only forecasts of test parts: no model has seen
+the bars it forecasts, nor a label that reaches into them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DAILY = ("daily", "multires")
 
 @dataclass(frozen=True)
 class Base:
-    """What one base model forecasts; the fields are the words of its runs."""
+    """One base model's forecast problem; the fields are those of its run keys."""
 
     model: str
     budget: str
@@ -36,11 +36,11 @@ class Base:
 
     @classmethod
     def of_run(cls, words: Mapping[str, Any]) -> Self:
-        """From the words of one of its runs."""
+        """From the key of one of its runs."""
         return cls(**{field.name: words[field.name] for field in fields(cls)})
 
     def forecasts(self, module: MetaModule) -> bool:
-        """Whether it forecasts the very event of a meta-module."""
+        """Whether it forecasts the same event as a meta-module."""
         wanted = (module.dataset, module.timescale, module.task, module.horizon)
         return (self.dataset, self.timescale, self.task, self.horizon) == wanted
 

@@ -1,6 +1,6 @@
 """Forecasts of a production model for the newest complete bar of each symbol, or for one of the past.
 
-Says for every number from which bar and until which date it holds. Fits nothing new: the calibration map came
+Every number comes with its bar and the date until which it holds. Fits nothing new: the calibration map came
 with the model, and intervals come from the calibration part that was promoted with it.
 """
 
@@ -77,15 +77,15 @@ def forecast(
         check_plugin(folder / PLUGIN, params["plugin_hash"], f"{folder} was promoted with")
         registry.add_plugin(folder / PLUGIN)
     model = registry.get(params["model"]).load(folder / "model")
-    said = model.predict(samples).to_frame("forecast").drop("part", "target", "uncertainty")
+    forecasts = model.predict(samples).to_frame("forecast").drop("part", "target", "uncertainty")
     closes = dataset.select("date", "symbol", "close")
-    until = [bars_ahead(sessions, run["timescale"], day, run["horizon"]) for day in said["date"]]
-    table = said.join(closes, on=["date", "symbol"], how="left", maintain_order="left").with_columns(
+    until = [bars_ahead(sessions, run["timescale"], day, run["horizon"]) for day in forecasts["date"]]
+    table = forecasts.join(closes, on=["date", "symbol"], how="left", maintain_order="left").with_columns(
         pl.lit(record["name"]).alias("name"),
         pl.lit(record["version"], pl.Int64).alias("version"),
         pl.Series("until", until, dtype=pl.Date),
     )
-    table = table.with_columns(_uncertainty(folder, said, run["task"], run["horizon"], cfg))
+    table = table.with_columns(_uncertainty(folder, forecasts, run["task"], run["horizon"], cfg))
     missing = [column for column in SCHEMA if column not in table.columns]
     own = [column for column in table.columns if column.startswith("probability_") and column not in SCHEMA]
     filled = table.with_columns(pl.lit(None, SCHEMA[column]).alias(column) for column in missing)
@@ -120,11 +120,11 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 
 
 def _uncertainty(
-    folder: Path, said: pl.DataFrame, task: str, horizon: int, cfg: EvaluationConfig
+    folder: Path, forecasts: pl.DataFrame, task: str, horizon: int, cfg: EvaluationConfig
 ) -> list[pl.Series]:
     metrics = read_json(folder / METRICS, dict)
     known = calibration_part(folder, metrics.get("primary"))
-    scores, past, happened = scores_of(said, task), scores_of(known, task), targets_of(known)
+    scores, past, happened = scores_of(forecasts, task), scores_of(known, task), targets_of(known)
     columns: dict[str, Any] = {}
     if is_binary(task):
         content = read_json(folder / CALIBRATION, dict)
@@ -133,7 +133,7 @@ def _uncertainty(
         low, high = map_interval(known, fitted, scores, horizon, cfg)
         columns |= {"probability_low": low, "probability_high": high}
     if happened.size >= MINIMUM:
-        columns["conformal_level"] = np.full(len(said), cfg.conformal_level)
+        columns["conformal_level"] = np.full(len(forecasts), cfg.conformal_level)
         if classes_of(task):
             sets = class_sets(past, happened, scores, task, cfg.conformal_level)
             columns["conformal_set"] = [_words(row, classes_of(task)) for row in sets]

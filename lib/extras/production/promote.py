@@ -1,7 +1,7 @@
-"""A run becomes a production model: a copy of all that forecasting needs, whole, hashed and numbered.
+"""Promotes a run to a production model: a complete, hashed and numbered copy of all that forecasting needs.
 
-Versions of a name are never changed; `current.json` says which one forecasts. Nothing that is missing,
-altered or not meant to forecast (controls) comes in.
+Versions of a name never change; `current.json` names the one that forecasts. Runs that are incomplete,
+altered or not meant to forecast (controls) are refused.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def promote(run: Path, production: Path, name: str | None, now: datetime) -> Pro
     Args:
         run: the run's folder.
         production: the folder of all production models.
-        name: of the production model; default: the words of the run that say what it forecasts with what.
+        name: of the production model; default: the part of the run key that names its model and target.
         now: recorded as the time of promotion.
 
     Raises:
@@ -141,7 +141,7 @@ def check_run(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def check_plugin(path: Path, wanted: str, by: str) -> None:
-    """Refuse a user's file that is gone or says something else than it did.
+    """Refuse a user's file that is missing or has changed.
 
     Raises:
         IntegrityError: with `by`, whose file it should be.
@@ -158,7 +158,7 @@ def learned_from(run: Path) -> dict[str, Any]:
     """Source of the data, and identity of the features, that a run was trained on.
 
     Raises:
-        IntegrityError: its provenance does not say.
+        IntegrityError: its provenance does not record it.
     """
     data = read_json(run / PROVENANCE).get("data", {})
     if not data.get("features"):

@@ -56,7 +56,7 @@ class BoostedTrees(Model):
 
     def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
         """Grow trees until the validation loss has not fallen for `early_stopping_rounds`, then keep the
-        rounds up to the smallest selection loss (intercept re-fitted, as every model is chosen).
+        rounds up to the smallest selection loss (intercept re-fitted, as for every model).
 
         Raises:
             ModelError: as `check_training`, or the training targets are all the same.

@@ -1,9 +1,9 @@
 """Penalised linear fits along a path of penalties, fast for thousands of correlated channels.
 
-The second moments of the features are taken apart once. Ridge regression is then solved for every penalty
-at no further cost, and logistic regression becomes easy for L-BFGS: in coordinates in which the Hessian is
-nearly the identity it needs some twenty steps where it needs hundreds as things are. Each penalty begins
-where the one before it ended. Knows nothing of samples or models.
+The second moments of the features are decomposed once. Ridge regression is then solved for every penalty at
+no further cost, and logistic regression becomes easy for L-BFGS: in coordinates in which the Hessian is
+nearly the identity it needs some twenty steps instead of hundreds. Each penalty begins where the one before
+it ended. Knows nothing of samples or models.
 """
 
 from __future__ import annotations

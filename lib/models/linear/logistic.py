@@ -1,6 +1,6 @@
 """Logistic regression on the channels of the last bar (ridge regression for returns).
 
-A plain but strong opponent: for touch tasks the level of volatility is most of the signal, and it is linear
+A plain but strong baseline: for touch tasks the level of volatility is most of the signal, and it is linear
 in the channels. Stored and applied as plain numbers.
 """
 

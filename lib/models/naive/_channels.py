@@ -1,6 +1,6 @@
-"""Past prices as the channels of a window tell them, relative to a close. For models that need no more.
+"""Past prices relative to a close, computed from the channels of a window, for models that need no more.
 
-Every tier holds the channels that this takes (their formulas stand in docs/features.md).
+Every tier holds these channels (docs/features.md has their formulas).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def require(channels: tuple[str, ...], names: tuple[str, ...], model: str) -> li
 
 
 def barrier(task: str) -> float | None:
-    """Log distance of the price that a touch task asks about; None for other tasks."""
+    """Log distance of a touch task's price; None for other tasks."""
     return float(np.log1p(threshold_of(task))) if task.startswith("threshold_") else None
 
 
@@ -61,7 +61,7 @@ def past_return(samples: Samples, bars: int) -> np.ndarray:
 
 
 def past_high(samples: Samples, bars: int) -> np.ndarray:
-    """(n,): ln(max(H[t-bars+1..t]) / C[t-bars]), what a threshold task asks about, for the bars just past."""
+    """(n,): ln(max(H[t-bars+1..t]) / C[t-bars]), the quantity of a threshold task, for the bars just past."""
     highest: np.ndarray = _highs(samples, bars).max(axis=1)
     return highest
 

@@ -1,4 +1,4 @@
-"""The opponent that looks at nothing: a symbol's training share of each class, or its mean return."""
+"""The baseline without inputs: a symbol's training share of each class, or its mean return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The opponent that expects more of the same: what the last H bars did, the next H will do.
+"""The persistence baseline: what the last H bars did, the next H will do.
 
 For classes: how often each follows the last outcome that is known, counted in training (a Markov chain on
 non-overlapping outcomes, with a state per class). For returns: the last return itself. It reads the last

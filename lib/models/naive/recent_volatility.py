@@ -1,4 +1,4 @@
-"""The opponent that knows only how much prices move: volatility of past returns, a closed form for touches.
+"""The volatility baseline: volatility of past returns, with a closed form for touches.
 
 ``har``: the heterogeneous autoregression of Corsi (2009, J. Financial Econometrics 7), log variance of the
 next H bars on that of the last 1, 5 and 22. ``garch``: GARCH(1,1) of Bollerslev (1986), fitted by the package

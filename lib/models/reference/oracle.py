@@ -1,17 +1,17 @@
-"""The reference whose law is known: it knows the planted signal of a synthetic market, for some windows.
+"""The oracle, whose law is known: it sees the planted signal of a synthetic market, for some windows.
 
 It tests everything from the dataset to the verdict except a network. In a share of all windows, which its
-settings decide by the words of the run (budget, row, tier, share of the history, ...), it forecasts from the
-planted signal; in all others it says the base rate. So its expected loss is that of the base rate less that
+settings derive from the run key (budget, row, tier, share of the history, ...), it forecasts from the planted
+signal; in all others it forecasts the base rate. So its expected loss is that of the base rate less that
 share of what the signal is worth (`best_gain` of the synthetic source): a law by construction, for any axis.
-What a smaller share sees, a larger one sees too, so levels are compared on the same windows. Its forecasts
-are calibrated as they are: no shrinking and no scaling can stand in for the signal.
+What a smaller share sees, a larger one sees too, so scale points are compared on the same windows. Its
+forecasts are calibrated: no shrinking and no scaling can replace the signal.
 
-No real network is in its place, because none can be given a market in which capacity is worth a known
-amount: two million weights can hold all that 2,500 or 10,000 windows could teach (about two bits each), so
-whether a larger network does better there is what a study asks, not what it may assume.
+No real network is in its place, because none can be given a market in which capacity is worth a known amount:
+two million weights can hold all that 2,500 or 10,000 windows could teach (about two bits each), so whether a
+larger network does better there is a question for a study, not an assumption.
 
-It holds no weights of its budget: the budget is a word to it. It is refused on any data but synthetic ones.
+It has no weights: the budget is only a label. It is refused on any data but synthetic ones.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Words = dict[str, str | int | float | None]
 
 
 class Effect(StrictModel):
-    """What some words of a run change."""
+    """The effect of some fields of a run key."""
 
     when: Words
     """Words of the run that must all match: variant, dataset, timescale, task, horizon, model, budget, seed,
@@ -73,7 +73,7 @@ class OracleSettings(StrictModel):
 
     @property
     def matching(self) -> list[Effect]:
-        """The effects that hold for the words of the run."""
+        """The effects that apply to the run's key."""
         return [
             effect
             for effect in self.effects
@@ -127,7 +127,7 @@ class Oracle(Model):
 
     @property
     def share(self) -> float:
-        """Of the windows in which the signal is seen: what the law says for the words of this run."""
+        """Share of windows in which the signal is seen, by the law for this run's key."""
         added = sum(effect.seen for effect in self._law.matching)
         return float(np.clip(self._law.seen + added, 0.0, 1.0))
 

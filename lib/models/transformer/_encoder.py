@@ -105,8 +105,8 @@ class Encoder(nn.Module):
 
     Args:
         source: a freshly made backbone, whose modules are taken over.
-        last_only: compute only the last patch in the last layer, because nobody reads the others.
-        drop: what thins the branches of each block; made anew for each.
+        last_only: compute only the last patch in the last layer, because the others are not read.
+        drop: factory of the module that drops branches, called for each block.
         branch_scale: factor of what each block adds.
     """
 

@@ -42,9 +42,9 @@ def ablations_section(inputs: ReportInputs, names: Names) -> Section | None:
     if not groups:
         return Section("ablations", heading, "The runs of the ablations could not be ranked.", notes)
     chosen = [_words(row) for rows in groups.values() for row in rows if row.get("chosen")]
-    told = ", ".join(dict.fromkeys(chosen))
+    listed = ", ".join(dict.fromkeys(chosen))
     lead = (
-        f"Chosen: {told}. What counts is the loss on the selection parts, all dates together, with the "
+        f"Chosen: {listed}. What counts is the loss on the selection parts, all dates together, with the "
         "intercept re-fitted; of the variants within one standard error of the best, the first declared "
         "(the cheapest) wins. No test part is read."
     )

@@ -1,5 +1,5 @@
 """The answers at the top of the page: the verdict of each question in plain words, the numbers that decide
-it, and what would change it. Verdicts are taken from the evaluation as they are, never drawn here.
+it, and what would change it. Takes verdicts from the evaluation unchanged.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from lib.report.wording import (
 
 _FOLD_BEYOND = 12
 _STEPS = 12
-"""Steps that would change an answer, of the question and its cells, that are named: all kinds that there are
-(`lib.scaling.remedies`), unless cells differ in their levels as well."""
+"""Most steps that are shown per answer, of the question and its curves: enough for every kind
+(`lib.scaling.remedies`), unless curves differ in their scale points as well."""
 _TIMES = re.compile(r"About (.+?) times(?= as many)")
 _AMOUNT = "{amount}"
 
@@ -52,7 +52,7 @@ def gain_of(cell: Mapping[str, Any]) -> tuple[float | None, float | None, float 
 
 
 def deciding_gain(cell: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
-    """Like `gain_of`; of a flat cell with the interval that equivalence is judged by."""
+    """Like `gain_of`; of a flat curve with the interval that judges equivalence."""
     pairs = (cell.get("equivalence") or {}).get("pairs") or []
     if cell.get("verdict") != "flat" or not pairs:
         return gain_of(cell)
@@ -61,7 +61,7 @@ def deciding_gain(cell: Mapping[str, Any]) -> tuple[float | None, float | None, 
 
 
 def ends_of(cell: Mapping[str, Any]) -> str:
-    """`from 2M to 200M`: the levels that were measured."""
+    """`from 2M to 200M`: the measured scale points."""
     points = cell.get("points") or []
     return f"from {level_of(points[0])} to {level_of(points[-1])}" if points else "from smallest to largest"
 
@@ -106,9 +106,9 @@ def _margin(cell: Mapping[str, Any], fallback: Any) -> float | None:
 
 
 def _decisive(verdict: str, cells: Sequence[Mapping[str, Any]], margin: Any) -> Mapping[str, Any] | None:
-    """The cell on which the answer hangs: the smallest gain if all must scale, the smallest loss if all must
+    """The curve that decides the answer: the smallest gain if all must scale, the smallest loss if all must
     worsen, the interval that reaches furthest if all must be flat, and the largest gain among the undecided
-    cells where the answer is open."""
+    curves where the answer is open."""
 
     def in_margins(cell: Mapping[str, Any]) -> tuple[float, float]:
         unit = _margin(cell, margin) or 1.0
@@ -152,7 +152,7 @@ def _table(
     names: Names,
     one_of: bool,
 ) -> Table:
-    """Gains in units of their margin, so that cells of different measures share one axis."""
+    """Gains in units of their margin, so that curves of different measures share one axis."""
     margins = [_margin(cell, question.get("margin")) or 1.0 for cell in cells]
     scaled = [
         [None if v is None else v / margin for v in deciding_gain(cell)]
@@ -210,13 +210,13 @@ def _holm_span(found: Mapping[str, Any]) -> str:
 
 
 def _best_skill(cell: Mapping[str, Any]) -> str:
-    """How far the best level is ahead of the base rate."""
+    """How far the best scale point is ahead of the base rate."""
     known = [one for one in cell.get("skill") or [] if finite(one.get("estimate")) is not None]
     return _holm_span(max(known, key=lambda one: float(one["estimate"]), default={}))
 
 
 def _confirmed(cell: Mapping[str, Any]) -> TableCell:
-    """What the study's own split says beside the folds."""
+    """The confirmation on the study's own split."""
     found = cell.get("confirmation") or {}
     if found.get("state") != "open":
         return TableCell(str(found.get("state") or "–"))
@@ -242,8 +242,8 @@ _CAPTION = (
 def _change(
     question: Mapping[str, Any], cells: Sequence[Mapping[str, Any]], compared: Compared, names: Names
 ) -> list[str]:
-    """What would change the answer: what the evaluation says of the question and its cells, and the runs that
-    are still to be finished."""
+    """What would change the answer: remedies of the question and its curves from the evaluation, and the
+    unfinished runs."""
     amounts: dict[str, list[str]] = {}
     whose: dict[str, list[str]] = {
         _kind(str(step), amounts): [] for step in question.get("change_mind") or []
@@ -265,7 +265,7 @@ def _change(
 
 
 def _kind(step: str, amounts: dict[str, list[str]]) -> str:
-    """A step without its amount, which is noted: cells that lack the same lack more or less of it."""
+    """A step without its amount, which is noted: curves may need different amounts of the same."""
     found = _TIMES.match(step)
     if found is None:
         return step
@@ -275,7 +275,7 @@ def _kind(step: str, amounts: dict[str, list[str]]) -> str:
 
 
 def _range(amounts: Sequence[str]) -> str:
-    """`2.1`, or `2.1 to 7.4`; what is no number is beyond all."""
+    """`2.1`, or `2.1 to 7.4`; a value that is no number counts as the largest."""
     ordered = sorted(set(amounts), key=lambda one: float(one) if one.replace(".", "").isdigit() else math.inf)
     return " to ".join(ordered[:1] + ordered[-1:] if len(ordered) > 1 else ordered)
 
@@ -285,7 +285,7 @@ def _lower(text: str) -> str:
 
 
 def checks(inputs: ReportInputs) -> list[ReportCheck]:
-    """Whether the study is whole: runs, controls, seeds, looks at the test set."""
+    """Whether the study is complete: runs, controls, seeds, test-set access."""
     rows = inputs.runs.to_dicts()
     done = [row for row in rows if row.get("status") == "done"]
     controls = list(inputs.scaling.get("controls") or [])
@@ -315,5 +315,5 @@ def checks(inputs: ReportInputs) -> list[ReportCheck]:
 
 def _suspects(paths: Sequence[str]) -> str:
     """The runs whose alarm went off, the first by name."""
-    first = "/".join(paths[0].split("/")[-8:])  # the words that name a run
+    first = "/".join(paths[0].split("/")[-8:])  # the run's key
     return first if len(paths) == 1 else f"{first} and {len(paths) - 1} more"

@@ -1,4 +1,4 @@
-"""Sections for sceptics: what the test set could show, what else differed, how often it was seen."""
+"""Audit sections: the power of the test set, other differences between runs, and test-set access."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def power_section(inputs: ReportInputs, names: Names) -> Section:
     known = [row for row in rows if row.get("enough") is not None]
     enough = sum(row["enough"] is True for row in known)
     able = sum(one["power"]["enough"] is True for one in questions)
-    told = f"{able} of {plural(len(questions), 'question')} can show the margin. " if questions else ""
+    summary = f"{able} of {plural(len(questions), 'question')} can show the margin. " if questions else ""
     lead = (
-        f"{told}The declared margin could have been seen between models in {enough} of "
+        f"{summary}The declared margin could have been seen between models in {enough} of "
         f"{plural(len(known), 'test set')}. What is smaller than the detectable difference stays invisible, "
         "however good the model."
     )
@@ -101,7 +101,7 @@ def _question_power(questions: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def confounds_section(inputs: ReportInputs) -> Section:
-    """What differed between compared runs besides what was meant to differ."""
+    """Unintended differences between compared runs."""
     compared = Compared(inputs)
     found: dict[tuple[str, str], list[TableCell]] = {}
     cells = [(q, c) for q in inputs.scaling.get("questions") or [] for c in q.get("cells") or []]
@@ -186,7 +186,7 @@ def declaration_section(inputs: ReportInputs) -> Section:
 
 
 def ledger_section(inputs: ReportInputs) -> Section:
-    """How often the test set was looked at, and how much was tried."""
+    """Number of test-set accesses and trials."""
     ledger = inputs.scaling.get("ledger") or {}
     looks = ledger.get("looks", inputs.scaling.get("test_looks"))
     if looks is None:
@@ -213,7 +213,7 @@ def ledger_section(inputs: ReportInputs) -> Section:
 
 
 def _problem(found: Mapping[str, Any]) -> str:
-    """A problem with its place, which its sentence may begin with."""
+    """A problem with its place, unless its sentence begins with it."""
     where, text = str(found.get("where")), prose(found.get("text"))
     return text if text.startswith(where) else f"{where}: {text}"
 

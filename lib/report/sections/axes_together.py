@@ -1,4 +1,4 @@
-"""Sections of how the axes work together: interactions, and whether data or size is what is short.
+"""Sections on axes together: interactions, and whether data or size is the limit.
 
 Draws differences in differences, laws and diagnoses that the evaluation has computed.
 """
@@ -38,7 +38,7 @@ _WORDS = {
 
 
 def effects_sections(inputs: ReportInputs, names: Names) -> list[Section]:
-    """The sections that this study has anything for."""
+    """The sections for which this study has results."""
     found = (_interactions(inputs, names), _diagnosis(inputs))
     return [section for section in found if section is not None]
 
@@ -98,8 +98,8 @@ def _row(row: Mapping[str, Any], names: Names) -> list[TableCell]:
 def _panel(row: Mapping[str, Any], names: Names) -> Panel:
     effect = row.get("effect") or {}
     name = _pair(row, names)
-    said = _said(row)
-    title = f"{name}: {said}"
+    finding = _said(row)
+    title = f"{name}: {finding}"
     span = interval(effect.get("estimate"), effect.get("low"), effect.get("high"))
     reading = f"Difference in differences {span}. {prose(row.get('reason'))}"
     first, second = [str(label) for label in row.get("axis_labels") or row.get("axes") or ("first", "second")]

@@ -1,8 +1,8 @@
-"""How the law was fitted: the facts without which nobody can fit it again.
+"""How the law was fitted: the facts needed to reproduce the fit.
 
-The points are those that Li, Kudugunta and Zettlemoyer's survey of scaling laws found to be left out most
-often, and to change what is concluded ("(Mis)Fitting", arXiv 2502.18969). Each answer is a fact of this
-study's files or of the code that fitted; what is not known says so.
+The points are those that Li, Kudugunta and Zettlemoyer's survey of scaling laws found to be omitted most
+often, and to change conclusions ("(Mis)Fitting", arXiv 2502.18969). Each answer is a fact from this study's
+files or the fitting code; unknown facts are marked.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Section of calibration and conformal prediction: what a correction is worth, which promises were kept.
+"""Section on calibration and conformal prediction: the value of a correction, and promised against measured
+coverage.
 
 One model per problem is drawn over time, the one that was best on validation; the table holds all.
 """
@@ -68,13 +69,13 @@ def coverage_section(inputs: ReportInputs, names: Names) -> Section:
 
 
 def questioned(inputs: ReportInputs) -> list[Mapping[str, Any]]:
-    """Finished runs that answer a question (controls are judged elsewhere)."""
+    """Finished runs of questions, without controls."""
     rows = inputs.runs.to_dicts()
     return [r for r in rows if r.get("role") in (None, "question", "baseline") and r.get("status") == "done"]
 
 
 def best_on_validation(runs: Sequence[Run]) -> Run:
-    """The run with the lowest loss on validation; the test set chooses nothing."""
+    """The run with the lowest validation loss; the test set chooses nothing."""
 
     def loss(run: Run) -> float:
         value = finite(run[0].get("selection_log_loss"))

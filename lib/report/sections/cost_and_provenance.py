@@ -1,4 +1,4 @@
-"""Sections of what the study cost, what produced it, and what it cannot say.
+"""Sections on cost, provenance and limits of the study.
 
 Sums recorded times; judges nothing.
 """
@@ -95,7 +95,7 @@ def _by_size(done: Sequence[Mapping[str, Any]], inputs: ReportInputs) -> Table:
 
 
 def provenance_section(inputs: ReportInputs) -> Section:
-    """What exactly produced these numbers."""
+    """Provenance of these numbers."""
     facts = {**inputs.provenance, **inputs.environment}
     if not facts:
         return Section("provenance", "Provenance", "No provenance was recorded in this study.")
@@ -120,7 +120,7 @@ def provenance_section(inputs: ReportInputs) -> Section:
 
 
 def limits_section(inputs: ReportInputs) -> Section:
-    """What a sceptical reader must know before believing any of it."""
+    """Limits that a sceptical reader must know."""
     rows = [r for r in inputs.runs.to_dicts() if r.get("status") == "done"]
     sized = [r for r in rows if r.get("budget") not in (None, "none")]
     points = []

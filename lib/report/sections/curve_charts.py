@@ -1,4 +1,4 @@
-"""Sections of the curves: test loss along what a question varies, one chart per cell.
+"""Sections of the curves: test loss along the axis of a question, one chart per curve.
 
 Draws what the evaluation has computed; every claim in a title follows from an interval.
 """
@@ -36,7 +36,7 @@ from lib.report.wording import (
 )
 
 _ORDINAL = ("quality", "assets")
-"""Axes whose levels have an order and no size."""
+"""Axes whose scale points have an order and no size."""
 MAX_PANELS = 12
 """Charts per section; beyond, a sentence says how many more there are, and the tables hold their numbers."""
 _NO_MODEL = ("line ref", "no model: always the base rate (for returns: always 0)")
@@ -61,7 +61,7 @@ _HEADINGS = {
 
 
 def curve_sections(inputs: ReportInputs, names: Names) -> list[Section]:
-    """One section per axis that the study asks about: test loss along it, for every cell."""
+    """One section per axis of the study: test loss along it, for every curve."""
     by_axis: dict[str, list[Mapping[str, Any]]] = {}
     for question in inputs.scaling.get("questions") or []:
         for cell in question.get("cells") or []:
@@ -74,7 +74,7 @@ def curve_sections(inputs: ReportInputs, names: Names) -> list[Section]:
 
 
 def axis_of(cell: Mapping[str, Any]) -> str:
-    """What is varied in a cell or question."""
+    """The axis of a curve or question, in words."""
     return str(cell.get("axis") or "parameters")
 
 
@@ -89,13 +89,13 @@ def _section(
     ]
     clear = sum((gain_of(c)[1] or 0.0) > 0 and not barred[str(c.get("model"))] for c in drawn)
     level = (finite(inputs.scaling.get("confidence")) or 0.95) * 100
-    said = f"The gain is clearly above 0 in {clear} of {plural(len(cells), 'cell')}."
+    finding = f"The gain is clearly above 0 in {clear} of {plural(len(cells), 'cell')}."
     if all(barred.values()):
-        said = "A control failed, so nothing is concluded from these curves."
+        finding = "A control failed, so nothing is concluded from these curves."
     elif any(barred.values()):
-        said += " Models whose control failed are drawn and not counted."
+        finding += " Models whose control failed are drawn and not counted."
     lead = (
-        f"{said} Points are means over seeds on the test set; bars are {level:g} % intervals, each for "
+        f"{finding} Points are means over seeds on the test set; bars are {level:g} % intervals, each for "
         "itself; the band is the fit's." + ("" if axis in _ORDINAL else " Both axes are logarithmic.")
     )
     identity, heading, _ = _HEADINGS[axis]
@@ -150,7 +150,7 @@ def _title(cell: Mapping[str, Any], names: Names, barred: bool) -> str:
 
 
 def _adjusted(cell: Mapping[str, Any]) -> str:
-    """Why a gain may be unclear where a slope is clear: it is corrected for all that are tested with it."""
+    """Why a gain may be unclear where a slope is clear: it is corrected for the size of its family."""
     gain = cell.get("gain") or {}
     alone = (finite(gain.get("low")) or 0.0) > 0.0 or (finite(gain.get("high")) or 0.0) < 0.0
     return " once all comparisons are counted" if alone else " of 0"
@@ -177,7 +177,7 @@ def _reading(
 
 
 def _against_base(cell: Mapping[str, Any], points: Rows, metric: str, base: float, compared: Compared) -> str:
-    """Which levels are better or worse than no model, by the paired difference on the same dates."""
+    """Scale points better or worse than the base rate, by the paired difference on the same dates."""
     found = {level_of(p): compared.against_others(cell, level_of(p)) for p in points}
     spans = {level: triple_holm(row, "over_base_rate") for level, row in found.items() if row is not None}
     known = {

@@ -1,4 +1,4 @@
-"""Section of the data: where they come from, what is odd in them, how time is divided, base rates.
+"""Section on the data: sources, findings, splits and base rates.
 
 Counts and lists what other stages recorded; repairs and hides nothing.
 """
@@ -32,7 +32,7 @@ _RARE = 20
 
 
 def data_section(inputs: ReportInputs, names: Names) -> Section:
-    """Where the data come from, what is odd in them, and how time is divided."""
+    """Sources, findings and splits of the data."""
     findings = inputs.findings.to_dicts() if inputs.findings.height else []
     by_severity = {s: sum(f.get("severity") == s for f in findings) for s in ("error", "warning", "info")}
     lead = "No data-quality findings in this study." + (
@@ -189,7 +189,7 @@ def _plain(value: Any) -> str:
 
 
 def _correlated(dataset: str, frame: pl.DataFrame) -> Panel:
-    """How much the channels say the same: a map by family, and the pairs that are most alike."""
+    """Redundancy of the channels: a correlation map by family, and the most correlated pairs."""
     channels, families = frame["channel"].to_list(), frame["family"].to_list()
     matrix = np.nan_to_num(frame.select(channels).to_numpy().astype(np.float64))
     upper = np.triu(np.abs(matrix), 1)

@@ -1,6 +1,6 @@
-"""Section of the search for hyperparameters: how it went on, what mattered, and where the best trial lies.
+"""Section on hyperparameter searches: progress, importances, and the best trial.
 
-Only shows what trials record; judges no run by it.
+Only shows what trials record; draws no conclusion about runs.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _kind(path: str) -> str:
 
 
 def _details(inputs: ReportInputs, path: str) -> list[Panel]:
-    """What mattered in a search, and its losses against each parameter, where there is something to see."""
+    """Importances of a search, and its losses against each parameter, where there are enough trials."""
     best, trials = inputs.hpo[path]
     shares = (inputs.importances.get(path) or {}).get("shares") or {}
     found = [
@@ -111,8 +111,8 @@ def _details(inputs: ReportInputs, path: str) -> list[Panel]:
 def _importance_panel(name: str, shares: Mapping[str, float]) -> Panel:
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     title = f"{name}: {ordered[0][0]} explains {percent(ordered[0][1], 0)} of the differences between trials"
-    told = ", ".join(f"{parameter} {percent(share, 0)}" for parameter, share in ordered[:_BARS])
-    reading = f"Share of each parameter in the variance of the losses (fANOVA): {told}."
+    shares_text = ", ".join(f"{parameter} {percent(share, 0)}" for parameter, share in ordered[:_BARS])
+    reading = f"Share of each parameter in the variance of the losses (fANOVA): {shares_text}."
     table = of_rows(("Parameter", "Share"), [[name, percent(share)] for name, share in ordered])
     return Panel(title, _importance_figure(ordered[:_BARS], f"{title}. {reading}"), reading, table)
 

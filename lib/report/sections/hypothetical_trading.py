@@ -24,7 +24,7 @@ _POINTS = 160
 
 
 def trading_section(inputs: ReportInputs, names: Names) -> Section:
-    """Equity after costs and the ratios, with the correction for how often was tried."""
+    """Equity after costs and the ratios, corrected for the number of trials."""
     groups: dict[str, list[Run]] = {}
     reasons: list[str] = []
     for row in questioned(inputs):

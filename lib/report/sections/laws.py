@@ -1,6 +1,6 @@
 """Section of the laws: the exponent of every curve, the law with a floor, its rivals, and the pooled result.
 
-Shows what the evaluation has fitted, and says in a sentence where a fit means nothing. Fits nothing itself.
+Shows what the evaluation has fitted, with a sentence where a fit means nothing. Fits nothing itself.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def laws_section(inputs: ReportInputs, names: Names) -> Section | None:
     if pooled:
         tables.insert(0, _pooled(pooled))
     notes = list(dict.fromkeys(_identified(question) for question in sized))
-    if said := barred_words(inputs):
-        notes.insert(0, f"Controls failed, {said}. The fits below are shown, not believed.")
+    if barred := barred_words(inputs):
+        notes.insert(0, f"Controls failed, {barred}. The fits below are shown, not believed.")
     return Section("laws", "Is there a law?", _lead(sized, inputs), notes, tables=tables)
 
 
@@ -166,10 +166,10 @@ def _forms(question: Row, names: Names) -> list[Table]:
     )
     best = [_best(c["forms"]) for c in cells]
     wins = {form: best.count(form) for form in dict.fromkeys(str(f["form"]) for f in cells[0]["forms"])}
-    told = ", ".join(f"{name} {n}" for name, n in wins.items() if n)
+    best_counts = ", ".join(f"{name} {n}" for name, n in wins.items() if n)
     along = str(question.get("axis_label") or "parameters")
     fold = f"{question.get('question') or ''} Rival forms along {along}: ".lstrip()
-    fold += f"best by AICc {told}" if told else "none can be compared"
+    fold += f"best by AICc {best_counts}" if best_counts else "none can be compared"
     return [Table(caption, columns, rows, fold)]
 
 

@@ -1,6 +1,6 @@
-"""Section of how the models were trained: loss curves.
+"""Section on training: loss curves.
 
-Only shows what histories record; judges no run by it.
+Only shows what histories record; draws no conclusion about runs.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _curves_figure(
             inside = [(x, min(y, chart.y.high)) for x, y in points]
             if len(inside) > 1:
                 chart.line(inside, f"{style} {kind}", f"{name}, {part}")
-                chart.lines[f"{name}, {part}"] = points  # the table says also what lies above the chart
+                chart.lines[f"{name}, {part}"] = points  # the table also has the values above the chart
         x, y = min(validation, key=lambda point: point[1])
         tip = f"{name}: lowest {number(y)} at step {x:.0f}"
         chart.mark(x, min(y, chart.y.high), kind, tip)

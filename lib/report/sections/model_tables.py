@@ -1,7 +1,7 @@
 """Sections of comparison: all models of a problem against the best on validation, and the controls.
 
-Shows the intervals, tests and outcomes that the evaluation has computed; what a failed control forbids is not
-said.
+Shows the intervals, tests and outcomes that the evaluation has computed; claims that a failed control forbids
+are left out.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ Ends = Callable[[Row, str], tuple[float | None, float | None, float | None]]
 def opponent_sentences(inputs: ReportInputs, names: Names) -> list[str]:
     """One sentence per problem: which model was best on validation, and whether others differ from it."""
     tables = [table for table in inputs.scaling.get("baselines") or [] if table.get("rows")]
-    told = [_sentence(table, inputs, names) for table in tables[:_TOLD]]
+    sentences = [_sentence(table, inputs, names) for table in tables[:_TOLD]]
     if len(tables) > _TOLD:
-        told.append(f"{plural(len(tables) - _TOLD, 'more problem')}: see “Against simple opponents”.")
-    return told
+        sentences.append(f"{plural(len(tables) - _TOLD, 'more problem')}: see “Against simple opponents”.")
+    return sentences
 
 
 def _sentence(table: Row, inputs: ReportInputs, names: Names) -> str:
@@ -75,8 +75,8 @@ def _sentence(table: Row, inputs: ReportInputs, names: Names) -> str:
         parts.append(f"{models_words(unclear)} cannot be told apart from it")
     if silent:
         parts.append(f"nothing is concluded about {models_words(silent)}, whose controls failed")
-    said = "; ".join(parts) if parts else "there is nothing to compare it with"
-    return f"{start}; {said}."
+    finding = "; ".join(parts) if parts else "there is nothing to compare it with"
+    return f"{start}; {finding}."
 
 
 def _clear(row: Row) -> int:
@@ -104,7 +104,7 @@ def opponents_section(inputs: ReportInputs, names: Names) -> Section:
         "and p-values of differences count the noise of dates and of seeds, and are adjusted by Holm for all "
         "comparisons of their table."
     )
-    notes = [f"Controls failed, {said}." for said in [barred_words(inputs)] if said]
+    notes = [f"Controls failed, {barred}." for barred in [barred_words(inputs)] if barred]
     marks = legend([*BUDGET_LEGEND, ("base", "opponent")])
     drawn = []
     for position, table in enumerate(tables):
@@ -171,7 +171,7 @@ def _could_be_best(row: Row) -> str:
 
 
 def _tests(table: Row, names: Names) -> Table:
-    """Every test of the table, for those who want to check them."""
+    """Every test of the table, for checking."""
     metric, rows = _ordered(table)
     loss = metric_words(metric)
     heads = (
@@ -217,7 +217,7 @@ def _values(rows: Sequence[Row], name: str, ends: Ends = triple) -> list[float]:
 
 
 def controls_section(inputs: ReportInputs, names: Names) -> Section:
-    """Whether a known signal is found, an absent one is not, a leak noticed, and a known law told."""
+    """Controls: a known signal found, an absent one not found, a leak noticed, a known law recognised."""
     controls = list(inputs.scaling.get("controls") or [])
     if not controls:
         lead = "No controls in this study: nothing shows that it finds a signal, or finds none where none is."

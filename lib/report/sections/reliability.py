@@ -59,8 +59,8 @@ def _panel(name: str, diagrams: Sequence[Diagram]) -> Panel:
     sized = {
         model_words(r["model"], r.get("budget")) for r, _ in diagrams if kind_of(r.get("budget")) != "base"
     }
-    told = [value for model, value in means.items() if not sized or model in sized]
-    low, high = f"{min(told):.3f}", f"{max(told):.3f}"
+    shown = [value for model, value in means.items() if not sized or model in sized]
+    low, high = f"{min(shown):.3f}", f"{max(shown):.3f}"
     span = low if low == high else f"{low} to {high}"
     whose = _whose(
         {str(r["model"]) for r, _ in diagrams if model_words(r["model"], r.get("budget")) in sized}
@@ -87,7 +87,7 @@ def _whose(models: Collection[str]) -> str:
 
 
 def _foremost(diagrams: Sequence[Diagram]) -> list[Diagram]:
-    """As many as one chart can show: models with sizes before opponents, the best on validation first."""
+    """As many as one chart can show: models with sizes before baselines, the best on validation first."""
     ranked = sorted(
         diagrams,
         key=lambda diagram: (kind_of(diagram[0].get("budget")) == "base", _validation_loss(diagram[0])),

@@ -1,4 +1,4 @@
-"""The table of all declared runs, done or not, and its copy as CSV.
+"""The table of all declared runs, finished or not, and its copy as CSV.
 
 Shows what the runs recorded; orders and filters nothing (the page does).
 """
@@ -59,7 +59,7 @@ _ALWAYS = 2
 
 
 def run_name(row: Mapping[str, Any], varying: Collection[str]) -> str:
-    """What tells a run from its neighbours at a glance; words that all runs share are left out."""
+    """What distinguishes a run from its neighbours; parts of the key that all runs share are left out."""
     words = [str(row[word]) for word in ("variant", "dataset", "timescale") if word in varying]
     if words[:1] == ["base"]:
         words.pop(0)
@@ -114,14 +114,14 @@ def _short(alarm: str) -> str:
 
 
 def missing_runs(inputs: ReportInputs) -> list[str]:
-    """Every declared run that is not done, by its whole name."""
+    """Every unfinished run, by its whole key."""
     words = {"variant", "dataset", "timescale", "seed"}
     undone = [row for row in inputs.runs.to_dicts() if row.get("status") != "done"]
     return [f"{run_name(row, words)} ({row.get('status') or 'missing'})" for row in undone]
 
 
 def summary_line(inputs: ReportInputs) -> str:
-    """How many runs there are and how many of them are done."""
+    """Number of declared and of finished runs."""
     if not inputs.runs.height:
         return "No runs in this study."
     done = sum(row.get("status") == "done" for row in inputs.runs.to_dicts())
@@ -130,7 +130,7 @@ def summary_line(inputs: ReportInputs) -> str:
 
 
 def runs_csv(inputs: ReportInputs) -> tuple[str, str]:
-    """The table as CSV and a word on what it holds."""
+    """The table as CSV, and a note on its content."""
     if not inputs.runs.height:
         return "", ""
     text = spreadsheet_safe(inputs.runs).write_csv()

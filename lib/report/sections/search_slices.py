@@ -1,7 +1,7 @@
 """Losses of a search against each parameter, as small charts side by side on one scale of losses.
 
 Positions and ends come from the declared space (log where the space is log); a best trial at an end of its
-range is said, because the best may then lie outside. Draws complete trials only.
+range is marked, because the best may then lie outside. Draws complete trials only.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The walk-forward folds one by one: does what holds over all of them hold in single years?
 
-Shows what `lib.scaling.walk_forward` has measured; verdicts stand with the questions.
+Shows what `lib.scaling.walk_forward` has measured; draws no verdicts.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Section of the parts: the loss of every model by year, by volatility and by symbol.
 
-Means over seeds of what the evaluation has measured on each part; no intervals, which the section says.
+Means over seeds of what the evaluation has measured on each part, without intervals, as the section states.
 """
 
 from __future__ import annotations

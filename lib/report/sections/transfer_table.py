@@ -10,7 +10,7 @@ from lib.scaling.transfer import RateLoss, TransferCheck, check_transfer
 
 
 def transfer_table(inputs: ReportInputs) -> tuple[str, Table] | None:
-    """What it comes to in a sentence, and the losses of each rate by size; None where nothing was checked."""
+    """The outcome in a sentence, and the losses of each rate by size; None where nothing was checked."""
     if not inputs.transfer:
         return None
     sizes = list(BUDGET_PARAMETERS)
@@ -66,7 +66,7 @@ def _loss(rate: RateLoss | None) -> str:
 
 
 def _parts(path: str) -> list[str]:
-    """Words of the search, the folder of its checks, and the file."""
+    """Key of the search, the folder of its checks, and the file."""
     return path.split("/")[-10:]
 
 

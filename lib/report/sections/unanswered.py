@@ -1,4 +1,4 @@
-"""What was asked and is not answered by a verdict, with the reason.
+"""Hypotheses without a verdict, with the reason.
 
 A question needs runs that differ along an axis and in nothing else. Those without one are listed, never
 dropped, and so is what waits for something that the study has yet to make.
@@ -21,7 +21,7 @@ Row = Mapping[str, Any]
 
 
 def unanswered(inputs: ReportInputs) -> list[str]:
-    """One sentence per question of the study that has no verdict: its words, its experiments, the reason."""
+    """One sentence per question without a verdict: its text, its experiments, the reason."""
     answered = {name for q in inputs.scaling.get("questions") or [] for name in experiments_of(q)}
     runs: dict[tuple[str, str], list[Row]] = {}
     names: dict[tuple[str, str], list[str]] = {}

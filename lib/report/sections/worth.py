@@ -26,60 +26,60 @@ Span = tuple[float | None, float | None, float | None]
 
 
 def foretold(cell: Entry) -> str:
-    """What was predicted for the largest level, and what came of it; empty where nothing could be."""
+    """The prediction for the largest scale point and its outcome; empty where there was none."""
     return str((cell.get("prediction") or {}).get("text") or "")
 
 
 def kept_word(cell: Entry) -> str:
     """`inside`, `outside`, or why neither."""
-    said = cell.get("prediction") or {}
-    if not said:
+    prediction = cell.get("prediction") or {}
+    if not prediction:
         return DASH
-    if not said.get("on_record"):
+    if not prediction.get("on_record"):
         return "not on record"
-    return {True: "inside", False: "outside"}.get(said.get("inside"), "no interval")  # type: ignore[arg-type]
+    return {True: "inside", False: "outside"}.get(prediction.get("inside"), "no interval")  # type: ignore[arg-type]
 
 
 def predicted_words(cells: Sequence[Entry], decisive: Entry | None, names: Names) -> list[str]:
-    """The prediction of the cell on which the answer hangs, and in how many cells theirs came true."""
-    told = [cell for cell in cells if foretold(cell)]
-    if not told:
+    """The prediction of the curve that decides the answer, and the number of curves whose prediction came
+    true."""
+    predicted = [cell for cell in cells if foretold(cell)]
+    if not predicted:
         return []
-    own = decisive if decisive is not None and foretold(decisive) else told[0]
-    if len(told) == 1:
+    own = decisive if decisive is not None and foretold(decisive) else predicted[0]
+    if len(predicted) == 1:
         return [foretold(own)]
-    known = [kept for cell in told if (kept := (cell.get("prediction") or {}).get("inside")) is not None]
+    known = [kept for cell in predicted if (kept := (cell.get("prediction") or {}).get("inside")) is not None]
     return [
         f"{cell_name(own, names)}: {foretold(own)}",
-        f"Of {plural(len(told), 'cell')}, {len(known)} had a prediction with an interval on record; "
+        f"Of {plural(len(predicted), 'cell')}, {len(known)} had a prediction with an interval on record; "
         f"{sum(known)} came out inside.",
     ]
 
 
 def lift_of(cell: Entry, point: Entry, compared: Compared) -> Span:
-    """How far a level's loss is below that of the linear model on the same dates, by Holm's interval;
-    positive
-    is better. Nothing known where no linear model was run on them."""
+    """How far a scale point's loss is below that of the linear model on the same dates, by Holm's interval;
+    positive is better. Unknown where no linear model was run on them."""
     row = compared.against_others(cell, str(point.get("budget") or point.get("level")))
     value, low, high = triple_holm(row, "over_linear") if row is not None else (None, None, None)
     return (None if value is None else -value, None if high is None else -high, None if low is None else -low)
 
 
 def _best(cell: Entry, compared: Compared) -> tuple[str, Span] | None:
-    """The level furthest ahead of the linear model."""
+    """The scale point furthest ahead of the linear model."""
     found = [(str(p.get("level")), lift_of(cell, p, compared)) for p in cell.get("points") or []]
     known = [(level, span) for level, span in found if span[0] is not None]
     return max(known, key=lambda one: one[1][0] or 0.0, default=None)
 
 
 def best_lift(cell: Entry, compared: Compared) -> str:
-    """Lead of the best level over the linear model."""
+    """Lead of the best scale point over the linear model."""
     best = _best(cell, compared)
     return interval(*best[1]) if best else DASH
 
 
 def beside_linear(cell: Entry, compared: Compared) -> str:
-    """Whether a linear model is beaten: a law of what is worse than that concerns nobody."""
+    """Whether a linear model is beaten: a law of worse models has no use."""
     best = _best(cell, compared)
     if best is None:
         return "No linear model was run on these samples."
@@ -94,8 +94,8 @@ def beside_linear(cell: Entry, compared: Compared) -> str:
 
 
 def worth_words(cell: Entry, margin: float | None, compared: Compared) -> list[str]:
-    """Is a tenfold larger model worth its compute, in one sentence; and is a linear model beaten, in
-    another."""
+    """One sentence on whether a tenfold larger model is worth its compute, and one on whether a linear model
+    is beaten."""
     if str(cell.get("axis") or "parameters") != "parameters":
         return []
     return [text for text in (_worth(cell, margin, compared), beside_linear(cell, compared)) if text]

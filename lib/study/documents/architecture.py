@@ -81,7 +81,7 @@ def imports_markdown(lib: Path) -> str:
 
 
 def with_imports(text: str, lib: Path) -> str:
-    """A page with what stands between its marks written anew.
+    """A page with the text between its marks rewritten.
 
     Raises:
         ValueError: the page has no such marks.

@@ -1,4 +1,4 @@
-"""Parts of a hand-written page that the code writes: what stands between two marks."""
+"""Parts of a hand-written page that the code writes: the text between two marks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def rewritten(text: str, begin: str, end: str, content: str) -> str:
-    """A page with what stands between two marks replaced.
+    """A page with the text between two marks replaced.
 
     Raises:
         ValueError: the page has no such marks.

@@ -1,4 +1,4 @@
-"""What the shipped study takes and can show, for docs/study.md: told by the functions of the preview.
+"""Cost and power of the shipped study for docs/study.md, computed by the functions of the preview.
 
 As if nothing were there yet: windows and test dates by the calendar, noise assumed.
 """
@@ -20,7 +20,7 @@ _CARD = 100e12
 
 
 def with_study(text: str, plan: Plan) -> str:
-    """docs/study.md with its tables written anew.
+    """docs/study.md with its tables rewritten.
 
     Raises:
         ValueError: the page has no marks for them.

@@ -1,1 +1,1 @@
-"""Tests for look-ahead: does anything of today change when the future becomes another one?"""
+"""Tests for look-ahead: does anything of today change when the future changes?"""

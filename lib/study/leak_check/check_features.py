@@ -1,4 +1,4 @@
-"""Features: every channel up to a cut, computed of made-up bars whose future is another one.
+"""Features: every channel up to a cut, computed from synthetic bars with different futures.
 
 What a feature reads elsewhere than in its bars (a file of its own) has no future that could be changed here.
 """
@@ -108,7 +108,7 @@ def check_catalogue(tier: int, timescale: Timescale) -> Outcome:
 
 def check_feature(feature: Feature, timescale: Timescale) -> Outcome:
     """The verdict on one channel, from every bar of more than a year."""
-    # Only what comes after the warm-up reaches a model: what is filled in before it harms nobody.
+    # Only what comes after the warm-up reaches a model: what is filled in before it does no harm.
     days = made_bars(timescale)["date"][LOOK_BACK_CAP[timescale] - 1 :].to_list()
     return _judge(f"feature:{feature.name} {timescale}", [feature], timescale, cuts(days, DENSE, FEW))
 
@@ -133,7 +133,7 @@ def _judge(
         if not whole.equals(channels(bars)):
             return Outcome(what, "unclear", "asked twice, it gives other values; seed what is random", own)
         found = search(whole, build, tries)
-    except Exception as error:  # a user's code may raise anything
+    except Exception as error:  # the user's code may raise anything
         return Outcome(what, "unclear", f"it fails: {type(error).__name__}: {error}", own)
     if found.leaks:
         return Outcome(what, "leak", listed(found.leaks), own)

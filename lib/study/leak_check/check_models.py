@@ -53,7 +53,7 @@ def check_model(name: str, specification: RunSpecification, series: SeriesFile, 
         name: of its file in config/models/.
         specification: of a run of it, whose settings, architecture and kind of dataset are taken.
         series: definitions, for datasets that have some.
-        own: whether it is the user's, or asked for by name.
+        own: whether it is the user's, or was requested by name.
     """
     what = f"model:{name}"
     try:

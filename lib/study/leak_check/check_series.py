@@ -1,7 +1,7 @@
 """Series: no channel up to a day rests on a value that was public later, and no rule publishes too early.
 
-That a publication rule is true nobody can see in the values alone; what contradicts it is found: days of
-publication that the source itself states, and months that would be used before they are over.
+Values alone cannot prove a publication rule; what contradicts it is found: days of publication that the
+source itself states, and months that would be used before they are over.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Sources that read a folder: what they say of the days up to a cut, of a copy whose later rows are gone.
 
-A source that reads a server or a package cannot be tested so, and the verdict says it.
+A source that reads a server or a package cannot be tested so, and the verdict states it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def check_source(
         data: the section that it is opened with; the folders that it names are copied, never changed.
         symbols: by the source's own names.
         series: likewise.
-        named: whether the user asked for it by name.
+        named: whether the user requested it by name.
     """
     own = named or name not in SHIPPED
     if name in OUT_OF_REACH:
@@ -110,7 +110,7 @@ def _check(name: str, data: DataConfig, kind: str, label: str, own: bool, what: 
 
 
 def _rows(source: Source, kind: str, label: str) -> pl.DataFrame:
-    """What a source says, by the day on which it was public."""
+    """What a source returns, by the day on which it was public."""
     if kind == "prices":
         return source.prices(label).sort("date")
     observations = source.series(label)
@@ -121,7 +121,7 @@ def _rows(source: Source, kind: str, label: str) -> pl.DataFrame:
 class FolderCopy:
     """A copy of the folders that a data section names, in which the tables of one symbol can be cut.
 
-    All other files are links. A table is written anew each time, never through a link.
+    All other files are links. A table is rewritten each time, never through a link.
     """
 
     def __init__(self, data: DataConfig, label: str, temporary: Path) -> None:

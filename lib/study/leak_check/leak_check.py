@@ -1,4 +1,4 @@
-"""What of a study is tested for look-ahead: all that is the user's own, and quickly what is shipped."""
+"""Tests a study for look-ahead: thoroughly what is the user's own, and quickly what is shipped."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def leak_check(plan: Plan, asked: Sequence[str], stored: Stored) -> Iterator[Out
 
     Args:
         plan: the study, already validated.
-        asked: `kind` or `kind:name` each; empty: everything of the study.
+        asked: requested checks, `kind` or `kind:name` each; empty: everything of the study.
         stored: of raw files that may be there.
 
     Raises:
-        ConfigError: something asked for does not exist.
+        ConfigError: a requested check does not exist.
     """
     wanted: dict[str, set[str]] = {}
     for word in asked or KINDS:
@@ -50,7 +50,7 @@ def leak_check(plan: Plan, asked: Sequence[str], stored: Stored) -> Iterator[Out
             raise ConfigError(f"WHAT={word}: {kind} is not one of {', '.join(KINDS)}.{nearest(kind, KINDS)}")
         wanted.setdefault(kind, set()).update([name] if name else [])
     checks = {"feature": _features, "series": _series, "source": _sources, "model": _models}
-    # All names are looked up before the first check begins: a mistake is said at once.
+    # All names are looked up before the first check begins: a mistake is reported at once.
     for verdicts in [checks[kind](plan, sorted(names), stored) for kind, names in wanted.items()]:
         yield from verdicts
 

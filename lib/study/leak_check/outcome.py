@@ -16,14 +16,15 @@ class Outcome:
     what: str
     """Kind and name, as WHAT takes them: ``feature:close_to_high_33``."""
     state: State
-    """`unclear`: it failed, or answers differently when asked the same twice, so that nothing can be said."""
+    """`unclear`: it failed, or gives different results for the same input, so that nothing can be
+    concluded."""
     found: str
     own: bool = True
-    """The user's own, or asked for by name: it is to be judged, so that `not checked` is no pass."""
+    """The user's own, or requested by name: it must be judged, so that `not checked` is no pass."""
 
     @property
     def passes(self) -> bool:
-        """Whether nothing speaks against it that must be mended first."""
+        """Whether nothing was found that must be fixed first."""
         return self.state == "clean" or (self.state == "not checked" and not self.own)
 
 

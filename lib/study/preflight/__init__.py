@@ -1,1 +1,1 @@
-"""Everything that is looked at before a study starts."""
+"""Preflight: all checks before a study starts."""

@@ -104,7 +104,7 @@ class StepComparison:
 
     Args:
         architecture: of the size.
-        device: that is looked at.
+        device: the one to check.
     """
 
     def __init__(self, architecture: Architecture, device: Device) -> None:
@@ -142,7 +142,7 @@ class StepComparison:
         return Steps(losses, norms, weights)
 
     def repeats(self, network: nn.Module) -> bool:
-        """Whether dropout draws anew, and the same again once the random state is put back."""
+        """Whether dropout draws new numbers, and the same again once the random state is restored."""
         windows = Windows(self.samples, self.device.handle)
         inputs, _ = windows.gather(torch.arange(len(windows), device=self.device.handle))
         network.train()
@@ -241,7 +241,7 @@ def compared(name: str, architecture: Architecture, device: Device) -> Check:
     began = time.monotonic()
     try:
         found_differences, faults = comparison.differences()
-    # An operator that is not there and a lack of memory, too; MPS calls float64 a wrong type.
+    # Also a missing operator or a lack of memory; MPS calls float64 a wrong type.
     except (RuntimeError, TypeError, MemoryError, StudyError) as error:
         words = "".join(str(error).splitlines()[:1])
         return Check(subject, "fail", f"{type(error).__name__}: {words}", ADVICE)

@@ -1,4 +1,4 @@
-"""One line of the preflight table: what was looked at, what was found, and what to do about it."""
+"""One line of the preflight table: what was checked, what was found, and what to do."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ State = Literal["pass", "warn", "fail"]
 
 @dataclass(frozen=True)
 class Check:
-    """What a look at the machine found.
+    """Result of one check.
 
-    Attributes:
-        subject: what was looked at.
-        state: `fail` where the study would break, `warn` where a person should decide.
-        found: as a fact, with units.
-        advice: what to do; empty when it passed.
-        unchecked: what this look could not see; empty if nothing.
+    Attributes: subject: what was checked. state: `fail` where the study would break, `warn` where a person
+        should decide. found: as a fact, with units. advice: what to do; empty when it passed. unchecked: what
+        this check could not see; empty if nothing.
     """
 
     subject: str

@@ -1,6 +1,6 @@
-"""What a study needs besides the machine: packages, keys, folders, sound data, no work left hanging.
+"""Checks besides the machine: packages, keys, folders, sound data, unfinished work.
 
-Keys are looked for, never shown and never tried against a server.
+Only the presence of keys is checked; they are never shown or tried against a server.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def locked_versions(text: str) -> dict[str, str]:
 def keys(
     config: WorkflowConfig, sources: Collection[str], environment: Mapping[str, str] = os.environ
 ) -> list[Check]:
-    """Keys that this configuration uses; what it does not use is not asked for.
+    """Keys that this configuration uses, and no others.
 
     Args:
         config: the configuration.

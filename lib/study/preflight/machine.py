@@ -1,6 +1,6 @@
-"""The machine before a study: disk, memory, power, accelerator, sensor, clock. It only asks the system.
+"""The machine before a study: disk, memory, power, accelerator, sensor, clock. Only queries the system.
 
-PyTorch is not imported unless asked for: that alone would take longer than all of these checks together.
+PyTorch is imported only on request: that alone takes longer than all of these checks together.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BF16_FLAGS = frozenset({"avx512_bf16", "amx_tile"})
 """What Linux calls the processor instructions that make bf16 faster than fp32."""
 AHEAD_SECONDS = 60.0
 SPARE = 1.25
-"""Free space below this multiple of the need deserves a look."""
+"""Free space below this multiple of the need is a warning."""
 
 
 def disk(folder: Path, need: Needs) -> Check:

@@ -1,4 +1,4 @@
-"""Everything that is looked at before a study starts, in one list. Runs nothing and changes nothing."""
+"""All preflight checks in one list. Runs nothing and changes nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HASHED_AT_ONCE = 500_000_000
 
 @dataclass(frozen=True)
 class Places:
-    """Where the workflow keeps what the checks look at."""
+    """Where the workflow keeps what the checks read."""
 
     work: Path
     state: Path
@@ -79,13 +79,13 @@ def _steps(plan: Plan) -> list[Check]:
 
     try:
         device = Device.choose(plan.config.training.runtime())
-    except StudyError:  # the line above says why
+    except StudyError:  # the line above gives the reason
         return []
     return compare(plan.study.architectures, device)
 
 
 def _still_asked(plan: Plan, places: Places) -> set[str]:
-    """Sources that will be asked for series: those preferred for what is not here yet."""
+    """Sources that will be queried for series: those preferred for what is not here yet."""
     asked = set(plan.config.data.compare_with)
     for vintage in plan.vintages:
         for name in plan.data.series(vintage):

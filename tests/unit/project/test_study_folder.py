@@ -13,9 +13,9 @@ from lib.config.load import read_yaml
 from lib.config.places import MAIN, ConfigFolders, find_own, study_folder
 from lib.data.backup import OUTSIDE
 from lib.errors import ConfigError, DataError
+from lib.jobs import current_study as study
 from lib.study.missing_files import check_files
 from lib.study.plan import Plan, plan_study
-from workflow_scripts import study
 
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "config"

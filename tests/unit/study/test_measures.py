@@ -6,7 +6,7 @@ import psutil
 import pytest
 from snakemake.benchmark import BenchmarkRecord, BenchmarkTimer
 
-from workflow_scripts.measures import measure_without_bytes, say_what_is_not_measured
+from lib.jobs.io_counters import measure_without_bytes, say_what_is_not_measured
 
 
 def measured() -> BenchmarkRecord:

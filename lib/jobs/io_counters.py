@@ -1,8 +1,8 @@
 """Snakemake's benchmarks where the system counts no bytes per process (macOS).
 
-There psutil's processes have no `io_counters`; Snakemake 9.27 takes that for a process that is gone, throws
-the whole measurement away and warns at the end of every job. With a method that says what is so, all but
-the bytes is measured.
+There psutil's processes have no `io_counters`; Snakemake 9.27 takes that for a process that has ended,
+discards the whole measurement and warns at the end of every job. With a method that reports the missing bytes
+as such, everything else is measured.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def _no_counters(process: psutil.Process) -> NoReturn:
 def measure_without_bytes() -> bool:
     """For the workflow, before any job; whether bytes read and written stay unknown here."""
     if not hasattr(psutil.Process, "io_counters"):
-        psutil.Process.io_counters = _no_counters
+        psutil.Process.io_counters = _no_counters  # type: ignore[method-assign,assignment]
     return psutil.Process.io_counters is _no_counters
 
 

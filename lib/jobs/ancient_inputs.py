@@ -1,17 +1,17 @@
-"""What Snakemake does with `ancient` inputs that the workflow cannot do with.
+"""Corrects two behaviours of Snakemake with `ancient` inputs.
 
-It passes over jobs that must run when an `ancient` input of theirs is re-made; `look_behind_ancient_inputs`
-mends it.
+Snakemake skips jobs that must run when one of their `ancient` inputs is re-made; `look_behind_ancient_inputs`
+fixes that.
 
 In Snakemake 9.19–9.27 (`DAG.update_needrun`) a job that must run hides every job downstream of it from the
 search for reasons, since they will run because of it. Along `ancient` inputs they do not, and so a missing
 output, a changed parameter or another set of inputs goes unnoticed: the workflow ends well, with old results.
 Reported as https://github.com/snakemake/snakemake/issues/4166. To be removed when that is closed;
-tests/workflow/test_study.py asks a further question of a finished study.
+tests/workflow/test_study.py adds a question to a finished study.
 
 It also runs a job again when it has one `ancient` input more or less than before, though the content of none
 would be a reason. `overlook_among_recorded_inputs` takes some out of that comparison;
-tests/workflow/test_predictions.py asks about runs that are there already.
+tests/workflow/test_predictions.py adds a question about finished runs.
 """
 
 from __future__ import annotations

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import ConfigError
+from lib.jobs.arguments import command_line
 from lib.jobs.paths import PATHS
 from lib.study.plan import Plan
-from workflow_scripts.arguments import command_line
 
 _ALIKE = 0.6
 """Likeness from which on one path is offered for another."""
 
 
 def check_targets(rules: Iterable[Any], plan: Plan) -> None:
-    """Look at the targets of the command line before Snakemake does.
+    """Check the targets of the command line before Snakemake does.
 
     Args:
         rules: Snakemake's, all of the workflow.

@@ -1,6 +1,6 @@
-"""Which study is meant: its configuration, the folder it works in, and how it was last started.
+"""The current study: its configuration, its working folder, and how it was last started.
 
-Shared by the workflow and the scripts that people start.
+Shared by the workflow and the scripts that users start.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lib.study.plan import Plan, plan_study
 
 QUICKSTART = CLONE / "config" / "config.yaml"
 RECORD = Path("results/study.json")
-"""How a study was last started: its configuration, and what of the environment that asks for."""
+"""How a study was last started: its configuration, and the environment variables that it uses."""
 
 
 def enter(content: dict[str, Any], main: Path) -> None:
@@ -52,7 +52,7 @@ def planned(content: dict[str, Any]) -> Plan:
     """The study of a configuration, with the user's own files from the folder it works in.
 
     Raises:
-        StudyError: it cannot be meant.
+        StudyError: it is invalid.
     """
     own = [folder / "config" for folder in own_folders()]
     return plan_study(content, ConfigFolders(CLONE / "config", own))
@@ -65,7 +65,7 @@ def is_imported(vintage: str, kind: str, name: str) -> bool:
 
 
 def record_start(plan: Plan, configfiles: Sequence[str | Path]) -> None:
-    """Write down how a study is started, for the commands that look at it later."""
+    """Record how a study is started, for later commands."""
     files = [str(Path(file).resolve()) for file in configfiles]
     named = {name for file in files for name in variables(Path(file)) if name in os.environ}
     plugins = {file.plugin for file in plan.study.models.values() if file.plugin}
@@ -80,7 +80,7 @@ def record_start(plan: Plan, configfiles: Sequence[str | Path]) -> None:
 
 
 def variables(configfile: Path) -> list[str]:
-    """Names of the environment variables that a configuration asks for. Secrets are refused there."""
+    """Names of the environment variables that a configuration uses. Secrets are refused there."""
     text = configfile.read_text(encoding="utf-8") if configfile.is_file() else ""
     return sorted(set(re.findall(r"\$\{([A-Z_][A-Z0-9_]*)", text)))
 
@@ -101,7 +101,7 @@ class Start(NamedTuple):
         return "".join(f" {word}" for word in [*directory, *(["--configfile", *files] if files else [])])
 
     def variables(self) -> str:
-        """The environment that its configuration asks for, as it stands before a command."""
+        """The environment that its configuration uses, as it is written before a command."""
         return "".join(f"{name}={shell_word(value)} " for name, value in self.environment.items())
 
 
@@ -135,7 +135,7 @@ def open_study(configfile: Path | None) -> tuple[Path, dict[str, Any]]:
 
 
 def shell_word(value: str | Path) -> str:
-    """A word as a shell must be given it."""
+    """A word quoted for a shell."""
     return shlex.quote(str(value))
 
 

@@ -1,4 +1,4 @@
-"""The command line of the scripts that people start: options, the study's folder, errors as one message."""
+"""The command line of the scripts that users start: options, the study's folder, errors as one message."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class Parser(argparse.ArgumentParser):
 
 @contextlib.contextmanager
 def command(given: argparse.Namespace) -> Iterator[None]:
-    """The body of a script, in the study's folder: what a person can act on ends it with one message.
+    """Context for the body of a script, in the study's folder: an error that a user can act on ends it with
+    one message.
 
     Exit codes: 1 for such an error, 2 for a wrong command line, 130 for Ctrl-C.
     """

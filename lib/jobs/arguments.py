@@ -1,8 +1,8 @@
 """Refuses a command line of Snakemake that Snakemake itself would meet with a traceback.
 
-profiles/default/config.yaml runs it, the one place that Snakemake reads before it opens the files given by
-`--configfile`: a missing one, broken YAML, an impossible date, a file that asks for code to be run, a target
-that was taken for a configuration file, a folder that cannot be written to.
+profiles/default/config.yaml runs it, the only place that Snakemake reads before it opens the files given by
+`--configfile`. Refused are a missing file, broken YAML, an impossible date, a file that would run code, a
+target taken for a configuration file, and a folder that cannot be written to.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def command_line() -> argparse.Namespace:
-    """What stands in the command line, as Snakemake reads it; without what a profile adds."""
+    """The command line as Snakemake reads it, without what a profile adds."""
     return get_argument_parser().parse_known_args(sys.argv[1:])[0]
 
 
 def refusal() -> str | None:
-    """What is wrong with the command line; None if nothing is."""
+    """The fault of the command line; None if there is none."""
     given = command_line()
     try:
         for number, file in enumerate(given.configfile or ()):
