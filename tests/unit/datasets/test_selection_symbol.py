@@ -138,6 +138,6 @@ def test_so_is_a_study_whose_datasets_are_without_it(tmp_path):
     path = tmp_path / "config" / "data" / "assets.yaml"
     path.write_text(path.read_text().replace("primary: SPY", "primary: QQQ"))
     with pytest.raises(
-        ConfigError, match=r"dataset Aa20 does not hold QQQ, .*\(it has .*`primary` in config"
+        ConfigError, match=r"dataset Aa20 does not hold QQQ, .*\(it has .*`assets: \{primary: …\}`"
     ):
         plan_study(yaml.safe_load((CONFIG / "config.yaml").read_text()), tmp_path / "config", {})

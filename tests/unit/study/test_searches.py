@@ -64,7 +64,7 @@ def test_a_transferred_recipe_is_searched_once_before_the_first_fold_s_test(plan
     )
     assert {run.variant for run in made.runs} == {"wf02", "wf03", "wf02-frac50", "wf03-frac50"}
     first = {made.facts(run)["searched"] for run in made.runs if run.seed == 42}
-    assert first == {"base/Aa20/daily/direction/h5/patchtst-mixed/2M/seed1"}
+    assert first == {"base/Aa20/daily/direction/5/patchtst-mixed/2M/1"}
     found = made.searches.specification(made.searches.words(made.runs[0]))
     assert found.run["budget"] == "2M"
     assert found.architecture == made.study.architectures["2M"]

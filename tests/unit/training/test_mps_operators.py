@@ -125,11 +125,14 @@ def test_what_pytorch_itself_calls_on_mps_is_there():
 def test_our_own_code_takes_its_branches_for_accelerators(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr("lib.training.layers._prefers_onednn", lambda: asked.append("linear"))
-    monkeypatch.setattr("lib.training.layers._scaled_mask", lambda shape, *_: asked.append("mask") or 1.0)
+    monkeypatch.setattr(
+        "lib.training.layers._scaled_mask", lambda shape, inputs, _: asked.append(inputs.device.type) or 1.0
+    )
     study(PATCHTST, "direction", tmp_path)
-    assert asked == []
+    assert set(asked) == {"mps"}
+    asked.clear()
     ByteDropout(0.5)(linear(torch.ones(3, 3), torch.ones(3, 3)))
-    assert asked == ["linear", "mask"]
+    assert asked == ["linear", "cpu"]
 
 
 def test_an_operator_without_a_kernel_and_a_type_that_mps_lacks_are_found():

@@ -168,7 +168,7 @@ def test_a_stop_that_cannot_be_saved_says_so(tmp_path, monkeypatch):
 
 
 def test_a_divergence_names_the_checkpoint_that_was_still_being_written(tmp_path, slow_disk):
-    from training_samples import TinyNetwork
+    from tests.unit.training_samples import TinyNetwork
 
     network = TinyNetwork()
     passes = iter(range(1, 1000))
