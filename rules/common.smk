@@ -23,11 +23,12 @@ from lib.jobs.ancient_inputs import (
     look_behind_ancient_inputs,
     overlook_among_recorded_inputs,
 )
+from lib.jobs.arguments import command_line
 from lib.jobs.cores import tell_jobs
 from lib.jobs.io_counters import measure_without_bytes, say_what_is_not_measured
 from lib.jobs.paths import PATHS
 from lib.jobs.current_study import enter, is_imported, planned, record_start
-from lib.jobs.snakemake_targets import check_targets
+from lib.jobs.snakemake_targets import check_targets, datasets_asked_for
 
 # A named study works in a folder of its own, below the directory where Snakemake was started (or --directory).
 try:
@@ -36,7 +37,8 @@ try:
     for vintage in PLAN.vintages:
         check_vintage(Path("data/raw") / vintage, PLAN.data.source_settings(vintage))
     if workflow.is_main_process:
-        check_files(PLAN.data, is_imported)
+        asked_for = datasets_asked_for(PLAN, command_line().targets)
+        check_files(PLAN.data, is_imported, asked_for)
 except (StudyError, OSError) as error:
     sys.exit(str(error))  # Snakemake would add lines of a traceback
 

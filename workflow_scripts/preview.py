@@ -24,6 +24,7 @@ from lib.errors import StudyError
 from lib.jobs.command import Parser, command
 from lib.jobs.current_study import is_imported, open_study, planned
 from lib.jobs.paths import PATHS
+from lib.jobs.snakemake_targets import datasets_asked_for
 from lib.study.checks import uncontrolled_models
 from lib.study.cost import BARS_PER_YEAR, forecast
 from lib.study.jobs import everything, jobs_by_phase, listed_jobs, pending_of, words_of
@@ -124,7 +125,7 @@ def preview(configfile: Path | None, target: str) -> None:
     configfile, content = open_study(configfile)
     given = deepcopy(content)
     plan = planned(content)
-    check_files(plan.data, is_imported)
+    check_files(plan.data, is_imported, datasets_asked_for(plan, [target]))
     listed = dry_run(configfile, target)
     console.print(job_table(listed))
     jobs = listed_jobs(listed)

@@ -38,6 +38,16 @@ def check_targets(rules: Iterable[Any], plan: Plan) -> None:
             _check_words(plan, rule.get_wildcards(target))
 
 
+def datasets_asked_for(plan: Plan, targets: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Datasets, each (vintage, dataset, timescale), of the phases that the targets name; else all."""
+    phases = [
+        next((part for part in Path(target).parts if part in plan.config.phases), None) for target in targets
+    ]
+    if not phases or None in phases:
+        return list(plan.datasets)
+    return sorted({words for phase in phases for words in plan.scope(phase).datasets})
+
+
 def _check_words(plan: Plan, words: dict[str, str]) -> None:
     """Refuse a run, a phase or a production model that a path names and the study does not declare."""
     if "seed" in words:

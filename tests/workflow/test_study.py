@@ -183,7 +183,7 @@ def test_a_changed_family_of_features_remakes_the_datasets_that_hold_it_and_no_o
         assert trained is not None
         assert int(trained[1]) == len(expected)
         assert "build_bars" not in planned, "bars know nothing of channels"
-        found[f"features.{family}"]["version"] -= 1
+        found[f"features.{family}"] -= 1
 
 
 def test_folds_decide_and_the_studys_own_test_is_opened_afterwards(prepared):

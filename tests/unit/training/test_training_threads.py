@@ -90,7 +90,7 @@ def test_begun_with_two_threads_and_continued_on_one_core_it_ends_in_the_same_by
     core = min(os.sched_getaffinity(0))
     done = subprocess.run(
         [sys.executable, "-c", CONTINUE, str(tmp_path)],
-        cwd=FOLDER.parents[1], env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{FOLDER}:."},
+        cwd=FOLDER.parents[2], env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{FOLDER}:."},
         preexec_fn=lambda: os.sched_setaffinity(0, {core}), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
