@@ -1,5 +1,7 @@
 """Phases of a study: reports of their own, runs by name, declarations on record, a selection."""
 
+import shutil
+
 import pytest
 import yaml
 
@@ -85,6 +87,10 @@ def test_a_phase_needs_its_own_data_only(project):
     assert "prices/SPY.parquet" in first
     assert "DIA" not in first, "row B joins in phase 2"
     assert "results/phase1/raw/manifest.json" in first
+    refused = project.snakemake("-n", "results/phase2/report.html")
+    assert refused.returncode != 0
+    assert "DIA: no price file" in refused.stdout
+    shutil.copy(project.csv(), project.csv("DIA"))
     second = project.snakemake("-n", "results/phase2/report.html").stdout
     assert "prices/DIA.parquet" in second
     assert "quality/Ba20.json" in second
