@@ -12,7 +12,6 @@ from typing import NoReturn
 
 import psutil
 
-
 _METHOD = "io_counters"
 """Of psutil's processes; a Mac has none, and the types of psutil know that."""
 
