@@ -17,7 +17,7 @@ rule discover_batch_size:
         mem_mb=memory_of,
         runtime=60,
     params:
-        shape=lambda wildcards: PLAN.shape(
+        shape=lambda wildcards: PLAN.shapes.shape(
             wildcards.dataset, wildcards.timescale, wildcards.model, wildcards.budget
         ),
     script:

@@ -5,8 +5,8 @@ from datetime import date
 from pathlib import Path
 
 from lib.config.data import ValidationConfig
-from lib.config.load import validate
 from lib.config.series_table import SeriesDefinition
+from lib.config.validation import validate
 from lib.data.calendar import read_sessions
 from lib.data.compare import compare_origins
 from lib.data.io import read_notes, read_parquet, write_json_atomic

@@ -4,8 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from lib.config.load import validate
 from lib.config.resolve import RunSpecification, resolve
+from lib.config.validation import validate
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import digest_of, read_parquet, write_parquet_atomic
 from lib.jobs.outputs import read_found

@@ -4,15 +4,15 @@ import json
 import os
 from pathlib import Path
 
-from lib.config.load import validate
+from lib.config.validation import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import write_csv_atomic, write_parquet_atomic
 from lib.jobs.paths import state_of
+from lib.jobs.publish import publish_measures
 from lib.jobs.shell import job
 from lib.scaling.run_table import collect_runs, read_run
 from lib.scoring.folders import RunFolder, evaluate_folders
 from lib.training.state import retire
-from workflow_scripts.publish import publish_measures
 
 with job(snakemake):
     declared = json.loads(snakemake.params.runs)

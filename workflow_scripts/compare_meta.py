@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
-from lib.config.load import validate
 from lib.config.meta import MetaModule
+from lib.config.validation import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import read_parquet, write_csv_atomic, write_json_atomic, write_parquet_atomic
 from lib.extras.meta.gain import best, candidates, compare, signal

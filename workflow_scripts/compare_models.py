@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from lib.config.load import validate
+from lib.config.validation import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import read_json, read_parquet, write_csv_atomic
 from lib.jobs.shell import job

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.config.load import validate
 from lib.config.model import Architecture
 from lib.config.training import Recipe
+from lib.config.validation import validate
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import write_json_atomic
 from lib.jobs.shell import job

@@ -3,13 +3,13 @@
 import json
 from pathlib import Path
 
-from lib.config.load import validate
+from lib.config.validation import validate
 from lib.config.workflow import EvaluationConfig
 from lib.jobs.paths import state_of
+from lib.jobs.publish import publish_measures
 from lib.jobs.shell import job
 from lib.scoring.folders import RunFolder, evaluate_folder
 from lib.training.state import retire
-from workflow_scripts.publish import publish_measures
 
 with job(snakemake):
     folder = RunFolder(

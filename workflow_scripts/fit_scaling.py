@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from lib.config.experiment import PlannedExperiment
-from lib.config.load import validate
+from lib.config.validation import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import read_json, read_parquet, write_json_atomic
 from lib.data.sources.synthetic import best_auc

@@ -5,7 +5,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from lib.config.load import validate
+from lib.config.validation import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.calendar import read_sessions
 from lib.data.io import read_parquet, write_parquet_atomic

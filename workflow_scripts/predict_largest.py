@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lib.config.load import validate
+from lib.config.validation import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import read_json, write_json_atomic
 from lib.jobs.shell import job

@@ -6,8 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.config.load import validate
 from lib.config.training import TrackingConfig
+from lib.config.validation import validate
 from lib.data.io import read_json
 from lib.extras.production.promote import Promoted, promote
 from lib.jobs.command import Parser, command

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib.config.hpo import SearchSpace, database_address
-from lib.config.load import validate
 from lib.config.resolve import RunSpecification, apply_parameters, resolve
 from lib.config.run_key import Run
+from lib.config.validation import validate
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import digest_of, read_parquet, write_json_atomic, write_parquet_atomic
 from lib.jobs.outputs import read_found

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import yaml
 
-from lib.config.load import validate
+from lib.config.validation import validate
 from lib.config.workflow import Selection
 from lib.data.io import read_parquet, write_text_atomic
 from lib.jobs.shell import job

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from lib.config.load import validate
 from lib.config.meta import MetaModule
+from lib.config.validation import validate
 from lib.data.io import read_parquet, write_parquet_atomic
 from lib.extras.meta.stacked import Base, stack
 from lib.jobs.shell import job

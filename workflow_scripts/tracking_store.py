@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lib.config.load import validate
+from lib.config.validation import validate
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import write_json_atomic
 from lib.jobs.shell import job

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from lib.config.load import validate
 from lib.config.resolve import RunSpecification, resolve
+from lib.config.validation import validate
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import read_parquet, sha256_of
 from lib.jobs.outputs import read_found, track_run, write_run

@@ -8,7 +8,7 @@ sys.path.insert(0, str(ROOT))
 
 from lib.config.document import config_markdown
 from lib.config.editor_schemas import FILES, schema_name, schema_text
-from lib.config.load import read_yaml
+from lib.config.yaml_files import read_yaml
 from lib.features.documentation import catalogue_markdown
 from lib.jobs.command import Parser, command
 from lib.results.results_page import with_tables

@@ -1,27 +1,18 @@
-"""Reads configuration files and refuses invalid ones.
+"""Reads a study's configuration with every file that it names, and expands its experiments.
 
-Every refusal names the file, the key, the nearest valid name and the corrected line. Does not know which
-models exist; `lib.models` validates the settings of its own families.
+Does not know which models exist; `lib.models` validates the settings of its own families.
 """
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
-
-from lib.config.confidential import SECRET, masked, refuse_secret_variable
 from lib.config.experiment import Experiment, PlannedExperiment
 from lib.config.fold_splits import fold_label, walk_forward, with_study_test
 from lib.config.hpo import SearchSpace
@@ -29,228 +20,10 @@ from lib.config.meta import MetaModule
 from lib.config.model import Architecture, ModelFile, RecipeFile, vary
 from lib.config.places import ConfigFolders
 from lib.config.training import Recipe
+from lib.config.validation import validate
 from lib.config.workflow import WorkflowConfig
+from lib.config.yaml_files import read_yaml
 from lib.errors import ConfigError, nearest
-
-_MAX_DEPTH, _MAX_SECTIONS = 30, 20_000
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Plain YAML without tags, in which a repeated key is an error.
-
-    As in YAML 1.2, only true and false are truth values: ON and NO are tickers.
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, dict | list | set):
-                raise yaml.constructor.ConstructorError(
-                    None, None, "a key must be a word or a number, not a list of them", key_node.start_mark
-                )
-            if key in seen:
-                line = key_node.start_mark.line + 1
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' is given twice (line {line})", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-    def construct_date(self, node: yaml.ScalarNode) -> Any:
-        try:
-            return self.construct_yaml_timestamp(node)
-        except ValueError as error:
-            year, month, *rest = node.value.split("-")
-            swapped = "-".join([year, *rest, month])
-            hint = f" Did you mean {swapped}?" if int(month) > 12 and _is_date(swapped) else ""
-            line = node.start_mark.line + 1
-            raise yaml.constructor.ConstructorError(
-                None, None, f"{node.value} (line {line}) is no date: {error}.{hint}", None
-            ) from None
-
-
-_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", _UniqueKeyLoader.construct_date)
-
-
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
-
-
-_BOOLEAN = "tag:yaml.org,2002:bool"
-_UniqueKeyLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_UniqueKeyLoader.add_implicit_resolver(
-    _BOOLEAN, re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        ConfigError: no such file (with the nearest names), broken YAML, or no mapping at its top.
-    """
-    if not path.is_file():
-        siblings = [p.name for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, siblings, n=1)
-        hint = f" Did you mean {near[0]}?" if near else f" There: {', '.join(sorted(siblings)) or 'nothing'}."
-        raise ConfigError(f"{path}: no such file.{hint}")
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: not valid YAML: nested too deeply.") from None
-    except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
-        # PyYAML's constructors pass on Python's own errors about 2023-02-30 or `!!int` without a number.
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected `key: value` lines, found {type(content).__name__}.")
-    check_extent(content, str(path))
-    return content
-
-
-def check_extent(content: Any, where: str) -> None:
-    """Refuse documents that no person wrote: YAML aliases can expand a few lines without end.
-
-    Raises:
-        ConfigError: nested too deeply (perhaps into itself), or too much.
-    """
-    found, level = 0, [content]
-    for _ in range(_MAX_DEPTH):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, dict | list)
-        ]
-        found += len(level)
-        if not level:
-            return
-        if found > _MAX_SECTIONS:
-            break
-    raise ConfigError(
-        f"{where}: nested more than {_MAX_DEPTH} levels deep, or more than {_MAX_SECTIONS:,} lists and "
-        "sections (a YAML alias may refer to itself). Write the values out."
-    )
-
-
-def expand_environment(content: Any, environment: Mapping[str, str]) -> Any:
-    """`content` with `${NAME}` and `${NAME:-default}` in its strings replaced.
-
-    Raises:
-        ConfigError: a variable without a default is not set, or has the name of a secret.
-    """
-    if isinstance(content, dict):
-        return {key: expand_environment(value, environment) for key, value in content.items()}
-    if isinstance(content, list):
-        return [expand_environment(value, environment) for value in content]
-    if not isinstance(content, str):
-        return content
-
-    def substitute(match: re.Match[str]) -> str:
-        name, default = match["name"], match["default"]
-        refuse_secret_variable(name)
-        if environment.get(name):
-            return environment[name]
-        if default is None:
-            raise ConfigError(
-                f"configuration: {content} needs the environment variable {name}. "
-                f"Set it, for example: export {name}=/path/to/folder"
-            )
-        return default
-
-    return re.sub(r"\$\{(?P<name>[A-Z_][A-Z0-9_]*)(?::-(?P<default>[^}]*))?\}", substitute, content)
-
-
-def validate[M: BaseModel](model: type[M], content: Mapping[str, Any], where: str) -> M:
-    """`content` as an instance of `model`; `where` names the file for the message.
-
-    Raises:
-        ConfigError: one line per problem; an unknown key comes with the corrected line.
-    """
-    try:
-        return model.model_validate(dict(content))
-    except ValidationError as error:
-        lines = [_explain(model, detail) for detail in error.errors()]
-        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from None
-
-
-def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
-    location = [str(part) for part in detail["loc"]]
-    dotted = ".".join(location)
-    if detail["type"] == "extra_forbidden":
-        valid = _keys_at(model, detail["loc"][:-1])
-        key = location[-1]
-        near = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
-        if near:
-            indent = "  " * (len(location) - 1)
-            value = _as_yaml(detail["input"])
-            corrected = f"{indent}{near[0]}: {value}"
-            return f"unknown key `{dotted}`. Did you mean `{near[0]}`? The corrected line:\n{corrected}"
-        return f"unknown key `{dotted}`. Valid here: {', '.join(sorted(valid))}."
-    if detail["type"] == "missing":
-        return f"`{dotted}` is required and missing."
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == SECRET:
-        return f"`{dotted}`: {message}."
-    given = _as_yaml(detail.get("input"))
-    if detail["type"] == "literal_error":
-        choices = [
-            c.strip(" '")
-            for c in str(detail.get("ctx", {}).get("expected", "")).replace(" or ", ",").split(",")
-        ]
-        near = difflib.get_close_matches(str(detail["input"]), choices, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        return f"`{dotted}: {given}` is not one of {', '.join(choices)}.{hint}"
-    if not location:
-        return message
-    if detail["type"] == "string_type" and isinstance(detail["input"], bool):
-        where = ".".join(part for part in location if part != "[key]")
-        return (
-            f"`{where}` is a word that YAML takes for a truth value (ON, OFF, YES, NO, TRUE, FALSE). "
-            "Put it into quotes, for example: 'ON'."
-        )
-    return f"`{dotted}: {given}`: {message}{'' if message.endswith(('.', '?')) else '.'}"
-
-
-def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Names of the fields of the section that `location` leads to."""
-    current: Any = model
-    for part in location:
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            field = current.model_fields.get(str(part))
-            if field is None:
-                return []
-            current = _section_in(field.annotation, str(part))
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return list(current.model_fields)
-    return []
-
-
-def _section_in(annotation: Any, _part: str) -> Any:
-    """The first configuration section inside an annotation such as `Section | None`."""
-    candidates = [annotation, *getattr(annotation, "__args__", ())]
-    for candidate in candidates:
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return annotation
-
-
-def _as_yaml(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=10_000) if _is_plain(value) else str(value)
-    return masked(text.removesuffix("...\n").strip())
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float | bool | list | dict)
 
 
 @dataclass(frozen=True)

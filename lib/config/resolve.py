@@ -14,10 +14,11 @@ from lib.config.barrier_labels import BarrierConfig
 from lib.config.base import StrictModel, is_ternary
 from lib.config.data import SplitConfig
 from lib.config.fold_splits import with_study_test
-from lib.config.load import Study, recipe_for, validate
+from lib.config.load import Study, recipe_for
 from lib.config.model import Architecture
 from lib.config.run_key import NO_BUDGET, Run
 from lib.config.training import Recipe
+from lib.config.validation import validate
 
 
 class RunSpecification(StrictModel):

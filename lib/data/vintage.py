@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.config.data import DataConfig
-from lib.config.load import validate
+from lib.config.validation import validate
 from lib.data.io import read_json, write_json_atomic
 from lib.errors import ConfigError
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from snakemake.cli import get_argument_parser
 
-from lib.config.load import read_yaml
+from lib.config.yaml_files import read_yaml
 from lib.errors import ConfigError, StudyError
 
 _SUFFIXES = (".yaml", ".yml", ".json")

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lib.config.load import read_yaml
 from lib.config.places import (
     CLONE,
     MAIN,
@@ -22,6 +21,7 @@ from lib.config.places import (
     study_folder,
     with_whole_paths,
 )
+from lib.config.yaml_files import read_yaml
 from lib.data.io import read_json, write_json_atomic
 from lib.jobs.paths import PATHS
 from lib.study.plan import Plan, plan_study

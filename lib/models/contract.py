@@ -17,9 +17,9 @@ import numpy as np
 
 from lib.config.barrier_labels import BarrierConfig
 from lib.config.base import StrictModel, classes_of, is_binary, outputs_of
-from lib.config.load import validate
 from lib.config.model import Architecture
 from lib.config.training import Recipe
+from lib.config.validation import validate
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
 from lib.models.predictions import Predictions

@@ -16,8 +16,8 @@ from typing import Any
 import polars as pl
 
 from lib.config.base import is_classification, is_ternary, split_dataset
-from lib.config.load import validate
 from lib.config.resolve import ResolvedRun, RunSpecification
+from lib.config.validation import validate
 from lib.data.io import read_json, write_json_atomic
 from lib.datasets.rates import means_by_symbol, pooled_means
 from lib.datasets.splits import PARTS

@@ -118,11 +118,6 @@ class PredictionFiles:
         return days * _SYMBOLS_PER_DAY + codes
 
 
-def dates_of(keys: Ints) -> npt.NDArray[np.datetime64]:
-    """The distinct dates of samples named by `RunSamples.keys`; (dates,), rising."""
-    return np.unique(keys // _SYMBOLS_PER_DAY).astype("datetime64[D]")
-
-
 def _digest(frame: pl.DataFrame, task: str) -> str:
     digest = hashlib.sha256()
     digest.update("\n".join(frame["symbol"].cast(pl.String)).encode())

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 
 from lib.config.base import is_ternary, outputs_of
 from lib.config.experiment import Experiment
-from lib.config.load import Study, validate
+from lib.config.load import Study
 from lib.config.model import Architecture
 from lib.config.resolve import RunSpecification
 from lib.config.run_key import NO_BUDGET, Run
 from lib.config.training import Recipe
+from lib.config.validation import validate
 from lib.errors import ConfigError, nearest
 from lib.models import registry
 from lib.models.contract import Shape

@@ -16,13 +16,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from lib.config.load import Study, check_extent, expand_environment, load_study, read_yaml, validate
+from lib.config.load import Study, load_study
 from lib.config.model import AssetsFile
 from lib.config.places import ConfigFolders
 from lib.config.resolve import RunSpecification, data_identity, specify
 from lib.config.run_key import NO_BUDGET, Run, expand
 from lib.config.series_table import SeriesFile
+from lib.config.validation import validate
 from lib.config.workflow import WorkflowConfig
+from lib.config.yaml_files import check_extent, expand_environment, read_yaml
 from lib.data.io import read_json
 from lib.errors import ConfigError, nearest
 from lib.models import registry
@@ -39,6 +41,7 @@ from lib.study.meta_plan import MetaPlan, check_meta_modules
 from lib.study.prediction_plan import PredictionPlan
 from lib.study.scope import Scope
 from lib.study.search_plan import SearchPlan
+from lib.study.shape_plan import ShapePlan
 
 
 class Plan:
@@ -62,12 +65,13 @@ class Plan:
         self.predictions = PredictionPlan(study, self.grids)
         self.searches = SearchPlan(study, self.experiment_of, self._specify, self._channels_of)
         self.data = DataPlan(study, assets, series, self.datasets)
+        self.shapes = ShapePlan(self._trained, self._channels_of)
         self._check_variants()
         self.data.check()
         check_controls(study)
         self.searches.check()
         check_ids(study, self.grids)
-        check_budgets(study, self.experiment_of, self.specification, self._channels)
+        check_budgets(study, self.experiment_of, self.specification, self.channels)
 
     @property
     def config(self) -> WorkflowConfig:
@@ -239,49 +243,15 @@ class Plan:
             found.setdefault((self.vintage(run), run.dataset, run.timescale), []).append(run)
         return found
 
-    def shape(self, dataset: str, timescale: str, model: str, budget: str) -> str:
-        """What decides the cost of a training step, as canonical JSON (for batch-size discovery)."""
-        specification = self._costliest_of_shape.get((dataset, timescale, model, budget))
-        if specification is None:
-            raise ConfigError(
-                f"{dataset}/{timescale}/{model}/{budget}: no experiment of this study declares this shape."
-            )
-        architecture = specification.architecture
-        content = {
-            "model": specification.model,
-            "settings": specification.settings,
-            "architecture": architecture.model_dump() if architecture else None,
-            "context_length": specification.context_length,
-            "channels": self._channels_seen(specification),
-            "effective_batch": specification.recipe.effective_batch,
-        }
-        return json.dumps(content, sort_keys=True)
-
-    def _channels(self, run: Run) -> int:
-        return self._channels_seen(self.specification(run))
-
-    def _channels_seen(self, specification: RunSpecification) -> int:
-        """Of the dataset, and what is planted in it."""
-        run, planted = specification.run, specification.planted != "none"
-        return self._channels_of(str(run["dataset"]), str(run["timescale"])) + planted
+    def channels(self, run: Run) -> int:
+        """Channels of the windows that the run is trained on."""
+        return self.shapes.channels(self.specification(run))
 
     def _channels_of(self, dataset: str, timescale: str) -> int:
         return self.data.channels(dataset, timescale)
 
-    @cached_property
-    def _costliest_of_shape(self) -> dict[tuple[str, ...], RunSpecification]:
-        """Of runs and trials those with the longest windows, and of these the most channels: what fits its
-        memory fits that of the others."""
-        found: dict[tuple[str, ...], RunSpecification] = {}
-        for own in [*map(self.specification, self.experiment_of), *self.searches.trained()]:
-            words = tuple(str(own.run[word]) for word in ("dataset", "timescale", "model", "budget"))
-            other = found.setdefault(words, own)
-            if self._cost(own) > self._cost(other):
-                found[words] = own
-        return found
-
-    def _cost(self, specification: RunSpecification) -> tuple[int, int]:
-        return specification.context_length, self._channels_seen(specification)
+    def _trained(self) -> list[RunSpecification]:
+        return [*map(self.specification, self.experiment_of), *self.searches.trained()]
 
     def production_dataset(self, folder: Path, name: str) -> dict[str, str]:
         """Fields of the dataset file that a production model reads, in this configuration's vintage.

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lib.config.data import ValidationConfig
-from lib.config.load import read_yaml
+from lib.config.yaml_files import read_yaml
 from lib.data.calendar import sessions_of
 from lib.data.sources.files import FilesSource
 from lib.data.validation.findings import raise_on_errors

@@ -12,9 +12,10 @@ import yaml
 from hurt import LOGISTIC
 
 from lib.config.experiment import Experiment
-from lib.config.load import read_yaml, validate
 from lib.config.model import ModelFile, vary
 from lib.config.training import TrackingConfig
+from lib.config.validation import validate
+from lib.config.yaml_files import read_yaml
 from lib.data.io import spreadsheet_safe
 from lib.errors import ConfigError
 from lib.study.plan import plan_study

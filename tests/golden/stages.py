@@ -27,6 +27,7 @@ from lib.features.catalogue import catalogue
 from lib.features.schema import channel_names
 from lib.models import registry
 from lib.report.render import build_page, render_html, render_markdown
+from lib.study.leak_check.check_features import made_prices, weekdays
 from tests.unit.made_study import make_study, small_study, summarise
 from tests.unit.reporting_study import full_study
 
@@ -42,26 +43,18 @@ SPLITS = SplitConfig(
 )
 
 
-@cache
+FIRST, LAST = date(2000, 1, 3), date(2003, 12, 31)
+
+
 def bars() -> pl.DataFrame:
-    """Four years of made-up daily bars on the sessions of the exchange."""
-    sessions = sessions_of("XNYS")
-    days = sessions.filter((sessions >= date(2000, 1, 3)) & (sessions <= date(2003, 12, 31)))
-    random = np.random.default_rng(1)
-    spread = 0.01 * np.exp(np.cumsum(random.normal(0, 0.05, len(days))).clip(-1, 1))
-    close = 100 * np.exp(np.cumsum(random.normal(0, 1, len(days)) * spread))
-    opening = np.concatenate([[100.0], close[:-1]]) * np.exp(0.3 * random.normal(size=len(days)) * spread)
-    high = np.maximum(opening, close) * np.exp(0.3 * np.abs(random.normal(size=len(days))) * spread)
-    low = np.minimum(opening, close) * np.exp(-0.3 * np.abs(random.normal(size=len(days))) * spread)
-    volume = random.uniform(1e6, 2e6, len(days))
-    columns = {"open": opening, "high": high, "low": low, "close": close, "volume": volume}
-    return pl.DataFrame({"date": days, "symbol": "X", **columns})
+    """Four years of made-up daily bars."""
+    return made_prices(FIRST, LAST)
 
 
 @cache
 def table_of(tier: int) -> pl.DataFrame:
     """The dataset table of the daily bars."""
-    return assemble({"X": bars()}, tier)
+    return assemble({"MADE": bars()}, tier)
 
 
 def _summary(table: pl.DataFrame, names: list[str]) -> dict[str, float]:
@@ -83,7 +76,7 @@ def features() -> Results:
     """The smallest tier by channel, the largest in one number, and the bars of slower timescales."""
     found = _summary(table_of(TIERS[-1]), channel_names(table_of(TIERS[-1])))
     slow = {
-        f"{scale} closes": float(resample(bars(), scale, sessions_of("XNYS"))["close"].sum())
+        f"{scale} closes": float(resample(bars(), scale, weekdays(FIRST, LAST))["close"].sum())
         for scale in ("2d", "weekly", "monthly")
     }
     smallest = {feature.name: found[feature.name] for feature in catalogue(TIERS[0])}

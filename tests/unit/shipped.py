@@ -30,6 +30,13 @@ def named_files(folder: Path) -> Path:
     return folder
 
 
+def planned(own: Mapping[str, Mapping[str, Any]], /, **sections: Any) -> Plan:
+    """The plan of the quickstart's configuration with other sections and experiments of its own."""
+    content = yaml.safe_load((CONFIG / "config.yaml").read_text(encoding="utf-8"))
+    declared = {"experiments": list(own), "own_experiments": dict(own)}
+    return plan_study(content | declared | sections, CONFIG, {})
+
+
 def shipped(name: str, market: Path, changes: Mapping[str, Any] | None = None) -> Plan:
     """The plan of `config/NAME.yaml` with top-level sections replaced; `market` as the data folder."""
     content = yaml.safe_load((CONFIG / f"{name}.yaml").read_text(encoding="utf-8")) | dict(changes or {})

@@ -17,6 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from lib.data.reading.foreign import first_words, refuse_foreign
+from lib.data.reading.header import HEAD_LINES, Header, header_of, refuse_headless, unique
 from lib.data.reading.names import column_and_ticker, is_dated, known_names
 from lib.errors import DataError
 
@@ -26,8 +27,6 @@ MISSING = (
 )  # fmt: skip
 MAX_COLUMNS = 1000
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_HEAD_LINES = 40
-"""Among so many first lines the header is looked for."""
 _FOOTER_LINES = 20
 _MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -37,7 +36,6 @@ _MARKS = (
     (b"\xfe\xff", "utf-16"),
 )
 """Byte-order marks; the longer ones first."""
-_LABELS = ("ticker", "price", "date", "")
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ def _parquet(path: Path) -> RawTable:
     frame = pl.read_parquet(path)
     pairs = [column_and_ticker(name) for name in frame.columns]
     tickers = tuple(ticker for _, ticker in pairs)
-    frame.columns = _unique([name for name, _ in pairs])
+    frame.columns = unique([name for name, _ in pairs])
     texts = pl.selectors.string()
     frame = frame.with_columns(pl.when(texts.is_in(MISSING)).then(None).otherwise(texts).name.keep())
     return RawTable(path, frame, tickers if any(tickers) else ())
@@ -135,7 +133,7 @@ def _workbook(path: Path) -> RawTable:
     names = book.sheetnames
     book.close()
     scored = [
-        (max((known_names(row) for row in rows[:_HEAD_LINES]), default=0), n) for n, rows in enumerate(sheets)
+        (max((known_names(row) for row in rows[:HEAD_LINES]), default=0), n) for n, rows in enumerate(sheets)
     ]
     number = max(scored)[1]
     if not sheets[number]:
@@ -143,7 +141,8 @@ def _workbook(path: Path) -> RawTable:
     found = _Text(path)
     if len(sheets) > 1:
         found.notes.append(f"sheet {names[number]}")
-    header = _header(found, sheets[number])
+    header, notes = header_of(sheets[number])
+    found.notes += notes
     rows, lines = _whole_rows(found, sheets[number][header.begin :], header.begin + 1, len(header.names))
     return _framed(found, header, _transposed(rows, len(header.names)), lines)
 
@@ -153,7 +152,7 @@ def _text(path: Path) -> RawTable:
     text = _decoded(path.read_bytes(), found)
     if "\n" not in text:
         text = text.replace("\r", "\n")
-    head = text[:400_000].split("\n", _HEAD_LINES)[:_HEAD_LINES]
+    head = text[:400_000].split("\n", HEAD_LINES)[:HEAD_LINES]
     if max((line.count(mark) for line in head for mark in _DELIMITERS), default=0) > MAX_COLUMNS:
         raise DataError(
             f"{path}: more than {MAX_COLUMNS:,} columns; this is not a table of prices or values."
@@ -162,10 +161,11 @@ def _text(path: Path) -> RawTable:
     scores = {mark: max(map(known_names, rows), default=0) for mark, rows in split.items()}
     mark = max(_DELIMITERS, key=lambda each: scores[each])
     if not scores[mark]:
-        _refuse_headless(path, text, split)
+        refuse_headless(path, text, split)
     if mark != ",":
         found.notes.append(f"{_DELIMITERS[mark]} between columns")
-    header = _header(found, split[mark])
+    header, notes = header_of(split[mark])
+    found.notes += notes
     body = text.split("\n", header.begin)[-1] if text.count("\n") >= header.begin else ""
     columns = _regular(body, mark, len(header.names))
     if columns is not None:
@@ -226,62 +226,7 @@ def _decoded(content: bytes, found: _Text) -> str:
     return text
 
 
-def _header_of(rows: Sequence[Sequence[str]]) -> int:
-    """The first of the rows that have most names of columns."""
-    scores = [known_names(row) for row in rows[:_HEAD_LINES]]
-    return scores.index(max(scores)) if scores else 0
-
-
-def _refuse_headless(path: Path, text: str, split: dict[str, list[list[str]]]) -> None:
-    """No line names columns: either no table, or one without a header."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    if not first:
-        raise DataError(f"{path}: the file is empty: it holds blank lines only. Download it again.")
-    widest = max((next((row for row in rows if row), []) for rows in split.values()), key=len)
-    if len(widest) > 1 and any(is_dated(cell) for cell in widest):
-        raise DataError(
-            f"{path}: no header: its first line is `{first_words(first)}`. "
-            "Put a line like Date,Open,High,Low,Close,Volume above it."
-        )
-    if len(widest) < 2:
-        raise DataError(
-            f"{path}: this is no table but a text or an error page: `{first_words(text)}`. Download it again."
-        )
-
-
-@dataclass(frozen=True)
-class _Header:
-    """Names and symbols of columns, and after how many lines the rows begin."""
-
-    names: list[str]
-    tickers: tuple[str, ...]
-    begin: int
-
-
-def _header(found: _Text, rows: Sequence[Sequence[str]]) -> _Header:
-    """The header among the first rows, with what stands above it and the further lines below it."""
-    at = _header_of(rows)
-    names = [cell.strip() for cell in rows[at]]
-    while names and not names[-1]:
-        names.pop()  # a delimiter too many
-    width = len(names)
-    above = [row for row in rows[:at] if any(cell.strip() for cell in row)]
-    tickers = _tickers(above[-1], width) if above else ()
-    if above[: -1 if tickers else None]:
-        found.notes.append(f"left out above the table: `{first_words(' '.join(above[0]))}`")
-    begin = at + 1
-    for row in rows[begin : begin + 2]:
-        if not _is_label(row, width):
-            break
-        tickers = tickers or _tickers(row, width)
-        begin += 1
-    named = [column_and_ticker(name) for name in names]
-    if not tickers and any(ticker for _, ticker in named):
-        tickers = tuple(ticker for _, ticker in named)
-    return _Header(_unique([name for name, _ in named]), tickers, begin)
-
-
-def _framed(found: _Text, header: _Header, columns: Sequence[pl.Series], lines: Sequence[int]) -> RawTable:
+def _framed(found: _Text, header: Header, columns: Sequence[pl.Series], lines: Sequence[int]) -> RawTable:
     frame = pl.DataFrame(dict(zip(header.names, columns, strict=True))).with_columns(
         pl.all().str.strip_chars()
     )
@@ -336,34 +281,3 @@ def _is_words(row: Sequence[str]) -> bool:
         and not is_dated(filled[0])
         and not any(re.search(r"^[-+$]?[\d.,]+[KMB%]?$", cell) for cell in filled[1:])
     )
-
-
-def _is_label(row: Sequence[str], width: int) -> bool:
-    """A further header line, which repeats the symbol or the names."""
-    first = row[0].strip().lower() if row else ""
-    others = [cell.strip() for cell in row[1:]]
-    return (
-        len(row) <= width + 1
-        and first in _LABELS
-        and (bool(first) or any(others))
-        and not any(re.search(r"^[-+$]?[\d.,]+$", cell) for cell in others)
-        and not is_dated(first)
-    )
-
-
-def _tickers(row: Sequence[str], width: int) -> tuple[str, ...]:
-    """The symbols over or under the names of a header; nothing if the row is another one."""
-    cells = [cell.strip() for cell in row]
-    if len(cells) < 2 or len(cells) > width or cells[0].lower() not in _LABELS or known_names(cells[1:]):
-        return ()
-    return tuple(cells + [""] * (width - len(cells))) if any(cells[1:]) else ()
-
-
-def _unique(names: Sequence[str]) -> list[str]:
-    """Names in which none occurs twice; a repeated one gets its place behind a bar."""
-    seen: set[str] = set()
-    found = []
-    for place, name in enumerate(names):
-        found.append(f"{name}|{place}" if name in seen else name)
-        seen.add(found[-1])
-    return found

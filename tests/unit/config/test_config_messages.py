@@ -7,9 +7,11 @@ import yaml
 
 from lib.config.experiment import Experiment
 from lib.config.hpo import SearchSpace
-from lib.config.load import expand_environment, load_study, read_yaml, recipe_for, validate
+from lib.config.load import load_study, recipe_for
 from lib.config.model import ModelFile
+from lib.config.validation import validate
 from lib.config.workflow import WorkflowConfig
+from lib.config.yaml_files import expand_environment, read_yaml
 from lib.errors import ConfigError
 
 CONFIG = Path(__file__).parents[3] / "config"

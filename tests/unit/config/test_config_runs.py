@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.config.load import Study, load_study, read_yaml
+from lib.config.load import Study, load_study
 from lib.config.resolve import resolve, specify
 from lib.config.run_key import Run, expand
+from lib.config.yaml_files import read_yaml
 from lib.errors import ConfigError
 
 CONFIG = Path(__file__).parents[3] / "config"

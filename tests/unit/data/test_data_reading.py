@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from lib.config.data import ValidationConfig
-from lib.config.load import read_yaml
+from lib.config.yaml_files import read_yaml
 from lib.data.sources.files import FilesSource
 from lib.data.validation.findings import Finding, remarks
 from lib.data.validation.price_checks import validate_prices

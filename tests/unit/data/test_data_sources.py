@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from lib.config.data import DataConfig, SyntheticConfig, ValidationConfig
-from lib.config.load import read_yaml, validate
 from lib.config.model import AssetsFile
 from lib.config.series_table import SeriesFile
+from lib.config.validation import validate
+from lib.config.yaml_files import read_yaml
 from lib.data.assets import check_served, check_source_names, primary_label, series_of, symbols_of
 from lib.data.calendar import sessions_of
 from lib.data.sources.embedded import EmbeddedSource

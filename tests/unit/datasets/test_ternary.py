@@ -12,10 +12,10 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 
 from lib.config.barrier_labels import BarrierConfig
 from lib.config.data import SplitConfig
-from lib.config.load import read_yaml
 from lib.config.model import Architecture
 from lib.config.training import Recipe, Runtime
 from lib.config.workflow import EvaluationConfig
+from lib.config.yaml_files import read_yaml
 from lib.datasets.barriers import volatility
 from lib.datasets.splits import PARTS
 from lib.datasets.targets import add_targets

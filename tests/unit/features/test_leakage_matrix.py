@@ -11,9 +11,10 @@ import pytest
 
 from lib.config.base import COLUMNS, ROWS
 from lib.config.data import DataConfig
-from lib.config.load import read_yaml, validate
 from lib.config.model import AssetsFile
 from lib.config.series_table import SeriesFile
+from lib.config.validation import validate
+from lib.config.yaml_files import read_yaml
 from lib.data.assets import origins, series_of, symbols_of
 from lib.data.calendar import sessions_of
 from lib.data.series import combine_files, empty_series, fetch_series, publish

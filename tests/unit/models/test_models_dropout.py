@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from lib.config.load import read_yaml
 from lib.config.model import Architecture
 from lib.config.training import Recipe
+from lib.config.yaml_files import read_yaml
 from lib.models.start import start_at
 from lib.models.transformer.factory import NetworkFactory
 from lib.models.transformer.patchtst import PatchTSTSettings

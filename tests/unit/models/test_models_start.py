@@ -9,8 +9,8 @@ from scipy.special import softmax
 from scipy.stats import entropy
 from test_models_contract import NETWORKS, build, market
 
-from lib.config.load import read_yaml
 from lib.config.model import Architecture
+from lib.config.yaml_files import read_yaml
 from lib.errors import ModelError
 from lib.metrics.losses import mean_loss
 from lib.models.contract import Problem

@@ -12,7 +12,7 @@ from snakemake.utils import validate
 from lib.config.document import config_markdown, shown_type
 from lib.config.editor_schemas import FILES, first_line, json_schema, schema_name, schema_text
 from lib.config.experiment import Experiment
-from lib.config.load import read_yaml
+from lib.config.yaml_files import read_yaml
 
 CONFIG = Path(__file__).parents[3] / "config"
 EVERY_FILE = [(path, model) for pattern, model in FILES.items() for path in sorted(CONFIG.glob(pattern))]

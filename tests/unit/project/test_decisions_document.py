@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from lib.config.load import read_yaml
 from lib.config.model import Architecture
+from lib.config.yaml_files import read_yaml
 from lib.models import registry
 from lib.models.transformer.parameters import count_parameters, flops_per_sample
 from tests.conftest import ROOT

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.config.load import read_yaml
+from lib.config.yaml_files import read_yaml
 from lib.study.documents.study_tables import COST, cost_markdown, with_study
 from lib.study.plan import Plan, plan_study
 from tests.unit.shipped import CONFIG

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.config.load import read_yaml
 from lib.config.places import MAIN, ConfigFolders, find_own, study_folder
+from lib.config.yaml_files import read_yaml
 from lib.data.backup import OUTSIDE
 from lib.errors import ConfigError, DataError
 from lib.jobs import current_study as study

@@ -14,9 +14,9 @@ import yaml
 from lib.config.base import StrictModel
 from lib.config.data import SplitConfig, SyntheticConfig
 from lib.config.experiment import Experiment
-from lib.config.load import validate
 from lib.config.resolve import resolve
 from lib.config.training import Recipe
+from lib.config.validation import validate
 from lib.config.workflow import TooGoodConfig
 from lib.data.sources.synthetic import SyntheticSource, best_auc, best_gain
 from lib.datasets.planted_controls import PLANTED_CHANNEL
@@ -94,7 +94,7 @@ def test_what_makes_a_control_is_refused_in_a_question_and_needed_in_a_control(c
 
 def test_a_leak_control_has_one_channel_more_and_budgets_count_it(frame):
     plan = planned(["control_leak_sizes"])
-    assert json.loads(plan.shape("Aa50", "daily", "patchtst-mixed", "2M"))["channels"] == 51
+    assert json.loads(plan.shapes.shape("Aa50", "daily", "patchtst-mixed", "2M"))["channels"] == 51
     run = plan.runs[0]
     assert plan.specification(run).planted == "tomorrow"
     train = samples_for(resolve(plan.specification(run)), frame).train

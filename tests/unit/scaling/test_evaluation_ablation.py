@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from lib.config.experiment import Experiment
-from lib.config.load import validate
+from lib.config.validation import validate
 from lib.errors import ConfigError, DataError
 from lib.metrics.losses import intercept_refitted
 from lib.scaling.ablation import rank_variants

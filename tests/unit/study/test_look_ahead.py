@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 
 from lib.config.data import DataConfig
-from lib.config.load import read_yaml, validate
 from lib.config.resolve import RunSpecification
 from lib.config.series_table import SeriesDefinition, SeriesFile
 from lib.config.training import Recipe
+from lib.config.validation import validate
+from lib.config.yaml_files import read_yaml
 from lib.data.sources.files import FilesSource
 from lib.errors import ConfigError
 from lib.features import groups

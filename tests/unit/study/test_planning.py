@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lib.config.load import validate
 from lib.config.resolve import RunSpecification, apply_parameters
+from lib.config.validation import validate
 from lib.errors import ConfigError
 from lib.scaling.axes import AXES
 from lib.scaling.run_table import collect_runs

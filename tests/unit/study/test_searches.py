@@ -1,9 +1,7 @@
 """Searches as they are planned: seeds of their own, dealt to the runs, shared by a transfer."""
 
 import json
-import shutil
 from datetime import date
-from pathlib import Path
 
 import pytest
 import yaml
@@ -11,10 +9,10 @@ import yaml
 from lib.errors import ConfigError
 from lib.study.cost import forecast
 from lib.study.jobs import everything
-from lib.study.plan import Plan, plan_study
+from lib.study.plan import Plan
 from lib.study.search_plan import trial_seed
+from tests.unit.shipped import CONFIG, planned
 
-CONFIG = Path(__file__).parents[3] / "config"
 EXPERIMENT = {
     "question": "Does it?", "datasets": ["Aa20", "Aa50"], "timescales": ["daily"], "tasks": ["direction"],
     "horizons": [5], "models": ["patchtst-mixed"], "budgets": ["20M", "200M"], "seeds": [42, 43, 44, 45, 46],
@@ -22,26 +20,17 @@ EXPERIMENT = {
 FOLDS = {"first_test": "2010-01-01", "test_months": 24, "validation_months": 12, "train_years": 5}
 
 
-@pytest.fixture
-def plan(tmp_path: Path):
-    shutil.copytree(CONFIG, tmp_path / "config")
-
-    def made(overrides: dict | None = None, **experiments: dict) -> Plan:
-        for name, content in experiments.items():
-            path = tmp_path / f"config/experiments/{name}.yaml"
-            path.write_text(yaml.safe_dump(EXPERIMENT | content))
-        content = yaml.safe_load((CONFIG / "config.yaml").read_text()) | {"experiments": list(experiments)}
-        content["data"] = content["data"] | {"walk_forward": FOLDS}
-        return plan_study(content | {"overrides": overrides or {}}, tmp_path / "config", {})
-
-    return made
+def plan(overrides: dict | None = None, **experiments: dict) -> Plan:
+    own = {name: EXPERIMENT | content for name, content in experiments.items()}
+    data = yaml.safe_load((CONFIG / "config.yaml").read_text())["data"] | {"walk_forward": FOLDS}
+    return planned(own, data=data, overrides=overrides or {})
 
 
 def declared(made: Plan, run) -> dict:
     return json.loads(made.searches.declaration(made.searches.words(run)))
 
 
-def test_run_seeds_are_dealt_to_three_searches_with_seeds_of_their_own(plan):
+def test_run_seeds_are_dealt_to_three_searches_with_seeds_of_their_own():
     made = plan(own={"tuning": "default"})
     runs = [run for run in made.runs if (run.dataset, run.budget) == ("Aa20", "20M")]
     assert [made.facts(run)["search"] for run in runs] == [1, 2, 3, 1, 2]
@@ -58,7 +47,7 @@ def test_a_search_has_no_judged_seed():
     assert trial_seed(0, 1, ()) != trial_seed(1, 1, ())
 
 
-def test_a_transferred_recipe_is_searched_once_before_the_first_fold_s_test(plan):
+def test_a_transferred_recipe_is_searched_once_before_the_first_fold_s_test():
     made = plan(
         own={"tuning": "transfer", "walk_forward": True, "folds": [2, 3], "train_fractions": [0.5, 1.0]}
     )
@@ -78,14 +67,14 @@ def test_a_transferred_recipe_is_searched_once_before_the_first_fold_s_test(plan
     }
 
 
-def test_the_data_and_shape_of_a_search_are_planned_though_no_run_has_them(plan):
+def test_the_data_and_shape_of_a_search_are_planned_though_no_run_has_them():
     made = plan(own={"tuning": "transfer", "walk_forward": True, "datasets": ["Aa50"]})
     assert ("embedded-2018", "Aa20", "daily") in made.datasets
-    assert json.loads(made.shape("Aa20", "daily", "patchtst-mixed", "2M"))["channels"] == 20
-    assert json.loads(made.shape("Aa20", "daily", "patchtst-mixed", "200M"))["channels"] == 20
+    assert json.loads(made.shapes.shape("Aa20", "daily", "patchtst-mixed", "2M"))["channels"] == 20
+    assert json.loads(made.shapes.shape("Aa20", "daily", "patchtst-mixed", "200M"))["channels"] == 20
 
 
-def test_a_transfer_is_checked_at_every_size_once(plan):
+def test_a_transfer_is_checked_at_every_size_once():
     made = plan(own={"tuning": "transfer", "walk_forward": True, "datasets": ["Aa20"]})
     pending = everything(made, made.runs)
     assert [(search[-1], size) for search, size in pending.checks] == [
@@ -100,14 +89,14 @@ def test_a_transfer_is_checked_at_every_size_once(plan):
     assert trials == {"2M": 3 * 20 + 3, "20M": 3, "200M": 3}
 
 
-def test_experiments_that_share_a_transferred_recipe_must_search_it_alike(plan):
+def test_experiments_that_share_a_transferred_recipe_must_search_it_alike():
     shared = {"tuning": "transfer", "walk_forward": True}
     with pytest.raises(ConfigError, match=r"own and other share(.|\n)*Give other its own `variant:`"):
         plan(own=shared, other=shared | {"datasets": ["Aa100"], "n_trials": 5})
     assert plan(own=shared, other=shared | {"datasets": ["Aa100"], "n_trials": 5, "variant": "more"}).runs
 
 
-def test_a_study_says_what_differs_in_its_experiments(plan):
+def test_a_study_says_what_differs_in_its_experiments():
     made = plan(
         {"own": {"tuning": "default", "n_trials": 7, "recipe": "plan"}}, own={}, other={"variant": "v"}
     )

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from lib.config.hpo import Choice, FloatRange, IntRange, SearchSpace
-from lib.config.load import read_yaml, validate
+from lib.config.validation import validate
+from lib.config.yaml_files import read_yaml
 from lib.errors import ConfigError, ModelError, StudyError, TrainingDiverged, TrainingStopped
 from lib.tuning.search import SearchResult, TrialReport, run_search
 from lib.tuning.study import STUDY_FILE

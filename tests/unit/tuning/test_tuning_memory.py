@@ -12,9 +12,10 @@ import torch
 
 from lib.config.base import StrictModel
 from lib.config.hpo import Choice, SearchSpace
-from lib.config.load import read_yaml, validate
 from lib.config.model import Architecture
 from lib.config.resolve import ResolvedRun, resolve
+from lib.config.validation import validate
+from lib.config.yaml_files import read_yaml
 from lib.datasets.windows import SplitSamples
 from lib.errors import ModelError
 from lib.models.contract import ModelMetadata, Problem

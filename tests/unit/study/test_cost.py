@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 from datetime import date
 from pathlib import Path
 
@@ -22,9 +21,9 @@ from lib.study.jobs import (
     search_of,
     words_of,
 )
-from lib.study.plan import Plan, plan_study
+from lib.study.plan import Plan
 from lib.study.preview import cost_table, dearest, phase_table, weak_cells
-from tests.unit.shipped import CONFIG, shipped
+from tests.unit.shipped import planned, shipped
 
 EXPERIMENT = {
     "question": "Does it?", "datasets": ["Aa20"], "timescales": ["daily"], "tasks": ["direction"],
@@ -33,19 +32,9 @@ EXPERIMENT = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def plan(tmp_path: Path):
-    shutil.copytree(CONFIG, tmp_path / "config")
-
-    def made(study: dict | None = None, **experiments: dict) -> Plan:
-        for name, content in experiments.items():
-            path = tmp_path / f"config/experiments/{name}.yaml"
-            path.write_text(yaml.safe_dump(EXPERIMENT | content))
-        content = yaml.safe_load((CONFIG / "config.yaml").read_text()) | {"experiments": list(experiments)}
-        content["training"] = {"max_steps": 30, "effective_batch": 64}
-        return plan_study(content | (study or {}), tmp_path / "config", {})
-
-    return made
+def plan(study: dict | None = None, **experiments: dict) -> Plan:
+    own = {name: EXPERIMENT | content for name, content in experiments.items()}
+    return planned(own, training={"max_steps": 30, "effective_batch": 64}, **study or {})
 
 
 def shown(table) -> str:
@@ -54,7 +43,7 @@ def shown(table) -> str:
     return console.export_text()
 
 
-def test_runs_and_trials_are_taken_to_the_last_step_that_the_search_allows(plan):
+def test_runs_and_trials_are_taken_to_the_last_step_that_the_search_allows():
     made = plan(own={})
     [cost] = forecast(made, everything(made, made.runs), {})
     assert (cost.model, cost.budget, cost.runs, cost.trials) == ("patchtst-mixed", "2M", 2, 10)
@@ -66,7 +55,7 @@ def test_runs_and_trials_are_taken_to_the_last_step_that_the_search_allows(plan)
     assert cost.result_bytes == pytest.approx(2 * 4 * 2e6, rel=0.05)
 
 
-def test_without_a_search_the_recipe_decides(plan):
+def test_without_a_search_the_recipe_decides():
     """Also from a quarter of the dates: it takes the same steps as from all of them."""
     made = plan(own={"tuning": "none", "train_fractions": [0.25], "training": {"effective_batch": 32}})
     [cost] = forecast(made, everything(made, made.runs), {})
@@ -74,7 +63,7 @@ def test_without_a_search_the_recipe_decides(plan):
     assert cost.samples == 2 * 30 * 32
 
 
-def test_a_finished_search_costs_nothing_and_says_how_long_its_runs_take(plan):
+def test_a_finished_search_costs_nothing_and_says_how_long_its_runs_take():
     made = plan(own={})
     search = search_of(made, made.runs[0])
     left = Pending(tuple(made.runs), ())
@@ -83,7 +72,7 @@ def test_a_finished_search_costs_nothing_and_says_how_long_its_runs_take(plan):
     assert cost.samples == 2 * 17 * 64
 
 
-def test_the_costliest_architecture_and_window_of_a_search_count(plan, tmp_path):
+def test_the_costliest_architecture_and_window_of_a_search_count(tmp_path):
     made = plan(own={"tuning": "architectural"})
     effort = effort_of(made, made.runs[0])
     space = json.loads(made.searches.declaration(words_of(search_of(made, made.runs[0]))))["space"]
@@ -94,14 +83,14 @@ def test_the_costliest_architecture_and_window_of_a_search_count(plan, tmp_path)
     assert 1.0 < effort.flops / usual < 3.0
 
 
-def test_hours_follow_from_measured_speed_also_for_shapes_that_were_not_measured(plan):
+def test_hours_follow_from_measured_speed_also_for_shapes_that_were_not_measured():
     made = plan(own={"tuning": "none", "datasets": ["Aa20", "Aa500"], "seeds": [1]})
     [cost] = forecast(made, everything(made, made.runs), {("Aa20", "daily", "patchtst-mixed", "2M"): 10.0})
     small, large = (effort_of(made, run).flops for run in made.runs)
     assert cost.hours == pytest.approx(30 * 64 / 10 * (1 + large / small) / 3600)
 
 
-def test_only_the_jobs_of_a_target_are_pending_also_those_in_groups(plan):
+def test_only_the_jobs_of_a_target_are_pending_also_those_in_groups():
     made = plan(own={"models": ["patchtst-mixed", "logistic"]})
     text = """Job stats:
 rule search_hyperparameters:
@@ -126,7 +115,7 @@ localrule import_prices:
     assert len(pending.searches) == 1
 
 
-def phased(plan, **changes) -> Plan:
+def phased(**changes) -> Plan:
     study = {
         "phases": {"phase1": ["small"], "phase2": ["more"], "phase3": ["expansion"]},
         "selection": {"phases": ["phase1", "phase2"], "file": "no/such/file.yaml"},
@@ -137,8 +126,8 @@ def phased(plan, **changes) -> Plan:
     return plan(study, small={}, more={"datasets": ["Aa50"], "budgets": ["2M", "20M"]}, expansion=waiting)
 
 
-def test_jobs_are_counted_with_the_first_phase_that_needs_them(plan):
-    made = phased(plan)
+def test_jobs_are_counted_with_the_first_phase_that_needs_them():
+    made = phased()
     outputs = [
         "data/raw/embedded-2018/prices/^GSPC.parquet",
         "data/processed/embedded-2018/Aa20/daily.samples.json",
@@ -155,16 +144,16 @@ def test_jobs_are_counted_with_the_first_phase_that_needs_them(plan):
     assert found == {"phase1": 4, "phase2": 4, "phase3": 0, None: 2}
 
 
-def test_phases_say_what_they_take_and_what_a_waiting_one_may(plan, tmp_path, monkeypatch):
+def test_phases_say_what_they_take_and_what_a_waiting_one_may(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    made = phased(plan)
+    made = phased()
     chosen = dearest(made)
     assert list(chosen) == ["2M on Aa50", "20M on Aa50"]
     file = Path("chosen.yaml")
     expanded = {}
     for name, words in chosen.items():
         file.write_text(yaml.safe_dump({"chosen": words}))
-        expanded[name] = phased(plan, selection={"phases": ["phase1", "phase2"], "file": str(file)})
+        expanded[name] = phased(selection={"phases": ["phase1", "phase2"], "file": str(file)})
     pending = everything(made, [run for run in made.runs if run.seed != 1])
     text = shown(phase_table(made, pending, ({}, {}), {"phase1": 7, None: 3}, expanded))
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if "│" in line]
@@ -178,7 +167,7 @@ def test_phases_say_what_they_take_and_what_a_waiting_one_may(plan, tmp_path, mo
     assert rows[-1][:5] == ["others", "controls, ablations, folds", "3", "1", "1"]
 
 
-def test_costs_are_shown_with_what_is_not_known_said(plan):
+def test_costs_are_shown_with_what_is_not_known_said():
     made = plan(own={"tuning": "none"})
     text = shown(cost_table(forecast(made, everything(made, made.runs), {})))
     assert "3,840" in text, "two runs of 30 steps of 64 windows"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.config.load import validate
 from lib.config.run_key import Run
+from lib.config.validation import validate
 from lib.config.workflow import WorkflowConfig
 from lib.data.io import read_json
 from lib.training.tracking import publish
