@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from lib.training.threads import spin_briefly
+from tests.snakemake_process import run_snakemake
 
 
 def pytest_configure() -> None:
@@ -26,7 +28,11 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
     spin_briefly()
+    # Copies of the project take along what is compiled here: thousands of short jobs do not compile it again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if not worker:
+        compileall.compile_dir(ROOT / "lib", quiet=1)
     if worker and hasattr(os, "sched_setaffinity"):
         # Numeric libraries start as many threads as there are cores; workers that do so hinder each other.
         cores = sorted(os.sched_getaffinity(0))
@@ -154,16 +160,8 @@ class Project:
         self, *arguments: str, configfile: str | None = "study.yaml"
     ) -> subprocess.CompletedProcess[str]:
         """Run Snakemake to its end; stdout and stderr are one text in `stdout`."""
-        return subprocess.run(
-            self.command(*arguments, configfile=configfile),
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=PATIENCE_SECONDS,
-        )
+        command = self.command(*arguments, configfile=configfile)
+        return run_snakemake(command, self.folder, self.environment, PATIENCE_SECONDS)
 
     def csv(self, symbol: str = "SPY") -> Path:
         """The file of a symbol's prices."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.optimize import brentq
 from scipy.special import ndtri
 
 LOGIT_GAP = 0.3
@@ -71,6 +70,8 @@ def detectable_auc(
     positives, negatives = effective_n * base_rate, effective_n * (1.0 - base_rate)
     if min(positives, negatives) < 2:
         return None
+    from scipy.optimize import brentq  # importing takes a second, which planning a study does not need
+
     z_level, z_power = float(ndtri((1.0 + confidence) / 2.0)), float(ndtri(power))
 
     def missing(auc: float) -> float:

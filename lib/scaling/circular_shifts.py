@@ -12,7 +12,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
 
 from lib.inference.bootstrap import enough_blocks
 from lib.inference.comparisons import Estimate
@@ -66,6 +65,8 @@ def auc_by_shift(aligned: Aligned, positions: Sequence[int], fold: slice) -> Flo
     ]
     if not own:
         return None
+    from scipy.stats import rankdata  # importing takes a second, and planning a study imports this module
+
     spectrum = 0.0
     for kind, score in own:
         ranks, n = rankdata(score), kind.size

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lib.config.run_key import Run
-from lib.study.plan import Plan
+
+if TYPE_CHECKING:  # every job imports the paths, and a plan takes two seconds to import
+    from lib.study.plan import Plan
 
 _RULE = re.compile(r"^ *(?:local)?(?:rule|checkpoint) (\w+):$")
 Search = tuple[str, ...]
