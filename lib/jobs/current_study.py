@@ -44,8 +44,8 @@ def enter(content: dict[str, Any], main: Path) -> None:
     """
     if odd := set("{}") & set(str(CLONE)):
         raise ConfigError(
-            f"{CLONE}: Snakemake takes the {' and '.join(sorted(odd))} in this project's path for a wildcard. "
-            "Move the project to a folder without braces; a study's own folder may be called anything."
+            f"{CLONE}: Snakemake takes the {' and '.join(sorted(odd))} in this project's path for a "
+            "wildcard. Move the project to a folder without braces; a study's folder may have them."
         )
     with_whole_paths(content, main)
     folder = study_folder(content, main)

@@ -36,7 +36,7 @@ def test_a_study_ends_in_a_report_and_a_second_look_at_it_does_nothing(copied):
     assert params["run"]["task"] == "direction"
     assert params["windows"]["train"] > 200
 
-    # Files of the user are read once, into a vintage; touched or edited since, they are no reason to run anything.
+    # The user's files are read once, into a vintage; touched or edited since, they make nothing run.
     with copied.csv().open("a", encoding="utf-8") as prices:
         prices.write("2009-01-02,1,1,1,1,1,1\n")
     (copied.folder / "data/raw/test-1/prices/SPY.parquet").touch()
