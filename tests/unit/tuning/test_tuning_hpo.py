@@ -150,8 +150,10 @@ def killed_in(folder: Path, trial: int) -> float:
     return float(marker.read_text())
 
 
-@pytest.mark.faults("SIGKILL of a search, twice", happens="goes on where it was; as many trials as asked for, none left running", user="the same command")  # fmt: skip  # noqa: E501
-def test_a_search_whose_process_was_killed_twice_goes_on_where_it_was(tmp_path: Path) -> None:
+@pytest.mark.faults("SIGKILL of a search", happens="goes on where it was", user="the same command")  # fmt: skip  # noqa: E501
+def test_a_search_whose_process_was_killed_twice_goes_on_where_it_was(
+    tmp_path: Path, record_property
+) -> None:
     first = killed_in(tmp_path, 3)
     second = killed_in(tmp_path, 2)  # after the one that the first kill had interrupted
     seen: list[float] = []
@@ -172,6 +174,7 @@ def test_a_search_whose_process_was_killed_twice_goes_on_where_it_was(tmp_path: 
         left = study.execute("select count(*) from trials where state in ('RUNNING', 'WAITING')").fetchone()
     assert left == (0,)
     assert suggested(result) == suggested(search(tmp_path / "whole", n_trials=5))
+    record_property("times", 2)
 
 
 def test_equal_parameters_are_trained_once_and_their_value_is_used_again(tmp_path: Path) -> None:
