@@ -16,6 +16,11 @@ SNAKEMAKE = snakemake --cores 1 --rerun-incomplete $(TARGET) $(IN) $(WITH)
 
 # `make -f …/Makefile status` in a study's folder: as `make status DIR=…` here.
 ROOT := $(shell cd "$$(dirname "$(strip $(MAKEFILE_LIST))")" && pwd -P)
+# Before anything is installed: Snakemake takes braces in this folder's path for a wildcard, and a colon ends a folder on the PATH.
+ODD := $(strip $(foreach mark,{ } :,$(findstring $(mark),$(ROOT))))
+ifneq (,$(ODD))
+$(error $(ROOT): this project cannot work in a folder whose path holds $(ODD); move it (blanks, umlauts and brackets are fine))
+endif
 ifneq ($(ROOT),$(CURDIR))
 from_here = $(if $(filter /% ~%,$(1)),$(1),$(CURDIR)/$(1))
 own = $(if $(shell test -f "$(CONFIG)" && echo yes),$(call from_here,$(CONFIG)),$(CONFIG))

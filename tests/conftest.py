@@ -225,12 +225,12 @@ def copy_of(project: Project, folder: Path, results: bool = True) -> Project:
 def finished(tmp_path_factory: pytest.TempPathFactory, market: pl.DataFrame) -> Project:
     """The small study (base rate, logistic regression) run to its report. Not to be changed.
 
-    One worker makes it for all of them.
+    One worker makes it for all of them, in a folder with blanks, umlauts and brackets in its path.
     """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    project = Project(shared / "finished")
+    project = Project(shared / "One Drive - Größe [neu]" / "finished")
     with FileLock(shared / "finished.lock"):
         if not (shared / "finished.ready").exists():
             with_hostile_words(make_project(project.folder, market))

@@ -23,6 +23,7 @@ from lib.config.places import (
 )
 from lib.config.yaml_files import read_yaml
 from lib.data.io import read_json, write_json_atomic
+from lib.errors import ConfigError
 from lib.jobs.paths import PATHS
 from lib.study.plan import Plan, plan_study
 
@@ -39,8 +40,13 @@ def enter(content: dict[str, Any], main: Path) -> None:
         main: where the main study works.
 
     Raises:
-        ConfigError: its name cannot be that of a folder.
+        ConfigError: its name cannot be that of a folder, or Snakemake cannot work from the project's own.
     """
+    if odd := set("{}") & set(str(CLONE)):
+        raise ConfigError(
+            f"{CLONE}: Snakemake takes the {' and '.join(sorted(odd))} in this project's path for a "
+            "wildcard. Move the project to a folder without braces; a study's folder may have them."
+        )
     with_whole_paths(content, main)
     folder = study_folder(content, main)
     folder.mkdir(parents=True, exist_ok=True)

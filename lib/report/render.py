@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from lib.report import glossary, notices
 from lib.report.inputs import ReportInputs
@@ -148,7 +149,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["begun"] = _begun
+    environment.filters["coded"] = _coded
     return environment
+
+
+def _coded(text: str) -> Markup:
+    """A text as HTML, with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _begun(text: str) -> tuple[str, str]:

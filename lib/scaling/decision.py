@@ -5,6 +5,7 @@ A decision names the gate that decided; the rules are in `verdicts`.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,10 +94,12 @@ def span(estimate: Estimate, confidence: float) -> str:
 
 
 def number(value: float | None) -> str:
-    """Four decimals; small values keep two significant digits; None is `unknown`."""
+    """Four decimals; small values keep two significant digits, down to a millionth without an exponent."""
     if value is None:
         return "unknown"
-    return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
+    if abs(value) >= 0.001 or value == 0:
+        return f"{value:.4f}"
+    return f"{value:.2g}" if abs(value) < 1e-6 else f"{value:.{1 - math.floor(math.log10(abs(value)))}f}"
 
 
 def sentence(text: str) -> str:

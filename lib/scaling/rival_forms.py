@@ -115,7 +115,7 @@ def _aicc(k: int, n: Floats, loss: Floats, fitted: Floats) -> tuple[float | None
     if distinct <= k:
         return None, f"{k} parameters and {distinct} sizes leave no degrees of freedom."
     if spare <= 0:
-        return None, f"{loss.size} runs are too few for AICc with {k} parameters."
+        return None, f"{loss.size} runs are too few for AICc with {k} parameter{'s' if k != 1 else ''}."
     if residual <= 1e-24 * max(1.0, float(loss @ loss)):
         return None, "the runs lie exactly on this form; AICc is not defined."
     p = k + 1

@@ -150,6 +150,13 @@ def test_a_run_that_is_not_whole_is_not_promoted(trained, tmp_path, damage, mess
     assert not (tmp_path / "production/damaged").exists()
 
 
+def test_a_mistyped_run_is_answered_with_the_nearest_one(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(trained.folder)
+    run = RUN.format(model="logistic")
+    with pytest.raises(StudyError, match=f"no such run. Did you mean {run}"):
+        promote_here(Path(run.replace("logistic", "logistc")), tmp_path, "typed", datetime.now(UTC))
+
+
 def with_parameters(project: Project, run: Path, **changes: object) -> Path:
     """A whole copy of a run, hashes included, that says other things of itself."""
     shutil.copytree(project.folder / RUN.format(model="logistic"), run)

@@ -19,6 +19,8 @@ def test_two_workers_search_together_and_their_trials_are_on_record(prepared):
         models=["patchtst-mixed"], budgets=["2M"], tuning="quickstart", searches=1, n_trials=3
     )
     prepared.study(search={"workers": 2}, tracking={"mlflow": True})
+    old = prepared.folder / "mlruns" / "0"  # of another project, without the meta.yaml that MLflow looks for
+    old.mkdir(parents=True)
     done = prepared.snakemake(f"{SEARCH}/best.json", f"{SEARCH}/workers/2.json", "--cores", "2")
     assert done.returncode == 0, done.stdout
     folder = prepared.folder / SEARCH
@@ -34,6 +36,7 @@ def test_two_workers_search_together_and_their_trials_are_on_record(prepared):
         [(parent,)] = store.execute("select run_uuid from runs where name like 'search %'").fetchall()
         nested = store.execute("select value from tags where key = 'mlflow.parentRunId'").fetchall()
     assert nested == [(parent,)] * 3
+    assert not [*old.parent.rglob("*")][1:], "nothing is written there"
 
     prepared.study(tracking={"mlflow": True})
     again = prepared.snakemake("-n", f"{SEARCH}/best.json")

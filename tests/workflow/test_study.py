@@ -36,6 +36,10 @@ def test_a_study_ends_in_a_report_and_a_second_look_at_it_does_nothing(copied):
     assert params["run"]["task"] == "direction"
     assert params["windows"]["train"] > 200
 
+    # The user's files are read once, into a vintage; touched or edited since, they make nothing run.
+    with copied.csv().open("a", encoding="utf-8") as prices:
+        prices.write("2009-01-02,1,1,1,1,1,1\n")
+    (copied.folder / "data/raw/test-1/prices/SPY.parquet").touch()
     assert "Nothing to be done" in dry_run(copied, "results/report.html")
 
     done = copied.snakemake("results/model_comparison.csv")
@@ -89,6 +93,7 @@ def test_a_further_question_in_the_same_folder_is_answered_by_one_command(copied
 
 
 def test_one_target_makes_just_that(prepared):
+    prepared.csv().write_text("edited while the study runs", encoding="utf-8")  # it is in the vintage already
     target = RUN.format(model="base_rate") + "/metrics.json"
     done = prepared.snakemake(target)
     assert done.returncode == 0, done.stdout

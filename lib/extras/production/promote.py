@@ -18,7 +18,7 @@ from lib.config.base import is_binary, is_name
 from lib.config.run_key import NO_BUDGET
 from lib.data.io import read_json, read_parquet, sha256_of, sync_folder, write_json_atomic
 from lib.data.manifest import CHECKSUMS, PARAMS, PROVENANCE, read_params, verify_checksums, write_checksums
-from lib.errors import ConfigError, IntegrityError
+from lib.errors import ConfigError, IntegrityError, nearest
 from lib.models import registry
 from lib.scoring.calibration_map import CalibrationMap, fit_map
 
@@ -104,6 +104,10 @@ def check_run(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         ConfigError, IntegrityError: as `promote`.
     """
+    if not run.exists():
+        there = (path.parent.as_posix() for path in Path("results/runs").rglob(METRICS))
+        if near := nearest(run.as_posix(), there):
+            raise ConfigError(f"{run}: no such run.{near}")
     missing = [file for file in (*_COPIED, f"model/{CHECKSUMS}") if not (run / file).is_file()]
     if missing:
         raise IntegrityError(

@@ -140,7 +140,8 @@ def _data(inputs: ReportInputs, cells: Sequence[tuple[Row, Row]]) -> list[Line]:
         ("Data", "How D is counted", "windows of the training part; a share: its latest dates"),
         ("Data", "Training windows", _range(trained, ",.0f")),
         ("Data", "Repetition", "the same windows every epoch: the history is finite"),
-        ("Points", "Points of a fit", f"{_range(levels)} levels of {_range(seeds)} seeds"),
+        ("Points", "Points of a fit",
+         f"{_range(levels)} levels of {_range(seeds)} {'seed' if seeds == [1] else 'seeds'}"),
         ("Points", "Loss of a point",
          "best model, test part, primary symbol; " + ("the dates of " + _range(folds) + " folds" if any(folds)
           else "one division of time")),

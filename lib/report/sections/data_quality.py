@@ -82,6 +82,8 @@ def _splits(inputs: ReportInputs) -> Table | None:
         text = " to ".join(str(v) for v in value.values()) if isinstance(value, Mapping) else str(value)
         if value is None:
             text = "open"
+        if isinstance(value, bool):
+            text = "yes" if value else "no"
         rows.append([TableCell(str(name).replace("_", " ")), TableCell(text)])
     return Table(
         "How time is divided, as declared.", [Column("Setting"), Column("Value")], rows, "Split dates"

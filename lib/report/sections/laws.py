@@ -5,6 +5,7 @@ Shows what the evaluation has fitted, with a sentence where a fit means nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -64,7 +65,9 @@ def _lead(questions: Sequence[Row], inputs: ReportInputs) -> str:
         spans = [c["log_log_slope"] for c in cells]
         values = sorted(float(s["estimate"]) for s in spans)
         below = sum((h := finite(s.get("high"))) is not None and h < 0 for s in spans)
-        among = number(values[0]) if len(values) == 1 else f"{number(values[0])} to {number(values[-1])}"
+        finest = min(abs(v) for v in values) or 1.0
+        decimals = max(4, 1 - math.floor(math.log10(finest)))
+        among = " to ".join(dict.fromkeys(number(v, decimals) for v in (values[0], values[-1])))
         start = (
             f"Along parameters the log–log slope is {among}, clearly below 0 in {below} of "
             f"{plural(len(cells), 'cell')}. "

@@ -107,10 +107,8 @@ _NOTHING_SHOWN = ("absent", "unmeasured", "seeds", "collapsed")
 
 def _worth(cell: Entry, margin: float | None, compared: Compared) -> str:
     slope = cell.get("slope") or {}
-    gain, least, most = (
-        None if (x := finite(slope.get(key))) is None else -x for key in ("estimate", "high", "low")
-    )
-    if gain is None or margin is None:
+    change, low, high = (finite(slope.get(key)) for key in ("estimate", "low", "high"))
+    if change is None or margin is None:
         return ""
     undecided = cell.get("verdict") == "undecidable"
     if cell.get("gate") == "controls":
@@ -119,15 +117,15 @@ def _worth(cell: Entry, margin: float | None, compared: Compared) -> str:
         answer = "these runs cannot tell"
     elif cell.get("moot"):
         answer = "no, since no size beats the base rate"
-    elif least is not None and least >= margin and cell.get("verdict") == "scales":
+    elif high is not None and -high >= margin and cell.get("verdict") == "scales":
         answer = "yes"
-    elif most is not None and most < margin:
+    elif low is not None and -low < margin:
         answer = "no"
     else:
         answer = "these runs cannot tell"
     return (
-        f"Worth more compute? {answer[:1].upper()}{answer[1:]}: tenfold parameters lower the loss by "
-        f"{interval(gain, least, most)} (margin {number(margin, 3)}){_cost(cell, compared)}."
+        f"Worth more compute? {answer[:1].upper()}{answer[1:]}: tenfold parameters change the loss by "
+        f"{interval(change, low, high)} (less is better; margin {number(margin, 3)}){_cost(cell, compared)}."
     )
 
 

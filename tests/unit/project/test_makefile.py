@@ -108,3 +108,18 @@ def test_recipes_ask_nothing_of_gnu_that_bsd_lacks():
     scripts = [path.read_text(encoding="utf-8") for path in (ROOT / "envs").glob("*.sh")]
     for text in (MAKEFILE, *scripts, (ROOT / ".ci" / "run").read_text(encoding="utf-8")):
         assert not re.search(gnu, text)
+
+
+@pytest.mark.parametrize("name", ["One Drive - Größe [neu] (2)", "study {new}", "12:30"])
+def test_a_path_in_which_the_project_cannot_work_is_refused_before_anything_is_installed(checkout, name):
+    folder = checkout.rename(checkout.parent / name)
+    (folder / "Makefile").write_text(MAKEFILE)
+    done = subprocess.run(
+        ["make", "setup"], cwd=folder, env={"PATH": OWN_PATH}, capture_output=True, text=True, check=False
+    )
+    installed = (folder / ".venv" / ".ready").exists()
+    if name.startswith("One"):
+        assert (done.returncode, installed) == (0, True), done.stderr
+    else:
+        assert (done.returncode, installed) == (2, False)
+        assert "cannot work in a folder whose path holds" in done.stderr

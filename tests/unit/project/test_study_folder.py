@@ -235,6 +235,19 @@ def test_every_script_that_people_start_parses_its_command_line(name):
     assert "with command(" in text
 
 
+def test_braces_in_the_projects_path_are_refused_and_in_a_studys_are_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "CLONE", tmp_path / "clone {2}")
+    with pytest.raises(ConfigError, match=r"clone \{2\}: Snakemake takes the \{ and \} .* for a wildcard"):
+        study.enter({}, tmp_path)
+    monkeypatch.setattr(study, "CLONE", ROOT)
+    monkeypatch.setenv(MAIN, "")
+    folder = tmp_path / "study {2}"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    study.enter({}, folder)
+    assert Path.cwd() == folder
+
+
 def test_help_errors_and_exit_codes(tmp_path):
     asked = script("backup", "--help", cwd=tmp_path)
     assert (asked.returncode, "DEST" in asked.stdout, list(tmp_path.iterdir())) == (0, True, [])

@@ -102,6 +102,17 @@ def test_the_verdict_comes_first_with_its_number_and_what_would_change_it(html):
     assert "At least two more seeds at 2M, 20M, 200M." in first
 
 
+def test_what_stands_between_backticks_is_code(study):
+    step = "Three searches at 2M (`searches: 3`), `a<b>`."
+    result = scaling(change_mind=[step], warnings=["a word (`searches: 3`)"])
+    result["questions"][0]["change_mind"] = [step]
+    page = html_of(replace(study, scaling=result))
+    assert "(<code>searches: 3</code>), <code>a&lt;b&gt;</code>." in page
+    assert "a word (<code>searches: 3</code>)" in page
+    visible = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+    assert "`" not in text_of(visible)
+
+
 @pytest.mark.parametrize(
     ("verdict", "answer"),
     [

@@ -9,7 +9,7 @@ import pytest
 
 from lib.inference.comparisons import Estimate, SeedNoise
 from lib.scaling.controls import null_control, positive_control
-from lib.scaling.decision import Decision, Gate, Verdict, question_verdict
+from lib.scaling.decision import Decision, Gate, Verdict, number, question_verdict
 from lib.scaling.families import holm_families
 from lib.scaling.preconditions import Preconditions
 from lib.scaling.question_power import question_power
@@ -438,3 +438,9 @@ def test_a_control_that_could_not_be_measured_has_not_passed() -> None:
     assert not null_control(Estimate(0.5, None, 1.0), 0.999).passed
     assert not positive_control(None, 0.7).passed
     assert not positive_control(Estimate(0.7, 0.01, 100.0), None).passed
+
+
+def test_small_numbers_of_a_reason_have_two_digits_and_no_exponent() -> None:
+    assert [number(v) for v in (0.0123, -0.00058, 5.2e-05, 0.0, 4.1e-07, None)] == [
+        "0.0123", "-0.00058", "0.000052", "0.0000", "4.1e-07", "unknown",
+    ]  # fmt: skip

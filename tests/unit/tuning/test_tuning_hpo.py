@@ -125,7 +125,7 @@ def objective(parameters, report):
     global count
     count += 1
     report(1, 0.5)
-    if count == 3:
+    if count == {last}:
         Path({marker!r}).write_text(repr(parameters["learning_rate"]))
         time.sleep(300)
     return bowl(parameters, report)
@@ -133,20 +133,29 @@ run_search(SPACE, objective, Path({folder!r}), "test", 4, seed=1)
 """
 
 
-@pytest.mark.faults("SIGKILL of a search", happens="goes on where it was", user="the same command")  # fmt: skip  # noqa: E501
-def test_a_search_whose_process_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
-    marker = tmp_path / "third"
-    code = KILLED.format(root=str(ROOT), marker=str(marker), folder=str(tmp_path))
+def killed_in(folder: Path, trial: int) -> float:
+    """Learning rate of the trial in which a process of the search was killed: its first, second, … one."""
+    marker = folder / f"killed in {trial}"
+    code = KILLED.format(root=str(ROOT), marker=str(marker), folder=str(folder), last=trial)
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 120
         while not (marker.exists() and marker.read_text()):
             assert process.poll() is None
-            assert time.monotonic() < deadline, "the third trial did not begin"
+            assert time.monotonic() < deadline, "the trial did not begin"
             time.sleep(0.05)
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
+    return float(marker.read_text())
+
+
+@pytest.mark.faults("SIGKILL of a search", happens="goes on where it was", user="the same command")  # fmt: skip  # noqa: E501
+def test_a_search_whose_process_was_killed_twice_goes_on_where_it_was(
+    tmp_path: Path, record_property
+) -> None:
+    first = killed_in(tmp_path, 3)
+    second = killed_in(tmp_path, 2)  # after the one that the first kill had interrupted
     seen: list[float] = []
 
     def objective(parameters: dict[str, Any], report: TrialReport) -> float:
@@ -155,11 +164,17 @@ def test_a_search_whose_process_was_killed_goes_on_where_it_was(tmp_path: Path) 
         report(2, 0.4)
         return bowl(parameters, report)
 
-    result = search(tmp_path, objective, n_trials=4)
-    assert seen[0] == float(marker.read_text())
+    result = search(tmp_path, objective, n_trials=5)
     assert len(seen) == 2
-    assert result.trials["state"].to_list() == ["complete", "complete", "interrupted", "complete", "complete"]
-    assert suggested(result) == suggested(search(tmp_path / "whole", n_trials=4))
+    assert seen[0] == second != first
+    states = ["complete", "complete", "interrupted", "complete", "interrupted", "complete", "complete"]
+    assert result.trials["state"].to_list() == states
+    assert result.best["n_trials"] == 5
+    with sqlite3.connect(tmp_path / STUDY_FILE) as study:
+        left = study.execute("select count(*) from trials where state in ('RUNNING', 'WAITING')").fetchone()
+    assert left == (0,)
+    assert suggested(result) == suggested(search(tmp_path / "whole", n_trials=5))
+    record_property("times", 2)
 
 
 def test_equal_parameters_are_trained_once_and_their_value_is_used_again(tmp_path: Path) -> None:
