@@ -66,7 +66,7 @@ def auc_by_shift(aligned: Aligned, positions: Sequence[int], fold: slice) -> Flo
     ]
     if not own:
         return None
-    spectrum = 0.0
+    spectrum = np.zeros(1, dtype=np.complex128)
     for kind, score in own:
         ranks, n = rankdata(score), kind.size
         pairs = kind.sum() * (n - kind.sum())
