@@ -29,7 +29,7 @@ $(or $(MAKECMDGOALS),help):
 	@$(MAKE) --no-print-directory -C "$(ROOT)" $@ DIR="$(or $(DIR),$(CURDIR))" $(if $(CONFIG),CONFIG="$(own)") $(if $(DEST),DEST="$(call from_here,$(DEST))")
 else
 
-.PHONY: help setup report preview preflight status disk rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-heat bench-statistics known-worlds test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation verify clean clean-results lock docs golden leak-check
+.PHONY: help setup report preview preflight status disk ui rehearse-heat vintage matrix backup bench-dry-run bench-features bench-training bench-heat bench-statistics known-worlds test test-slow test-slurm faults lint format promote meta compare-models compare-baselines ablation verify clean clean-results lock docs golden leak-check
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,12 +68,13 @@ faults: .venv/.ready  ## Kill, fill, tear and lie to the workflow; writes the ta
 	@FAULT_RECORDS="$(CURDIR)/results/faults.jsonl" python -m pytest -n logical --maxprocesses 4 --dist loadfile -m faults; code=$$?; \
 	  python tests/faults/write_table.py results/faults.jsonl docs/reliability.md && exit $$code
 
-lint: .venv/.ready  ## ruff, mypy, snakefmt, snakemake --lint
+lint: .venv/.ready  ## ruff, mypy, snakefmt, deptry, snakemake --lint
 	@ruff check .
 	@ruff format --check .
 	@mypy lib
 	@mypy --platform darwin --cache-dir .mypy_cache/darwin lib
 	@snakefmt --check --compact-diff Snakefile rules
+	@deptry .
 	@snakemake --lint > /dev/null
 
 format: .venv/.ready  ## Format Python and Snakemake files
@@ -84,6 +85,9 @@ status: .venv/.ready  ## Trainings that run or wait to be continued
 
 disk: .venv/.ready  ## What data, models and checkpoints take, and what may be deleted
 	@python workflow_scripts/disk.py $(IN)
+
+ui: .venv/.ready  ## MLflow's and Optuna's dashboards of the study, on this machine only, until Ctrl-C
+	@python workflow_scripts/ui.py $(IN)
 
 rehearse-heat: .venv/.ready  ## Play a temperature curve through the file sensor SENSOR=… (STOP=1: to the limit; EVERY=seconds)
 	@python workflow_scripts/rehearse_heat.py $(if $(SENSOR),"$(SENSOR)") $(if $(STOP),--stop) $(if $(EVERY),--seconds $(EVERY))
@@ -99,7 +103,7 @@ matrix: .venv/.ready  ## All rows and columns of the data matrix, from the folde
 backup: .venv/.ready  ## Copy data, models and results to DEST=… and verify the copies
 	@python workflow_scripts/backup.py $(IN) $(if $(DEST),"$(DEST)")
 
-bench-features: .venv/.ready  ## Seconds and memory per tier, beside pandas-ta, to results/benchmarks/features.json
+bench-features: .venv/.ready  ## Seconds and memory per tier, beside pandas-ta-classic, to results/benchmarks/features.json
 	@python tests/benchmarks/features.py
 
 bench-training: .venv/.ready  ## Samples per second, share of the matmul peak, beside the Hugging Face Trainer

@@ -58,8 +58,10 @@ if [ "$(kind_of .venv/bin/python)" != usable ]; then
     "$uv" venv --quiet --clear --python "$(find_python "$uv")" .venv
 fi
 # Compiled once here: some environments forbid Python to keep what it compiles, and every job would do it anew.
-echo "Installing the locked packages into .venv (about 7 GB on Linux, where PyTorch brings CUDA) ..." >&2
-"$uv" pip sync --quiet --require-hashes --compile-bytecode --python .venv/bin/python envs/requirements.lock
+# Of what uv says, the downloads as they begin and end, and the times; not the names of all packages.
+echo "Installing the locked packages into .venv (2 GB on a Mac; 7 GB on Linux, where PyTorch brings CUDA) ..." >&2
+"$uv" pip sync --require-hashes --compile-bytecode --python .venv/bin/python envs/requirements.lock 2>&1 |
+    awk '!/^ [-+~] / { print; fflush() }' >&2
 if [ "$(uname -s)" = Darwin ]; then
     .venv/bin/python envs/share_openmp.py
     .venv/bin/python envs/check_openmp.py

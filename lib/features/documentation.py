@@ -26,10 +26,11 @@ and rates belong to columns b-d and row E and stand at the end of this page.
 
 ## What is not used, or only in its causal form
 
-pandas-ta's `dpo` (centred), `ichimoku` (chikou span shifted back), `tos_stdevall`, `zigzag` and `vhm` know
-the future by default: they are refused at the door (`lib/features/indicators.py`). TA-Lib's CMO repeats RSI,
-BOP repeats the candle's body, NATR repeats ATR over the close, simple returns repeat log returns: of each
-pair one is taken. To add a feature of your own see [adding-things.md](adding-things.md).
+pandas-ta-classic's `dpo` (centred), `ichimoku` (chikou span shifted back), `tos_stdevall` and `vp` (both of
+the whole history) know the future by default: they are refused at the door (`lib/features/indicators.py`).
+TA-Lib's CMO repeats RSI, BOP repeats the candle's body, NATR repeats ATR over the close, simple returns
+repeat log returns: of each pair one is taken. To add a feature of your own see
+[adding-things.md](adding-things.md).
 """
 
 _CAPS = """## Other timescales

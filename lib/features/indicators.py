@@ -1,11 +1,12 @@
 """The only calls of the indicator libraries: arrays in, an array of the same length out.
 
 Undefined leading values are NaN; histories shorter than a look-back give NaN throughout. Both libraries are
-imported inside the functions, because pandas-ta alone costs a second. Inputs must be finite: one NaN makes
-TA-Lib's recursive averages NaN for all later rows, which is why `assembly` checks first.
+imported inside the functions, because pandas-ta-classic and its pandas cost a second. Inputs must be finite:
+one NaN makes TA-Lib's recursive averages NaN for all later rows, which is why `assembly` checks first.
 
-pandas-ta indicators that look ahead by default are not used: `dpo` (centred), `ichimoku` (chikou span),
-`tos_stdevall`, `zigzag` and `vhm`. `talib=False` is pinned, because its answers differ with it for some.
+Indicators of pandas-ta-classic that look ahead by default are not used: `dpo` (centred), `ichimoku` (chikou
+span), `tos_stdevall` and `vp` (both of the whole history). `talib=False` is pinned, because its answers
+differ with it for some.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 Array = npt.NDArray[np.float64]
-_LEADING = ("dpo", "ichimoku", "tos_stdevall", "zigzag", "vhm")
+_LEADING = ("dpo", "ichimoku", "tos_stdevall", "vp")
 
 
 def ta(name: str, *arrays: Array, part: int = 0, **parameters: float) -> Array:
@@ -36,15 +37,15 @@ def ta(name: str, *arrays: Array, part: int = 0, **parameters: float) -> Array:
 
 
 def pandas_ta(name: str, *arrays: Array, part: int = 0, **parameters: Any) -> Array:
-    """An indicator of pandas-ta by its name there; `part` is the column of several.
+    """An indicator of pandas-ta-classic by its name there; `part` is the column of several.
 
     Raises:
         ValueError: one that looks ahead.
     """
     if name in _LEADING:
-        raise ValueError(f"pandas-ta's {name} looks ahead by default and is not used")
+        raise ValueError(f"pandas-ta-classic's {name} looks ahead by default and is not used")
     import pandas as pd
-    import pandas_ta as library
+    import pandas_ta_classic as library
 
     found = getattr(library, name)(*(pd.Series(a) for a in arrays), **parameters)
     if found is None:  # its answer to a history shorter than the window
@@ -66,7 +67,7 @@ def ratio(numerator: Array, denominator: Array) -> Array:
 
 
 def rolling_deviation(values: Array, length: int) -> Array:
-    """Sample standard deviation (divisor n - 1) of the last `length` values (pandas-ta stdev)."""
+    """Sample standard deviation (divisor n - 1) of the last `length` values."""
     return pandas_ta("stdev", values, length=length, ddof=1, talib=False)
 
 

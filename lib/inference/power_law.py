@@ -47,7 +47,7 @@ class LawFits:
         return np.asarray(np.log(np.maximum(np.abs(self.amplitude), 1e-300)), dtype=np.float64)
 
 
-def huber_width(losses: Floats, groups: Floats) -> float:
+def huber_width(losses: Floats, groups: np.ndarray) -> float:
     """The residual beyond which a run counts as an outlier: 1.345 robust standard deviations (Huber 1964).
 
     The robust deviation comes from the median absolute residual around the median of each group, in the unit

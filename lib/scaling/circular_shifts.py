@@ -67,7 +67,7 @@ def auc_by_shift(aligned: Aligned, positions: Sequence[int], fold: slice) -> Flo
         return None
     from scipy.stats import rankdata  # importing takes a second, and planning a study imports this module
 
-    spectrum = 0.0
+    spectrum = np.zeros(1, dtype=np.complex128)
     for kind, score in own:
         ranks, n = rankdata(score), kind.size
         pairs = kind.sum() * (n - kind.sum())

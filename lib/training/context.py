@@ -82,3 +82,5 @@ class TrainingResult:
     threads: int | None
     """CPU threads of PyTorch; None for a model that does not use it."""
     resumed: bool
+    kwh: float | None = None
+    """Of the processor and card while this trained, over all invocations; None where nothing was measured."""

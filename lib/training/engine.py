@@ -26,6 +26,7 @@ from lib.training.checkpointing import Checkpointing
 from lib.training.context import OUTPUTS, Loss, TrainingContext, TrainingResult
 from lib.training.devices import Device, rng_state, seed_everything, set_rng_state
 from lib.training.draws import Draws, drawing
+from lib.training.energy import EnergyMeter, find_counters
 from lib.training.forward import evaluation_batch, forward, keeps_statistics, predict_logits, summed_loss
 from lib.training.health import Watch, likely_cause, worries
 from lib.training.layers import use_fast_layers
@@ -172,6 +173,7 @@ class Training:
         self.at, self.finished, self.resumed = Position(), False, found is not None
         self.loss_sum = torch.zeros((), dtype=self.device.accumulator, device=self.device.handle)
         self.watch, self.meter = Watch(self.device), Meter()
+        self.energy = EnergyMeter(find_counters(self.device.kind), context.state_dir)
         if found:
             self.at, self.finished = self.keeper.restore(*found)
             self.loss_sum += self.at.loss_sum
@@ -181,13 +183,14 @@ class Training:
         """Steps and validations until patience or the steps run out, then the best weights."""
         self.context.thermal.should_stop = self.signals.requested
         self._tell_what_was()
-        while not self.finished:
-            try:
-                self._train_until_validation()
-                losses = self._validate()
-            except TrainingStopped as stop:
-                raise self._saved(stop) from None
-            self._conclude(*losses)
+        with self.energy:
+            while not self.finished:
+                try:
+                    self._train_until_validation()
+                    losses = self._validate()
+                except TrainingStopped as stop:
+                    raise self._saved(stop) from None
+                self._conclude(*losses)
         self._honour_signal()  # one that came with the last step must not be forgotten
         return self._result()
 
@@ -444,4 +447,5 @@ class Training:
             micro_batch=self.micro_batch,
             threads=self.device.threads,
             resumed=self.resumed,
+            kwh=self.energy.kwh,
         )

@@ -37,7 +37,7 @@ VICTIMS = ("job", "snakemake", "group")
 SEED = 20261121
 CLOCKS = {"timestamp", "begun", "started", "finished", "seconds", "samples_per_second", "train_seconds",
           "total_seconds", "peak_memory_mb", "history.parquet", "packages", "hardware", "temperature_max",
-          "temperatures", "temperature_pause_seconds",
+          "energy_kwh",          "temperatures", "temperature_pause_seconds",
           "path"}  # fmt: skip
 """Names of what a clock or memory measures; of history.parquet, its hash in the provenance."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -83,7 +84,7 @@ class _Bars:
         self.usual_range, self.usual_volume = usual["range"].to_numpy(), usual["volume"].to_numpy()
         self.usual_gap = usual["gap"].to_numpy()
 
-    def day(self, row: int) -> date:
+    def day(self, row: int | np.signedinteger[Any]) -> date:
         found: date = self.days[int(row)]
         return found
 
@@ -205,10 +206,10 @@ def _volume_levels(bars: _Bars, symbol: str) -> list[Finding]:
 def _peaks(size: np.ndarray, least: float) -> list[int]:
     """Rows at which a size is at least so much and the largest of its neighbourhood."""
     found = []
-    for row in np.flatnonzero(size >= least):
+    for row in map(int, np.flatnonzero(size >= least)):
         first = max(0, row - _AROUND)
         if row == first + size[first : row + _AROUND].argmax():
-            found.append(int(row))
+            found.append(row)
     return found
 
 

@@ -164,7 +164,7 @@ def trix(bars: pl.DataFrame, length: int) -> Array:
     formula="TSI(C, {fast}, {slow})[t] / 100",
     inputs=("close",),
     look_back=lambda fast, slow: fast + slow,
-    library="pandas-ta",
+    library="pandas-ta-classic",
     at={500: [{"fast": 13, "slow": 25}, {"fast": 25, "slow": 60}]},
 )
 def true_strength(bars: pl.DataFrame, fast: int, slow: int) -> Array:

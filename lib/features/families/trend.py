@@ -166,7 +166,7 @@ def efficiency(bars: pl.DataFrame, length: int) -> pl.Expr:
     formula="(C[t] - supertrend({length}, 3)[t]) / C[t]",
     inputs=("high", "low", "close"),
     look_back=lambda length: length + 1,
-    library="pandas-ta",
+    library="pandas-ta-classic",
     at={500: lengths(10, 30)},
 )
 def supertrend(bars: pl.DataFrame, length: int) -> Array:

@@ -218,7 +218,7 @@ def largest_move(bars: pl.DataFrame, length: int) -> pl.Expr:
     formula="standard deviation over {length} bars of the true range / C, over its mean",
     inputs=("high", "low", "close"),
     look_back=lambda length: length + 1,
-    library="pandas-ta",
+    library="pandas-ta-classic",
     at={500: lengths(20, 60)},
 )
 def volatility_of_volatility(bars: pl.DataFrame, length: int) -> Array:

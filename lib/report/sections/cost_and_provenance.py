@@ -33,9 +33,10 @@ def cost_section(inputs: ReportInputs) -> Section:
     if done:
         lead = lead or f"{duration(sum(float(r['total_seconds']) for r in done))} of work in finished runs."
         tables.append(_by_size(done, inputs))
-        hot = [t for r in done if (t := _hottest(r, inputs)) is not None]
+        hot = [t for r in done if (t := _recorded(r, "temperature_max", inputs)) is not None]
         if hot:
-            lead += f" The hottest reading while training was {max(hot):.0f} °C. Energy was not measured."
+            lead += f" The hottest reading while training was {max(hot):.0f} °C."
+        lead += _energy(done, inputs)
     return Section("cost", "Compute and cost", lead, tables=tables)
 
 
@@ -62,9 +63,26 @@ def _rules(rules: Sequence[Mapping[str, Any]]) -> Table:
     return Table("Rules by time, slowest first (benchmarks of the workflow).", columns, rows)
 
 
-def _hottest(row: Mapping[str, Any], inputs: ReportInputs) -> float | None:
-    """Highest temperature of a run in degrees Celsius; None where no sensor was read."""
-    return finite((inputs.run_provenance.get(str(row.get("path"))) or {}).get("temperature_max"))
+def _recorded(row: Mapping[str, Any], name: str, inputs: ReportInputs) -> float | None:
+    """A number of a run's provenance; None where no sensor or counter was read."""
+    return finite((inputs.run_provenance.get(str(row.get("path"))) or {}).get(name))
+
+
+def _energy(done: Sequence[Mapping[str, Any]], inputs: ReportInputs) -> str:
+    """A sentence on what the trainings took; a run that two experiments declare counts once."""
+    trained = {str(r.get("path")): r for r in done if r.get("budget") not in (None, "none")}
+    used = [e for r in trained.values() if (e := _recorded(r, "energy_kwh", inputs)) is not None]
+    if not used:
+        return " Energy was not measured."
+    return (
+        f" Processors and cards took {_kilowatt_hours(sum(used))} in {len(used)} of "
+        f"{plural(len(trained), 'run')} with a budget; runs side by side count each other's."
+    )
+
+
+def _kilowatt_hours(value: float) -> str:
+    """With two digits, however small."""
+    return f"{value:.0f} kWh" if value >= 10 else f"{value:#.2g} kWh"
 
 
 def _by_size(done: Sequence[Mapping[str, Any]], inputs: ReportInputs) -> Table:
@@ -78,7 +96,7 @@ def _by_size(done: Sequence[Mapping[str, Any]], inputs: ReportInputs) -> Table:
         speeds = [v for r in runs if (v := finite(r.get("samples_per_second"))) is not None]
         peaks = [v for r in runs if (v := finite(r.get("peak_memory_mb"))) is not None]
         steps = [v for r in runs if (v := finite(r.get("steps"))) is not None]
-        hot = [v for r in runs if (v := _hottest(r, inputs)) is not None]
+        hot = [v for r in runs if (v := _recorded(r, "temperature_max", inputs)) is not None]
         rows.append(
             [
                 TableCell(model),

@@ -275,7 +275,7 @@ def test_the_largest_tier_takes_little_memory():
     assert peak < 500e6  # of NumPy; `make bench-features` measures the whole process
 
 
-@pytest.mark.parametrize("name", ["dpo", "ichimoku", "tos_stdevall", "zigzag", "vhm"])
+@pytest.mark.parametrize("name", ["dpo", "ichimoku", "tos_stdevall", "vp"])
 def test_indicators_that_look_ahead_are_refused_at_the_door(name):
     with pytest.raises(ValueError, match="looks ahead"):
         pandas_ta(name, np.ones(100))

@@ -88,7 +88,7 @@ def paths_in(tree: ast.Module) -> list[str]:
     return [s for s in strings if s.startswith(("data/raw", "data/processed", "results/runs", "results/hpo"))]
 
 
-HEAVY = {"torch", "transformers", "sklearn", "xgboost", "mlflow", "wandb", "pandas_ta", "arch"}
+HEAVY = {"torch", "transformers", "sklearn", "xgboost", "mlflow", "wandb", "pandas_ta_classic", "arch"}
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ HEAVY = {"torch", "transformers", "sklearn", "xgboost", "mlflow", "wandb", "pand
                 "lib.scaling.summary",
                 "lib.report.render",
             ),
-            {"torch", "transformers", "mlflow", "pandas_ta"},
+            {"torch", "transformers", "mlflow", "pandas_ta_classic"},
         ),
-        (("lib.training.engine",), {"transformers", "mlflow", "wandb", "pandas_ta", "xgboost"}),
+        (("lib.training.engine",), {"transformers", "mlflow", "wandb", "pandas_ta_classic", "xgboost"}),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )

@@ -17,8 +17,6 @@ from tests.unit.mac_libraries import mach_files, symbols, unfound
 LOCK = ROOT / "envs" / "requirements.lock"
 OLDEST = "14.0"
 """The oldest macOS that envs/check_mac.sh lets pass."""
-NEVER_LOADED = {"numba/np/ufunc/omppool.cpython-312-darwin.so"}
-"""numba's pool of OpenMP threads, one of three it can have; without libomp it takes another."""
 NO_WHEEL = "connection-pool"
 """Plain Python, published as source only."""
 
@@ -70,7 +68,7 @@ def wanting(packages: Path) -> dict[str, set[str]]:
     for path, header in mach_files(packages):
         name = path.relative_to(packages).as_posix()
         assert header or path.suffix not in (".so", ".dylib"), f"{name} is not for Apple Silicon"
-        if header and name not in NEVER_LOADED and (names := unfound(path, header)):
+        if header and (names := unfound(path, header)):
             found[name] = names
     return found
 

@@ -27,7 +27,7 @@ BUILTINS = set(
 )
 OWN_PATH = "/usr/bin:/bin"
 """The PATH of somebody who has not activated .venv."""
-PROGRAMS = ("python", "snakemake", "ruff", "mypy", "snakefmt")
+PROGRAMS = ("python", "snakemake", "ruff", "mypy", "snakefmt", "deptry")
 
 
 @pytest.fixture

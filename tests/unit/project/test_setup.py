@@ -151,6 +151,7 @@ def mac(tmp_path):
         tmp_path / "bin" / "uv",
         f'#!/bin/sh\necho "uv $1 $2" >> "{tmp_path}/calls"\ncase "$1 $2" in\n'
         '"venv --quiet") mkdir -p .venv/bin; cp "$5" .venv/bin/python;;\n'
+        '"pip sync") printf "Downloading torch (300MiB)\\n + torch==2\\n" >&2; exit ${M_SYNC:-0};;\n'
         f'"python find") echo "{tmp_path}/bin/native";;\nesac\n',
     )
 
@@ -224,3 +225,10 @@ def test_another_system_is_not_asked_what_a_mac_is(mac):
     done = run(M_ARM="0")
     assert done.returncode == 0, done.stderr
     assert "check_openmp" not in (folder / "calls").read_text()
+
+
+def test_the_set_up_tells_what_is_downloaded_and_fails_when_that_fails(mac):
+    done = mac[1]()
+    assert "Downloading torch (300MiB)\n" in done.stderr
+    assert " + torch" not in done.stderr
+    assert mac[1](M_SYNC="2").returncode == 2

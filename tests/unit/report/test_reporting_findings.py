@@ -327,6 +327,16 @@ def test_the_highest_temperature_is_told(study):
     assert "°C" not in section(study, "cost").lead
 
 
+def test_the_energy_that_was_measured_is_told(study):
+    one, two = study.runs["path"][:2]
+    measured = {one: {"energy_kwh": 0.25}, two: {"energy_kwh": 0.001}}
+    lead = section(replace(study, run_provenance=measured), "cost").lead
+    assert "took 0.25 kWh in 2 of 8 runs" in lead
+    assert "not measured" not in lead
+    unread = {one: {"energy_kwh": None}}
+    assert "Energy was not measured." in section(replace(study, run_provenance=unread), "cost").lead
+
+
 def test_an_ablation_is_shown_where_it_was_run(study):
     skills = {("revin", "mean"): 0.1, ("zscore", "last"): 0.3}
     ablation, _ = ablations(folds_of_readouts.table(skills), read=folds_of_readouts.read(skills))

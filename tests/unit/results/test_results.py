@@ -1,5 +1,6 @@
 """The door for readers, and docs/results.md, which explains every column behind it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from lib.results.meanings import DAILY_COLUMNS, HISTORY_COLUMNS, IMPORTANCE_COLU
 from lib.results.results_page import with_tables
 from lib.scaling.run_table import RUNS_SCHEMA
 from lib.scoring.run_scores import DAILY_SCHEMA
+from tests.unit.reporting_study import scaling as made_scaling
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
@@ -120,3 +122,19 @@ def test_the_page_is_current():
     assert with_tables(PAGE) == PAGE, "run `make docs`"
     with pytest.raises(ValueError, match="no place"):
         with_tables("")
+
+
+def test_the_notebook_shows_a_study_and_draws_its_main_picture(study, tmp_path):
+    write_json_atomic(study / "results/scaling.json", made_scaling())
+    picture = tmp_path / "law.svg"
+    done = subprocess.run(
+        [sys.executable, ROOT / "notebooks" / "explore.py", "--study", study, "--picture", picture],
+        capture_output=True, text=True, check=False, env=os.environ | {"MPLBACKEND": "agg"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "2 of 3 runs are done" in done.stdout
+    assert "4 forecasts of" in done.stdout
+    drawn = picture.read_text(encoding="utf-8")
+    labels = re.findall(r"<!-- (.+?) -->", drawn)
+    assert {"parameters", "test log loss", "Aa20 daily direction patchtst-mixed, horizon 5"} <= set(labels)
+    assert drawn.count('id="LineCollection') == 4  # intervals of two problems, and their signs in the legend
