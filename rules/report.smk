@@ -5,8 +5,8 @@
 # daily.parquet of every run up to date, which `evaluate` (training.smk) does for a single one.
 rule collect_runs:
     input:
-        run_predictions,
-        search_workers,
+        INPUTS.of_runs("predictions/test.parquet"),
+        INPUTS.search_workers,
     output:
         parquet="results/runs.parquet",
         csv=report(
@@ -23,10 +23,10 @@ rule collect_runs:
         mem_mb=8000,
         runtime=120,
     params:
-        runs=lambda wildcards: scope_of(wildcards).declared_runs(),
-        folders=run_folders,
-        datasets=run_datasets,
-        primaries=run_primaries,
+        runs=lambda wildcards: INPUTS.scope(wildcards).declared_runs(),
+        folders=INPUTS.folders,
+        datasets=INPUTS.run_datasets,
+        primaries=INPUTS.run_primaries,
         evaluation=MEASURES,
         version=VERSIONS["evaluation"],
     script:
@@ -36,7 +36,7 @@ rule collect_runs:
 rule fit_scaling:
     input:
         runs="results/runs.parquet",
-        searches=searches_of,
+        searches=INPUTS.searches,
     output:
         report(
             "results/scaling.json",
@@ -55,16 +55,16 @@ rule fit_scaling:
         mem_mb=8000,
         runtime=60,
     params:
-        experiments=lambda wildcards: scope_of(wildcards).experiments_json(),
-        waiting=lambda wildcards: scope_of(wildcards).waiting,
+        experiments=lambda wildcards: INPUTS.scope(wildcards).experiments_json(),
+        waiting=lambda wildcards: INPUTS.scope(wildcards).waiting,
         confirmatory=lambda wildcards: confirmatory_contrasts(PLAN),
         minimum_train_windows=PLAN.config.data.splits.minimum_train_windows,
-        primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
+        primary=PRIMARY,
         evaluation=PLAN.config.evaluation.model_dump_json(),
         looks="results/test_looks.txt",
         opening="results/confirmation.json",
         predicted=lambda wildcards: [
-            PREDICTION.format(axis=axis, name=name)
+            PATHS.prediction.format(axis=axis, name=name)
             for axis, name in PLAN.predictions.names()
         ],
         version=VERSIONS["evaluation"],
@@ -78,13 +78,13 @@ rule report:
         scaling="results/scaling.json",
         manifest="data/raw/manifest.json",
         processed="data/processed/manifest.json",
-        findings=quality_of_scope,
-        samples=lambda wildcards: dataset_files(wildcards, SAMPLES),
-        datasets=dataset_files,
-        searches=searches_of,
-        transfer=transfer_checks,
+        findings=INPUTS.quality,
+        samples=lambda wildcards: INPUTS.datasets(wildcards, SAMPLES),
+        datasets=INPUTS.datasets,
+        searches=INPUTS.searches,
+        transfer=INPUTS.transfer_checks,
         csv_samples=lambda wildcards: expand(
-            "data/samples/{vintage}", vintage=scope_of(wildcards).vintages
+            "data/samples/{vintage}", vintage=INPUTS.scope(wildcards).vintages
         ),
     output:
         html=report(
@@ -118,13 +118,13 @@ rule report:
         ),
         sources=lambda wildcards: [
             f"{vintage}={PLAN.data.data_config(vintage).source}"
-            for vintage in scope_of(wildcards).vintages
+            for vintage in INPUTS.scope(wildcards).vintages
         ],
-        experiments=lambda wildcards: scope_of(wildcards).experiments,
+        experiments=lambda wildcards: INPUTS.scope(wildcards).experiments,
         splits=PLAN.config.data.splits.model_dump_json(),
         note=PLAN.config.note,
-        primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
-        searches=lambda wildcards: scope_of(wildcards).search_paths(SEARCH),
+        primary=PRIMARY,
+        searches=lambda wildcards: INPUTS.scope(wildcards).search_paths(SEARCH),
         version=VERSIONS["reporting"],
     script:
         "../workflow_scripts/report.py"
@@ -149,7 +149,7 @@ use rule collect_runs as collect_phase with:
 use rule fit_scaling as fit_phase with:
     input:
         runs="results/{phase}/runs.parquet",
-        searches=searches_of,
+        searches=INPUTS.searches,
     output:
         report(
             "results/{phase}/scaling.json",
@@ -169,11 +169,11 @@ use rule report as report_phase with:
         scaling="results/{phase}/scaling.json",
         manifest="results/{phase}/raw/manifest.json",
         processed="results/{phase}/processed/manifest.json",
-        findings=quality_of_scope,
-        samples=lambda wildcards: dataset_files(wildcards, SAMPLES),
-        datasets=dataset_files,
-        searches=searches_of,
-        transfer=transfer_checks,
+        findings=INPUTS.quality,
+        samples=lambda wildcards: INPUTS.datasets(wildcards, SAMPLES),
+        datasets=INPUTS.datasets,
+        searches=INPUTS.searches,
+        transfer=INPUTS.transfer_checks,
     output:
         html=report(
             "results/{phase}/report.html",
@@ -207,10 +207,7 @@ rule phase_done:
 # One named part of a study, for example `snakemake results/ids/P1-2M.done`.
 rule id_done:
     input:
-        lambda wildcards: [
-            f"{RUN.format(** run.fields())}/metrics.json"
-            for run in PLAN.ids[wildcards.id]
-        ],
+        INPUTS.named_runs,
     output:
         touch("results/ids/{id}.done"),
     localrule: True
@@ -241,9 +238,7 @@ rule compare_models:
     input:
         runs="results/runs.parquet",
         scaling="results/scaling.json",
-        validation=lambda wildcards: [
-            f"{run}/predictions/val.parquet" for run in run_folders(wildcards)
-        ],
+        validation=INPUTS.of_runs("predictions/val.parquet"),
     output:
         "results/model_comparison.csv",
     log:
@@ -253,7 +248,7 @@ rule compare_models:
     conda:
         "../envs/workflow.yaml"
     params:
-        primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
+        primary=PRIMARY,
         evaluation=MEASURES,
         version=VERSIONS["evaluation"],
     script:
@@ -263,9 +258,7 @@ rule compare_models:
 rule ablation:
     input:
         runs="results/runs.parquet",
-        validation=lambda wildcards: [
-            f"{run}/predictions/val.parquet" for run in run_folders(wildcards)
-        ],
+        validation=INPUTS.of_runs("predictions/val.parquet"),
     output:
         "results/ablation.csv",
     log:
@@ -275,7 +268,7 @@ rule ablation:
     conda:
         "../envs/workflow.yaml"
     params:
-        primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
+        primary=PRIMARY,
         version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/ablation.py"

@@ -12,9 +12,9 @@ from lib.data.io import read_json
 from lib.extras.production.promote import Promoted, promote
 from lib.jobs.command import Parser, command
 from lib.jobs.current_study import last_start
+from lib.jobs.paths import PRODUCTION
 from lib.training.tracking import register
 
-PRODUCTION = Path("results/production")
 STORE = Path("results/tracking/store.json")
 """Written by the rule that sets up MLflow's store."""
 
