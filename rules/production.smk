@@ -5,6 +5,7 @@ rule forecast:
     input:
         dataset=INPUTS.production_dataset,
         current="results/production/{name}/current.json",
+        version=INPUTS.production_version,
         calendar=ancient(CALENDAR),
         quality=ancient(INPUTS.production_quality),
     output:

@@ -1,14 +1,30 @@
 """From trained runs to the table of runs, the scaling fits and the report."""
 
+# Files of a run that its evaluation reads. It compares the model's checksums, too, while that is there: models may be deleted.
+EVALUATED = (
+    "predictions/val.parquet",
+    "predictions/test.parquet",
+    "history.parquet",
+    "importance.parquet",
+    "params.yaml",
+    "provenance.json",
+)
+PREDICTIONS = INPUTS.of_runs("predictions/val.parquet", "predictions/test.parquet")
 
-# One job evaluates all runs: a process each would spend its time on imports. It brings the metrics.json and
-# daily.parquet of every run up to date, which `evaluate` (training.smk) does for a single one.
+
+# One job evaluates all runs: a process each would spend its time on imports. Beside its tables it keeps what it measured in
+# the metrics.json and daily.parquet of every run, the outputs of `evaluate` (training.smk), to the byte. They cannot be
+# outputs of both rules; so no other rule reads what this one keeps there, but the tables.
 rule collect_runs:
     input:
-        INPUTS.of_runs("predictions/test.parquet"),
-        INPUTS.search_workers,
+        runs=INPUTS.of_runs(*EVALUATED),
+        datasets=INPUTS.run_datasets,
+        workers=INPUTS.search_workers,
     output:
         parquet="results/runs.parquet",
+        metrics="results/metrics.parquet",
+        evaluations="results/evaluations.parquet",
+        daily="results/daily.parquet",
         csv=report(
             "results/runs.csv", caption="../docs/captions/runs.rst", category="Runs"
         ),
@@ -36,6 +52,7 @@ rule collect_runs:
 rule fit_scaling:
     input:
         runs="results/runs.parquet",
+        predictions=PREDICTIONS,
         searches=INPUTS.searches,
     output:
         report(
@@ -75,13 +92,19 @@ rule fit_scaling:
 rule report:
     input:
         runs="results/runs.parquet",
+        evaluations="results/evaluations.parquet",
+        daily="results/daily.parquet",
         scaling="results/scaling.json",
+        facts=INPUTS.of_runs("history.parquet", "params.yaml", "provenance.json"),
+        ablated=INPUTS.ablated,
         manifest="data/raw/manifest.json",
         processed="data/processed/manifest.json",
         findings=INPUTS.quality,
         samples=lambda wildcards: INPUTS.datasets(wildcards, SAMPLES),
         datasets=INPUTS.datasets,
         searches=INPUTS.searches,
+        trials=lambda wildcards: INPUTS.searches(wildcards, "trials.parquet"),
+        importances=lambda wildcards: INPUTS.searches(wildcards, "importances.json"),
         transfer=INPUTS.transfer_checks,
         csv_samples=lambda wildcards: expand(
             "data/samples/{vintage}", vintage=INPUTS.scope(wildcards).vintages
@@ -134,6 +157,9 @@ rule report:
 use rule collect_runs as collect_phase with:
     output:
         parquet="results/{phase}/runs.parquet",
+        metrics="results/{phase}/metrics.parquet",
+        evaluations="results/{phase}/evaluations.parquet",
+        daily="results/{phase}/daily.parquet",
         csv=report(
             "results/{phase}/runs.csv",
             caption="../docs/captions/runs.rst",
@@ -149,6 +175,7 @@ use rule collect_runs as collect_phase with:
 use rule fit_scaling as fit_phase with:
     input:
         runs="results/{phase}/runs.parquet",
+        predictions=PREDICTIONS,
         searches=INPUTS.searches,
     output:
         report(
@@ -166,13 +193,19 @@ use rule fit_scaling as fit_phase with:
 use rule report as report_phase with:
     input:
         runs="results/{phase}/runs.parquet",
+        evaluations="results/{phase}/evaluations.parquet",
+        daily="results/{phase}/daily.parquet",
         scaling="results/{phase}/scaling.json",
+        facts=INPUTS.of_runs("history.parquet", "params.yaml", "provenance.json"),
+        ablated=INPUTS.ablated,
         manifest="results/{phase}/raw/manifest.json",
         processed="results/{phase}/processed/manifest.json",
         findings=INPUTS.quality,
         samples=lambda wildcards: INPUTS.datasets(wildcards, SAMPLES),
         datasets=INPUTS.datasets,
         searches=INPUTS.searches,
+        trials=lambda wildcards: INPUTS.searches(wildcards, "trials.parquet"),
+        importances=lambda wildcards: INPUTS.searches(wildcards, "importances.json"),
         transfer=INPUTS.transfer_checks,
     output:
         html=report(
@@ -238,7 +271,7 @@ rule compare_models:
     input:
         runs="results/runs.parquet",
         scaling="results/scaling.json",
-        validation=INPUTS.of_runs("predictions/val.parquet"),
+        predictions=PREDICTIONS,
     output:
         "results/model_comparison.csv",
     log:
@@ -258,7 +291,7 @@ rule compare_models:
 rule ablation:
     input:
         runs="results/runs.parquet",
-        validation=INPUTS.of_runs("predictions/val.parquet"),
+        ablated=INPUTS.ablated,
     output:
         "results/ablation.csv",
     log:

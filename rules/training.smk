@@ -89,6 +89,7 @@ rule evaluate:
         params=f"{RUN}/params.yaml",
         provenance=f"{RUN}/provenance.json",
         history=f"{RUN}/history.parquet",
+        importance=f"{RUN}/importance.parquet",
         dataset=INPUTS.dataset,
     output:
         metrics=f"{RUN}/metrics.json",

@@ -13,9 +13,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
 from rich.console import Console
 
 from lib.config.places import own_folders
@@ -42,6 +39,8 @@ from lib.study.preview import (
     weak_cells,
 )
 from lib.study.reach import Samples, reaches
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def dry_run(configfile: Path, target: str) -> str:

@@ -1,10 +1,7 @@
 """Make a run a production model: a whole, hashed copy of it (`make promote RUN=results/runs/…`)."""
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.config.training import TrackingConfig
 from lib.config.validation import validate

@@ -15,6 +15,7 @@ from typing import Any
 from snakemake.exceptions import WorkflowError
 
 from lib.config.run_key import Run
+from lib.data.io import read_json
 from lib.errors import StudyError
 from lib.jobs.paths import META_DATASET, PATHS, PRODUCTION
 from lib.study.data_plan import feature_identity
@@ -132,6 +133,11 @@ class RuleInputs:
     def of_runs(self, *names: str) -> Callable[[Wildcards], list[str]]:
         """An input function: files of all runs that a report covers, by their names in a run's folder."""
         return lambda wildcards: [f"{run}/{name}" for run in self.folders(wildcards) for name in names]
+
+    def ablated(self, wildcards: Wildcards) -> list[str]:
+        """Validation predictions of the runs among them that an ablation ranks."""
+        runs = [run for run in self.scope(wildcards).runs if self._plan.facts(run)["role"] == "ablation"]
+        return _predictions(runs, "val")
 
     def run_datasets(self, wildcards: Wildcards) -> list[str]:
         """Dataset file of each run that a report covers."""
@@ -254,6 +260,12 @@ class RuleInputs:
     def production_dataset(self, wildcards: Wildcards) -> str:
         """Dataset file that a production model reads, in the vintage of this configuration."""
         return DATASET.format(**self._production(wildcards))
+
+    @checked
+    def production_version(self, wildcards: Wildcards) -> str:
+        """Folder of a production model's current version."""
+        home = PRODUCTION / wildcards.name
+        return f"{home}/v{read_json(home / 'current.json', dict)['version']}"
 
     def production_data(self, wildcards: Wildcards) -> str:
         """Source and identity of the features of that dataset, as canonical JSON."""

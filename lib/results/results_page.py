@@ -10,6 +10,7 @@ from lib.results.meanings import (
     DAILY_COLUMNS,
     HISTORY_COLUMNS,
     IMPORTANCE_COLUMNS,
+    METRICS_COLUMNS,
     PARTS,
     PREDICTION_COLUMNS,
     RUNS,
@@ -37,6 +38,7 @@ def results_tables() -> dict[str, str]:
     """Markdown by the name of its place in the page."""
     return {
         "runs": _runs_markdown(),
+        "metrics": _table(METRICS_COLUMNS),
         "predictions": _table(PREDICTION_COLUMNS),
         "history": _table(HISTORY_COLUMNS),
         "importance": _table(IMPORTANCE_COLUMNS),

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
 TARGET = ROOT / "results" / "benchmarks" / "features.json"
 BARS = 8300
 REPEATS = 3

@@ -231,7 +231,7 @@ def test_altered_predictions_are_verified_and_never_evaluated(copied: Project, f
     frame = pl.read_parquet(path)
     write_parquet_atomic(frame.with_columns(pl.lit(0.5).alias("prediction")), path)  # whole, and wrong
     verified = subprocess.run(
-        [copied.command()[0], "workflow_scripts/verify.py"],
+        [copied.command()[0], "-m", "workflow_scripts.verify"],
         cwd=copied.folder,
         env=copied.environment,
         capture_output=True,

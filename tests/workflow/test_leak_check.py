@@ -76,7 +76,7 @@ MENDED = {
 
 
 def leak_check(project, *what):
-    command = [sys.executable, "workflow_scripts/leak_check.py", "--configfile", "study.yaml", *what]
+    command = [sys.executable, "-m", "workflow_scripts.leak_check", "--configfile", "study.yaml", *what]
     environment = {**project.environment, "COLUMNS": "300"}
     return subprocess.run(
         command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False

@@ -133,7 +133,7 @@ def test_a_preview_names_jobs_and_compute_and_makes_nothing(project):
     project.experiment(models=["patchtst-mixed", "logistic"], budgets=["2M"])
     before = sorted(project.folder.rglob("*.parquet"))
     shown = subprocess.run(
-        [sys.executable, "workflow_scripts/preview.py", "--configfile", "study.yaml"],
+        [sys.executable, "-m", "workflow_scripts.preview", "--configfile", "study.yaml"],
         cwd=project.folder,
         env=project.environment | {"COLUMNS": "120"},
         capture_output=True,

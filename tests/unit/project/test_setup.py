@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from envs.share_openmp import HOMEBREW, LINKED, POINTED, RUNTIME, TORCH
 from tests.conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "envs"))
-from share_openmp import HOMEBREW, LINKED, POINTED, RUNTIME, TORCH
 
 SCRIPTS = [*sorted((ROOT / "envs").glob("*.sh")), ROOT / ".ci" / "run"]
 NEWER_THAN_BASH_3_2 = re.compile(

@@ -117,7 +117,6 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from types import SimpleNamespace
-sys.path.insert(0, {root!r})
 from tests.unit.tuning.test_tuning_hpo import SPACE, bowl
 from lib.tuning.search import run_search
 count = 0
@@ -136,7 +135,7 @@ run_search(SPACE, objective, Path({folder!r}), "test", 4, seed=1)
 @pytest.mark.faults("SIGKILL of a search", happens="goes on where it was", user="the same command")  # fmt: skip  # noqa: E501
 def test_a_search_whose_process_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     marker = tmp_path / "third"
-    code = KILLED.format(root=str(ROOT), marker=str(marker), folder=str(tmp_path))
+    code = KILLED.format(marker=str(marker), folder=str(tmp_path))
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 120
