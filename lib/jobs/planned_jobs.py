@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from lib.config.places import CLONE
@@ -33,9 +32,14 @@ def planned_jobs(configfile: Path, target: str, main: Path) -> list[Job]:
     with tempfile.TemporaryDirectory(prefix="planned-") as folder:
         record = Path(folder) / "jobs.json"
         words = [target, "--snakefile", str(CLONE / "Snakefile"), "--configfile", str(configfile)]
-        code = f"import sys; sys.path.insert(0, {str(CLONE)!r}); from {__name__} import main; main({str(record)!r})"
+        code = f"from {__name__} import dry_run; dry_run({str(record)!r})"
         done = subprocess.run(
-            [sys.executable, "-c", code, "-n", *words], cwd=main, capture_output=True, text=True, check=False
+            [sys.executable, "-c", code, "-n", *words],
+            cwd=main,
+            env=os.environ | {"PYTHONPATH": str(CLONE)},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != 0 or not record.is_file():
             lines = (done.stdout + done.stderr).splitlines()
@@ -59,13 +63,12 @@ class JobEvents(logging.Handler):
             self.jobs.append((str(vars(record)["rule_name"]), [str(path) for path in vars(record)["output"]]))
 
 
-def main(record: str) -> None:
+def dry_run(record: str) -> None:
     """A dry run by the arguments of this process; its jobs go to a file."""
     from snakemake.cli import args_to_api, parse_args
-    from snakemake.logging import logger
 
     events = JobEvents()
-    logger.addHandler(events)
+    logging.getLogger().addHandler(events)  # Snakemake clears the handlers of its own logger
     parser, arguments = parse_args(sys.argv[1:])
     if not args_to_api(arguments, parser):
         sys.exit(1)
