@@ -57,7 +57,7 @@ fi
 if [ "$(kind_of .venv/bin/python)" != usable ]; then
     "$uv" venv --quiet --clear --python "$(find_python "$uv")" .venv
 fi
-# Compiled once here: some environments forbid Python to keep what it compiles, and every job would do it anew.
+# Compiled once here: some environments forbid Python to keep what it compiles, and every job would do it again.
 echo "Installing the locked packages into .venv (about 7 GB on Linux, where PyTorch brings CUDA) ..." >&2
 "$uv" pip sync --quiet --require-hashes --compile-bytecode --python .venv/bin/python envs/requirements.lock
 if [ "$(uname -s)" = Darwin ]; then

@@ -22,7 +22,7 @@ KINDS = (
     Kind(
         "processed data",
         below("data", "processed"),
-        "no: built again they are younger than the runs, which the next new run would then train anew",
+        "no: built again they are younger than the runs, which the next new run would then train again",
     ),
     Kind(
         "set aside, damaged, half-written",

@@ -67,7 +67,7 @@ def show(checks: list[Check]) -> None:
         console.print(f"Not checked: {'; '.join(unchecked)}.", markup=False)
     states = [check.state for check in checks]
     warned = f" Read the {states.count('warn')} marked warn first." if "warn" in states else ""
-    console.print("Not ready: mend what failed." if "fail" in states else f"Ready.{warned}")
+    console.print("Not ready: fix what failed." if "fail" in states else f"Ready.{warned}")
 
 
 def main() -> None:

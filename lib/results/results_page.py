@@ -24,7 +24,7 @@ _TYPES = {pl.String: "text", pl.Int64: "integer", pl.Float64: "number", pl.Boole
 
 
 def with_tables(text: str) -> str:
-    """A page with the tables between its marks written anew.
+    """A page with the tables between its marks written again.
 
     Raises:
         ValueError: the page has no marks for one of them.

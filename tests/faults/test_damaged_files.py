@@ -252,7 +252,7 @@ def test_altered_predictions_are_verified_and_never_evaluated(copied: Project, f
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.faults(
     "A damaged study of a search",
-    happens="set aside with a warning; the search begins anew, trains no finished trial again, and ends with "
+    happens="set aside with a warning; the search starts over, trains no finished trial again, and ends with "
     "the same trials",
     user="nothing",
 )

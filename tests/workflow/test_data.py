@@ -1,4 +1,4 @@
-"""Raw data in real Snakemake runs: parallel, partial, immutable, checked anew, and never without its key."""
+"""Raw data in real Snakemake runs: parallel, partial, immutable, checked again, and never without its key."""
 
 import subprocess
 import sys

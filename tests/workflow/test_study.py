@@ -67,7 +67,7 @@ def test_a_study_ends_in_a_report_and_a_second_look_at_it_does_nothing(copied):
 
 
 def test_a_further_question_in_the_same_folder_is_answered_by_one_command(copied):
-    # Its samples are counted anew, and behind that job are the trainings that are missing.
+    # Its samples are counted again, and behind that job are the trainings that are missing.
     copied.experiment("further", tasks=["direction"], horizons=[10])
     copied.study(**WORDS, experiments=["small", "further"])
     planned = dry_run(copied, "results/report.html")
