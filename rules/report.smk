@@ -18,7 +18,7 @@ PREDICTIONS = INPUTS.of_runs("predictions/val.parquet", "predictions/test.parque
 rule collect_runs:
     input:
         runs=INPUTS.of_runs(*EVALUATED),
-        datasets=INPUTS.run_datasets,
+        datasets=INPUTS.distinct_datasets,
         workers=INPUTS.search_workers,
     output:
         parquet="results/runs.parquet",

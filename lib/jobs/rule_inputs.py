@@ -143,6 +143,10 @@ class RuleInputs:
         """Dataset file of each run that a report covers."""
         return [self.dataset_file(run) for run in self.scope(wildcards).runs]
 
+    def distinct_datasets(self, wildcards: Wildcards) -> list[str]:
+        """The same files, each once: thousands of runs share a few."""
+        return sorted({*self.run_datasets(wildcards)})
+
     def run_primaries(self, wildcards: Wildcards) -> list[str | None]:
         """Symbol that gives the primary measure of each of those runs."""
         return [self._primary(run) for run in self.scope(wildcards).runs]
