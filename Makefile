@@ -44,13 +44,13 @@ report: .venv/.ready  ## Run the study to results/report.html (CONFIG=… for an
 	@$(SNAKEMAKE)
 
 preview: .venv/.ready  ## What would run, and a forecast of compute and time
-	@python workflow_scripts/preview.py $(IN) $(WITH) $(TARGET)
+	@python -m workflow_scripts.preview $(IN) $(WITH) $(TARGET)
 
 preflight: .venv/.ready  ## Is this machine ready? (CONFIG=… for another configuration, TORCH=1 to compare the accelerator with the CPU)
-	@python workflow_scripts/preflight.py $(IN) $(WITH) $(if $(TORCH),--torch)
+	@python -m workflow_scripts.preflight $(IN) $(WITH) $(if $(TORCH),--torch)
 
 leak-check: .venv/.ready  ## Do your features, series, sources and models look ahead? (CONFIG=…, WHAT="feature:NAME model:NAME")
-	@python workflow_scripts/leak_check.py $(IN) $(WITH) $(WHAT)
+	@python -m workflow_scripts.leak_check $(IN) $(WITH) $(WHAT)
 
 test: .venv/.ready lint  ## Checks and all tests but the slow ones
 	@python -m pytest -n logical --maxprocesses 4 --dist loadfile -m "not slow and not slurm"
@@ -66,7 +66,7 @@ test-slurm: .venv/.ready  ## A study on a real Slurm that the tests start (Debia
 faults: .venv/.ready  ## Kill, fill, tear and lie to the workflow; writes the table of docs/reliability.md
 	@rm -f results/faults.jsonl; mkdir -p results
 	@FAULT_RECORDS="$(CURDIR)/results/faults.jsonl" python -m pytest -n logical --maxprocesses 4 --dist loadfile -m faults; code=$$?; \
-	  python tests/faults/write_table.py results/faults.jsonl docs/reliability.md && exit $$code
+	  python -m tests.faults.write_table results/faults.jsonl docs/reliability.md && exit $$code
 
 lint: .venv/.ready  ## ruff, mypy, snakefmt, deptry, snakemake --lint
 	@ruff check .
@@ -81,16 +81,16 @@ format: .venv/.ready  ## Format Python and Snakemake files
 	@ruff format . && ruff check --fix . && snakefmt Snakefile rules
 
 status: .venv/.ready  ## Trainings that run or wait to be continued
-	@python workflow_scripts/status.py $(IN)
+	@python -m workflow_scripts.status $(IN)
 
 disk: .venv/.ready  ## What data, models and checkpoints take, and what may be deleted
-	@python workflow_scripts/disk.py $(IN)
+	@python -m workflow_scripts.disk $(IN)
 
 ui: .venv/.ready  ## MLflow's and Optuna's dashboards of the study, on this machine only, until Ctrl-C
-	@python workflow_scripts/ui.py $(IN)
+	@python -m workflow_scripts.ui $(IN)
 
 rehearse-heat: .venv/.ready  ## Play a temperature curve through the file sensor SENSOR=… (STOP=1: to the limit; EVERY=seconds)
-	@python workflow_scripts/rehearse_heat.py $(if $(SENSOR),"$(SENSOR)") $(if $(STOP),--stop) $(if $(EVERY),--seconds $(EVERY))
+	@python -m workflow_scripts.rehearse_heat $(if $(SENSOR),"$(SENSOR)") $(if $(STOP),--stop) $(if $(EVERY),--seconds $(EVERY))
 
 vintage: .venv/.ready  ## A new dated snapshot of the raw data (CONFIG=…, whose vintage is taken from VINTAGE)
 	@VINTAGE=$${VINTAGE:-$$(date +%F)} snakemake --cores 1 --rerun-incomplete vintage $(IN) $(WITH)
@@ -101,31 +101,31 @@ matrix: .venv/.ready  ## All rows and columns of the data matrix, from the folde
 	@cat "$(or $(patsubst ~/%,$(HOME)/%,$(DIR)),.)/studies/matrix/results/matrix.txt"
 
 backup: .venv/.ready  ## Copy data, models and results to DEST=… and verify the copies
-	@python workflow_scripts/backup.py $(IN) $(if $(DEST),"$(DEST)")
+	@python -m workflow_scripts.backup $(IN) $(if $(DEST),"$(DEST)")
 
 bench-features: .venv/.ready  ## Seconds and memory per tier, beside pandas-ta-classic, to results/benchmarks/features.json
-	@python tests/benchmarks/features.py
+	@python -m tests.benchmarks.features
 
 bench-training: .venv/.ready  ## Samples per second, share of the matmul peak, beside the Hugging Face Trainer
-	@python tests/benchmarks/training.py
+	@python -m tests.benchmarks.training
 
 bench-dry-run: .venv/.ready  ## Seconds and memory of a dry run of the full matrix, to results/benchmarks/dry_run.json
-	@python tests/benchmarks/dry_run.py
+	@python -m tests.benchmarks.dry_run
 
 bench-heat: .venv/.ready  ## The thermal guard on simulated machines, with and without its throttle
-	@python tests/benchmarks/heat.py
+	@python -m tests.benchmarks.heat
 
 promote: .venv/.ready  ## Make a run a production model: RUN=results/runs/… (NAME=… for a name of your own)
-	@python workflow_scripts/promote.py $(IN) $(if $(NAME),--name "$(NAME)") $(if $(RUN),"$(RUN)")
+	@python -m workflow_scripts.promote $(IN) $(if $(NAME),--name "$(NAME)") $(if $(RUN),"$(RUN)")
 
 meta: .venv/.ready  ## The meta-module of config/meta-files.yaml, from the folder MARKET_DATA_DIR (works in studies/meta)
 	@snakemake --cores all --rerun-incomplete results/meta/touch_1pct/comparison.json $(IN) --configfile config/meta-files.yaml
 
 bench-statistics: .venv/.ready  ## Coverage of the intervals and rate of false findings, by simulation
-	@python tests/benchmarks/statistics.py
+	@python -m tests.benchmarks.statistics
 
 known-worlds: .venv/.ready  ## Does the shipped study say what is so? On known markets, to results/benchmarks/known_worlds.json (PARTS="sizes seeds studies whole_way")
-	@python tests/benchmarks/known_worlds.py $(PARTS)
+	@python -m tests.benchmarks.known_worlds $(PARTS)
 
 compare-models: .venv/.ready  ## Every family of models on SPY from the folder MARKET_DATA_DIR, as a table and a page (works in studies/compare-models)
 	@snakemake --cores all --rerun-incomplete results/model_comparison.csv results/report.html $(IN) --configfile config/compare-models.yaml
@@ -137,10 +137,10 @@ ablation: .venv/.ready  ## Recipe, normalisation and readout of PatchTST, chosen
 	@snakemake --cores all --rerun-incomplete results/ablation.csv results/report.html $(IN) --configfile config/ablation.yaml
 
 verify: .venv/.ready  ## Re-hash data, checkpoints and models against their records
-	@python workflow_scripts/verify.py $(IN)
+	@python -m workflow_scripts.verify $(IN)
 
 docs: .venv/.ready  ## Write the pages that are made from the code
-	@python workflow_scripts/write_docs.py
+	@python -m workflow_scripts.write_docs
 
 golden: .venv/.ready  ## Record what the stages compute now; raises the version of those that differ
 	@python -m tests.golden

@@ -34,9 +34,9 @@ localrules:
 
 # Before the first job: what will be tested is recorded before there are any results.
 onstart:
-    checked(record_start, PLAN, workflow.configfiles)
-    checked(record_declarations, PLAN, Path("results/declarations"), is_finished)
-    checked(record_opening, PLAN, Path("results/confirmation.json"), is_finished)
+    checked(record_start)(PLAN, workflow.configfiles)
+    checked(record_declarations)(PLAN, Path("results/declarations"), is_finished)
+    checked(record_opening)(PLAN, Path("results/confirmation.json"), is_finished)
     stay_awake()
     say_what_is_not_measured()
 

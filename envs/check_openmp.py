@@ -55,6 +55,6 @@ if __name__ == "__main__":
         raise SystemExit(
             f"envs/check_openmp.py: one OpenMP runtime in a process is safe, and here are {len(found)}: "
             f"{', '.join(found)}. Remove .venv and run make setup again; "
-            "if it stays so, mend envs/share_openmp.py."
+            "if it stays so, fix envs/share_openmp.py."
         )
     print(f"OpenMP: four libraries computed in one process, with {', '.join(found)}", file=sys.stderr)

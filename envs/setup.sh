@@ -57,7 +57,7 @@ fi
 if [ "$(kind_of .venv/bin/python)" != usable ]; then
     "$uv" venv --quiet --clear --python "$(find_python "$uv")" .venv
 fi
-# Compiled once here: some environments forbid Python to keep what it compiles, and every job would do it anew.
+# Compiled once here: some environments forbid Python to keep what it compiles, and every job would do it again.
 # Of what uv says, the downloads as they begin and end, and the times; not the names of all packages.
 echo "Installing the locked packages into .venv (2 GB on a Mac; 7 GB on Linux, where PyTorch brings CUDA) ..." >&2
 "$uv" pip sync --require-hashes --compile-bytecode --python .venv/bin/python envs/requirements.lock 2>&1 |

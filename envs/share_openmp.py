@@ -79,7 +79,7 @@ def _link(library: Path, runtime: Path) -> bool:
 def _unknown(path: Path, what: str) -> str:
     return (
         f"envs/share_openmp.py: {path} {what}. The locked packages changed: see which OpenMP runtime each "
-        "library looks for (otool -L, otool -l), and mend envs/share_openmp.py."
+        "library looks for (otool -L, otool -l), and fix envs/share_openmp.py."
     )
 
 

@@ -22,7 +22,7 @@ rule import_prices:
     input:
         calendar=ancient(CALENDAR),
     output:
-        "data/raw/{vintage}/prices/{symbol}.parquet",
+        f"{PATHS.prices}.parquet",
     log:
         "results/logs/import_prices/{vintage}/{symbol}.log",
     benchmark:
@@ -45,7 +45,7 @@ rule import_series:
             part=PLAN.data.parts(wildcards.series),
         ),
     output:
-        "data/raw/{vintage}/series/{series}.parquet",
+        f"{PATHS.series}.parquet",
     log:
         "results/logs/import_series/{vintage}/{series}.log",
     benchmark:
@@ -56,8 +56,8 @@ rule import_series:
         "../envs/workflow.yaml"
     params:
         source=lambda wildcards: PLAN.data.source_settings(wildcards.vintage),
-        series=lambda wildcards: checked(
-            PLAN.data.series_settings, wildcards.vintage, wildcards.series
+        series=lambda wildcards: checked(PLAN.data.series_settings)(
+            wildcards.vintage, wildcards.series
         ),
         optional=lambda wildcards: wildcards.series in PLAN.data.optional_series,
     script:
@@ -68,12 +68,12 @@ rule import_series:
 rule check_quality:
     input:
         calendar=ancient(CALENDAR),
-        prices=lambda wildcards: raw_prices(wildcards.vintage, wildcards.dataset),
-        series=lambda wildcards: raw_series_and_parts(
+        prices=lambda wildcards: INPUTS.prices(wildcards.vintage, wildcards.dataset),
+        series=lambda wildcards: INPUTS.series_and_parts(
             wildcards.vintage, wildcards.dataset
         ),
     output:
-        "data/raw/{vintage}/quality/{dataset}.json",
+        QUALITY,
     log:
         "results/logs/check_quality/{vintage}/{dataset}.log",
     benchmark:
@@ -104,8 +104,8 @@ rule check_quality:
 
 rule record_vintage:
     input:
-        prices=lambda wildcards: raw_prices(wildcards.vintage),
-        series=lambda wildcards: raw_series(wildcards.vintage),
+        prices=lambda wildcards: INPUTS.prices(wildcards.vintage),
+        series=lambda wildcards: INPUTS.series(wildcards.vintage),
     output:
         "data/raw/{vintage}/manifest.json",
     log:
@@ -138,7 +138,7 @@ rule raw_manifest:
 # What a phase needs, listed beside its report: its own data and no others.
 rule phase_raw_manifest:
     input:
-        raw_of_scope,
+        INPUTS.raw_of_scope,
     output:
         "results/{phase}/raw/manifest.json",
     log:
@@ -154,8 +154,8 @@ rule phase_raw_manifest:
 
 rule write_samples:
     input:
-        prices=lambda wildcards: raw_prices(wildcards.vintage),
-        series=lambda wildcards: raw_series(wildcards.vintage),
+        prices=lambda wildcards: INPUTS.prices(wildcards.vintage),
+        series=lambda wildcards: INPUTS.series(wildcards.vintage),
     output:
         directory("data/samples/{vintage}"),
     log:

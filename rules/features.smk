@@ -3,10 +3,10 @@
 
 rule build_bars:
     input:
-        prices="data/raw/{vintage}/prices/{symbol}.parquet",
+        prices=f"{PATHS.prices}.parquet",
         calendar=ancient(CALENDAR),
     output:
-        "data/processed/{vintage}/bars/{timescale}/{symbol}.parquet",
+        f"{PATHS.bars}.parquet",
     log:
         "results/logs/build_bars/{vintage}/{timescale}/{symbol}.log",
     benchmark:
@@ -24,16 +24,11 @@ rule build_bars:
 
 rule build_dataset:
     input:
-        bars=lambda wildcards: bars_of(wildcards, wildcards.timescale),
-        slower=lambda wildcards: [
-            path
-            for timescale in ("weekly", "monthly")
-            if wildcards.timescale == "multires"
-            for path in bars_of(wildcards, timescale)
-        ],
-        series=lambda wildcards: raw_series(wildcards.vintage, wildcards.dataset),
+        bars=lambda wildcards: INPUTS.bars(wildcards, wildcards.timescale),
+        slower=INPUTS.slower_bars,
+        series=lambda wildcards: INPUTS.series(wildcards.vintage, wildcards.dataset),
     output:
-        "data/processed/{vintage}/{dataset}/{timescale}.parquet",
+        DATASET,
     log:
         "results/logs/build_dataset/{vintage}/{dataset}/{timescale}.log",
     benchmark:
@@ -44,13 +39,13 @@ rule build_dataset:
     conda:
         "../envs/workflow.yaml"
     resources:
-        mem_mb=lambda wildcards: 2000 + channels_memory(wildcards),
+        mem_mb=dataset_memory,
     params:
         assembly=lambda wildcards: PLAN.data.assembly(
             wildcards.vintage, wildcards.dataset
         ),
-        features=lambda wildcards: checked(
-            PLAN.data.features, wildcards.dataset, wildcards.timescale
+        features=lambda wildcards: checked(PLAN.data.features)(
+            wildcards.dataset, wildcards.timescale
         ),
         version=VERSIONS["features"],
     script:
@@ -60,10 +55,10 @@ rule build_dataset:
 # Counts samples and base rates of every declared task before any training, and refuses what cannot be trained.
 rule check_samples:
     input:
-        dataset="data/processed/{vintage}/{dataset}/{timescale}.parquet",
-        quality=ancient("data/raw/{vintage}/quality/{dataset}.json"),
+        dataset=DATASET,
+        quality=ancient(QUALITY),
     output:
-        "data/processed/{vintage}/{dataset}/{timescale}.samples.json",
+        SAMPLES,
     log:
         "results/logs/check_samples/{vintage}/{dataset}/{timescale}.log",
     benchmark:
@@ -74,7 +69,7 @@ rule check_samples:
     conda:
         "../envs/workflow.yaml"
     resources:
-        mem_mb=lambda wildcards: 2000 + channels_memory(wildcards),
+        mem_mb=dataset_memory,
     params:
         cells=lambda wildcards: PLAN.cells(
             wildcards.vintage, wildcards.dataset, wildcards.timescale
@@ -90,10 +85,7 @@ rule check_samples:
 rule processed_manifest:
     input:
         raw="data/raw/manifest.json",
-        datasets=[
-            DATASET.format(vintage=vintage, dataset=dataset, timescale=timescale)
-            for vintage, dataset, timescale in PLAN.datasets
-        ],
+        datasets=dataset_files(PLAN.datasets),
     output:
         manifest="data/processed/manifest.json",
     log:
@@ -104,7 +96,7 @@ rule processed_manifest:
     conda:
         "../envs/workflow.yaml"
     params:
-        raw=raw_by_dataset(PLAN.datasets),
+        raw=INPUTS.raw_by_dataset(PLAN.datasets),
         version=VERSIONS["features"],
     script:
         "../workflow_scripts/processed_manifest.py"
@@ -113,7 +105,7 @@ rule processed_manifest:
 use rule processed_manifest as phase_processed_manifest with:
     input:
         raw="results/{phase}/raw/manifest.json",
-        datasets=dataset_files,
+        datasets=INPUTS.datasets,
     output:
         manifest="results/{phase}/processed/manifest.json",
     log:
@@ -121,21 +113,15 @@ use rule processed_manifest as phase_processed_manifest with:
     benchmark:
         "results/benchmarks/jobs/phase_processed_manifest/{phase}.tsv"
     params:
-        raw=lambda wildcards: raw_by_dataset(scope_of(wildcards).datasets),
+        raw=lambda wildcards: INPUTS.raw_by_dataset(INPUTS.scope(wildcards).datasets),
         version=VERSIONS["features"],
 
 
 # Samples of every dataset that the study builds, as a table.
 rule matrix:
     input:
-        samples=[
-            SAMPLES.format(vintage=vintage, dataset=dataset, timescale=timescale)
-            for vintage, dataset, timescale in PLAN.datasets
-        ],
-        datasets=[
-            DATASET.format(vintage=vintage, dataset=dataset, timescale=timescale)
-            for vintage, dataset, timescale in PLAN.datasets
-        ],
+        samples=dataset_files(PLAN.datasets, SAMPLES),
+        datasets=dataset_files(PLAN.datasets),
         manifests=["data/raw/manifest.json", "data/processed/manifest.json"],
         quality=quality_files(PLAN.datasets),
     output:

@@ -3,10 +3,11 @@
 
 rule forecast:
     input:
-        dataset=production_dataset,
+        dataset=INPUTS.production_dataset,
         current="results/production/{name}/current.json",
+        version=INPUTS.production_version,
         calendar=ancient(CALENDAR),
-        quality=ancient(production_quality),
+        quality=ancient(INPUTS.production_quality),
     output:
         "results/forecasts/{name}.parquet",
     log:
@@ -17,7 +18,7 @@ rule forecast:
         "../envs/workflow.yaml"
     params:
         evaluation=PLAN.config.evaluation.model_dump_json(),
-        offered=production_data,
+        offered=INPUTS.production_data,
         version=VERSIONS["production"],
     script:
         "../workflow_scripts/forecast.py"

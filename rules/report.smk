@@ -1,14 +1,30 @@
 """From trained runs to the table of runs, the scaling fits and the report."""
 
+# Files of a run that its evaluation reads. It compares the model's checksums, too, while that is there: models may be deleted.
+EVALUATED = (
+    "predictions/val.parquet",
+    "predictions/test.parquet",
+    "history.parquet",
+    "importance.parquet",
+    "params.yaml",
+    "provenance.json",
+)
+PREDICTIONS = INPUTS.of_runs("predictions/val.parquet", "predictions/test.parquet")
 
-# One job evaluates all runs: a process each would spend its time on imports. It brings the metrics.json and
-# daily.parquet of every run up to date, which `evaluate` (training.smk) does for a single one.
+
+# One job evaluates all runs: a process each would spend its time on imports. Beside its tables it keeps what it measured in
+# the metrics.json and daily.parquet of every run, the outputs of `evaluate` (training.smk), to the byte. They cannot be
+# outputs of both rules; so no other rule reads what this one keeps there, but the tables.
 rule collect_runs:
     input:
-        run_predictions,
-        search_workers,
+        runs=INPUTS.of_runs(*EVALUATED),
+        datasets=INPUTS.distinct_datasets,
+        workers=INPUTS.search_workers,
     output:
         parquet="results/runs.parquet",
+        metrics="results/metrics.parquet",
+        evaluations="results/evaluations.parquet",
+        daily="results/daily.parquet",
         csv=report(
             "results/runs.csv", caption="../docs/captions/runs.rst", category="Runs"
         ),
@@ -23,10 +39,10 @@ rule collect_runs:
         mem_mb=8000,
         runtime=120,
     params:
-        runs=lambda wildcards: scope_of(wildcards).declared_runs(),
-        folders=run_folders,
-        datasets=run_datasets,
-        primaries=run_primaries,
+        runs=lambda wildcards: INPUTS.scope(wildcards).declared_runs(),
+        folders=INPUTS.folders,
+        datasets=INPUTS.run_datasets,
+        primaries=INPUTS.run_primaries,
         evaluation=MEASURES,
         version=VERSIONS["evaluation"],
     script:
@@ -36,7 +52,8 @@ rule collect_runs:
 rule fit_scaling:
     input:
         runs="results/runs.parquet",
-        searches=searches_of,
+        predictions=PREDICTIONS,
+        searches=INPUTS.searches,
     output:
         report(
             "results/scaling.json",
@@ -55,16 +72,16 @@ rule fit_scaling:
         mem_mb=8000,
         runtime=60,
     params:
-        experiments=lambda wildcards: scope_of(wildcards).experiments_json(),
-        waiting=lambda wildcards: scope_of(wildcards).waiting,
+        experiments=lambda wildcards: INPUTS.scope(wildcards).experiments_json(),
+        waiting=lambda wildcards: INPUTS.scope(wildcards).waiting,
         confirmatory=lambda wildcards: confirmatory_contrasts(PLAN),
         minimum_train_windows=PLAN.config.data.splits.minimum_train_windows,
-        primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
+        primary=PRIMARY,
         evaluation=PLAN.config.evaluation.model_dump_json(),
         looks="results/test_looks.txt",
         opening="results/confirmation.json",
         predicted=lambda wildcards: [
-            PREDICTION.format(axis=axis, name=name)
+            PATHS.prediction.format(axis=axis, name=name)
             for axis, name in PLAN.predictions.names()
         ],
         version=VERSIONS["evaluation"],
@@ -75,16 +92,22 @@ rule fit_scaling:
 rule report:
     input:
         runs="results/runs.parquet",
+        evaluations="results/evaluations.parquet",
+        daily="results/daily.parquet",
         scaling="results/scaling.json",
+        facts=INPUTS.of_runs("history.parquet", "params.yaml", "provenance.json"),
+        ablated=INPUTS.ablated,
         manifest="data/raw/manifest.json",
         processed="data/processed/manifest.json",
-        findings=quality_of_scope,
-        samples=lambda wildcards: dataset_files(wildcards, SAMPLES),
-        datasets=dataset_files,
-        searches=searches_of,
-        transfer=transfer_checks,
+        findings=INPUTS.quality,
+        samples=lambda wildcards: INPUTS.datasets(wildcards, SAMPLES),
+        datasets=INPUTS.datasets,
+        searches=INPUTS.searches,
+        trials=lambda wildcards: INPUTS.searches(wildcards, "trials.parquet"),
+        importances=lambda wildcards: INPUTS.searches(wildcards, "importances.json"),
+        transfer=INPUTS.transfer_checks,
         csv_samples=lambda wildcards: expand(
-            "data/samples/{vintage}", vintage=scope_of(wildcards).vintages
+            "data/samples/{vintage}", vintage=INPUTS.scope(wildcards).vintages
         ),
     output:
         html=report(
@@ -118,13 +141,13 @@ rule report:
         ),
         sources=lambda wildcards: [
             f"{vintage}={PLAN.data.data_config(vintage).source}"
-            for vintage in scope_of(wildcards).vintages
+            for vintage in INPUTS.scope(wildcards).vintages
         ],
-        experiments=lambda wildcards: scope_of(wildcards).experiments,
+        experiments=lambda wildcards: INPUTS.scope(wildcards).experiments,
         splits=PLAN.config.data.splits.model_dump_json(),
         note=PLAN.config.note,
-        primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
-        searches=lambda wildcards: scope_of(wildcards).search_paths(SEARCH),
+        primary=PRIMARY,
+        searches=lambda wildcards: INPUTS.scope(wildcards).search_paths(SEARCH),
         version=VERSIONS["reporting"],
     script:
         "../workflow_scripts/report.py"
@@ -134,6 +157,9 @@ rule report:
 use rule collect_runs as collect_phase with:
     output:
         parquet="results/{phase}/runs.parquet",
+        metrics="results/{phase}/metrics.parquet",
+        evaluations="results/{phase}/evaluations.parquet",
+        daily="results/{phase}/daily.parquet",
         csv=report(
             "results/{phase}/runs.csv",
             caption="../docs/captions/runs.rst",
@@ -149,7 +175,8 @@ use rule collect_runs as collect_phase with:
 use rule fit_scaling as fit_phase with:
     input:
         runs="results/{phase}/runs.parquet",
-        searches=searches_of,
+        predictions=PREDICTIONS,
+        searches=INPUTS.searches,
     output:
         report(
             "results/{phase}/scaling.json",
@@ -166,14 +193,20 @@ use rule fit_scaling as fit_phase with:
 use rule report as report_phase with:
     input:
         runs="results/{phase}/runs.parquet",
+        evaluations="results/{phase}/evaluations.parquet",
+        daily="results/{phase}/daily.parquet",
         scaling="results/{phase}/scaling.json",
+        facts=INPUTS.of_runs("history.parquet", "params.yaml", "provenance.json"),
+        ablated=INPUTS.ablated,
         manifest="results/{phase}/raw/manifest.json",
         processed="results/{phase}/processed/manifest.json",
-        findings=quality_of_scope,
-        samples=lambda wildcards: dataset_files(wildcards, SAMPLES),
-        datasets=dataset_files,
-        searches=searches_of,
-        transfer=transfer_checks,
+        findings=INPUTS.quality,
+        samples=lambda wildcards: INPUTS.datasets(wildcards, SAMPLES),
+        datasets=INPUTS.datasets,
+        searches=INPUTS.searches,
+        trials=lambda wildcards: INPUTS.searches(wildcards, "trials.parquet"),
+        importances=lambda wildcards: INPUTS.searches(wildcards, "importances.json"),
+        transfer=INPUTS.transfer_checks,
     output:
         html=report(
             "results/{phase}/report.html",
@@ -207,10 +240,7 @@ rule phase_done:
 # One named part of a study, for example `snakemake results/ids/P1-2M.done`.
 rule id_done:
     input:
-        lambda wildcards: [
-            f"{RUN.format(** run.fields())}/metrics.json"
-            for run in PLAN.ids[wildcards.id]
-        ],
+        INPUTS.named_runs,
     output:
         touch("results/ids/{id}.done"),
     localrule: True
@@ -241,9 +271,7 @@ rule compare_models:
     input:
         runs="results/runs.parquet",
         scaling="results/scaling.json",
-        validation=lambda wildcards: [
-            f"{run}/predictions/val.parquet" for run in run_folders(wildcards)
-        ],
+        predictions=PREDICTIONS,
     output:
         "results/model_comparison.csv",
     log:
@@ -253,7 +281,7 @@ rule compare_models:
     conda:
         "../envs/workflow.yaml"
     params:
-        primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
+        primary=PRIMARY,
         evaluation=MEASURES,
         version=VERSIONS["evaluation"],
     script:
@@ -263,9 +291,7 @@ rule compare_models:
 rule ablation:
     input:
         runs="results/runs.parquet",
-        validation=lambda wildcards: [
-            f"{run}/predictions/val.parquet" for run in run_folders(wildcards)
-        ],
+        ablated=INPUTS.ablated,
     output:
         "results/ablation.csv",
     log:
@@ -275,7 +301,7 @@ rule ablation:
     conda:
         "../envs/workflow.yaml"
     params:
-        primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
+        primary=PRIMARY,
         version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/ablation.py"

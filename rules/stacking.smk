@@ -3,15 +3,10 @@
 
 rule stack_forecasts:
     input:
-        dataset=lambda wildcards: declared_dataset(
-            checked(PLAN.meta.learners, wildcards.meta)[0]
-        ),
-        forecasts=lambda wildcards: [
-            f"{RUN.format(** run.fields())}/predictions/test.parquet"
-            for run in checked(PLAN.meta.bases, wildcards.meta)
-        ],
+        dataset=INPUTS.meta_dataset,
+        forecasts=INPUTS.meta_bases,
     output:
-        "results/meta/{meta}/dataset.parquet",
+        META_DATASET,
     log:
         "results/logs/stack_forecasts/{meta}.log",
     benchmark:
@@ -30,15 +25,9 @@ rule stack_forecasts:
 
 rule compare_meta:
     input:
-        dataset="results/meta/{meta}/dataset.parquet",
-        validation=lambda wildcards: [
-            f"{RUN.format(** run.fields())}/predictions/val.parquet"
-            for run in checked(PLAN.meta.learners, wildcards.meta)
-        ],
-        test=lambda wildcards: [
-            f"{RUN.format(** run.fields())}/predictions/test.parquet"
-            for run in checked(PLAN.meta.learners, wildcards.meta)
-        ],
+        dataset=META_DATASET,
+        validation=lambda wildcards: INPUTS.meta_learners(wildcards, "val"),
+        test=lambda wildcards: INPUTS.meta_learners(wildcards, "test"),
     output:
         json="results/meta/{meta}/comparison.json",
         csv="results/meta/{meta}/comparison.csv",

@@ -21,12 +21,9 @@ rule tracking_store:
 # Predictions of a question's smaller scale points for the largest, before that is trained. The record only grows.
 rule predict_largest:
     input:
-        lambda wildcards: [
-            f"{RUN.format(** run.fields())}/predictions/test.parquet"
-            for run in checked(PLAN.predictions.runs, wildcards.axis, wildcards.name)
-        ],
+        INPUTS.smaller_runs,
     output:
-        update("results/predicted/{axis}/{name}.json"),
+        update(PATHS.prediction),
     log:
         "results/logs/predict_largest/{axis}/{name}.log",
     benchmark:
@@ -41,7 +38,7 @@ rule predict_largest:
         cells=lambda wildcards: PLAN.predictions.declaration(
             wildcards.axis, wildcards.name, RUN
         ),
-        primary=PLAN.data.primary_symbol(PLAN.config.data.vintage),
+        primary=PRIMARY,
         evaluation=MEASURES,
         looks="results/test_looks.txt",
         version=VERSIONS["evaluation"],
@@ -51,37 +48,35 @@ rule predict_largest:
 
 rule train:
     input:
-        dataset=dataset_of,
-        samples=lambda wildcards: ancient(samples_of(wildcards)),
-        batch_size=lambda wildcards: ancient(batch_size_for(wildcards)),
-        best=best_of,
-        predicted=lambda wildcards: ancient(predictions_before(wildcards)),
+        dataset=INPUTS.dataset,
+        samples=lambda wildcards: ancient(INPUTS.samples(wildcards)),
+        batch_size=lambda wildcards: ancient(INPUTS.batch_size(wildcards)),
+        best=INPUTS.best,
+        predicted=lambda wildcards: ancient(INPUTS.predictions_before(wildcards)),
         tracking=ancient("results/tracking/store.json"),
     output:
-        model=directory(
-            "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/model"
-        ),
-        validation="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/predictions/val.parquet",
-        test="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/predictions/test.parquet",
-        history="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/history.parquet",
-        importance="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/importance.parquet",
-        params="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/params.yaml",
-        provenance="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/provenance.json",
+        model=directory(f"{RUN}/model"),
+        validation=f"{RUN}/predictions/val.parquet",
+        test=f"{RUN}/predictions/test.parquet",
+        history=f"{RUN}/history.parquet",
+        importance=f"{RUN}/importance.parquet",
+        params=f"{RUN}/params.yaml",
+        provenance=f"{RUN}/provenance.json",
     log:
-        "results/logs/train/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.log",
+        f"results/logs/train/{RUN_KEY}.log",
     benchmark:
-        "results/benchmarks/jobs/train/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.tsv"
+        f"results/benchmarks/jobs/train/{RUN_KEY}.tsv"
     group:
-        submission_of
+        RESOURCES.submission
     conda:
         "../envs/workflow.yaml"
-    threads: threads_of
+    threads: RESOURCES.threads
     resources:
-        gpu=lambda wildcards: int(PLAN.uses_gpu(wildcards.model)),
-        mem_mb=memory_of,
-        runtime=minutes_of,
+        gpu=RESOURCES.gpus,
+        mem_mb=RESOURCES.memory,
+        runtime=RESOURCES.minutes,
     params:
-        specification=specification,
+        specification=INPUTS.specification,
         version=VERSIONS["training"],
     script:
         "../workflow_scripts/train.py"
@@ -89,28 +84,27 @@ rule train:
 
 rule evaluate:
     input:
-        validation="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/predictions/val.parquet",
-        test="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/predictions/test.parquet",
-        params="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/params.yaml",
-        provenance="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/provenance.json",
-        history="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/history.parquet",
-        dataset=dataset_of,
+        validation=f"{RUN}/predictions/val.parquet",
+        test=f"{RUN}/predictions/test.parquet",
+        params=f"{RUN}/params.yaml",
+        provenance=f"{RUN}/provenance.json",
+        history=f"{RUN}/history.parquet",
+        importance=f"{RUN}/importance.parquet",
+        dataset=INPUTS.dataset,
     output:
-        metrics="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/metrics.json",
-        daily="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/daily.parquet",
+        metrics=f"{RUN}/metrics.json",
+        daily=f"{RUN}/daily.parquet",
     log:
-        "results/logs/evaluate/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.log",
+        f"results/logs/evaluate/{RUN_KEY}.log",
     benchmark:
-        "results/benchmarks/jobs/evaluate/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.tsv"
+        f"results/benchmarks/jobs/evaluate/{RUN_KEY}.tsv"
     group:
         "evaluate"
     conda:
         "../envs/workflow.yaml"
     params:
         evaluation=MEASURES,
-        primary=lambda wildcards: PLAN.data.primary_symbol(
-            PLAN.vintage(run_of(wildcards))
-        ),
+        primary=INPUTS.primary,
         version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/evaluate.py"
@@ -119,28 +113,28 @@ rule evaluate:
 # Pictures of one run, on request: `snakemake plots` draws those of all.
 rule plot_run:
     input:
-        test="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/predictions/test.parquet",
-        importance="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/importance.parquet",
-        params="results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/params.yaml",
+        test=f"{RUN}/predictions/test.parquet",
+        importance=f"{RUN}/importance.parquet",
+        params=f"{RUN}/params.yaml",
     output:
         confusion=report(
-            "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/plots/confusion_matrix.svg",
+            f"{RUN}/plots/confusion_matrix.svg",
             caption="../docs/captions/confusion_matrix.rst",
             category="Single runs",
             subcategory="{task} h{horizon}",
             labels=run_labels("confusion matrix"),
         ),
         importance=report(
-            "results/runs/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}/plots/feature_importance.svg",
+            f"{RUN}/plots/feature_importance.svg",
             caption="../docs/captions/feature_importance.rst",
             category="Single runs",
             subcategory="{task} h{horizon}",
             labels=run_labels("feature importance"),
         ),
     log:
-        "results/logs/plot_run/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.log",
+        f"results/logs/plot_run/{RUN_KEY}.log",
     benchmark:
-        "results/benchmarks/jobs/plot_run/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/seed{seed}.tsv"
+        f"results/benchmarks/jobs/plot_run/{RUN_KEY}.tsv"
     group:
         "plots"
     conda:
@@ -153,7 +147,5 @@ rule plot_run:
 
 rule plots:
     input:
-        lambda wildcards: [
-            f"{run}/plots/confusion_matrix.svg" for run in run_folders(wildcards)
-        ],
+        INPUTS.of_runs("plots/confusion_matrix.svg"),
     localrule: True

@@ -3,18 +3,18 @@
 
 rule discover_batch_size:
     output:
-        "results/batch_sizes/{dataset}/{timescale}/{model}/{budget}.json",
+        PATHS.batch_size,
     log:
-        "results/logs/discover_batch_size/{dataset}/{timescale}/{model}/{budget}.log",
+        f"results/logs/discover_batch_size/{BATCH_KEY}.log",
     benchmark:
-        "results/benchmarks/jobs/discover_batch_size/{dataset}/{timescale}/{model}/{budget}.tsv"
+        f"results/benchmarks/jobs/discover_batch_size/{BATCH_KEY}.tsv"
     priority: 50
     conda:
         "../envs/workflow.yaml"
-    threads: threads_of
+    threads: RESOURCES.threads
     resources:
         gpu=1,
-        mem_mb=memory_of,
+        mem_mb=RESOURCES.memory,
         runtime=60,
     params:
         shape=lambda wildcards: PLAN.shapes.shape(
@@ -26,28 +26,28 @@ rule discover_batch_size:
 
 rule search_hyperparameters:
     input:
-        dataset=lambda wildcards: searched_data(wildcards, DATASET),
-        samples=lambda wildcards: ancient(searched_data(wildcards, SAMPLES)),
-        batch_size=lambda wildcards: ancient(batch_size_for(wildcards)),
+        dataset=INPUTS.searched_data,
+        samples=lambda wildcards: ancient(INPUTS.searched_data(wildcards, SAMPLES)),
+        batch_size=lambda wildcards: ancient(INPUTS.batch_size(wildcards)),
     output:
-        best="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/search{search}/best.json",
-        trials="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/search{search}/trials.parquet",
-        importances="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/search{search}/importances.json",
+        best=f"{SEARCH}/best.json",
+        trials=f"{SEARCH}/trials.parquet",
+        importances=f"{SEARCH}/importances.json",
     log:
-        "results/logs/search_hyperparameters/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/search{search}.log",
+        f"results/logs/search_hyperparameters/{SEARCH_KEY}.log",
     benchmark:
-        "results/benchmarks/jobs/search_hyperparameters/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/search{search}.tsv"
+        f"results/benchmarks/jobs/search_hyperparameters/{SEARCH_KEY}.tsv"
     priority: 40
     conda:
         "../envs/workflow.yaml"
-    threads: threads_of
+    threads: RESOURCES.threads
     resources:
-        gpu=lambda wildcards: int(PLAN.uses_gpu(wildcards.model)),
-        mem_mb=memory_of,
-        runtime=search_minutes_of,
+        gpu=RESOURCES.gpus,
+        mem_mb=RESOURCES.memory,
+        runtime=RESOURCES.search_minutes,
     params:
-        search=lambda wildcards: PLAN.searches.declaration(search_words(wildcards)),
-        state="results/state/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/search{search}",
+        search=lambda wildcards: PLAN.searches.declaration(search_key(wildcards)),
+        state=f"results/state/hpo/{SEARCH_KEY}",
         version=VERSIONS["training"],
     script:
         "../workflow_scripts/search_hyperparameters.py"
@@ -57,41 +57,41 @@ rule search_hyperparameters:
 # itself does not wait for them, so their number re-makes nothing.
 use rule search_hyperparameters as search_worker with:
     input:
-        dataset=lambda wildcards: searched_data(wildcards, DATASET),
-        samples=lambda wildcards: ancient(searched_data(wildcards, SAMPLES)),
-        batch_size=lambda wildcards: ancient(batch_size_for(wildcards)),
+        dataset=INPUTS.searched_data,
+        samples=lambda wildcards: ancient(INPUTS.searched_data(wildcards, SAMPLES)),
+        batch_size=lambda wildcards: ancient(INPUTS.batch_size(wildcards)),
     output:
-        worker="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/search{search}/workers/{worker}.json",
+        worker=f"{SEARCH}/workers/{{worker}}.json",
     log:
-        "results/logs/search_worker/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/search{search}/{worker}.log",
+        f"results/logs/search_worker/{SEARCH_KEY}/{{worker}}.log",
     benchmark:
-        "results/benchmarks/jobs/search_worker/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}/search{search}/{worker}.tsv"
+        f"results/benchmarks/jobs/search_worker/{SEARCH_KEY}/{{worker}}.tsv"
 
 
 # Does a recipe found at one size hold at another? The rate itself and its neighbours, on the same years.
 rule check_transfer:
     input:
-        dataset=lambda wildcards: searched_data(wildcards, DATASET),
-        best="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{searched}/search{search}/best.json",
-        batch_size=lambda wildcards: ancient(batch_size_for(wildcards)),
+        dataset=INPUTS.searched_data,
+        best=f"{SEARCHED}/best.json",
+        batch_size=lambda wildcards: ancient(INPUTS.batch_size(wildcards)),
     output:
-        losses="results/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{searched}/search{search}/transfer_check/{budget}.parquet",
+        losses=f"{SEARCHED}/transfer_check/{{budget}}.parquet",
     log:
-        "results/logs/check_transfer/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{searched}/search{search}/{budget}.log",
+        f"results/logs/check_transfer/{SEARCHED_KEY}/{{budget}}.log",
     benchmark:
-        "results/benchmarks/jobs/check_transfer/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{searched}/search{search}/{budget}.tsv"
+        f"results/benchmarks/jobs/check_transfer/{SEARCHED_KEY}/{{budget}}.tsv"
     conda:
         "../envs/workflow.yaml"
-    threads: threads_of
+    threads: RESOURCES.threads
     resources:
-        gpu=lambda wildcards: int(PLAN.uses_gpu(wildcards.model)),
-        mem_mb=memory_of,
-        runtime=search_minutes_of,
+        gpu=RESOURCES.gpus,
+        mem_mb=RESOURCES.memory,
+        runtime=RESOURCES.search_minutes,
     params:
         check=lambda wildcards: PLAN.searches.check_declaration(
-            search_words(wildcards), wildcards.budget
+            search_key(wildcards), wildcards.budget
         ),
-        state="results/state/hpo/{variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{searched}/search{search}/transfer_check/{budget}",
+        state=f"results/state/hpo/{SEARCHED_KEY}/transfer_check/{{budget}}",
         version=VERSIONS["training"],
     script:
         "../workflow_scripts/check_transfer.py"

@@ -20,6 +20,8 @@ from filelock import FileLock
 from hypothesis import settings
 
 from lib.training.threads import spin_briefly
+from tests.declared_files import RECORDS as RECORDS_OF_JOBS
+from tests.declared_files import undeclared
 from tests.snakemake_process import run_snakemake
 
 
@@ -154,14 +156,23 @@ class Project:
     def environment(self) -> dict[str, str]:
         """As a user's shell with the environment active."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, "PYTHONWARNINGS": "ignore"}
+        watched = {
+            "PYTHONPATH": str(ROOT / "tests" / "audit"),
+            "OPENED_FILES": str(self.folder / RECORDS_OF_JOBS),
+        }
+        return {**os.environ, "PATH": path, "PYTHONWARNINGS": "ignore", **watched}
 
     def snakemake(
         self, *arguments: str, configfile: str | None = "study.yaml"
     ) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake to its end; stdout and stderr are one text in `stdout`."""
+        """Run Snakemake to its end; stdout and stderr are one text in `stdout`.
+
+        Every job of it is held to the files that its rule declares.
+        """
         command = self.command(*arguments, configfile=configfile)
-        return run_snakemake(command, self.folder, self.environment, PATIENCE_SECONDS)
+        done = run_snakemake(command, self.folder, self.environment, PATIENCE_SECONDS)
+        assert not (found := undeclared(self.folder)), "opened, but not declared:\n" + "\n".join(found)
+        return done
 
     def csv(self, symbol: str = "SPY") -> Path:
         """The file of a symbol's prices."""

@@ -1,9 +1,6 @@
 """Copy a study's data, results, configuration and plugins elsewhere, and verify it all (`make backup`)."""
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.config.places import whole_study
 from lib.data.backup import backup

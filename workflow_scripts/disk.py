@@ -2,10 +2,7 @@
 
 import os
 import shutil
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rich.console import Console
 from rich.table import Table
@@ -25,7 +22,7 @@ KINDS = (
     Kind(
         "processed data",
         below("data", "processed"),
-        "no: built again they are younger than the runs, which the next new run would then train anew",
+        "no: built again they are younger than the runs, which the next new run would then train again",
     ),
     Kind(
         "set aside, damaged, half-written",

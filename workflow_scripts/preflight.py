@@ -4,9 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -18,6 +15,8 @@ from lib.jobs.paths import PATHS
 from lib.study.missing_files import check_files
 from lib.study.preflight.check import Check
 from lib.study.preflight.preflight import Places, preflight
+
+ROOT = Path(__file__).resolve().parents[1]
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 DATASET = "data/processed/{}/{}/{}.parquet"
@@ -68,7 +67,7 @@ def show(checks: list[Check]) -> None:
         console.print(f"Not checked: {'; '.join(unchecked)}.", markup=False)
     states = [check.state for check in checks]
     warned = f" Read the {states.count('warn')} marked warn first." if "warn" in states else ""
-    console.print("Not ready: mend what failed." if "fail" in states else f"Ready.{warned}")
+    console.print("Not ready: fix what failed." if "fail" in states else f"Ready.{warned}")
 
 
 def main() -> None:

@@ -5,29 +5,25 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
+from collections import Counter
 from copy import deepcopy
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
 from rich.console import Console
 
 from lib.config.places import own_folders
 from lib.data.io import read_json
-from lib.errors import StudyError
 from lib.jobs.command import Parser, command
 from lib.jobs.current_study import is_imported, open_study, planned
 from lib.jobs.paths import PATHS
+from lib.jobs.planned_jobs import planned_jobs
 from lib.jobs.snakemake_targets import datasets_asked_for
 from lib.study.checks import uncontrolled_models
 from lib.study.cost import BARS_PER_YEAR, forecast
-from lib.study.jobs import everything, jobs_by_phase, listed_jobs, pending_of, words_of
+from lib.study.jobs import Job, everything, jobs_by_phase, pending_of, words_of
 from lib.study.missing_files import check_files
 from lib.study.past_noise import Past, past_noise
 from lib.study.plan import Plan
@@ -44,24 +40,14 @@ from lib.study.preview import (
 from lib.study.reach import Samples, reaches
 
 
-def dry_run(configfile: Path, target: str) -> str:
-    """Snakemake's output about the jobs of a target."""
-    words = [sys.executable, "-m", "snakemake", "-n", target, "--snakefile", str(ROOT / "Snakefile")]
-    words += ["--configfile", str(configfile)]
-    main = own_folders()[-1]  # paths in a configuration count from there
-    done = subprocess.run(words, cwd=main, capture_output=True, text=True, check=False)
-    text = done.stdout + done.stderr
-    if done.returncode != 0:
-        said = [line for line in text.splitlines() if not line.startswith("Using workflow specific profile")]
-        raise StudyError("\n".join(said).strip())
-    return text
-
-
-def job_table(text: str) -> str:
-    """Snakemake's own table of jobs."""
-    if "Job stats:" not in text:
+def job_table(jobs: list[Job]) -> str:
+    """Number of jobs by rule."""
+    if not jobs:
         return "Nothing to be done: everything is there."
-    return "Jobs by rule\n" + text.split("Job stats:\n", 1)[1].split("\n\n", 1)[0]
+    counted = sorted(Counter(rule for rule, _ in jobs).items())
+    width = max(len(rule) for rule, _ in counted)
+    lines = [f"{rule:{width}}  {number:>6,}" for rule, number in (*counted, ("total", len(jobs)))]
+    return "\n".join(["Jobs by rule", *lines])
 
 
 def found_in(path: Path) -> Any:
@@ -126,9 +112,8 @@ def preview(configfile: Path | None, target: str) -> None:
     given = deepcopy(content)
     plan = planned(content)
     check_files(plan.data, is_imported, datasets_asked_for(plan, [target]))
-    listed = dry_run(configfile, target)
-    console.print(job_table(listed))
-    jobs = listed_jobs(listed)
+    jobs = planned_jobs(configfile, target, main=own_folders()[-1])
+    console.print(job_table(jobs))
     pending = pending_of(plan, jobs, PATHS)
     samples = counted(plan)
     known = measured(plan)

@@ -1,10 +1,7 @@
 """Make a run a production model: a whole, hashed copy of it (`make promote RUN=results/runs/…`)."""
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.config.training import TrackingConfig
 from lib.config.validation import validate
@@ -12,9 +9,9 @@ from lib.data.io import read_json
 from lib.extras.production.promote import Promoted, promote
 from lib.jobs.command import Parser, command
 from lib.jobs.current_study import last_start
+from lib.jobs.paths import PRODUCTION
 from lib.training.tracking import register
 
-PRODUCTION = Path("results/production")
 STORE = Path("results/tracking/store.json")
 """Written by the rule that sets up MLflow's store."""
 

@@ -1,4 +1,4 @@
-"""data/raw/manifest.json: the manifests of all vintages in one list."""
+"""data/raw/manifest.json: the manifests of the study's vintages in one list."""
 
 from pathlib import Path
 
@@ -6,6 +6,5 @@ from lib.data.manifest import read_manifest, write_manifest
 from lib.jobs.shell import job
 
 with job(snakemake):
-    target = Path(snakemake.output.manifest)
-    entries = [e for path in sorted(target.parent.glob("*/manifest.json")) for e in read_manifest(path)]
-    write_manifest(target, entries)
+    entries = [entry for path in snakemake.input for entry in read_manifest(Path(path))]
+    write_manifest(Path(snakemake.output.manifest), entries)

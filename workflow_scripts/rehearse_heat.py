@@ -5,11 +5,8 @@ terminal. The curve rises through all bands, falls, and (with STOP=1) ends above
 saves and stops.
 """
 
-import sys
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.jobs.command import Parser, command
 

@@ -13,6 +13,7 @@ from lib.jobs.shell import job
 from lib.report.figures import figure_files
 from lib.report.inputs import ReportInputs
 from lib.report.render import build_page, render_html, render_markdown
+from lib.scoring.evaluation_tables import dailies_of, evaluations_of
 from lib.training.provenance import git_commit, hardware, package_versions
 
 with job(snakemake):
@@ -27,8 +28,8 @@ with job(snakemake):
         runs=runs,
         scaling=read_json(snakemake.input.scaling),
         histories=of_runs(done, "history.parquet", read_parquet),
-        metrics=of_runs(done, "metrics.json", read_json),
-        daily=of_runs(done, "daily.parquet", read_parquet),
+        metrics=evaluations_of(read_parquet(snakemake.input.evaluations)),
+        daily=dailies_of(read_parquet(snakemake.input.daily)),
         params={path.as_posix(): read_params(path) for path in done},
         run_provenance=of_runs(done, "provenance.json", read_json),
         ablation=ranked,

@@ -18,7 +18,5 @@ with job(snakemake):
     found = select_configuration(
         runs, wanted.task, wanted.timescale, wanted.horizon, int(snakemake.params.context_length)
     )
-    text = (
-        "# Chosen by validation alone; experiments with `from_selection` read it. Delete it to choose anew.\n"
-    )
+    text = "# Chosen by validation alone, for experiments with `from_selection`. Delete it to choose again.\n"
     write_text_atomic(Path(snakemake.output[0]), text + yaml.safe_dump(found, sort_keys=False, width=110))

@@ -1,12 +1,9 @@
 """Every training of a study that runs or waits to be continued, from its state directory (`make status`)."""
 
 import os
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rich.console import Console
 from rich.table import Table

@@ -19,8 +19,6 @@ from types import FrameType
 from urllib.request import urlopen
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import psutil
 
 from lib.config.places import whole_study

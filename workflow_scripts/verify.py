@@ -3,8 +3,6 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from lib.config.places import STUDIES, whole_study
 from lib.data.manifest import verify
 from lib.jobs.command import Parser, command

@@ -1,10 +1,6 @@
 """Write the pages and schemas that are made from the code (`make docs`)."""
 
-import sys
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 from lib.config.document import config_markdown
 from lib.config.editor_schemas import FILES, schema_name, schema_text
@@ -15,6 +11,8 @@ from lib.results.results_page import with_tables
 from lib.study.documents.architecture import with_imports
 from lib.study.documents.study_tables import with_study
 from lib.study.plan import plan_study
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:

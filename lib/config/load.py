@@ -160,7 +160,7 @@ def _selected(config: WorkflowConfig, where: str) -> tuple[dict[str, str] | None
     try:
         return {f"{word}s": chosen[word] for word in ("dataset", "model", "budget")}, ""
     except KeyError as missing:
-        raise ConfigError(f"{file}: `chosen` does not name {missing}. Make it anew, or add it.") from None
+        raise ConfigError(f"{file}: `chosen` does not name {missing}. Make it again, or add it.") from None
 
 
 def _closed(declared: Experiment, config: WorkflowConfig) -> str:

@@ -163,7 +163,9 @@ def load_samples(
     names = channel_names(frame)
     matrix = frame.select(pl.col(names).cast(pl.Float32)).to_numpy(order="c")
     if not np.isfinite(matrix).all():
-        raise DataError("the dataset table has channel values that are missing or not finite; build it anew.")
+        raise DataError(
+            "the dataset table has channel values that are missing or not finite; build it again."
+        )
     parts = {}
     for part in PARTS:
         chosen = labelled.filter(pl.col("part") == part)
@@ -298,10 +300,10 @@ def _checked(frame: pl.DataFrame) -> pl.DataFrame:
     missing = [name for name in KEY_COLUMNS + PRICE_COLUMNS if name not in frame.columns]
     if missing or not channel_names(frame):
         what = f"column(s) {', '.join(missing)}" if missing else "channels"
-        raise DataError(f"the dataset table has no {what}; build it anew.")
+        raise DataError(f"the dataset table has no {what}; build it again.")
     repeated = frame.select(pl.struct("symbol", "date").is_duplicated().sum()).item()
     if repeated:
-        raise DataError(f"the dataset table has {repeated} rows that share symbol and date; build it anew.")
+        raise DataError(f"the dataset table has {repeated} rows that share symbol and date; build it again.")
     return frame.sort("symbol", "date")
 
 

@@ -10,7 +10,7 @@ from lib.features.slower import LEVELS, SLOWER, TIER
 
 _HEAD = """# Features
 
-<!-- Made from the declarations in lib/features/; do not edit by hand. To write it anew: make docs -->
+<!-- Made from the declarations in lib/features/; do not edit by hand. To write it again: make docs -->
 
 Every channel is a relation: no raw price, no raw average and no raw volume is given to a model, and no
 channel depends on the unit of the price. A value at bar t uses bar t and the bars before it, nothing later.

@@ -56,7 +56,7 @@ def _storage_message(error: OSError) -> str | None:
     free = shutil.disk_usage(there).free / 1e9
     return (
         f"StorageError: {path}: {os.strerror(error.errno)} ({free:.2f} GB are free there). Nothing half-made "
-        "is left; mend the cause and give the same command again."
+        "is left; fix the cause and give the same command again."
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from lib.errors import ConfigError
 from lib.jobs.arguments import command_line
-from lib.jobs.paths import PATHS
+from lib.jobs.paths import PATHS, PRODUCTION
 from lib.study.plan import Plan
 
 _ALIKE = 0.6
@@ -55,7 +55,7 @@ def _check_words(plan: Plan, words: dict[str, str]) -> None:
     elif "phase" in words:
         plan.scope(words["phase"])
     elif {"name"} <= set(words) <= {"name", "day"}:
-        plan.production_dataset(Path("results/production"), words["name"])
+        plan.production_dataset(PRODUCTION, words["name"])
 
 
 def _known(rules: list[Any], plan: Plan) -> list[str]:

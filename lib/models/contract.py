@@ -227,7 +227,7 @@ class Model(ABC):
             )
         self._check_shapes(samples)
         if not np.isfinite(samples.matrix).all():
-            raise ModelError(f"{name}: the channels hold NaN or infinite values. Build the dataset anew.")
+            raise ModelError(f"{name}: the channels hold NaN or infinite values. Build the dataset again.")
 
     def _check_shapes(self, samples: Samples) -> None:
         """Refuse arrays that do not belong together, and windows that reach beyond the matrix."""

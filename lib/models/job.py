@@ -164,7 +164,7 @@ def _read_choice(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     content = read_json(path, dict)
     if missing := [name for name in names if name not in content]:
         raise IntegrityError(
-            f"{path}: {', '.join(missing)} is not said. Delete the folder: it is trained anew."
+            f"{path}: {', '.join(missing)} is not said. Delete the folder: it is trained again."
         )
     return {name: content[name] for name in names}
 

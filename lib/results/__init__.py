@@ -7,6 +7,6 @@
 Every column is explained in docs/results.md.
 """
 
-from lib.results.reader import daily, histories, importances, predictions, runs, scaling
+from lib.results.reader import daily, histories, importances, metrics, predictions, runs, scaling
 
-__all__ = ["daily", "histories", "importances", "predictions", "runs", "scaling"]
+__all__ = ["daily", "histories", "importances", "metrics", "predictions", "runs", "scaling"]

@@ -14,6 +14,7 @@ import polars as pl
 from lib.jobs.outputs import HISTORY, IMPORTANCE
 from lib.models.predictions import Predictions
 from lib.scaling.run_table import RUNS_SCHEMA
+from lib.scoring.evaluation_tables import METRICS_SCHEMA
 from lib.scoring.measures import BINARY_INTERVALS, REGRESSION_INTERVALS
 from lib.scoring.run_scores import DAILY_SCHEMA
 
@@ -202,6 +203,19 @@ DAILIES: Meanings = {
     "drawdown": ("fraction", "Fall of `equity` below its highest value so far."),
 }
 
+TIDY: Meanings = {
+    "path": ("", "Folder of the run; joins with the table of runs."),
+    "split": ("", "selection, calibration or test."),
+    "slice": (
+        "",
+        "`all`, `symbol SPY`, and of the test split `year 2008` and `regime high` (of volatility).",
+    ),
+    "metric": ("", "Name of the measure, as in the table of runs without the split."),
+    "value": ("as there", "The measure; what could not be computed has no row."),
+    "low": ("as there", "Lower end of its interval; null where it has none."),
+    "high": ("as there", "Upper end."),
+}
+
 
 @dataclass(frozen=True)
 class Described:
@@ -244,6 +258,7 @@ RUNS = [
 HISTORY_COLUMNS = Described("history.parquet", HISTORY, HISTORIES)
 IMPORTANCE_COLUMNS = Described("importance.parquet", IMPORTANCE, IMPORTANCES)
 DAILY_COLUMNS = Described("daily.parquet", DAILY_SCHEMA, DAILIES)
+METRICS_COLUMNS = Described("metrics.parquet", METRICS_SCHEMA, TIDY)
 
 
 def _predictions_schema() -> dict[str, type[pl.DataType]]:

@@ -30,10 +30,17 @@ def runs(study: Path | str = ".", phase: str | None = None) -> pl.DataFrame:
         DataError: the study has no such table yet.
         IntegrityError: the table is damaged.
     """
-    path = _made(study, phase, "runs.parquet")
-    return read_parquet(path).with_columns(
-        path=pl.col("path").map_elements(lambda run: str(Path(study) / run), return_dtype=pl.String)
-    )
+    return _with_whole_paths(study, read_parquet(_made(study, phase, "runs.parquet")))
+
+
+def metrics(study: Path | str = ".", phase: str | None = None) -> pl.DataFrame:
+    """Every measure of every finished run in a tidy table, with the parts of its test split.
+
+    Arguments and errors are those of `runs`, with whose table it joins on `path`.
+
+    >>> metrics().filter(split="test", slice="all", metric="auc")  # doctest: +SKIP
+    """
+    return _with_whole_paths(study, read_parquet(_made(study, phase, "metrics.parquet")))
 
 
 def scaling(study: Path | str = ".", phase: str | None = None) -> dict[str, Any]:
@@ -74,6 +81,11 @@ def importances(chosen: pl.DataFrame) -> pl.DataFrame:
 def daily(chosen: pl.DataFrame) -> pl.DataFrame:
     """Test days of the primary symbol: score, loss, conformal interval, hypothetical trading. Likewise."""
     return _of_runs(chosen, Path("daily.parquet"))
+
+
+def _with_whole_paths(study: Path | str, table: pl.DataFrame) -> pl.DataFrame:
+    whole = pl.col("path").map_elements(lambda run: str(Path(study) / run), return_dtype=pl.String)
+    return table.with_columns(path=whole)
 
 
 def _made(study: Path | str, phase: str | None, name: str) -> Path:

@@ -10,6 +10,7 @@ from lib.results.meanings import (
     DAILY_COLUMNS,
     HISTORY_COLUMNS,
     IMPORTANCE_COLUMNS,
+    METRICS_COLUMNS,
     PARTS,
     PREDICTION_COLUMNS,
     RUNS,
@@ -23,7 +24,7 @@ _TYPES = {pl.String: "text", pl.Int64: "integer", pl.Float64: "number", pl.Boole
 
 
 def with_tables(text: str) -> str:
-    """A page with the tables between its marks written anew.
+    """A page with the tables between its marks written again.
 
     Raises:
         ValueError: the page has no marks for one of them.
@@ -37,6 +38,7 @@ def results_tables() -> dict[str, str]:
     """Markdown by the name of its place in the page."""
     return {
         "runs": _runs_markdown(),
+        "metrics": _table(METRICS_COLUMNS),
         "predictions": _table(PREDICTION_COLUMNS),
         "history": _table(HISTORY_COLUMNS),
         "importance": _table(IMPORTANCE_COLUMNS),

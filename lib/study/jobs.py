@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +11,6 @@ from lib.config.run_key import Run
 if TYPE_CHECKING:  # every job imports the paths, and a plan takes two seconds to import
     from lib.study.plan import Plan
 
-_RULE = re.compile(r"^ *(?:local)?(?:rule|checkpoint) (\w+):$")
 Search = tuple[str, ...]
 """Key of a search: that of a run, with the searched budget, and the number of the search instead of the
 seed."""
@@ -81,17 +79,6 @@ def everything(plan: Plan, runs: Iterable[Run]) -> Pending:
         (search_of(plan, run) or (), size) for run in listed for size in plan.searches.checked_sizes(run)
     )
     return Pending(listed, tuple(searches), tuple(checks))
-
-
-def listed_jobs(text: str) -> list[Job]:
-    """Jobs in the output of ``snakemake -n``."""
-    jobs: list[Job] = []
-    for line in text.splitlines():
-        if found := _RULE.match(line):
-            jobs.append((found[1], []))
-        elif line.lstrip().startswith("output: ") and jobs:  # jobs of a group are indented twice
-            jobs[-1][1].extend(line.lstrip().removeprefix("output: ").split(", "))
-    return jobs
 
 
 def pending_of(plan: Plan, jobs: Sequence[Job], paths: Paths) -> Pending:

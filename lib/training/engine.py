@@ -169,13 +169,15 @@ class Training:
             "threads": self.device.threads,
         }
         identity = {"fingerprint": context.fingerprint, "choices": choices}
-        self.keeper = Checkpointing(store, network, self.optimizer, self.device, identity, self.average)
+        self.checkpointing = Checkpointing(
+            store, network, self.optimizer, self.device, identity, self.average
+        )
         self.at, self.finished, self.resumed = Position(), False, found is not None
         self.loss_sum = torch.zeros((), dtype=self.device.accumulator, device=self.device.handle)
         self.watch, self.meter = Watch(self.device), Meter()
         self.energy = EnergyMeter(find_counters(self.device.kind), context.state_dir)
         if found:
-            self.at, self.finished = self.keeper.restore(*found)
+            self.at, self.finished = self.checkpointing.restore(*found)
             self.loss_sum += self.at.loss_sum
             say(f"Resuming after step {self.at.step} ({store.folder}).")
 
@@ -317,7 +319,7 @@ class Training:
 
     def _keep_best(self) -> None:
         with self.average.in_place() if self.average is not None else nullcontext():
-            self.keeper.keep_best()
+            self.checkpointing.keep_best()
 
     def _save_if_due(self) -> None:
         """Save what is due after a validation. A failure is reported and does not end the training."""
@@ -326,7 +328,7 @@ class Training:
         self.settle(wait=self.finished or due)
         with self._tolerating():
             if self.finished:  # saved as well, so that a crash while predicting costs no training
-                self.keeper.finish(self.at)
+                self.checkpointing.finish(self.at)
             elif due:
                 self._save()
 
@@ -391,7 +393,7 @@ class Training:
         # Weights that diverged must never replace good ones: there is no way back from them.
         self._refuse_divergence()
         self.at.loss_sum = float(self.loss_sum)
-        self.keeper.save(self.at)
+        self.checkpointing.save(self.at)
 
     def settle(self, wait: bool = True) -> None:
         """Finish the last checkpoint, or (`wait` false) only check a finished write.
@@ -399,7 +401,7 @@ class Training:
         A failure is reported and does not end the training.
         """
         with self._tolerating():
-            self.keeper.settle(wait)
+            self.checkpointing.settle(wait)
 
     @contextmanager
     def _tolerating(self) -> Iterator[None]:
@@ -416,7 +418,7 @@ class Training:
         self.settle()
         try:
             self._save()
-            self.keeper.settle()
+            self.checkpointing.settle()
         except TrainingDiverged:
             raise
         except StudyError as error:

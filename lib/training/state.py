@@ -125,7 +125,7 @@ def _bind(state: State) -> None:
         why = "was made with other parameters or data" if found else "does not say which run it belongs to"
         say(
             f"WARNING: {state.folder}: the state found there {why}. "
-            f"It is now {aside.name}; training starts anew."
+            f"It is now {aside.name}; training starts over."
         )
     state.folder.mkdir(parents=True, exist_ok=True)
     begun = datetime.now(UTC).isoformat(timespec="seconds")

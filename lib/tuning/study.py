@@ -65,7 +65,7 @@ def open_study(
                 )
                 raise ConfigError(
                     f"{where}: study {name} was begun with another search space or seed. Restore the search "
-                    f"space to continue it. To begin anew, {begin_anew}"
+                    f"space to continue it. To start over, {begin_anew}"
                 )
             study.set_user_attr("identity", identity)
     except (SQLAlchemyError, ImportError) as error:
@@ -92,7 +92,7 @@ def _set_damaged_aside(path: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + suffix).replace(aside.with_name(aside.name + suffix))
     say(
-        f"WARNING: {path}: the study is damaged. It is now {aside.name}; the search begins anew and takes "
+        f"WARNING: {path}: the study is damaged. It is now {aside.name}; the search starts over and takes "
         "over every trial whose training was finished."
     )
 
@@ -143,7 +143,7 @@ def storage_told(folder: Path, address: str | None) -> Iterator[None]:
         free = shutil.disk_usage(folder).free / 1e9
         raise StudyError(
             f"{folder / STUDY_FILE}: the study cannot be read or written ({kind}: {cause}; {free:.2f} GB are "
-            "free there). Trials that were finished stand in it; mend the cause and give the same command "
+            "free there). Trials that were finished stand in it; fix the cause and give the same command "
             "again."
         ) from None
 

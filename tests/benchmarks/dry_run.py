@@ -16,11 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-TARGET = ROOT / "results" / "benchmarks" / "dry_run.json"
-
 from tests.unit.shipped import named_files
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = ROOT / "results" / "benchmarks" / "dry_run.json"
 
 
 def measure(configuration: str) -> dict[str, float | int | str]:

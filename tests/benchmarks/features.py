@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
 TARGET = ROOT / "results" / "benchmarks" / "features.json"
 BARS = 8300
 REPEATS = 3

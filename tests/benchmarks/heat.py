@@ -17,13 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-TARGET = ROOT / "results" / "benchmarks" / "heat.json"
-
 from lib.config.training import ThermalConfig
 from lib.errors import TrainingStopped
 from lib.training.thermal import ThermalGuard
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = ROOT / "results" / "benchmarks" / "heat.json"
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,18 @@ answered rightly in ten markets.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
 from lib.data.io import write_json_atomic
 from tests.known_worlds.direct import known_plan, summary_of
 from tests.known_worlds.study import KnownStudy
 from tests.known_worlds.worlds import CONTROLS, SIZES, STUDY, World
+
+ROOT = Path(__file__).resolve().parents[2]
 
 FIRST = "p1_parameters"
 SEEDS = range(1, 11)

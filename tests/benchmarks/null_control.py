@@ -1,4 +1,4 @@
-"""How often does a sound study fail its null control? `python tests/benchmarks/null_control.py`.
+"""How often does a sound study fail its null control? `python -m tests.benchmarks.null_control`.
 
 Nothing is trained: forecasts know nothing and resemble the day before's (`persistence`), labels overlap over
 the horizon or cluster as touches do. Prints for each case how wide chance spreads the AUC in standard errors,
@@ -8,16 +8,11 @@ how often one interval fails, what the control can see, and how often a size see
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.signal import lfilter
 from scipy.special import expit, ndtr, ndtri
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
 
 from lib.metrics.classification import Floats
 from lib.scaling import scaling_law

@@ -8,7 +8,6 @@ and dropout, and prints how far its forecasts and its test loss move. Nothing is
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
@@ -16,14 +15,14 @@ import numpy as np
 import polars as pl
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
 from lib.config.resolve import resolve
 from lib.config.training import Runtime
 from lib.data.io import read_parquet
 from lib.models.job import train_run
 from lib.study.plan import plan_study
 from lib.training.context import TrainingContext
+
+ROOT = Path(__file__).resolve().parents[2]
 
 DATASET = Path("data/processed/embedded-2018/Aa20/daily.parquet")
 

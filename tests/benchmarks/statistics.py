@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +17,6 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
 
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import write_json_atomic

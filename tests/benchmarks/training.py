@@ -21,9 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
 from lib.training.threads import spin_briefly
+
+ROOT = Path(__file__).resolve().parents[2]
 
 TARGET = ROOT / "results" / "benchmarks" / "training.json"
 CONTEXT, CHANNELS = 80, 20
@@ -236,7 +236,7 @@ def tracking(validations: int = 200) -> dict[str, Any]:
 
 def measure(kind: str, **arguments: Any) -> dict[str, Any]:
     """One measurement in a process of its own."""
-    code = f"import json,sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv=['x']\n"
+    code = "import json,sys; sys.argv=['x']\n"
     code += (
         f"from tests.benchmarks import training as t; print('RESULT', json.dumps(t.{kind}(**{arguments!r})))"
     )

@@ -84,7 +84,7 @@ def stops(project: Project) -> int:
 
 def assert_as_undisturbed(project: Project) -> None:
     provenance = (project.folder / RUN / "provenance.json").read_text()
-    assert '"resumed": true' in provenance, "it continued, it did not start anew"
+    assert '"resumed": true' in provenance, "it continued, it did not start again"
     for name in RESULTS:
         ours, theirs = project.folder / RUN / name, project.folder / "undisturbed" / name
         assert ours.read_bytes() == theirs.read_bytes(), name

@@ -129,7 +129,7 @@ class Killer:
     rounds: int = 0
 
     def kill(self, times: int, expected: dict[str, Any]) -> None:
-        """Kill so often; whenever the work is done in spite of it, compare the results and begin anew."""
+        """Kill so often; whenever the work is done in spite of it, compare the results and start over."""
         while self.hits.total() < times:
             if self._once():
                 self.compare(expected)

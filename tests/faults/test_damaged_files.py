@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 import shutil
 import subprocess
 from datetime import date, timedelta
@@ -33,7 +32,8 @@ TABLES = {
         ["results/runs", "results/runs.parquet", "results/report.html"],
     ),
     "the table of runs": ("results/runs.parquet", ["results/scaling.json", "results/report.html"]),
-    "daily returns": (f"{LOGISTIC}/daily.parquet", ["results/report.html"]),
+    "measures of all runs": ("results/evaluations.parquet", ["results/report.html"]),
+    "daily returns": ("results/daily.parquet", ["results/report.html"]),
 }
 """What is damaged, and what is deleted so that it must be read again."""
 TEXTS = {
@@ -42,8 +42,6 @@ TEXTS = {
     "findings": ("data/raw/test-1/quality/Aa20.json", ["results/report.html"]),
     "declarations": ("results/declarations/small.json", ["results/report.html"]),
     "the fits": ("results/scaling.json", ["results/report.html"]),
-    "measures of a run": (f"{LOGISTIC}/metrics.json", ["results/report.html"]),
-    "parameters of a run": (f"{LOGISTIC}/params.yaml", ["results/report.html"]),
 }
 
 
@@ -65,15 +63,9 @@ def refused_by_name(project: Project, path: str, target: str = "results/report.h
     assert f"{path}: damaged" in done.stdout, done.stdout
 
 
-def made_again(project: Project, path: str) -> None:
-    """The report after the file was deleted; files of a run are no inputs of it, it says how to make them."""
+def made_again(project: Project) -> None:
+    """The report after the file was deleted, by the same command."""
     done = project.snakemake("results/report.html")
-    if path.startswith(LOGISTIC):
-        [target] = set(re.findall(rf"{path}: missing\. .*`snakemake --cores 1 (\S+)`", done.stdout))
-        if "Delete the run's folder" in done.stdout:
-            shutil.rmtree(project.folder / LOGISTIC)
-        assert project.snakemake(target).returncode == 0
-        done = project.snakemake("results/report.html")
     assert done.returncode == 0, done.stdout
 
 
@@ -153,7 +145,7 @@ def test_no_flipped_bit_of_json_is_read_as_a_value(tmp_path: Path, record_proper
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "damage"), in_turn(TABLES))
 @pytest.mark.faults(
-    "A table torn or altered between two stages (raw, bars, dataset, table of runs, daily returns)",
+    "A table torn or altered between two stages (raw, bars, dataset, tables of runs, measures and days)",
     happens="refused by name before it is used; made again after it was deleted, with the same results",
     user=AGAIN,
 )
@@ -164,7 +156,7 @@ def test_a_damaged_table_is_refused_by_name_and_made_again(copied: Project, kind
     remove(copied, needing)
     refused_by_name(copied, name)
     (copied.folder / name).unlink(missing_ok=True)
-    made_again(copied, name)
+    made_again(copied)
     assert (copied.folder / f"{LOGISTIC}/metrics.json").read_bytes() == before
 
 
@@ -179,7 +171,7 @@ def test_a_flipped_bit_of_a_dataset_is_refused_by_name(copied: Project) -> None:
 @pytest.mark.parametrize(("kind", "damage"), in_turn(TEXTS))
 @pytest.mark.faults(
     "A torn or altered text between two stages (record of the vintage, manifest, findings, declarations, "
-    "fits, measures and parameters of a run)",
+    "fits)",
     happens="refused by name; made again after it was deleted",
     user=AGAIN,
 )
@@ -192,7 +184,7 @@ def test_a_damaged_text_is_refused_by_name_and_made_again(copied: Project, kind:
     (copied.folder / name).unlink()
     if kind == "the record of a vintage":  # import writes it; nothing else may say what data were made from
         remove(copied, [TABLES["raw prices"][0], *TABLES["raw prices"][1]])
-    made_again(copied, name)
+    made_again(copied)
     if not kind.startswith(("a manifest", "declarations")):  # they hold a clock
         assert (copied.folder / name).read_bytes() == before
 
@@ -219,19 +211,26 @@ def test_a_record_of_a_vintage_that_cannot_be_one_is_a_message(copied: Project) 
 
 
 @pytest.mark.parametrize(
-    "file", ["predictions/test.parquet", pytest.param("history.parquet", marks=pytest.mark.slow)]
+    "file",
+    [
+        "predictions/test.parquet",
+        *(pytest.param(file, marks=pytest.mark.slow) for file in ("history.parquet", "params.yaml")),
+    ],
 )
 @pytest.mark.faults(
-    "Altered files of a finished run (predictions, history)",
+    "Altered files of a finished run (predictions, history, parameters)",
     happens="named by `make verify`; the run stands in the report as failed, with the file's name",
     user="delete the run's folder, then the same command",
 )
 def test_altered_predictions_are_verified_and_never_evaluated(copied: Project, file: str) -> None:
     path = copied.folder / LOGISTIC / file
-    frame = pl.read_parquet(path)
-    write_parquet_atomic(frame.with_columns(pl.lit(0.5).alias("prediction")), path)  # whole, and wrong
+    if file.endswith(".yaml"):
+        path.write_text(path.read_text(encoding="utf-8") + "learned: nothing\n", encoding="utf-8")
+    else:
+        frame = pl.read_parquet(path)
+        write_parquet_atomic(frame.with_columns(pl.lit(0.5).alias("prediction")), path)  # whole, and wrong
     verified = subprocess.run(
-        [copied.command()[0], "workflow_scripts/verify.py"],
+        [copied.command()[0], "-m", "workflow_scripts.verify"],
         cwd=copied.folder,
         env=copied.environment,
         capture_output=True,
@@ -252,7 +251,7 @@ def test_altered_predictions_are_verified_and_never_evaluated(copied: Project, f
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.faults(
     "A damaged study of a search",
-    happens="set aside with a warning; the search begins anew, trains no finished trial again, and ends with "
+    happens="set aside with a warning; the search starts over, trains no finished trial again, and ends with "
     "the same trials",
     user="nothing",
 )

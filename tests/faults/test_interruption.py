@@ -121,7 +121,7 @@ def finish(project: Project, *arguments: str) -> None:
     done = project.snakemake("--rerun-incomplete", *arguments, f"{RUN}/metrics.json")
     assert done.returncode == 0, done.stdout
     provenance = (project.folder / RUN / "provenance.json").read_text()
-    assert '"resumed": true' in provenance, "it continued, it did not start anew"
+    assert '"resumed": true' in provenance, "it continued, it did not start again"
     for name in RESULTS:
         ours, theirs = project.folder / RUN / name, project.folder / "undisturbed" / name
         assert ours.read_bytes() == theirs.read_bytes(), name
@@ -247,7 +247,7 @@ def test_a_state_of_other_parameters_is_set_aside_and_not_resumed(fresh):
         thermal=THERMAL,
     )
     assert done.returncode == 0, done.stdout
-    assert "training starts anew" in done.stdout
+    assert "training starts over" in done.stdout
     assert '"resumed": false' in (fresh.folder / RUN / "provenance.json").read_text()
     assert [p for p in (fresh.folder / STATE).parent.iterdir() if "aside" in p.name]
 

@@ -145,7 +145,7 @@ def recover_and_compare(project: Project, expected: dict[str, object]) -> None:
     assert "Nothing to be done" in project.snakemake("-n", TARGET).stdout
 
 
-def anew(project: Project) -> None:
+def again(project: Project) -> None:
     for name in ("data", "results", ".snakemake"):
         shutil.rmtree(project.folder / name, ignore_errors=True)
 
@@ -163,7 +163,7 @@ def kill_many(project: Project, finished: Project, times: int, seed: int, rules:
         hit = kill_once(project, stream, wanted)
         if hit is None:
             recover_and_compare(project, expected)
-            anew(project)
+            again(project)
             continue
         hits[hit] += 1
     recover_and_compare(project, expected)

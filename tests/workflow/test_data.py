@@ -1,4 +1,4 @@
-"""Raw data in real Snakemake runs: parallel, partial, immutable, checked anew, and never without its key."""
+"""Raw data in real Snakemake runs: parallel, partial, immutable, checked again, and never without its key."""
 
 import subprocess
 import sys
@@ -73,7 +73,7 @@ def test_four_jobs_at_once_write_one_correct_manifest_and_nothing_is_done_twice(
     assert "vintage test-1 (data/raw/test-1) was made from other data" in refused.stdout
     assert "source: 'files' there, 'synthetic' in the configuration" in refused.stdout
 
-    backup = [sys.executable, "workflow_scripts/backup.py", str(project.folder.parent / "copy")]
+    backup = [sys.executable, "-m", "workflow_scripts.backup", str(project.folder.parent / "copy")]
     for words in (" files copied", "0 files copied"):
         copied = subprocess.run(
             backup, cwd=project.folder, env=project.environment, capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""`make leak-check` as a user meets it: one's own feature, source, series and model, leaky and mended."""
+"""`make leak-check` as a user meets it: one's own feature, source, series and model, leaky and fixed."""
 
 import subprocess
 import sys
@@ -76,22 +76,22 @@ MENDED = {
 
 
 def leak_check(project, *what):
-    command = [sys.executable, "workflow_scripts/leak_check.py", "--configfile", "study.yaml", *what]
+    command = [sys.executable, "-m", "workflow_scripts.leak_check", "--configfile", "study.yaml", *what]
     environment = {**project.environment, "COLUMNS": "300"}
     return subprocess.run(
         command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False
     )
 
 
-def add_own(project, mended: bool) -> None:
+def add_own(project, fixed: bool) -> None:
     for name, (text, change) in MENDED.items():
         path = project.folder / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text.replace(*change) if mended else text)
+        path.write_text(text.replace(*change) if fixed else text)
     (project.folder / "config/models/mine.yaml").write_text("{model: mine, plugin: own/mine.py}")
     path = project.folder / "config/data/series.yaml"
     series = yaml.safe_load(path.read_text())
-    publication = {"days": 3, "business_days": False} | ({"period": "own"} if mended else {})
+    publication = {"days": 3, "business_days": False} | ({"period": "own"} if fixed else {})
     series["series"]["INDUSTRY"] = {
         "title": "monthly", "group": "rate", "publication": publication, "names": {"mine": "INDUSTRY"}
     }  # fmt: skip
@@ -108,7 +108,7 @@ def add_own(project, mended: bool) -> None:
 
 
 def test_everything_of_ones_own_is_tested_in_one_command(project):
-    add_own(project, mended=False)
+    add_own(project, fixed=False)
     found = leak_check(project)
     assert found.returncode == 1, found.stdout + found.stderr
     lines = {line[12:].split(": ")[0]: line[:12].strip() for line in found.stdout.splitlines()}
@@ -121,11 +121,11 @@ def test_everything_of_ones_own_is_tested_in_one_command(project):
     assert lines["feature:all 20 daily"] == "clean"
     assert "FAILED: 4 leak of 7." in found.stdout
 
-    add_own(project, mended=True)
+    add_own(project, fixed=True)
     by_name = ("feature:close_to_own_high_33", "series:INDUSTRY", "source:mine", "model:mine")
-    mended = leak_check(project, *by_name)
-    assert mended.returncode == 0, mended.stdout + mended.stderr
-    assert "No look-ahead found in 5 of 5." in mended.stdout
+    fixed = leak_check(project, *by_name)
+    assert fixed.returncode == 0, fixed.stdout + fixed.stderr
+    assert "No look-ahead found in 5 of 5." in fixed.stdout
     assert not (project.folder / "data").exists(), "nothing of the study was made or changed"
     assert not (project.folder / "results").exists()
 

@@ -35,7 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, finished: Project) -> Proj
 
 def promote(project: Project, run: str, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "workflow_scripts/promote.py", run, *more],
+        [sys.executable, "-m", "workflow_scripts.promote", run, *more],
         cwd=project.folder,
         env=project.environment,
         capture_output=True,

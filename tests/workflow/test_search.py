@@ -113,7 +113,7 @@ def test_no_search_sees_anything_from_the_first_fold_s_test_on(searched, tmp_pat
         market.with_columns(pl.col(name) * other_prices for name in ("open", "high", "low", "close")),
     )
     transferred(other)
-    shape = "results/batch_sizes/Aa20/daily/patchtst-mixed"  # of the same shape: nothing to discover anew
+    shape = "results/batch_sizes/Aa20/daily/patchtst-mixed"  # of the same shape: nothing to discover again
     shutil.copytree(searched.folder / shape, other.folder / shape)
     done = other.snakemake(f"{SEARCH}/best.json")
     assert done.returncode == 0, done.stdout

@@ -71,7 +71,7 @@ def test_a_study_ends_in_a_report_and_a_second_look_at_it_does_nothing(copied):
 
 
 def test_a_further_question_in_the_same_folder_is_answered_by_one_command(copied):
-    # Its samples are counted anew, and behind that job are the trainings that are missing.
+    # Its samples are counted again, and behind that job are the trainings that are missing.
     copied.experiment("further", tasks=["direction"], horizons=[10])
     copied.study(**WORDS, experiments=["small", "further"])
     planned = dry_run(copied, "results/report.html")
@@ -138,7 +138,7 @@ def test_a_preview_names_jobs_and_compute_and_makes_nothing(project):
     project.experiment(models=["patchtst-mixed", "logistic"], budgets=["2M"])
     before = sorted(project.folder.rglob("*.parquet"))
     shown = subprocess.run(
-        [sys.executable, "workflow_scripts/preview.py", "--configfile", "study.yaml"],
+        [sys.executable, "-m", "workflow_scripts.preview", "--configfile", "study.yaml"],
         cwd=project.folder,
         env=project.environment | {"COLUMNS": "120"},
         capture_output=True,

@@ -101,12 +101,12 @@ def _check_offered(record: Mapping[str, Any], offered: Mapping[str, Any]) -> Non
         raise IntegrityError(
             f"{name} learned from source {learned.get('source')}, this configuration reads "
             f"{offered['source']}; their prices and adjustments differ. Use its source, or train and promote "
-            "anew."
+            "again."
         )
     if learned.get("features") != offered["features"]:
         raise IntegrityError(
             f"{name} learned from features {learned.get('features')}, this code makes {offered['features']}: "
-            "channels of the same name may mean other numbers. Train and promote anew."
+            "channels of the same name may mean other numbers. Train and promote again."
         )
 
 

@@ -106,7 +106,7 @@ def accelerator(runtime: Runtime, ask_torch: bool = False) -> Check:
     chosen = runtime.device if runtime.device != "auto" else list(kinds)[-1]
     unchecked = "whether PyTorch can use it (make preflight TORCH=1)"
     if chosen not in kinds:
-        advice = f"training.device: {chosen} is asked for. Use `device: auto`, or mend the driver."
+        advice = f"training.device: {chosen} is asked for. Use `device: auto`, or fix the driver."
         return Check("accelerator", "fail", f"no {chosen} here: {kinds['cpu']}", advice, unchecked)
     return Check("accelerator", "pass", kinds[chosen], unchecked=unchecked)
 

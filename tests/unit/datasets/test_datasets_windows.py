@@ -163,7 +163,7 @@ def test_shifted_labels_are_those_of_bars_a_third_of_the_history_away_or_more() 
     days = {value: day for (_, day), value in true.items()}
     apart = {int((days[value] - day).astype(int)) for (_, day), value in moved.items() if value in days}
     circle = 500 - HORIZON
-    assert len(apart) == 2, "one number of bars, forwards, and backwards where the circle begins anew"
+    assert len(apart) == 2, "one number of bars, forwards, and backwards where the circle starts over"
     assert max(apart) - min(apart) == circle
     assert min(map(abs, apart)) >= circle // 3
 

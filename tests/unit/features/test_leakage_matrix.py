@@ -95,11 +95,11 @@ def changed(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.when(known > CUT).then(pl.col(columns) * 1.7).otherwise(pl.col(columns)))
 
 
-def build(cell: str, prices, series, mend=lambda frame: frame) -> pl.DataFrame:
+def build(cell: str, prices, series, fix=lambda frame: frame) -> pl.DataFrame:
     members = series_of(cell, SERIES)
-    bars = {s: resample(mend(prices(s)), "daily", EXCHANGE) for s in symbols_of(cell, "files", ASSETS)}
+    bars = {s: resample(fix(prices(s)), "daily", EXCHANGE) for s in symbols_of(cell, "files", ASSETS)}
     inputs = [
-        SeriesInput(name, SERIES.series[name].group, name in members.required, mend(series(name)))
+        SeriesInput(name, SERIES.series[name].group, name in members.required, fix(series(name)))
         for name in members.names
     ]
     return assemble(bars, 20, "daily", inputs, None, members.history_from)
@@ -110,11 +110,11 @@ def check(cell: str, prices, series) -> None:
     past = whole.filter(pl.col("date") <= CUT)
     assert past.height > 200
     assert whole.height > past.height
-    for mend in (cut, changed):
-        other = build(cell, prices, series, mend)
+    for fix in (cut, changed):
+        other = build(cell, prices, series, fix)
         same = other.filter(pl.col("date") <= CUT)
         assert same.columns == past.columns
-        assert same.equals(past), f"{cell}: {mend.__name__}"
+        assert same.equals(past), f"{cell}: {fix.__name__}"
     assert not other.filter(pl.col("date") > CUT).equals(whole.filter(pl.col("date") > CUT))
 
 

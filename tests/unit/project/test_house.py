@@ -119,3 +119,13 @@ def test_jobs_import_only_what_they_need(modules, forbidden):
     )
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert out.stdout.split() == list(modules)
+
+
+def test_no_script_touches_the_search_path():
+    """`python -m` from the project's folder finds lib: also in clones that share an environment.
+
+    An editable install names one clone, and a job of another would import its lib: Snakemake adds the folder
+    of the workflow behind the environment's. The profile has no other way, see there.
+    """
+    scripts = [*(ROOT / "workflow_scripts").glob("*.py"), *(ROOT / "tests" / "benchmarks").glob("*.py")]
+    assert not [path.name for path in scripts if "sys.path" in path.read_text(encoding="utf-8")]

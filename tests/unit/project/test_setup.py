@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from envs.share_openmp import HOMEBREW, LINKED, POINTED, RUNTIME, TORCH
 from tests.conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "envs"))
-from share_openmp import HOMEBREW, LINKED, POINTED, RUNTIME, TORCH
 
 SCRIPTS = [*sorted((ROOT / "envs").glob("*.sh")), ROOT / ".ci" / "run"]
 NEWER_THAN_BASH_3_2 = re.compile(
@@ -95,7 +93,7 @@ def test_a_second_run_changes_nothing_and_a_new_install_is_done_again(tmp_path):
     run_sharing(packages, tmp_path)
     assert run_sharing(packages, tmp_path) == []
     (packages / LINKED).unlink()
-    (packages / LINKED).write_bytes(b"installed anew")
+    (packages / LINKED).write_bytes(b"installed again")
     assert run_sharing(packages, tmp_path) == [LINKED]
 
 
@@ -116,7 +114,7 @@ def test_a_library_that_could_not_be_signed_is_not_put_in_place(tmp_path):
 def test_a_wheel_that_is_built_otherwise_is_refused_in_words(tmp_path):
     packages = installed(tmp_path / "packages")
     (packages / POINTED[1]).write_bytes(b"@rpath somewhere else")
-    with pytest.raises(AssertionError, match=r"lib_lightgbm.*does not look for OpenMP in.*mend"):
+    with pytest.raises(AssertionError, match=r"lib_lightgbm.*does not look for OpenMP in.*fix"):
         run_sharing(packages, tmp_path)
 
 

@@ -14,10 +14,18 @@ from lib.data.io import write_json_atomic, write_parquet_atomic
 from lib.errors import DataError
 from lib.jobs.outputs import HISTORY, IMPORTANCE
 from lib.models.predictions import Predictions
-from lib.results import daily, histories, importances, predictions, runs, scaling
-from lib.results.meanings import DAILY_COLUMNS, HISTORY_COLUMNS, IMPORTANCE_COLUMNS, PREDICTION_COLUMNS, RUNS
+from lib.results import daily, histories, importances, metrics, predictions, runs, scaling
+from lib.results.meanings import (
+    DAILY_COLUMNS,
+    HISTORY_COLUMNS,
+    IMPORTANCE_COLUMNS,
+    METRICS_COLUMNS,
+    PREDICTION_COLUMNS,
+    RUNS,
+)
 from lib.results.results_page import with_tables
 from lib.scaling.run_table import RUNS_SCHEMA
+from lib.scoring.evaluation_tables import metrics_table
 from lib.scoring.run_scores import DAILY_SCHEMA
 from tests.unit.reporting_study import scaling as made_scaling
 
@@ -61,6 +69,8 @@ def study(tmp_path: Path) -> Path:
     write_parquet_atomic(
         pl.DataFrame([*rows, rows[0]], schema=RUNS_SCHEMA), tmp_path / "results/runs.parquet"
     )
+    measured = {rows[0]["path"]: {"splits": {"test": {"auc": 0.6, "auc_low": 0.5, "auc_high": 0.7}}}}
+    write_parquet_atomic(metrics_table(measured), tmp_path / "results/metrics.parquet")
     answered = {"questions": [{"question": "Does it?", "verdict": "flat"}]}
     write_json_atomic(tmp_path / "results/scaling.json", answered)
     return tmp_path
@@ -79,6 +89,14 @@ def test_the_tables_of_a_study_are_opened_from_anywhere(study):
     assert histories(table)["selection_loss"].to_list() == [0.7, 0.7]
     assert importances(table)["channel"].to_list() == ["rsi", "rsi"]
     assert daily(table)["loss"].to_list() == [0.6, 0.6]
+    [auc] = metrics(study).join(table.unique("path"), on="path").to_dicts()
+    assert (auc["split"], auc["metric"], auc["value"], auc["low"], auc["high"]) == (
+        "test",
+        "auc",
+        0.6,
+        0.5,
+        0.7,
+    )
     assert scaling(study)["questions"][0]["verdict"] == "flat"
 
 
@@ -112,9 +130,16 @@ def test_the_door_imports_no_more_than_it_takes_to_read():
 def test_every_column_has_its_meaning_and_no_meaning_lacks_a_column():
     described = [column for group in RUNS for column in group.columns()]
     assert sorted(described) == sorted(RUNS_SCHEMA)
-    for group in (HISTORY_COLUMNS, IMPORTANCE_COLUMNS, DAILY_COLUMNS, PREDICTION_COLUMNS):
+    for group in (HISTORY_COLUMNS, IMPORTANCE_COLUMNS, DAILY_COLUMNS, METRICS_COLUMNS, PREDICTION_COLUMNS):
         assert group.columns() == list(group.schema)
-    for group in (*RUNS, HISTORY_COLUMNS, IMPORTANCE_COLUMNS, DAILY_COLUMNS, PREDICTION_COLUMNS):
+    for group in (
+        *RUNS,
+        HISTORY_COLUMNS,
+        IMPORTANCE_COLUMNS,
+        DAILY_COLUMNS,
+        METRICS_COLUMNS,
+        PREDICTION_COLUMNS,
+    ):
         assert all(meaning.endswith((".", "…")) for _, meaning in group.meanings.values())
 
 

@@ -1,7 +1,7 @@
 """How often sound machinery fails its null control by chance: at most once in a thousand studies.
 
 Forecasts that know nothing, about labels that overlap or cluster, however much they resemble the day before.
-`python tests/benchmarks/null_control.py` counts the same with more draws.
+`python -m tests.benchmarks.null_control` counts the same with more draws.
 """
 
 from dataclasses import replace

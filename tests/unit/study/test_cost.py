@@ -16,7 +16,6 @@ from lib.study.jobs import (
     Pending,
     everything,
     jobs_by_phase,
-    listed_jobs,
     pending_of,
     search_of,
     words_of,
@@ -92,24 +91,13 @@ def test_hours_follow_from_measured_speed_also_for_shapes_that_were_not_measured
 
 def test_only_the_jobs_of_a_target_are_pending_also_those_in_groups():
     made = plan(own={"models": ["patchtst-mixed", "logistic"]})
-    text = """Job stats:
-rule search_hyperparameters:
-    input: x
-    output: results/hpo/base/Aa20/daily/direction/h5/patchtst-mixed/2M/search1/best.json, results/hpo/other
-    jobid: 3
-
-group job short (jobs in lexicogr. order):
-
-    rule train:
-        output: results/runs/base/Aa20/daily/direction/h5/logistic/none/seed1/model, \
-results/runs/base/Aa20/daily/direction/h5/logistic/none/seed1/predictions/test.parquet
-        jobid: 4
-
-localrule import_prices:
-    output: data/raw/embedded-2018/prices/^GSPC.parquet
-"""
-    jobs = listed_jobs(text)
-    assert [rule for rule, _ in jobs] == ["search_hyperparameters", "train", "import_prices"]
+    run = "results/runs/base/Aa20/daily/direction/h5/logistic/none/seed1"
+    search = "results/hpo/base/Aa20/daily/direction/h5/patchtst-mixed/2M/search1"
+    jobs = [
+        ("search_hyperparameters", [f"{search}/best.json", "results/hpo/other"]),
+        ("train", [f"{run}/model", f"{run}/predictions/test.parquet"]),
+        ("import_prices", ["data/raw/embedded-2018/prices/^GSPC.parquet"]),
+    ]
     pending = pending_of(made, jobs, PATHS)
     assert [(run.model, run.seed) for run in pending.runs] == [("logistic", 1)]
     assert len(pending.searches) == 1

@@ -291,7 +291,6 @@ def hear(event, arguments):
     elif event == "socket.getaddrinfo":
         found.append(str(arguments[0]))
 sys.addaudithook(hear)
-sys.path.insert(0, sys.argv[2])
 from lib.config.hpo import FloatRange, SearchSpace
 from lib.config.training import TrackingConfig
 from lib.training.tracking import open_tracker
@@ -305,9 +304,9 @@ print("HEARD", sorted(set(found)))
 
 
 def test_nothing_but_this_machine_is_contacted(tmp_path: Path) -> None:
-    root = Path(__file__).parents[3]
     done = subprocess.run(
-        [sys.executable, "-c", LISTENER, str(tmp_path), str(root)],
+        [sys.executable, "-c", LISTENER, str(tmp_path)],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         check=False,

@@ -41,7 +41,7 @@ def test_a_state_says_when_it_was_begun_whatever_pauses_follow(tmp_path):
     with open_state(folder, "a") as state:
         assert state.begun == "2020-01-01T00:00:00+00:00", "a run that goes on was begun when it was begun"
     with open_state(folder, "b") as state:
-        assert state.begun > "2026", "another run begins anew"
+        assert state.begun > "2026", "another run starts over"
 
 
 def test_one_who_waits_gets_in_when_the_holder_leaves(tmp_path):

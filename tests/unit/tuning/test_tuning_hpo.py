@@ -117,7 +117,6 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from types import SimpleNamespace
-sys.path.insert(0, {root!r})
 from tests.unit.tuning.test_tuning_hpo import SPACE, bowl
 from lib.tuning.search import run_search
 count = 0
@@ -136,7 +135,7 @@ run_search(SPACE, objective, Path({folder!r}), "test", 4, seed=1)
 def killed_in(folder: Path, trial: int) -> float:
     """Learning rate of the trial in which a process of the search was killed: its first, second, … one."""
     marker = folder / f"killed in {trial}"
-    code = KILLED.format(root=str(ROOT), marker=str(marker), folder=str(folder), last=trial)
+    code = KILLED.format(marker=str(marker), folder=str(folder), last=trial)
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 120

@@ -26,7 +26,6 @@ ROOT = Path(__file__).parents[3]
 WORKER = """
 import sys, time
 from pathlib import Path
-sys.path.insert(0, {root!r})
 from lib.config.hpo import Choice, SearchSpace
 from lib.tuning.search import run_search
 from tests.unit.tuning.test_tuning_hpo import SPACE, bowl
@@ -48,7 +47,6 @@ def start(
     folder: Path, name: str, n_trials: int, seconds: float = 0.15, address: str | None = None, continuous=True
 ) -> subprocess.Popen[bytes]:
     code = WORKER.format(
-        root=str(ROOT),
         folder=str(folder),
         name=name,
         n_trials=n_trials,
