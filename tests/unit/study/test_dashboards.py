@@ -1,6 +1,5 @@
 """`make ui`: real servers on this machine, which end with the command."""
 
-import os
 import re
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import pytest
 from lib.training.tracking import init_store
 from tests.conftest import ROOT
 
-UI = [sys.executable, str(ROOT / "workflow_scripts" / "ui.py")]
+UI = [sys.executable, "-m", "workflow_scripts.ui"]
 
 
 @pytest.fixture
@@ -48,8 +47,9 @@ def page(address: str) -> str:
 def shown(folder: Path, end: signal.Signals) -> dict[str, str]:
     """First line of each dashboard while it is served; then the command is ended, and nothing may be left."""
     process = subprocess.Popen(
-        [*UI, "--directory", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        [*UI, "--directory", str(folder)],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
     try:
         addresses = dict(
             re.match(r"(\w+) +(http://127\.0\.0\.1:\d+/)", line).groups() for line in lines(process)
@@ -87,6 +87,7 @@ def test_tracked_runs_are_shown_beside_and_a_closed_terminal_ends_both(study):
 
 
 def test_a_folder_with_nothing_to_show_is_told(tmp_path):
-    done = subprocess.run(UI, cwd=tmp_path, capture_output=True, text=True, check=False, env=os.environ)
+    command = [*UI, "--directory", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "no tracked run and no search" in done.stderr
