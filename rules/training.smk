@@ -116,6 +116,7 @@ rule plot_run:
         test=f"{RUN}/predictions/test.parquet",
         importance=f"{RUN}/importance.parquet",
         params=f"{RUN}/params.yaml",
+        provenance=f"{RUN}/provenance.json",
     output:
         confusion=report(
             f"{RUN}/plots/confusion_matrix.svg",

@@ -63,10 +63,11 @@ def undeclared(folder: Path) -> list[str]:
 
 
 def _of_study(path: str) -> bool:
-    """Whether a path, from the study's folder, is of its data or results; not what is about to be renamed."""
+    """Whether a path, from the study's folder, is of its data or results; not what is about to be renamed,
+    and not what Python compiles of a user's own module."""
     parts = Path(path).parts
     return parts[:1] in (("data",), ("results",)) and not any(
-        part.startswith(".") and part.endswith(".tmp") for part in parts
+        (part.startswith(".") and part.endswith(".tmp")) or part == "__pycache__" for part in parts
     )
 
 

@@ -1,10 +1,12 @@
 """The Slurm profile as far as it can be seen without a Slurm: what would be asked for, in which groups."""
 
+import inspect
 import re
 from pathlib import Path
 
 import yaml
 
+from lib.jobs import job_resources
 from tests.conftest import ROOT
 
 PROFILE = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
@@ -20,7 +22,8 @@ def hypotheses_of(text: str, log: str) -> str:
 
 
 def test_every_group_that_spans_cells_is_named_in_a_rule():
-    named = set(re.findall(r"group:\s+\"(\w+)\"", RULES)) | set(re.findall(r"return \"(\w+)\" if", RULES))
+    named = set(re.findall(r"group:\s+\"(\w+)\"", RULES))
+    named |= set(re.findall(r"return \"(\w+)\" if", inspect.getsource(job_resources)))
     assert set(PROFILE["group-components"]) <= named
 
 

@@ -105,7 +105,8 @@ def check_run(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         ConfigError, IntegrityError: as `promote`.
     """
     if not run.exists():
-        there = (path.parent.as_posix() for path in Path("results/runs").rglob(METRICS))
+        known = next(parent for parent in run.parents if parent.is_dir())
+        there = (path.parent.as_posix() for path in known.rglob(METRICS))
         if near := nearest(run.as_posix(), there):
             raise ConfigError(f"{run}: no such run.{near}")
     missing = [file for file in (*_COPIED, f"model/{CHECKSUMS}") if not (run / file).is_file()]

@@ -43,8 +43,11 @@ def here(tmp_path: Path, monkeypatch) -> Path:
 
 
 def script(name: str, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPTS / f"{name}.py"), *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=200)
+    command = [sys.executable, "-m", f"workflow_scripts.{name}", *words]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=200
+    )
 
 
 # -- named studies --
@@ -277,8 +280,8 @@ def test_make_started_in_a_studys_folder_speaks_of_that_folder(tmp_path):
 
     for name in ("status", "disk", "verify"):
         there = said("-f", str(clone / "Makefile"), name, cwd=folder)
-        assert f'python workflow_scripts/{name}.py --directory "{folder}"' in there
-        assert f'python workflow_scripts/{name}.py --directory "{folder}"' in said(
+        assert f'python -m workflow_scripts.{name} --directory "{folder}"' in there
+        assert f'python -m workflow_scripts.{name} --directory "{folder}"' in said(
             name, f"DIR={folder}", cwd=clone
         )
     preview = said("-f", str(clone / "Makefile"), "preview", "CONFIG=mine.yaml", cwd=folder)

@@ -95,12 +95,12 @@ def test_a_key_is_asked_for_only_while_its_series_are_still_to_be_fetched(tmp_pa
 def test_the_command_fails_with_one_message_and_shows_no_key(tmp_path):
     (tmp_path / "market" / "ohlcv").mkdir(parents=True)
     (tmp_path / "market" / "ohlcv" / "SPY.csv").write_text("date\n")
-    script, config = ROOT / "workflow_scripts" / "preflight.py", ROOT / "config" / "spy-files.yaml"
+    config = ROOT / "config" / "spy-files.yaml"
 
     def looked(**environment: str) -> subprocess.CompletedProcess[str]:
-        keys = {"FRED_API_KEY": SECRET, "WANDB_API_KEY": SECRET, "COLUMNS": "200"}
+        keys = {"FRED_API_KEY": SECRET, "WANDB_API_KEY": SECRET, "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
         given = {name: value for name, value in os.environ.items() if name != "MARKET_DATA_DIR"}
-        command = [sys.executable, str(script), "--configfile", str(config)]
+        command = [sys.executable, "-m", "workflow_scripts.preflight", "--configfile", str(config)]
         return subprocess.run(
             command, cwd=tmp_path, env=given | keys | environment, capture_output=True, text=True, check=False
         )

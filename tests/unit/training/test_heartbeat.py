@@ -1,5 +1,6 @@
 """Signs of life: written seldom, read by others, and believed only as far as the lock goes."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -102,8 +103,9 @@ def test_a_disk_that_refuses_never_stops_training(tmp_path):
 def test_the_command_shows_running_and_stopped_jobs(tmp_path):
     def shown() -> str:
         done = subprocess.run(
-            [sys.executable, ROOT / "workflow_scripts" / "status.py"],
-            cwd=tmp_path, capture_output=True, text=True, check=True,
+            [sys.executable, "-m", "workflow_scripts.status"],
+            cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True, text=True, check=True,
         )  # fmt: skip
         return done.stdout
 
@@ -151,10 +153,10 @@ def test_a_rehearsed_curve_goes_through_all_bands_and_ends_in_a_stop(tmp_path, c
 
 
 def test_the_rehearsal_writes_its_curve(tmp_path):
-    script = ROOT / "workflow_scripts" / "rehearse_heat.py"
     sensor = tmp_path / "t"
     done = subprocess.run(
-        [sys.executable, script, sensor, "--seconds", "0", "--stop"],
+        [sys.executable, "-m", "workflow_scripts.rehearse_heat", sensor, "--seconds", "0", "--stop"],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
