@@ -1,15 +1,8 @@
 """From trained runs to the table of runs, the scaling fits and the report."""
 
-# Files of a run that its evaluation reads. It compares the model's checksums, too, while that is there: models may be deleted.
-EVALUATED = (
-    "predictions/val.parquet",
-    "predictions/test.parquet",
-    "history.parquet",
-    "importance.parquet",
-    "params.yaml",
-    "provenance.json",
-)
-PREDICTIONS = INPUTS.of_runs("predictions/val.parquet", "predictions/test.parquet")
+# One job makes all files of a run, so its test predictions stand for them: each file of 2,880 runs, declared at every rule
+# that reads it, would double the dry run of the full matrix.
+RUNS = INPUTS.of_runs("predictions/test.parquet")
 
 
 # One job evaluates all runs: a process each would spend its time on imports. Beside its tables it keeps what it measured in
@@ -17,7 +10,7 @@ PREDICTIONS = INPUTS.of_runs("predictions/val.parquet", "predictions/test.parque
 # outputs of both rules; so no other rule reads what this one keeps there, but the tables.
 rule collect_runs:
     input:
-        runs=INPUTS.of_runs(*EVALUATED),
+        runs=RUNS,
         datasets=INPUTS.distinct_datasets,
         workers=INPUTS.search_workers,
     output:
@@ -52,7 +45,6 @@ rule collect_runs:
 rule fit_scaling:
     input:
         runs="results/runs.parquet",
-        predictions=PREDICTIONS,
         searches=INPUTS.searches,
     output:
         report(
@@ -95,7 +87,6 @@ rule report:
         evaluations="results/evaluations.parquet",
         daily="results/daily.parquet",
         scaling="results/scaling.json",
-        facts=INPUTS.of_runs("history.parquet", "params.yaml", "provenance.json"),
         ablated=INPUTS.ablated,
         manifest="data/raw/manifest.json",
         processed="data/processed/manifest.json",
@@ -175,7 +166,6 @@ use rule collect_runs as collect_phase with:
 use rule fit_scaling as fit_phase with:
     input:
         runs="results/{phase}/runs.parquet",
-        predictions=PREDICTIONS,
         searches=INPUTS.searches,
     output:
         report(
@@ -196,7 +186,6 @@ use rule report as report_phase with:
         evaluations="results/{phase}/evaluations.parquet",
         daily="results/{phase}/daily.parquet",
         scaling="results/{phase}/scaling.json",
-        facts=INPUTS.of_runs("history.parquet", "params.yaml", "provenance.json"),
         ablated=INPUTS.ablated,
         manifest="results/{phase}/raw/manifest.json",
         processed="results/{phase}/processed/manifest.json",
@@ -271,7 +260,7 @@ rule compare_models:
     input:
         runs="results/runs.parquet",
         scaling="results/scaling.json",
-        predictions=PREDICTIONS,
+        predictions=RUNS,
     output:
         "results/model_comparison.csv",
     log:

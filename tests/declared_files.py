@@ -18,6 +18,9 @@ _STATE = "what an interrupted job keeps: Snakemake deletes declared outputs of a
 _RECORD = (
     "a record that only grows; as an output it would be made again, as an input it would re-run the rule"
 )
+_ONE_JOB = (
+    "one job makes all files of a run: the test predictions, which `collect_runs` declares, stand for them"
+)
 _RUN = "results/runs/*/seed*"
 EXCEPTIONS: dict[str, dict[str, str]] = {
     "": {
@@ -32,13 +35,15 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     "evaluate": {f"{_RUN}/model/checksums.json": "compared while it is there: models of runs may be deleted"},
     "predict_largest": {"results/test_looks.txt": _RECORD},
     "fit_scaling": {
+        f"{_RUN}/*": _ONE_JOB,
         "results/test_looks.txt": _RECORD,
         "results/confirmation.json": _RECORD,
         "results/predicted/*": _RECORD,
     },
-    "report": {"results/declarations/*": _RECORD},
+    "report": {"results/declarations/*": _RECORD, f"{_RUN}/*": _ONE_JOB},
+    "compare_models": {f"{_RUN}/*": _ONE_JOB},
     "collect_runs": {
-        f"{_RUN}/model/checksums.json": "compared while it is there: models of runs may be deleted",
+        f"{_RUN}/*": _ONE_JOB,
         f"{_RUN}/metrics.json": "kept measures, to the byte those of `evaluate`, whose outputs they are",
         f"{_RUN}/daily.parquet": "the same",
     },

@@ -19,7 +19,8 @@ def named_files(folder: Path) -> Path:
     Planning asks which files are there and reads none of them.
     """
     series = yaml.safe_load((CONFIG / "data/series.yaml").read_text(encoding="utf-8"))["series"]
-    names = [f"ohlcv/{symbol}" for symbol in ("SPY", "DIA", "QQQ")]
+    assets = yaml.safe_load((CONFIG / "data/assets.yaml").read_text(encoding="utf-8"))
+    names = [f"ohlcv/{symbol}" for row in assets["rows"].values() for symbol in row]
     for definition in series.values():
         said = definition.get("names", {}).get("files", [])
         names += [said] if isinstance(said, str) else said
