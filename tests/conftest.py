@@ -29,6 +29,8 @@ def pytest_configure() -> None:
     """Signals as in a terminal, and a core of its own for each of several workers."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as nohup does
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     spin_briefly()
     # Copies of the project take along what is compiled here: thousands of short jobs do not compile it again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -37,7 +37,7 @@ VICTIMS = ("job", "snakemake", "group")
 SEED = 20261121
 CLOCKS = {"timestamp", "begun", "started", "finished", "seconds", "samples_per_second", "train_seconds",
           "total_seconds", "peak_memory_mb", "history.parquet", "packages", "hardware", "temperature_max",
-          "energy_kwh",          "temperatures", "temperature_pause_seconds",
+          "energy_kwh", "temperatures", "temperature_pause_seconds",
           "path"}  # fmt: skip
 """Names of what a clock or memory measures; of history.parquet, its hash in the provenance."""
 
@@ -60,7 +60,7 @@ def _without_clocks(content: object) -> object:
 
 
 def results(project: Project) -> dict[str, object]:
-    """Everything of a finished study but what holds clocks (logs, timings, dates of declarations)."""
+    """All of a finished study but what holds clocks (logs, timings, declarations) or its folder's name."""
     skipped = (
         "results/logs",
         "results/benchmarks",
@@ -68,6 +68,7 @@ def results(project: Project) -> dict[str, object]:
         "results/tracking",
         "results/figures",
         "results/declarations",
+        "results/study.json",
     )
     found = {}
     for top in ("data", "results"):
