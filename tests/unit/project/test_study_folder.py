@@ -287,7 +287,7 @@ def test_make_started_in_a_studys_folder_speaks_of_that_folder(tmp_path):
     preview = said("-f", str(clone / "Makefile"), "preview", "CONFIG=mine.yaml", cwd=folder)
     assert f'--directory "{folder}" --configfile "{folder}/mine.yaml"' in preview
     backup = said("-f", str(clone / "Makefile"), "backup", "DEST=copy", cwd=folder)
-    assert f'backup.py --directory "{folder}" "{folder}/copy"' in backup
+    assert f'workflow_scripts.backup --directory "{folder}" "{folder}/copy"' in backup
     assert "--directory" not in said("status", cwd=clone)
     home = said("status", "DIR=~/study", cwd=clone)
     assert f'--directory "{Path.home()}/study"' in home
