@@ -116,6 +116,7 @@ bench-heat: .venv/.ready  ## The thermal guard on simulated machines, with and w
 	@python -m tests.benchmarks.heat
 
 promote: .venv/.ready  ## Make a run a production model: RUN=results/runs/… (NAME=… for a name of your own)
+	@test -n "$(RUN)" || { echo "make promote: which run? RUN=results/runs/…/seed42" >&2; exit 2; }
 	@python -m workflow_scripts.promote $(IN) $(if $(NAME),--name "$(NAME)") $(if $(RUN),"$(RUN)")
 
 meta: .venv/.ready  ## The meta-module of config/meta-files.yaml, from the folder MARKET_DATA_DIR (works in studies/meta)

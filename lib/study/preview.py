@@ -10,6 +10,7 @@ from rich.table import Table
 
 from lib.config.base import BUDGET_PARAMETERS
 from lib.config.run_key import NO_BUDGET, Run
+from lib.scaling.preconditions import LEAST_SEEDS
 from lib.study.cost import Cost, Speeds, effort_of, forecast
 from lib.study.jobs import Pending, Search, everything
 from lib.study.plan import Plan
@@ -123,7 +124,7 @@ def reach_table(found: Sequence[Reach], power: float) -> Table | None:
             "–" if one.shows is None else f"{one.shows:.4f}",
             "–" if one.flat is None else f"{one.flat:.4f}",
             f"{reach.margin:g}",
-            reach.answer if reach.enough or not reach.able else f"{reach.answer} in {cells - reach.able}",
+            f"{reach.answer} in {cells - reach.able}" if 0 < reach.able < cells else reach.answer,
         )
     table.caption = (
         "Of a question's weakest cell. about: by the calendar. noise: standard deviation of the paired "
@@ -152,13 +153,16 @@ def _remedy(reach: Reach, bars_per_year: Mapping[str, float]) -> str:
             f"{design.dates} test dates at a horizon of {design.horizon} bars cannot be resampled; "
             "walk-forward folds, a longer test or a shorter horizon would do."
         )
-    needed = reach.dates_needed or 0
-    more = needed - design.dates
+    lacking = f"{LEAST_SEEDS} seeds, without which nothing is decided" if reach.seeds < LEAST_SEEDS else ""
+    if reach.dates_needed is None:
+        return f"{lacking}."
+    more = reach.dates_needed - design.dates
     years = more / bars_per_year[str(reach.weakest.words["timescale"])]
     folds = ""
     if design.folds > 1:
         folds = f", {math.ceil(more / (design.dates / design.folds)):,} more folds like its {design.folds}"
     ways = [f"{more:,} more test dates ({years:,.0f} years{folds}): {reach.margin:g}"]
+    ways += [lacking] if lacking else []
     ways += [
         f"{way.text}: {way.shows:.4f}{'' if way.enough else ', not enough by itself'}" for way in reach.ways
     ]

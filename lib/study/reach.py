@@ -29,6 +29,7 @@ from lib.scaling.design import (
 )
 from lib.scaling.folds import declared_seeds, evidence_of
 from lib.scaling.hypotheses import Contrast, Hypothesis, confirmatory_size, contrasts_of
+from lib.scaling.preconditions import LEAST_SEEDS
 from lib.study.cost import BARS_PER_YEAR, estimated_test_samples
 from lib.study.past_noise import Past, noise_from
 from lib.study.plan import Plan
@@ -82,8 +83,13 @@ class Reach:
 
     @property
     def enough(self) -> bool:
-        """Whether all can."""
-        return self.able == len(self.comparisons)
+        """Whether all can, and the question may be decided at all."""
+        return self.seeds >= LEAST_SEEDS and self.able == len(self.comparisons)
+
+    @property
+    def seeds(self) -> int:
+        """Seeds of the comparison that has the fewest."""
+        return min(one.design.seeds for one in self.comparisons)
 
     @property
     def answer(self) -> str:
@@ -92,12 +98,14 @@ class Reach:
             return "can answer"
         if self.weakest.shows is None:
             return "too few test dates"
+        if self.seeds < LEAST_SEEDS:
+            return f"too few seeds ({self.seeds} of {LEAST_SEEDS})"
         return "cannot show its margin"
 
     @property
     def dates_needed(self) -> int | None:
         """Test dates that would show the margin."""
-        if self.enough or self.weakest.shows is None:
+        if self.weakest.shows is None or self.weakest.shows <= self.margin:
             return None
         return dates_needed(self.weakest.shows, self.margin, self.weakest.design.dates)
 

@@ -93,6 +93,15 @@ def test_a_design_that_can_show_its_margin_can_answer_and_no_other_is_said_to(pl
     assert "assumed" in text
 
 
+def test_a_design_with_fewer_seeds_than_a_verdict_needs_cannot_answer(plan):
+    [reach] = reaches(plan(touch=TOUCH | {"seeds": [1]}), {}, TODAY)
+    assert reach.weakest.shows < reach.margin
+    assert (reach.answer, reach.enough, reach.dates_needed) == ("too few seeds (1 of 3)", False, None)
+    assert remedies([reach], BARS_PER_YEAR) == [
+        "touch (parameters 2M to 20M): 3 seeds, without which nothing is decided."
+    ]
+
+
 def test_too_few_test_dates_are_refused_in_words(plan):
     short = {"walk_forward": False, "timescales": ["monthly"], "horizons": [24]}
     made = plan(own=DIRECTION | short)
