@@ -120,6 +120,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         records.write(json.dumps(row) + "\n")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files whose tests run whole studies come first, so that no worker waits for another's at the end."""
+    items.sort(key=lambda item: "unit" in item.path.parts)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Names of the tests that are to leave a record, so that a missing one is noticed."""
     if path := os.environ.get(RECORDS):
