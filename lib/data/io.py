@@ -147,7 +147,7 @@ def read_parquet(path: Path | str, columns: list[str] | None = None) -> pl.DataF
     """
     with _damage(path):
         _check_seal(Path(path))
-        return pl.read_parquet(Path(path), columns=columns)
+        return pl.read_parquet(Path(path), columns=columns, glob=False)
 
 
 def read_notes(path: Path | str) -> Any:

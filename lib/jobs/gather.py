@@ -26,7 +26,7 @@ def job_costs(folder: Path) -> pl.DataFrame:
         # The first component below the folder is the rule; a rule without wildcards is one file.
         rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
         try:
-            line = pl.read_csv(path, separator="\t", null_values=["-", "NA"]).tail(1)
+            line = pl.read_csv(path, glob=False, separator="\t", null_values=["-", "NA"]).tail(1)
             rows.append({"rule": rule, "seconds": line["s"][0], "memory": line["max_rss"][0]})
         except (pl.exceptions.PolarsError, IndexError):  # Snakemake was killed while it wrote the file
             say(f"WARNING: {path}: not a whole measurement; the cost table leaves this job out.")

@@ -258,9 +258,9 @@ def test_verify_names_a_flipped_byte(trained: Project, tmp_path):
     shutil.copytree(trained.folder / "undisturbed", tmp_path / "results" / "runs" / "one")
     flip(next(tmp_path.rglob("weights.safetensors")))
     done = subprocess.run(
-        [trained.command()[0], ROOT / "workflow_scripts" / "verify.py"],
+        [trained.command()[0], "-m", "workflow_scripts.verify"],
         cwd=tmp_path,
-        env=trained.environment,
+        env=trained.environment | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,

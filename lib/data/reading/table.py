@@ -107,7 +107,7 @@ def text_of(path: Path) -> pl.DataFrame:
 
 
 def _parquet(path: Path) -> RawTable:
-    frame = pl.read_parquet(path)
+    frame = pl.read_parquet(path, glob=False)
     pairs = [column_and_ticker(name) for name in frame.columns]
     tickers = tuple(ticker for _, ticker in pairs)
     frame.columns = unique([name for name, _ in pairs])

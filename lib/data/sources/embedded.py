@@ -43,7 +43,7 @@ class EmbeddedSource(Source):
         if package is None or package.origin is None:
             raise DataError("package arch is not installed; run `make setup`.")
         path = Path(package.origin).parent / FILES[symbol]
-        frame = pl.read_csv(path).with_columns(pl.col("Date").str.to_date("%m/%d/%Y"))
+        frame = pl.read_csv(path, glob=False).with_columns(pl.col("Date").str.to_date("%m/%d/%Y"))
         frame = frame.rename({name: name.lower().replace(" ", "_") for name in frame.columns})
         frame = frame.with_columns(pl.lit(symbol).alias("symbol"))
         return with_adjustment(frame).select(pl.col(name).cast(dtype) for name, dtype in PRICE_SCHEMA.items())

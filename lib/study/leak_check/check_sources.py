@@ -205,7 +205,7 @@ def _tables(folder: Path, label: str) -> Iterator[SourceTable]:
             text = text_of(path)
         except DataError:
             continue  # no table
-        frame = pl.read_parquet(path) if path.suffix == ".parquet" else text
+        frame = pl.read_parquet(path, glob=False) if path.suffix == ".parquet" else text
         days = _days(text)
         if days is not None:
             yield SourceTable(path, frame, days)

@@ -163,6 +163,9 @@ def test_blanks_umlauts_and_brackets_in_paths_are_read(tmp_path):
     place = tmp_path / "One Drive - Uni (neu)" / "Märkte [2026] {x}"
     (place / "ohlcv").mkdir(parents=True)
     assert same(read(place, with_dates(str))[0])
+    (place / "ohlcv" / "SPY.csv").unlink()
+    CLEAN.write_parquet(place / "ohlcv" / "SPY.parquet")
+    assert same(FilesSource(place).prices("SPY"))
 
 
 def test_the_column_that_is_called_like_the_file_is_its_series(folder):
