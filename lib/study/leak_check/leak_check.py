@@ -98,7 +98,9 @@ def _observations(plan: Plan, vintage: str, name: str, stored: Stored) -> pl.Dat
         if not source.missing([label]):
             return source.series(label, first_releases=definition.revised)
     path = stored(vintage, name)
-    return pl.read_parquet(path, glob=False).select("date", "value", "available_from") if path.is_file() else None
+    if not path.is_file():
+        return None
+    return pl.read_parquet(path, glob=False).select("date", "value", "available_from")
 
 
 def _sources(plan: Plan, names: Sequence[str], stored: Stored) -> Iterator[Outcome]:
