@@ -97,9 +97,16 @@ def number(value: float | None) -> str:
     """Four decimals; small values keep two significant digits, down to a millionth without an exponent."""
     if value is None:
         return "unknown"
-    if abs(value) >= 0.001 or value == 0:
-        return f"{value:.4f}"
-    return f"{value:.2g}" if abs(value) < 1e-6 else f"{value:.{1 - math.floor(math.log10(abs(value)))}f}"
+    return f"{value:.2g}" if 0 < abs(value) < 1e-6 else f"{value:.{decimals(value)}f}"
+
+
+def decimals(value: float) -> int:
+    """How many show two significant digits; at least four.
+
+    >>> decimals(0.25), decimals(0.000052)
+    (4, 6)
+    """
+    return 4 if abs(value) >= 0.001 or value == 0 else 1 - math.floor(math.log10(abs(value)))
 
 
 def sentence(text: str) -> str:

@@ -27,19 +27,20 @@ def check_files(
     Raises:
         DataError: names the folder, or the files.
     """
-    names: dict[str, set[str]] = {}
+    datasets_of: dict[str, set[str]] = {}
     for vintage, dataset, _ in data.datasets if datasets is None else datasets:
-        names.setdefault(vintage, set()).add(dataset)
-    for vintage, asked_for in sorted(names.items()):
+        datasets_of.setdefault(vintage, set()).add(dataset)
+
+    def needed(vintage: str, kind: str, names_of: Callable[[str, str], Iterable[str]]) -> list[str]:
+        names = {
+            name: None for dataset in sorted(datasets_of[vintage]) for name in names_of(vintage, dataset)
+        }
+        return [name for name in names if not is_imported(vintage, kind, name)]
+
+    for vintage in sorted(datasets_of):
         config = data.data_config(vintage)
-        wanted = dict.fromkeys(
-            name for dataset in sorted(asked_for) for name in data.symbols(vintage, dataset)
-        )
-        symbols = [name for name in wanted if not is_imported(vintage, "prices", name)]
-        wanted = dict.fromkeys(
-            name for dataset in sorted(asked_for) for name in data.series(vintage, dataset)
-        )
-        series = [name for name in wanted if not is_imported(vintage, "series", name)]
+        symbols = needed(vintage, "prices", data.symbols)
+        series = needed(vintage, "series", data.series)
         asked = {config.source: symbols} if symbols else {}
         asked |= {source: asked.get(source, []) for source in config.series_sources if series}
         for name, labels in asked.items():

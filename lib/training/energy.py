@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
+from lib.data.io import write_text_atomic
+
 FILE = "energy.txt"
 """In the state directory: joules of the invocations so far."""
 EVERY_SECONDS = 60.0
@@ -19,7 +21,7 @@ EVERY_SECONDS = 60.0
 
 
 class Counter(Protocol):
-    """Counts up, and begins anew at `range`, if it has one."""
+    """Counts up, and starts over at `range`, if it has one."""
 
     range: float | None
 
@@ -114,14 +116,12 @@ class EnergyMeter:
         for number, counter in enumerate(self._counters):
             before, now = self._seen[number], _read(counter)
             if before is not None and now is not None:
-                anew = counter.range if now < before and counter.range else 0.0
-                self._joules += max(0.0, now - before + anew)
+                wrapped = counter.range if now < before and counter.range else 0.0
+                self._joules += max(0.0, now - before + wrapped)
             self._seen[number] = now if now is not None else before
         if self._path:
             with contextlib.suppress(OSError):
-                temporary = self._path.with_suffix(".tmp")
-                temporary.write_text(f"{self._joules:.1f}\n")
-                temporary.replace(self._path)
+                write_text_atomic(self._path, f"{self._joules:.1f}\n")
 
     def _watch(self) -> None:
         while not self._end.wait(EVERY_SECONDS):

@@ -24,9 +24,9 @@ def write_record(record: Mapping[str, Mapping[str, Any]]) -> None:
     """Write the record, numbers with as many digits as are compared and some more."""
     rounded = {
         stage: {"version": entry["version"], "results": {k: _rounded(v) for k, v in entry["results"].items()}}
-        for stage, entry in sorted(record.items())
+        for stage, entry in record.items()
     }
-    RECORD.write_text(json.dumps(rounded, indent=0) + "\n", encoding="utf-8")
+    RECORD.write_text(json.dumps(rounded, indent=0, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def differences(known: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

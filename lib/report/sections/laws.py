@@ -5,7 +5,6 @@ Shows what the evaluation has fitted, with a sentence where a fit means nothing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +26,7 @@ from lib.report.wording import (
     plural,
     prose,
 )
+from lib.scaling.decision import decimals
 
 Row = Mapping[str, Any]
 
@@ -65,9 +65,8 @@ def _lead(questions: Sequence[Row], inputs: ReportInputs) -> str:
         spans = [c["log_log_slope"] for c in cells]
         values = sorted(float(s["estimate"]) for s in spans)
         below = sum((h := finite(s.get("high"))) is not None and h < 0 for s in spans)
-        finest = min(abs(v) for v in values) or 1.0
-        decimals = max(4, 1 - math.floor(math.log10(finest)))
-        among = " to ".join(dict.fromkeys(number(v, decimals) for v in (values[0], values[-1])))
+        finest = max(map(decimals, values))
+        among = " to ".join(dict.fromkeys(number(v, finest) for v in (values[0], values[-1])))
         start = (
             f"Along parameters the log–log slope is {among}, clearly below 0 in {below} of "
             f"{plural(len(cells), 'cell')}. "

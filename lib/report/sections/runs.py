@@ -78,8 +78,6 @@ def _row(row: Mapping[str, Any], varying: Collection[str], inputs: ReportInputs)
     status = str(row.get("status") or "missing")
     alarms = (inputs.metrics.get(str(row.get("path"))) or {}).get("warnings") or []
     tests = [str(a).removeprefix("test: ") for a in alarms if str(a).startswith("test:")]
-    if row.get("model") == "base_rate":  # one forecast for every day is what it is for
-        tests = [alarm for alarm in tests if "collapsed" not in alarm]
     low, high = finite(row.get("test_prediction_min")), finite(row.get("test_prediction_max"))
     spread = None if low is None or high is None else high - low
     steps = f"{count(row.get('best_step'))} of {count(row.get('steps'))}" if row.get("steps") else "–"

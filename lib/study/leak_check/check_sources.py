@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from lib.config.data import DataConfig
+from lib.data.io import read_parquet
 from lib.data.reading.names import AVAILABLE_KEYS, DATE_KEYS, is_nameless, key_of
 from lib.data.reading.table import text_of
 from lib.data.sources import Source, open_source
@@ -205,7 +206,7 @@ def _tables(folder: Path, label: str) -> Iterator[SourceTable]:
             text = text_of(path)
         except DataError:
             continue  # no table
-        frame = pl.read_parquet(path, glob=False) if path.suffix == ".parquet" else text
+        frame = read_parquet(path) if path.suffix == ".parquet" else text
         days = _days(text)
         if days is not None:
             yield SourceTable(path, frame, days)

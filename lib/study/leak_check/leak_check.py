@@ -10,6 +10,7 @@ import polars as pl
 from lib.config.base import Timescale, split_dataset
 from lib.config.run_key import Run
 from lib.data.assets import origins
+from lib.data.io import read_parquet
 from lib.data.sources import available_sources, open_source
 from lib.errors import ConfigError, DataError, nearest
 from lib.models import registry
@@ -100,7 +101,7 @@ def _observations(plan: Plan, vintage: str, name: str, stored: Stored) -> pl.Dat
     path = stored(vintage, name)
     if not path.is_file():
         return None
-    return pl.read_parquet(path, glob=False).select("date", "value", "available_from")
+    return read_parquet(path).select("date", "value", "available_from")
 
 
 def _sources(plan: Plan, names: Sequence[str], stored: Stored) -> Iterator[Outcome]:

@@ -88,6 +88,20 @@ def paths_in(tree: ast.Module) -> list[str]:
     return [s for s in strings if s.startswith(("data/raw", "data/processed", "results/runs", "results/hpo"))]
 
 
+def test_a_path_with_brackets_is_no_pattern():
+    """Polars takes `[2026]` in a path for a pattern, unless told not to; bytes are no path."""
+    taken = [
+        f"{path.relative_to(LIB)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("pl.read_parquet", "pl.read_csv", "pl.scan_parquet", "pl.scan_csv")
+        and not ast.unparse(node.args[0]).endswith(".encode()")
+        and "glob" not in [word.arg for word in node.keywords]
+    ]
+    assert taken == []
+
+
 HEAVY = {"torch", "transformers", "sklearn", "xgboost", "mlflow", "wandb", "pandas_ta_classic", "arch"}
 
 
