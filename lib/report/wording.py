@@ -179,6 +179,11 @@ def ahead(timescale: str, horizon: Any) -> str:
     return f"{horizon} {_BAR.get(timescale, timescale)} {'bar' if str(horizon) == '1' else 'bars'} ahead"
 
 
+def problem_words(timescale: str, task: str, horizon: Any) -> str:
+    """`Touch of +1 %, 5 daily bars ahead`; the horizon as a number or as in a path, `h5`."""
+    return f"{task_words(task)}, {ahead(timescale, str(horizon).removeprefix('h'))}"
+
+
 def dataset_words(dataset: Any) -> str:
     """`Aa20`; where a part of the name varies (`*a20`, `A*20`, `Aa*`), what is the same and what is not."""
     found = re.fullmatch(r"([A-Z]|\*)([a-z]|\*)(\d+|\*)", str(dataset))
@@ -208,7 +213,7 @@ class Names:
 
     def problem(self, row: Mapping[str, Any]) -> str:
         """A prediction problem, such as `Touch of +1 %, 5 daily bars ahead`."""
-        parts = [task_words(str(row.get("task"))), ahead(str(row.get("timescale")), row.get("horizon"))]
+        parts = [problem_words(str(row.get("timescale")), str(row.get("task")), row.get("horizon"))]
         if not self._one_dataset:
             parts.append(dataset_words(row.get("dataset")))
         if row.get("timescale") == "multires":

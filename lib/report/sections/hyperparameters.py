@@ -28,6 +28,7 @@ from lib.report.wording import (
     parameters,
     percent,
     plural,
+    problem_words,
     prose,
 )
 
@@ -90,7 +91,8 @@ def _search_panel(
 
 
 def _name(path: str) -> str:
-    return " · ".join([part for part in path.rstrip("/").split("/") if part][-5:])
+    timescale, task, horizon, *others = path.rstrip("/").split("/")[-6:]
+    return " · ".join([problem_words(timescale, task, horizon), *others])
 
 
 def _kind(path: str) -> str:

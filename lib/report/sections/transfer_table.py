@@ -5,7 +5,7 @@ from __future__ import annotations
 from lib.config.base import BUDGET_PARAMETERS
 from lib.report.inputs import ReportInputs
 from lib.report.page import Column, Table, TableCell
-from lib.report.wording import listed, number
+from lib.report.wording import listed, number, problem_words
 from lib.scaling.transfer import RateLoss, TransferCheck, check_transfer
 
 
@@ -73,7 +73,9 @@ def _parts(path: str) -> list[str]:
 def _where(path: str) -> str:
     variant, dataset, timescale, task, horizon, model, searched, _, _, _ = _parts(path)
     words = [] if variant == "base" else [variant]
-    return " · ".join([*words, dataset, timescale, task, horizon, model, f"found at {searched}"])
+    return " · ".join(
+        [*words, dataset, problem_words(timescale, task, horizon), model, f"found at {searched}"]
+    )
 
 
 def _size(path: str) -> str:
