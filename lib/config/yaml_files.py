@@ -14,6 +14,7 @@ from lib.config.confidential import refuse_secret_variable
 from lib.errors import ConfigError, nearest
 
 _MAX_DEPTH, _MAX_SECTIONS = 30, 20_000
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -25,6 +26,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                continue  # `<<: *shared` adds the keys that are not given here
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, dict | list | set):
                 raise yaml.constructor.ConstructorError(

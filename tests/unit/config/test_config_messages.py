@@ -137,6 +137,15 @@ def test_a_control_must_be_one():
         validate(Experiment, content, "experiment.yaml")
 
 
+def test_a_mapping_takes_over_the_keys_of_another(tmp_path):
+    path = tmp_path / "merged.yaml"
+    path.write_text("a: &a {seeds: [1, 2], margin: 0.01}\nb: {<<: *a, margin: 0.02}\n")
+    assert read_yaml(path)["b"] == {"seeds": [1, 2], "margin": 0.02}
+    path.write_text("a: &a {seeds: 1}\nb: {<<: *a, margin: 1, margin: 2}\n")
+    with pytest.raises(ConfigError, match="'margin' is given twice"):
+        read_yaml(path)
+
+
 def test_a_key_given_twice_is_refused(tmp_path):
     path = tmp_path / "twice.yaml"
     path.write_text("data: 1\ndata: 2\n")
