@@ -169,7 +169,9 @@ def test_the_ablation_trains_each_recipe_before_the_first_fold_s_test(market):
     assert found["skip"].settings["skip"] is True
     assert found["patches-4"].architecture.patch_length == 4
     assert found["plan"].recipe.schedule == "cosine"
-    assert found["base"].settings == study.specification(study.ids["P1-2M"][0]).settings
+    judged = study.specification(study.ids["P1-2M"][0])
+    assert found["default"].settings == judged.settings == found["base"].settings | {"skip": True}
+    assert found["default"].architecture == judged.architecture == found["dropout-0"].architecture
 
 
 def test_weight_decay_is_searched_where_it_acts(market):
