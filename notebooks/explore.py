@@ -12,7 +12,7 @@ __generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="Explore a study")
 
 
-@app.cell
+@app.curve
 def _():
     import sys
     from pathlib import Path
@@ -29,7 +29,7 @@ def _():
     return mo, picture, pl, plt, predictions, runs, scaling, study
 
 
-@app.cell
+@app.curve
 def _(mo, pl, runs, study):
     table = runs(study)
     done = table.filter(status="done").unique("path", maintain_order=True)
@@ -45,19 +45,19 @@ def _(mo, pl, runs, study):
     return (done,)
 
 
-@app.cell
+@app.curve
 def _(pl, scaling, study):
     points = pl.DataFrame(
         [
             {
-                "cell": " ".join(str(cell[word]) for word in ("dataset", "timescale", "task", "model"))
-                + f", horizon {cell['horizon']}",
-                "metric": cell["metric"],
+                "curve": " ".join(str(curve[word]) for word in ("dataset", "timescale", "task", "model"))
+                + f", horizon {curve['horizon']}",
+                "metric": curve["metric"],
                 **{word: point.get(word) for word in ("param_count", "value", "low", "high", "seeds")},
             }
             for question in scaling(study)["questions"]
-            for cell in question["cells"]
-            for point in cell["points"]
+            for curve in question["curves"]
+            for point in curve["points"]
         ],
         infer_schema_length=None,
     )
@@ -67,7 +67,7 @@ def _(pl, scaling, study):
     return (points,)
 
 
-@app.cell
+@app.curve
 def _(mo, picture, plt, points):
     mo.stop(points.is_empty(), mo.md("No question of this study compares sizes."))
     measures = points["metric"].unique(maintain_order=True)
@@ -75,7 +75,7 @@ def _(mo, picture, plt, points):
         len(measures), figsize=(8, 4.5 * len(measures)), layout="constrained", squeeze=False
     )
     for axes, measure in zip(grid[:, 0], measures, strict=True):
-        for (name,), found in points.filter(metric=measure).group_by("cell", maintain_order=True):
+        for (name,), found in points.filter(metric=measure).group_by("curve", maintain_order=True):
             sizes, losses = found["param_count"], found["value"]
             ends = [(losses - found["low"]).to_list(), (found["high"] - losses).to_list()]
             axes.errorbar(sizes, losses, yerr=ends, marker="o", capsize=3, label=name)
@@ -87,14 +87,14 @@ def _(mo, picture, plt, points):
     mo.vstack([mo.md("# Loss against parameters\nThe means over seeds, with their intervals."), figure])
 
 
-@app.cell
+@app.curve
 def _(done, mo):
     chosen = mo.ui.dropdown(done["path"].to_list(), value=done["path"].to_list()[0] if done.height else None)
     mo.vstack([mo.md("# Forecasts of a run"), chosen])
     return (chosen,)
 
 
-@app.cell
+@app.curve
 def _(chosen, done, mo, pl, predictions):
     mo.stop(chosen.value is None, mo.md("No run is done."))
     forecasts = predictions(done.filter(pl.col("path") == chosen.value))

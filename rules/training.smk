@@ -35,7 +35,7 @@ rule predict_largest:
         mem_mb=8000,
         runtime=60,
     params:
-        cells=lambda wildcards: PLAN.predictions.declaration(
+        curves=lambda wildcards: PLAN.predictions.declaration(
             wildcards.axis, wildcards.name, RUN
         ),
         primary=PRIMARY,

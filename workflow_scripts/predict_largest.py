@@ -23,7 +23,7 @@ with job(snakemake):
     settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")
     test = PredictionFiles(read_predictions, snakemake.params.primary, seen)
     material = StudyRuns(RunIndex(pl.DataFrame()), test, settings)
-    cells = predictions(snakemake.wildcards.axis, json.loads(snakemake.params.cells), material)
+    curves = predictions(snakemake.wildcards.axis, json.loads(snakemake.params.curves), material)
     add_test_access(looks, seen - before)
     kept = read_json(record, list) if record.is_file() else []
-    write_json_atomic(record, with_entry(kept, cells, datetime.now(UTC)))
+    write_json_atomic(record, with_entry(kept, curves, datetime.now(UTC)))

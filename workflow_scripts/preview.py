@@ -35,7 +35,7 @@ from lib.study.preview import (
     phase_table,
     reach_table,
     remedies,
-    weak_cells,
+    sparse_problems,
 )
 from lib.study.reach import Samples, reaches
 
@@ -136,7 +136,7 @@ def preview(configfile: Path | None, target: str) -> None:
     if lacking := uncontrolled_models(plan.study):
         lines = [f"{model}: {', '.join(missing)}" for model, missing in lacking.items()]
         console.print("\nVerdicts will be weaker for lack of a control:", *lines, sep="\n  ")
-    if weak := weak_cells(samples):
+    if weak := sparse_problems(samples):
         console.print("\nToo few samples of a class to say much:", *weak, sep="\n  ")
     if not costs:
         console.print("\nNo training is left to do.")

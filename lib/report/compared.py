@@ -51,26 +51,26 @@ class Compared:
             for line in table.get("rows") or []:
                 self._against[(*_words({**table, **line}, WORDS), str(bool(table.get("folds"))))] = line
 
-    def runs(self, cell: Row) -> list[Row]:
+    def runs(self, curve: Row) -> list[Row]:
         """Declared runs of a curve, finished or not."""
-        axis = str(cell.get("axis") or "parameters")
-        return self._along(axis).get(_words({**cell, "budget": cell.get("budget") or "*"}, WORDS), [])
+        axis = str(curve.get("axis") or "parameters")
+        return self._along(axis).get(_words({**curve, "budget": curve.get("budget") or "*"}, WORDS), [])
 
-    def levels(self, cell: Row) -> dict[str, list[Row]]:
+    def levels(self, curve: Row) -> dict[str, list[Row]]:
         """Declared runs of a curve by scale point, in order of the axis."""
-        axis = AXES[str(cell.get("axis") or "parameters")]
+        axis = AXES[str(curve.get("axis") or "parameters")]
         found: dict[str, list[Row]] = {}
-        for row in self.runs(cell):
+        for row in self.runs(curve):
             found.setdefault(axis.level(row), []).append(row)
         return {level: found[level] for level in sorted(found, key=axis.order)}
 
-    def against_others(self, cell: Row, level: str) -> Row | None:
+    def against_others(self, curve: Row, level: str) -> Row | None:
         """The row of a scale point in the table of models, with `over_base_rate`, `over_linear` and their
         intervals: paired differences on the same dates."""
-        rows = self.levels(cell).get(level)
+        rows = self.levels(curve).get(level)
         if not rows:
             return None
-        return self._against.get((*_words(rows[0], WORDS), str(bool(cell.get("folds")))))
+        return self._against.get((*_words(rows[0], WORDS), str(bool(curve.get("folds")))))
 
     def _along(self, name: str) -> dict[tuple[str, ...], list[Row]]:
         if name not in self._groups:
@@ -110,9 +110,9 @@ def seeds_words(counts: list[int]) -> str:
     return str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
 
 
-def unfinished(compared: Compared, cells: Sequence[Row]) -> list[str]:
+def unfinished(compared: Compared, curves: Sequence[Row]) -> list[str]:
     """Paths of unfinished runs of some curves, each once."""
-    rows = [row for cell in cells for row in compared.runs(cell) if row.get("status") != "done"]
+    rows = [row for curve in curves for row in compared.runs(curve) if row.get("status") != "done"]
     return list(dict.fromkeys(str(row.get("path")) for row in rows))
 
 

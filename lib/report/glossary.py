@@ -36,9 +36,9 @@ _TERMS = (
         "a step along what the question varies, such as 2M, 20M and 200M parameters.",
     ),
     _Term(
-        "Cell",
-        r"cells?\b",
-        "one prediction problem with one model: the smallest unit with a verdict of its own.",
+        "Curve",
+        r"(?<!loss )(?<!learning )curves?\b",
+        "one model on one prediction problem along one axis: the smallest unit with a verdict of its own.",
     ),
     _Term(
         "Margin",

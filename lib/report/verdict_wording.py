@@ -32,16 +32,16 @@ _GATES = {
 }  # fmt: skip
 """Why a curve has no answer, by the gate that decided."""
 EXPLORATORY = (
-    "Exploratory: corrected for its own cells only. A hint for another study, no finding of this one."
+    "Exploratory: corrected for its own curves only. A hint for another study, no finding of this one."
 )
 
 
-def verdict_words(cell: Mapping[str, Any]) -> str:
+def verdict_words(curve: Mapping[str, Any]) -> str:
     """`scales`, `moot`, or `undecidable: too few seeds`."""
-    verdict = str(cell.get("verdict", ""))
-    if cell.get("moot"):
+    verdict = str(curve.get("verdict", ""))
+    if curve.get("moot"):
         return "moot: no skill"
-    gate = _GATES.get(str(cell.get("gate"))) if verdict == "undecidable" else None
+    gate = _GATES.get(str(curve.get("gate"))) if verdict == "undecidable" else None
     return f"{verdict}: {gate}" if gate else verdict
 
 

@@ -23,7 +23,7 @@ SUMMARY: Mapping[str, str] = {
     "trading": "Sharpe ratios of hypothetical trading, deflated by the number of tries.",
     "ledger": "Looks at the test set, runs judged and search trials.",
     "test_looks": "Distinct test predictions that were ever judged.",
-    "problems": "What is wrong with a run or a cell: `kind`, `where`, `text`.",
+    "problems": "What is wrong with a run or a curve: `kind`, `where`, `text`.",
     "warnings": "Their texts, each once.",
     "waiting": "Experiments that are declared and cannot be run yet, with what they wait for.",
     "confidence": "Level of all intervals without `holm` in their name.",
@@ -37,7 +37,7 @@ QUESTION: Mapping[str, str] = {
     "axis_label": "The same for readers.",
     "scale": "log if its levels have sizes, else ordinal.",
     "margin": "Smallest gain that would matter, in `margin_unit`.",
-    "margin_unit": "nats; cells of returns have theirs in squared returns.",
+    "margin_unit": "nats; curves of returns have theirs in squared returns.",
     "verdict": "scales, flat, worsens, undecidable, …: docs/methods.md.",
     "gate": "The test of the rule that decided.",
     "moot": "No level beats the base rate, so that nothing can be said of growth.",
@@ -45,12 +45,12 @@ QUESTION: Mapping[str, str] = {
     "change_mind": "What would change the verdict.",
     "family": "The contrasts that share a correction: `size`, `method`, `what`.",
     "power": "Whether the measured noise lets the question be answered.",
-    "pooled": "Gain and slope over all its cells, by timescale.",
-    "cells": "One entry per model and problem: see below.",
+    "pooled": "Gain and slope over all its curves, by timescale.",
+    "curves": "One entry per model and problem: see below.",
 }
 """Entries of a question."""
 _ESTIMATE = "`estimate`, `low`, `high`, `p_value`, `se_dates`, `se_seeds`, …"
-CELL: Mapping[str, str] = {
+CURVE: Mapping[str, str] = {
     **{name: f"As in runs.parquet: {DECLARED[name][1]}" for name in WORDS},
     "axis": "As in its question.",
     "folds": "Walk-forward folds that are its test set; empty for the study's own split.",
@@ -78,4 +78,4 @@ CELL: Mapping[str, str] = {
     "change_mind": "As of a question.",
     "confirmation": "The study's own test beside the folds' verdict, once it is open; else null.",
 }
-"""Entries of a cell."""
+"""Entries of a curve."""

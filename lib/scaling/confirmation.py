@@ -15,18 +15,18 @@ Says = Literal["agrees", "contradicts", "cannot tell"]
 
 
 def confirmation(
-    cell: Curve, verdict: str, margin: float, cfg: EvaluationConfig, opened: str | None = None
+    curve: Curve, verdict: str, margin: float, cfg: EvaluationConfig, opened: str | None = None
 ) -> dict[str, Any] | None:
     """The confirmation of a curve's verdict: None where no folds decide, else `state` and what was found.
 
     Args:
-        cell: measured on folds.
+        curve: measured on folds.
         verdict: that of the folds.
         margin: in the unit of the curve's loss.
         cfg: whether the confirmation is open, and the confidence of its interval.
         opened: when it was first opened; None: never.
     """
-    if not cell.folds:
+    if not curve.folds:
         return None
     if cfg.confirmation == "closed":
         if opened is None:
@@ -36,7 +36,7 @@ def confirmation(
             f"The study's own test was opened on {opened[:10]} and closed again: what it said is not shown."
         )
         return {"state": "closed again", "text": text}
-    own = cell.confirmation
+    own = curve.confirmation
     gain = own.gain if own and not own.absent else None
     low, high = gain.interval(cfg.confidence) if gain else (None, None)
     said = says(verdict, low, high, margin)

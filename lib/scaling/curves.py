@@ -159,13 +159,13 @@ class Curve:
 def curves_of(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> list[Curve]:
     """The curves of an axis, each measured on the folds where there are any, else on the study's own
     split."""
-    cells = []
+    curves = []
     for own in grouped(axis, rows).values():
-        cell = measure_curve(axis, evidence_of(own), material)
+        curve = measure_curve(axis, evidence_of(own), material)
         if beside := confirmation_of(own):
-            cell.confirmation = measure_curve(axis, beside, material)
-        cells.append(cell)
-    return cells
+            curve.confirmation = measure_curve(axis, beside, material)
+        curves.append(curve)
+    return curves
 
 
 def measure_curve(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> Curve:
@@ -181,47 +181,47 @@ def measure_curve(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> Curve
     words = dict(zip(WORDS, axis.rest(rows[0]), strict=True))
     by_level = {label: [row for row in rows if axis.level(row) == label] for label in labels}
     declared = {label: declared_seeds(own) for label, own in by_level.items()}
-    cell = Curve(axis, words, declared, dict.fromkeys(labels, 0))
-    joined = join(by_level, material, cell.task, cell.where)
+    curve = Curve(axis, words, declared, dict.fromkeys(labels, 0))
+    joined = join(by_level, material, curve.task, curve.where)
     if joined is None:
         usable = {label: [row for row, _ in material.usable(own)] for label, own in by_level.items()}
-        cell.seeds |= {label: declared_seeds(own) for label, own in usable.items()}
-        return cell
-    cell.seeds |= {label: len(positions) for label, positions in joined.positions.items()}
-    cell.dates, cell.dates_lost = joined.aligned.dates, joined.dates_lost
-    cell.folds, cell.lost_folds = joined.folds, joined.lost_folds
-    cell.zero_loss = zero_loss_of(joined.aligned)
+        curve.seeds |= {label: declared_seeds(own) for label, own in usable.items()}
+        return curve
+    curve.seeds |= {label: len(positions) for label, positions in joined.positions.items()}
+    curve.dates, curve.dates_lost = joined.aligned.dates, joined.dates_lost
+    curve.folds, curve.lost_folds = joined.folds, joined.lost_folds
+    curve.zero_loss = zero_loss_of(joined.aligned)
     for label in joined.positions:
-        _add_level(cell, label, joined, material)
-    if len(cell.levels) > 1:
-        cell.slope = scaling_law.slope(cell.levels, cell.horizon)
-        cell.log_log_slope = scaling_law.log_log_slope(cell.levels, cell.horizon)
-        cell.gain = scaling_law.gain(cell.levels, cell.horizon)
-        cell.skill, cell.recalibrated = measure_skill(cell.levels, cell.parts, cell.horizon, material)
-        if cell.gain is None:
-            text = f"{cell.where}: the levels have equal sizes; nothing is compared."
-            material.notice("one_size", cell.where, text)
-    return cell
+        _add_level(curve, label, joined, material)
+    if len(curve.levels) > 1:
+        curve.slope = scaling_law.slope(curve.levels, curve.horizon)
+        curve.log_log_slope = scaling_law.log_log_slope(curve.levels, curve.horizon)
+        curve.gain = scaling_law.gain(curve.levels, curve.horizon)
+        curve.skill, curve.recalibrated = measure_skill(curve.levels, curve.parts, curve.horizon, material)
+        if curve.gain is None:
+            text = f"{curve.where}: the levels have equal sizes; nothing is compared."
+            material.notice("one_size", curve.where, text)
+    return curve
 
 
-def _add_level(cell: Curve, label: str, joined: Joined[str], material: StudyRuns) -> None:
+def _add_level(curve: Curve, label: str, joined: Joined[str], material: StudyRuns) -> None:
     aligned, positions, rows = joined.aligned, joined.positions[label], joined.rows(label)
     classes, confidence = is_classification(aligned.task), material.cfg.confidence
-    level = ScalePoint(label, cell.axis.size(rows), aligned.losses(positions))
-    cell.parts[label] = [(part.aligned, part.positions[label], part.rows[label]) for part in joined.parts]
-    loss = estimate_loss(level.losses, cell.horizon)
-    auc = estimate_auc(aligned, positions, cell.horizon) if classes else None
+    level = ScalePoint(label, curve.axis.size(rows), aligned.losses(positions))
+    curve.parts[label] = [(part.aligned, part.positions[label], part.rows[label]) for part in joined.parts]
+    loss = estimate_loss(level.losses, curve.horizon)
+    auc = estimate_auc(aligned, positions, curve.horizon) if classes else None
     low, high = loss.interval(confidence)
     auc_low, auc_high = auc.interval(confidence) if auc else (None, None)
     if found := searches_among(rows):
-        cell.searches[label] = found
+        curve.searches[label] = found
     if all(row["test_collapsed"] for row in rows):
-        cell.collapsed.append(label)
+        curve.collapsed.append(label)
     point: dict[str, Any] = {
         "level": label,
         "size": level.size,
         "seeds": level.seeds,
-        "seeds_declared": cell.declared[label],
+        "seeds_declared": curve.declared[label],
         "value": loss.value,
         "low": low,
         "high": high,
@@ -233,11 +233,11 @@ def _add_level(cell: Curve, label: str, joined: Joined[str], material: StudyRuns
         "auc_low": auc_low,
         "auc_high": auc_high,
         "n": int(aligned.target.size),
-        "effective_n": aligned.dates.size / cell.horizon,
-        "base_rate_log_loss": joined.mean(label, "test_base_rate_log_loss") if classes else cell.zero_loss,
-        "collapsed": label in cell.collapsed,
+        "effective_n": aligned.dates.size / curve.horizon,
+        "base_rate_log_loss": joined.mean(label, "test_base_rate_log_loss") if classes else curve.zero_loss,
+        "collapsed": label in curve.collapsed,
     }
-    if cell.axis.name == "parameters":
+    if curve.axis.name == "parameters":
         point |= {"budget": label, "param_count": int(level.size or 0)}
-    cell.levels.append(level)
-    cell.points.append(point)
+    curve.levels.append(level)
+    curve.points.append(point)

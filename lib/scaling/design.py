@@ -148,7 +148,7 @@ class Change:
 
 
 def changes(
-    design: Design, noise: Noise, confidence: float, family: int, power: float, margin: float, cells: int = 1
+    design: Design, noise: Noise, confidence: float, family: int, power: float, margin: float, curves: int = 1
 ) -> list[Change]:
     """Changes of which each alone would let a design show its margin; none if it can already, or has no
     noise.
@@ -159,7 +159,7 @@ def changes(
         confidence: before any correction.
         family: contrasts that are corrected together.
         power: chance to find an effect. margin: in nats.
-        cells: number of the question's curves, which could be pooled.
+        curves: number of the question's curves, which could be pooled.
     """
     shows = smallest_gain(design, noise, confidence, family, power)
     if shows is None or shows <= margin:
@@ -169,9 +169,15 @@ def changes(
         tried.append(("a horizon of 1 bar", replace(design, horizon=1), noise, family, 1.0))
     if family > 1:
         tried.append((f"alone in its family instead of one of {family}", design, noise, 1, 1.0))
-    if cells > 1:
+    if curves > 1:
         tried.append(
-            (f"its {cells} cells pooled, if their noises are independent", design, noise, family, cells**-0.5)
+            (
+                f"its {curves} curves pooled, if their noises are independent",
+                design,
+                noise,
+                family,
+                curves**-0.5,
+            )
         )
     if design.seeds > 1 and planned(design, noise).se_seeds > (planned(design, noise).se_dates or 0.0):
         tried.append(("seeds without noise (many more)", design, replace(noise, seed=0.0), family, 1.0))

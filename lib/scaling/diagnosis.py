@@ -107,7 +107,7 @@ def _diagnosis(grid: Grid, margin: float, material: StudyRuns, controls: Entries
     rises = _gap_rises(lines)
     reading, reason = _read(grid, gain, rises, margin, _standing(grid, controls), confidence)
     return {
-        "cell": grid.words,
+        "key": grid.words,
         "label": describe.label_of(grid.words),
         "rows": lines,
         "data_gain_at_largest": None if gain is None else describe.described(gain, confidence),
@@ -204,7 +204,7 @@ def _joint(grid: Grid, material: StudyRuns) -> dict[str, Any]:
     law = fit_joint_law(levels, sizes, samples, int(words["horizon"]), material.cfg)
     note = "The joint law needs at least three sizes, three amounts of data and six combinations of them."
     return {
-        "cell": words,
+        "key": words,
         "label": describe.label_of(words),
         "identified": bool(law and law.identified),
         "note": law.note if law else note,

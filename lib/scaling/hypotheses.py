@@ -102,13 +102,13 @@ Contrast = tuple[tuple[Axis, ...], list[Row]]
 def contrasts_of(asked: Hypothesis) -> list[list[Contrast]]:
     """Everything tested for a hypothesis: the curves of each judged axis, and the grids of each pair of
     axes."""
-    cells: list[list[Contrast]] = [
+    curves: list[list[Contrast]] = [
         [((axis,), rows) for rows in grouped(axis, asked.rows).values()] for axis in asked.judged
     ]
     grids: dict[tuple[str, str], list[Contrast]] = {}
     for first, second, rows in interactions_of(asked.axes, asked.rows):
         grids.setdefault((first.name, second.name), []).append(((first, second), rows))
-    return [*cells, *grids.values()]
+    return [*curves, *grids.values()]
 
 
 def confirmatory_size(every: Iterable[Hypothesis]) -> int:
@@ -130,10 +130,10 @@ def tests_of(asked: Hypothesis) -> list[str]:
     folds = {row["fold"] for row in asked.rows} - {None}
     where = f", over the test dates of {_count(len(folds), 'fold')}" if folds else ""
     for axis in asked.judged:
-        levels, cells = axis.levels(asked.rows), len(grouped(axis, asked.rows))
+        levels, curves = axis.levels(asked.rows), len(grouped(axis, asked.rows))
         found.append(
             f"gain in loss over {axis.label}, {levels[0]} to {levels[-1]} ({len(levels)} levels), margin "
-            f"{asked.margin:g}, in {_count(cells, 'cell')}{where}, {adjusted}"
+            f"{asked.margin:g}, in {_count(curves, 'curve')}{where}, {adjusted}"
         )
     pairs = [(a.label, b.label) for a, b, _ in interactions_of(asked.axes, asked.rows)]
     found += [

@@ -26,20 +26,20 @@ LEAST_LEVELS = 3
 _FORMS = {"log-linear": "a straight line in log size", "saturating": "E + A·N^−α"}
 
 
-def predictions(axis: str, cells: Sequence[Mapping[str, Any]], material: StudyRuns) -> list[dict[str, Any]]:
+def predictions(axis: str, curves: Sequence[Mapping[str, Any]], material: StudyRuns) -> list[dict[str, Any]]:
     """Predictions of the smaller scale points of each curve for its largest.
 
     Args:
         axis: along which the curves vary.
-        cells: per curve its `cell` (the key that its runs share), `largest` (`level, size, seeds`), and
+        curves: per curve its `curve` (the key that its runs share), `largest` (`level, size, seeds`), and
             `smaller`: per scale point its `level`, `size` and `rows` (`path, fold, seed, status`).
         material: predictions of the smaller scale points, and settings.
 
     Returns:
-        Per curve `cell, axis, largest, from, dates, confidence` and either `form, law, flat, note` or
+        Per curve `curve, axis, largest, from, dates, confidence` and either `form, law, flat, note` or
         `problem`.
     """
-    found: list[dict[str, Any]] = plain([_prediction(axis, cell, material) for cell in cells])
+    found: list[dict[str, Any]] = plain([_prediction(axis, curve, material) for curve in curves])
     return found
 
 
@@ -72,20 +72,20 @@ def _prediction(axis: str, declared: Mapping[str, Any], material: StudyRuns) -> 
 
 
 def with_entry(
-    record: Sequence[Mapping[str, Any]], cells: Sequence[Mapping[str, Any]], now: datetime
+    record: Sequence[Mapping[str, Any]], curves: Sequence[Mapping[str, Any]], now: datetime
 ) -> list[dict[str, Any]]:
     """A record with these predictions as its last entry; unchanged if the last entry equals them."""
     kept = [dict(entry) for entry in record]
-    if kept and kept[-1]["cells"] == list(cells):
+    if kept and kept[-1]["cells"] == list(curves):
         return kept
-    return [*kept, {"date": now.astimezone(UTC).isoformat(timespec="seconds"), "cells": list(cells)}]
+    return [*kept, {"date": now.astimezone(UTC).isoformat(timespec="seconds"), "cells": list(curves)}]
 
 
-def came_true(cell: Curve, records: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any] | None:
+def came_true(curve: Curve, records: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any] | None:
     """The prediction for the largest scale point of a curve, and its outcome.
 
     Args:
-        cell: as measured, with all its scale points.
+        curve: as measured, with all its scale points.
         records: of all questions.
 
     Returns:
@@ -93,25 +93,25 @@ def came_true(cell: Curve, records: Sequence[Sequence[Mapping[str, Any]]]) -> di
         `text` and, if recorded, the entry with its `date`, the `realised` loss and whether it is `inside`
         each interval.
     """
-    labels = list(cell.declared)
-    if cell.axis.name not in FORESEEN or len(labels) < LEAST_LEVELS:
+    labels = list(curve.declared)
+    if curve.axis.name not in FORESEEN or len(labels) < LEAST_LEVELS:
         return None
     largest = labels[-1]
     missing = {"on_record": False, "largest": largest}
-    if not cell.levels or cell.levels[-1].label != largest:
+    if not curve.levels or curve.levels[-1].label != largest:
         return missing | {"text": f"Not to be told: {largest} was not measured."}
-    begun = [row["started"] for _, _, rows in cell.parts[largest] for row in rows]
+    begun = [row["started"] for _, _, rows in curve.parts[largest] for row in rows]
     if None in begun:
         return missing | {"text": f"Not to be told: when {largest} was begun is not on record."}
-    entry = _before(min(map(_moment, begun)), cell, largest, records)
+    entry = _before(min(map(_moment, begun)), curve, largest, records)
     if entry is None:
         return missing | {"text": f"Not on record: nothing was predicted before {largest} was trained."}
-    found = {"on_record": True} | entry | {"realised": cell.levels[-1].mean}
+    found = {"on_record": True} | entry | {"realised": curve.levels[-1].mean}
     if "problem" in entry:
         return found | {"text": f"Nothing was predicted for {largest}: {entry['problem']}."}
-    seen = 0 if cell.dates is None else int(cell.dates.size)
-    if (entry["folds"], entry["dates"]) != (cell.folds, seen):
-        foreseen, measured = _dates(entry["folds"], entry["dates"]), _dates(cell.folds, seen)
+    seen = 0 if curve.dates is None else int(curve.dates.size)
+    if (entry["folds"], entry["dates"]) != (curve.folds, seen):
+        foreseen, measured = _dates(entry["folds"], entry["dates"]), _dates(curve.folds, seen)
         text = (
             f"Before {largest} was trained, its loss was predicted on {foreseen}. It was measured on "
             f"{measured}, so the two cannot be compared."
@@ -125,17 +125,17 @@ def _dates(folds: Sequence[int], number: int) -> str:
 
 
 def _before(
-    begun: datetime, cell: Curve, largest: str, records: Sequence[Sequence[Mapping[str, Any]]]
+    begun: datetime, curve: Curve, largest: str, records: Sequence[Sequence[Mapping[str, Any]]]
 ) -> dict[str, Any] | None:
     """The last prediction of a curve that was recorded before its largest scale point began."""
-    words = plain(cell.words)
+    words = plain(curve.words)
     found = [
         {"date": entry["date"], **own}
         for record in records
         for entry in record
         if _moment(entry["date"]) <= begun
         for own in entry["cells"]
-        if (own["axis"], own["cell"], own["largest"]) == (cell.axis.name, words, largest)
+        if (own["axis"], own["cell"], own["largest"]) == (curve.axis.name, words, largest)
     ]
     return max(found, key=lambda own: _moment(own["date"]), default=None)
 

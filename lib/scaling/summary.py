@@ -173,7 +173,7 @@ def _power(
             reach = measured if measured is not None else planned.log_loss
         out.append(
             {
-                "cell": dict(zip(CASE, case, strict=True)),
+                "problem": dict(zip(CASE, case, strict=True)),
                 "folds": table["folds"],
                 "n": n,
                 "effective_n": planned.effective_n,

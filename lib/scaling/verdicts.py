@@ -86,7 +86,7 @@ def curve_verdict(evidence: Evidence) -> Decision:
         text = f"No usable run at {where}: the gain from {e.first} to {e.last} cannot be measured."
         return Decision("undecidable", "absent", text)
     if e.gain is None:
-        text = "The runs of this cell cannot be compared (see the warnings)."
+        text = "The runs of this curve cannot be compared (see the warnings)."
         return Decision("undecidable", "unmeasured", text)
     if e.gain.standard_error is None:
         return Decision("undecidable", "unmeasured", too_short(e.gain))

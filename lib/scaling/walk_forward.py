@@ -61,7 +61,7 @@ def _entry(case: Case, question: str, rows: Sequence[Row], material: StudyRuns) 
     folds = [fold for fold in found if fold is not None]
     return {
         "question": question,
-        "cell": words,
+        "problem": words,
         "label": describe.label_of(words | {"model": "*", "budget": "*"}),
         "metric": primary_metric(words["task"]),
         "declared_folds": len(numbers),

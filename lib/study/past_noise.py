@@ -29,21 +29,22 @@ def past_noise(summaries: Iterable[Mapping[str, Any]]) -> dict[Key, Noise]:
     """
     found: dict[Key, Noise] = {}
     for summary in summaries:
-        for cell in (cell for question in summary["questions"] for cell in question["cells"]):
-            gain, points = cell["gain"], cell["points"]
+        # Summaries from before curves were named so teach nothing; the preview says that noise is assumed.
+        for curve in (curve for question in summary["questions"] for curve in question.get("curves", ())):
+            gain, points = curve["gain"], curve["points"]
             if not gain["se_dates"]:
                 continue
-            horizon, ends = int(cell["horizon"]), (points[0], points[-1])
+            horizon, ends = int(curve["horizon"]), (points[0], points[-1])
             past = Design(
                 dates=round(horizon * points[0]["effective_n"]),
                 horizon=horizon,
-                folds=max(1, len(cell["folds"])),
+                folds=max(1, len(curve["folds"])),
                 seeds=min(int(point["seeds"]) for point in ends),
             )
-            unit = 1.0 if is_classification(cell["task"]) else 0.5 / points[0]["base_rate_log_loss"]
+            unit = 1.0 if is_classification(curve["task"]) else 0.5 / points[0]["base_rate_log_loss"]
             seeds = None if gain["se_seeds"] is None else unit * gain["se_seeds"]
-            words = {word: cell[word] for word in WORDS} | {"budget": cell["budget"] or "*"}
-            found[cell["axis"], tuple(words.values())] = measured_noise(unit * gain["se_dates"], seeds, past)
+            words = {word: curve[word] for word in WORDS} | {"budget": curve["budget"] or "*"}
+            found[curve["axis"], tuple(words.values())] = measured_noise(unit * gain["se_dates"], seeds, past)
     return found
 
 

@@ -220,20 +220,20 @@ class Plan:
         own = {(self.vintage(run), run.dataset, run.timescale) for run in self.experiment_of}
         return sorted(own.union(self.searches.datasets()))
 
-    def cells(self, vintage: str, dataset: str, timescale: str) -> list[str]:
-        """Declared samples of a dataset file, each as canonical JSON."""
+    def problems(self, vintage: str, dataset: str, timescale: str) -> list[str]:
+        """Declared problems of a dataset file, whose samples are counted: each as canonical JSON."""
         found = set()
         for run in self._runs_of.get((vintage, dataset, timescale), ()):
             if self.meta.of(run) or self.study.experiments[self.experiment_of[run]].fold:
                 continue  # other data, or other splits than those that are counted
             specification = self.specification(run)
-            cell = {
+            problem = {
                 "task": run.task,
                 "horizon": run.horizon,
                 "context_length": specification.context_length,
                 "barriers": specification.barriers.model_dump() if specification.barriers else None,
             }
-            found.add(json.dumps(cell, sort_keys=True))
+            found.add(json.dumps(problem, sort_keys=True))
         return sorted(found)
 
     @cached_property

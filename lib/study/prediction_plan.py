@@ -41,7 +41,7 @@ class PredictionPlan:
 
     def names(self) -> list[Key]:
         """All records of the study."""
-        return list(self._cells)
+        return list(self._curves)
 
     def runs(self, axis: str, name: str) -> list[Run]:
         """The smaller runs that a record is made from.
@@ -49,8 +49,8 @@ class PredictionPlan:
         Raises:
             ConfigError: no question of this study has such a record.
         """
-        cells = self._of(axis, name)
-        return [Run(**words) for cell in cells for own in cell["smaller"] for words in own["runs"]]
+        curves = self._of(axis, name)
+        return [Run(**words) for curve in curves for own in curve["smaller"] for words in own["runs"]]
 
     def declaration(self, axis: str, name: str, path: str) -> str:
         """What is to be predicted from which runs, as canonical JSON (see
@@ -61,26 +61,26 @@ class PredictionPlan:
             name: of the record.
             path: pattern of a run's folder.
         """
-        cells = [
-            cell
+        curves = [
+            curve
             | {
                 "smaller": [
                     {"level": own["level"], "size": own["size"], "rows": _rows(own, path)}
-                    for own in cell["smaller"]
+                    for own in curve["smaller"]
                 ]
             }
-            for cell in self._of(axis, name)
+            for curve in self._of(axis, name)
         ]
-        return json.dumps(cells, sort_keys=True)
+        return json.dumps(curves, sort_keys=True)
 
     def _of(self, axis: str, name: str) -> list[dict[str, Any]]:
-        if (axis, name) not in self._cells:
-            known = ", ".join("/".join(key) for key in self._cells) or "none"
+        if (axis, name) not in self._curves:
+            known = ", ".join("/".join(key) for key in self._curves) or "none"
             raise ConfigError(f"{axis}/{name}: no question of this study predicts that. Declared: {known}.")
-        return self._cells[axis, name]
+        return self._curves[axis, name]
 
     @cached_property
-    def _cells(self) -> dict[Key, list[dict[str, Any]]]:
+    def _curves(self) -> dict[Key, list[dict[str, Any]]]:
         return self._found[0]
 
     @property
@@ -89,10 +89,10 @@ class PredictionPlan:
 
     @cached_property
     def _found(self) -> tuple[dict[Key, list[dict[str, Any]]], dict[Run, list[Key]]]:
-        cells: dict[Key, list[dict[str, Any]]] = {}
+        curves: dict[Key, list[dict[str, Any]]] = {}
         waiting: dict[Run, list[Key]] = {}
         if not self._grow:
-            return cells, waiting
+            return curves, waiting
         questions = {name: e for name, e in self._study.experiments.items() if e.role == "question"}
         for asked in hypotheses_of(
             questions, RunIndex(pl.DataFrame(self._facts(), infer_schema_length=None))
@@ -106,11 +106,11 @@ class PredictionPlan:
                     levels = axis.levels(own)
                     if len(levels) < LEAST_LEVELS:
                         continue
-                    cells.setdefault(key, []).append(_cell(axis, own, levels))
+                    curves.setdefault(key, []).append(_curve(axis, own, levels))
                     for row in own:
                         if axis.level(row) == levels[-1]:
                             waiting.setdefault(_run(row), []).append(key)
-        return cells, {run: list(dict.fromkeys(keys)) for run, keys in waiting.items()}
+        return curves, {run: list(dict.fromkeys(keys)) for run, keys in waiting.items()}
 
     @property
     def _grow(self) -> bool:
@@ -145,7 +145,7 @@ def _run(row: Row) -> Run:
     return Run(**{name: row[name] for name in _NAMES})
 
 
-def _cell(axis: Axis, rows: Sequence[Row], levels: Sequence[str]) -> dict[str, Any]:
+def _curve(axis: Axis, rows: Sequence[Row], levels: Sequence[str]) -> dict[str, Any]:
     by_level = {label: [row for row in rows if axis.level(row) == label] for label in levels}
     largest = levels[-1]
     return {

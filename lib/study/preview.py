@@ -115,19 +115,19 @@ def reach_table(found: Sequence[Reach], power: float) -> Table | None:
     for column in table.columns[2:]:
         column.no_wrap = True
     for reach in found:
-        one, cells = reach.weakest, len(reach.comparisons)
+        one, curves = reach.weakest, len(reach.comparisons)
         table.add_row(
             reach.phase or "–",
-            f"{reach.experiment}: {reach.along}" + (f", {cells} cells" if cells > 1 else ""),
+            f"{reach.experiment}: {reach.along}" + (f", {curves} curves" if curves > 1 else ""),
             f"{'about ' if one.estimated else ''}{one.design.dates:,} / {one.design.horizon}",
             f"{one.noise.label:.3f} {one.noise.source}",
             "–" if one.shows is None else f"{one.shows:.4f}",
             "–" if one.flat is None else f"{one.flat:.4f}",
             f"{reach.margin:g}",
-            f"{reach.answer} in {cells - reach.able}" if 0 < reach.able < cells else reach.answer,
+            f"{reach.answer} in {curves - reach.able}" if 0 < reach.able < curves else reach.answer,
         )
     table.caption = (
-        "Of a question's weakest cell. about: by the calendar. noise: standard deviation of the paired "
+        "Of a question's weakest curve. about: by the calendar. noise: standard deviation of the paired "
         "difference of one label. gain: at Holm's level for the first of its family. flat: smallest margin "
         "within which equal levels are found flat. Every verdict takes skill and controls as well."
     )
@@ -169,14 +169,16 @@ def _remedy(reach: Reach, bars_per_year: Mapping[str, float]) -> str:
     return "; ".join(ways) + "."
 
 
-def weak_cells(samples: Samples) -> list[str]:
+def sparse_problems(samples: Samples) -> list[str]:
     """Problems with too few samples of a class, in the data that are here, one line each."""
     lines = []
-    for (_, dataset, timescale), cells in samples.items():
-        for cell in cells:
-            few = [split for split, counted in cell["splits"].items() if counted["flagged"]]
+    for (_, dataset, timescale), problems in samples.items():
+        for problem in problems:
+            few = [split for split, counted in problem["splits"].items() if counted["flagged"]]
             if few:
-                lines.append(f"{dataset} {timescale} {cell['task']} h{cell['horizon']}: {', '.join(few)}")
+                lines.append(
+                    f"{dataset} {timescale} {problem['task']} h{problem['horizon']}: {', '.join(few)}"
+                )
     more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     return lines[:SHOWN] + more
 

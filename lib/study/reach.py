@@ -117,9 +117,9 @@ class _Designs:
         self._plan, self._past, self._today = plan, past, today
         self._runs = {run.label(): run for run in plan.runs}
         self._counted = {
-            (vintage, dataset, timescale, str(cell["task"]), int(cell["horizon"])): cell["splits"]
-            for (vintage, dataset, timescale), cells in samples.items()
-            for cell in cells
+            (vintage, dataset, timescale, str(problem["task"]), int(problem["horizon"])): problem["splits"]
+            for (vintage, dataset, timescale), problems in samples.items()
+            for problem in problems
         }
 
     def comparison(self, axes: Sequence[Axis], rows: Sequence[Row], family: int) -> PlannedComparison:

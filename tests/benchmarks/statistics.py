@@ -166,18 +166,18 @@ def interaction(market: Market, rng: np.random.Generator) -> Outcome:
 
 
 def pooled(market: Market, rng: np.random.Generator) -> Outcome:
-    """Mean slope and gain of four cells that share their dates."""
+    """Mean slope and gain of four curves that share their dates."""
     shared = market.moving(rng)
-    cells = []
+    curves = []
     for _ in range(4):
         own = 0.7 * shared + 0.7 * market.moving(rng)
         levels = market.levels(THREE, [0.70, 0.69, 0.68], rng, common=own)
         words = {"task": "direction", "timescale": "daily", "horizon": market.horizon}
-        cell = Curve(AXES["parameters"], words, {}, {}, levels)
-        cell.gain = scaling_law.gain(levels, market.horizon)
-        cell.dates = np.arange(market.days).astype("datetime64[D]")
-        cells.append(cell)
-    (found,) = pool(cells)
+        curve = Curve(AXES["parameters"], words, {}, {}, levels)
+        curve.gain = scaling_law.gain(levels, market.horizon)
+        curve.dates = np.arange(market.days).astype("datetime64[D]")
+        curves.append(curve)
+    (found,) = pool(curves)
     return {
         "slope": inside(-0.01, *found.slope.interval(CONFIDENCE)),
         "gain": inside(0.02, *found.gain.interval(CONFIDENCE)),
@@ -229,7 +229,7 @@ def judged(
     levels: Sequence[ScalePoint], market: Market, confidence: float, gated: bool = True,
     recalibrated: Estimate | None = None,
 ) -> Decision:  # fmt: skip
-    """The decision on a cell with these levels; not `gated`: whatever their number of replicates.
+    """The decision on a curve with these levels; not `gated`: whatever their number of replicates.
 
     All levels are far better than the base rate, and recalibration changes nothing unless it is given: the
     gates that are not simulated stand open.
@@ -254,32 +254,32 @@ def judged(
 
 
 Measured = list[tuple[Sequence[ScalePoint], Estimate, float]]
-"""Cells that are judged together: levels, gain and Holm's level of each."""
+"""Curves that are judged together: levels, gain and Holm's level of each."""
 
 
-def family(cells: Sequence[Sequence[ScalePoint]], market: Market) -> Measured:
-    """Cells with their gains at Holm's levels."""
-    gains = [scaling_law.gain(levels, market.horizon) for levels in cells]
+def family(curves: Sequence[Sequence[ScalePoint]], market: Market) -> Measured:
+    """Curves with their gains at Holm's levels."""
+    gains = [scaling_law.gain(levels, market.horizon) for levels in curves]
     confidences = holm_families([("confirmatory", "gains", gains)], CFG.confidence)[0].levels
-    return list(zip(cells, gains, confidences, strict=True))
+    return list(zip(curves, gains, confidences, strict=True))
 
 
 def flat_study(market: Market, rng: np.random.Generator) -> Outcome:
-    """A study in which size does nothing: whether any of its cells is called scaling or worsening.
+    """A study in which size does nothing: whether any of its curves is called scaling or worsening.
 
-    `any_cell_scales_ungated`: whether one would be if the number of seeds were not asked for.
+    `any_curve_scales_ungated`: whether one would be if the number of seeds were not asked for.
     """
     measured = family([market.levels(THREE, [0.69] * 3, rng) for _ in range(market.contrasts)], market)
     verdicts = clear_verdicts(measured, market)
     ungated = clear_verdicts(measured, market, gated=False) if market.seeds < 3 else verdicts
     first, _, confidence = measured[0]
-    return {"any_cell_scales": "scales" in verdicts, "any_cell_worsens": "worsens" in verdicts,
-            "any_cell_scales_ungated": "scales" in ungated,
-            "first_cell_flat": judged(first, market, confidence).verdict == "flat"}  # fmt: skip
+    return {"any_curve_scales": "scales" in verdicts, "any_curve_worsens": "worsens" in verdicts,
+            "any_curve_scales_ungated": "scales" in ungated,
+            "first_curve_flat": judged(first, market, confidence).verdict == "flat"}  # fmt: skip
 
 
 def clear_verdicts(measured: Measured, market: Market, gated: bool = True) -> list[str]:
-    """Verdicts of the cells whose gain is clear of 0 at Holm's level; no other scales or worsens."""
+    """Verdicts of the curves whose gain is clear of 0 at Holm's level; no other scales or worsens."""
     out = []
     for levels, gain, confidence in measured:
         low, high = gain.interval(confidence)
@@ -289,10 +289,10 @@ def clear_verdicts(measured: Measured, market: Market, gated: bool = True) -> li
 
 
 def two_margins(market: Market, rng: np.random.Generator) -> Outcome:
-    """One of the confirmatory cells gains two margins in two equal steps, the others nothing."""
+    """One of the confirmatory curves gains two margins in two equal steps, the others nothing."""
     gains = [2.0 * market.margin, *[0.0] * (market.contrasts - 1)]
-    cells = [market.levels(THREE, [0.69, 0.69 - gain / 2, 0.69 - gain], rng) for gain in gains]
-    measured = family(cells, market)
+    curves = [market.levels(THREE, [0.69, 0.69 - gain / 2, 0.69 - gain], rng) for gain in gains]
+    measured = family(curves, market)
     first, second = (judged(levels, market, own).verdict for levels, _, own in measured[:2])
     clear = clear_verdicts(measured, market)
     return {"found": first == "scales", "other_scales": clear.count("scales") > (first == "scales"),
@@ -302,7 +302,7 @@ def two_margins(market: Market, rng: np.random.Generator) -> Outcome:
 def forecasts(
     market: Market, rng: np.random.Generator, known: Sequence[float], boldness: Sequence[float]
 ) -> tuple[list[ScalePoint], dict[str, list[Part]], StudyRuns]:
-    """Walk-forward folds of forecasts, each with a calibration part, as `cell_skill` measures them.
+    """Walk-forward folds of forecasts, each with a calibration part, as `measure_skill` measures them.
 
     A level knows a part of the true log-odds, of standard deviation `known` (rising: each contains the one
     before; the last is all there is) and says honestly what follows from it; each seed adds an error of its
@@ -359,7 +359,7 @@ class Calibrated:
 def whole_rule(
     market: Market, rng: np.random.Generator, known: Sequence[float], boldness: Sequence[float]
 ) -> tuple[str, str]:
-    """Verdict and gate of a cell, skill and recalibration measured from forecasts; one cell of its family."""
+    """Verdict and gate of a curve that is a family of its own, with skill and recalibration from forecasts."""
     levels, parts, material = forecasts(market, rng, known, boldness)
     skill, recalibrated = measure_skill(levels, parts, market.horizon, material)
     gain = scaling_law.gain(levels, market.horizon)
@@ -484,7 +484,7 @@ COVERAGE: dict[str, tuple[Callable[[Market, np.random.Generator], Outcome], Mark
     "joint law, 3 sizes x 4 shares": (joint_law, QUIET),
     "three sizes, design, luck of 3 searches": (log_slope, LUCKY),
     "interaction": (interaction, Market()),
-    "pooled over 4 cells": (pooled, Market()),
+    "pooled over 4 curves": (pooled, Market()),
     "single run, h5": (single_run, Market()),
     "single run, h1": (single_run, Market(horizon=1)),
 }
@@ -496,8 +496,8 @@ ERRORS: dict[str, tuple[Callable[[Market, np.random.Generator], Outcome], Market
     "flat study at the size of design": (flat_study, DESIGN),
     "flat study, design, luck of 3 searches": (flat_study, LUCKY),
     "flat study, design, loud luck of 3 searches": (flat_study, replace(LUCKY, between_searches=0.01)),
-    "two margins in one cell, design": (two_margins, DESIGN),
-    "two margins in one cell, design on direction": (two_margins, DIRECTION),
+    "two margins in one curve, design": (two_margins, DESIGN),
+    "two margins in one curve, design on direction": (two_margins, DIRECTION),
     "flat study, design on direction": (flat_study, DIRECTION),
     "flat study, design on direction, luck of 3 searches": (
         flat_study,

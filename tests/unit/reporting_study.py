@@ -187,7 +187,7 @@ def points(task: str, budgets: tuple[str, ...] = tuple(BUDGETS)) -> list[dict[st
     return out
 
 
-def cell(task: str, **changes: Any) -> dict[str, Any]:
+def curve(task: str, **changes: Any) -> dict[str, Any]:
     gain = LEVEL[task]["2M"][1] - LEVEL[task]["200M"][1]
     reason = (
         "Only one seed at 2M, 20M, 200M: the noise between seeds is unknown, so neither scaling nor flatness "
@@ -356,9 +356,9 @@ def scaling(**changes: Any) -> dict[str, Any]:
         "verdict": "undecidable",
         "gate": "seeds",
         "moot": False,
-        "reason": "All 2 cells are undecidable.",
+        "reason": "All 2 curves are undecidable.",
         "change_mind": ["At least two more seeds at 2M, 20M, 200M."],
-        "cells": [cell("direction"), cell("threshold_1pct")],
+        "curves": [curve("direction"), curve("threshold_1pct")],
     }
     return {
         "confidence": 0.95,

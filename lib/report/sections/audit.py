@@ -52,7 +52,7 @@ def power_section(inputs: ReportInputs, names: Names) -> Section:
     ]  # fmt: skip
     body = [
         [
-            TableCell(names.problem(row.get("cell") or {})),
+            TableCell(names.problem(row.get("problem") or {})),
             TableCell(count(row.get("n"))),
             TableCell(count(row.get("effective_n"))),
             TableCell(percent(row.get("base_rate"))),
@@ -93,8 +93,8 @@ def _question_power(questions: Sequence[Mapping[str, Any]]) -> Table:
         for one in questions
     ]
     caption = (
-        "Smallest gain in nats that the weakest cell of each question shows with 80 % power, at Holm's level "
-        "and with the measured noise of dates and seeds."
+        "Smallest gain in nats that the weakest curve of each question shows with 80 % power, at Holm's "
+        "level and with the measured noise of dates and seeds."
     )
     folded = f"All {plural(len(body), 'question')}" if len(body) > _FOLD_BEYOND else None
     return Table(caption, columns, body, folded)
@@ -104,18 +104,18 @@ def confounds_section(inputs: ReportInputs) -> Section:
     """Unintended differences between compared runs."""
     compared = Compared(inputs)
     found: dict[tuple[str, str], list[TableCell]] = {}
-    cells = [(q, c) for q in inputs.scaling.get("questions") or [] for c in q.get("cells") or []]
+    curves = [(q, c) for q in inputs.scaling.get("questions") or [] for c in q.get("curves") or []]
     heading = "What else differed?"
-    if not cells:
+    if not curves:
         return Section("confounds", heading, "Nothing was compared along an axis in this study.")
     unrecorded = 0
-    for question, cell in cells:
-        paths = [str(r.get("path")) for r in compared.runs(cell) if r.get("status") == "done"]
+    for question, curve in curves:
+        paths = [str(r.get("path")) for r in compared.runs(curve) if r.get("status") == "done"]
         unrecorded += any(path not in inputs.run_provenance for path in paths)
         folds: dict[str, list[dict[str, str]]] = {}
         for fact in (fact for path in paths if (fact := _facts(path, inputs))):
             folds.setdefault(fact.get("fold", ""), []).append(fact)
-        asked, axis = str(question.get("question") or ""), str(cell.get("axis") or "parameters")
+        asked, axis = str(question.get("question") or ""), str(curve.get("axis") or "parameters")
         differing = [pair for facts in folds.values() for pair in _differences(facts, axis).items()]
         for key, values in differing:
             found.setdefault(
@@ -137,8 +137,8 @@ def confounds_section(inputs: ReportInputs) -> Section:
         )
     if unrecorded:
         notes.append(
-            f"In {unrecorded} of {plural(len(cells), 'cell')} the provenance of some runs is not at hand, so "
-            "their commit, packages, hardware and data could not be compared."
+            f"In {unrecorded} of {plural(len(curves), 'curve')} the provenance of some runs is not at hand, "
+            "so their commit, packages, hardware and data could not be compared."
         )
     columns = [Column("Question", wide=True), Column("Setting"), Column("Values", wide=True)]
     table = Table("Settings that differ between compared runs.", columns, list(found.values()))

@@ -74,7 +74,7 @@ def _pair(row: Mapping[str, Any], names: Names) -> str:
     """The two axes and the problem they were measured in."""
     axes = " × ".join(map(str, row.get("axis_labels") or row.get("axes") or []))
     axes = f"{axes[:1].upper()}{axes[1:]}"
-    return f"{axes}: {names.problem(row['cell'])}" if row.get("cell") else axes
+    return f"{axes}: {names.problem(row['key'])}" if row.get("key") else axes
 
 
 def _said(row: Mapping[str, Any]) -> str:
@@ -148,7 +148,7 @@ def _diagnosis(inputs: ReportInputs) -> Section | None:
     readings = [str(one.get("reading")) for one in found]
     short = readings.count("data-limited")
     lead = (
-        f"{short} of {plural(len(found), 'cell')} are limited by their data rather than by size."
+        f"In {short} of {plural(len(found), 'grid')} of sizes and shares of the data, data set the limit, not size."
         if found
         else "No runs on parts of the training data: whether data are what is short was not measured."
     )

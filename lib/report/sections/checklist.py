@@ -24,13 +24,13 @@ _MOST = 6
 
 def checklist_section(inputs: ReportInputs) -> Section | None:
     """One table of facts; None where no curve has sizes."""
-    cells = [
-        (question, cell)
+    curves = [
+        (question, curve)
         for question in inputs.scaling.get("questions") or []
-        for cell in question.get("cells") or []
-        if question.get("scale") == "log" and len(cell.get("points") or []) > 1
+        for curve in question.get("curves") or []
+        if question.get("scale") == "log" and len(curve.get("points") or []) > 1
     ]
-    if not cells:
+    if not curves:
         return None
     sized = [
         row
@@ -43,7 +43,8 @@ def checklist_section(inputs: ReportInputs) -> Section | None:
     body = [
         [TableCell(topic), TableCell(asked), TableCell(answer)]
         for topic, asked, answer in (
-            *_form(inputs, cells), *_training(inputs, sized), *_data(inputs, cells), *_fitting(inputs, cells)
+            *_form(inputs, curves), *_training(inputs, sized), *_data(inputs, curves),
+            *_fitting(inputs, curves),
         )
     ]  # fmt: skip
     columns = [Column("Topic"), Column("Asked"), Column("Answer", wide=True)]
@@ -57,17 +58,17 @@ def checklist_section(inputs: ReportInputs) -> Section | None:
 Line = tuple[str, str, str]
 
 
-def _form(inputs: ReportInputs, cells: Sequence[tuple[Row, Row]]) -> list[Line]:
-    along = listed(dict.fromkeys(str(q.get("axis_label") or q.get("axis")) for q, _ in cells))
-    forms = list(dict.fromkeys(str(f["form"]) for _, c in cells for f in c.get("forms") or []))
-    identified = sum(bool((c.get("law") or {}).get("identified")) for _, c in cells)
-    foretold = [p for _, c in cells if (p := c.get("prediction"))]
+def _form(inputs: ReportInputs, curves: Sequence[tuple[Row, Row]]) -> list[Line]:
+    along = listed(dict.fromkeys(str(q.get("axis_label") or q.get("axis")) for q, _ in curves))
+    forms = list(dict.fromkeys(str(f["form"]) for _, c in curves for f in c.get("forms") or []))
+    identified = sum(bool((c.get("law") or {}).get("identified")) for _, c in curves)
+    foretold = [p for _, c in curves if (p := c.get("prediction"))]
     known = [p["inside"] for p in foretold if p.get("inside") is not None]
     recorded = sum(bool(p.get("on_record")) for p in foretold)
     return [
         ("Form", "What is fitted",
          "a straight line of test loss in log₁₀ size; E + A·N^−α where four sizes or more identify it "
-         f"({identified} of {plural(len(cells), 'cell')})"),
+         f"({identified} of {plural(len(curves), 'curve')})"),
         ("Form", "Rival forms", listed(forms) or "none could be compared"),
         ("Form", "Variables", along),
         ("Form", "Decided beforehand", _declared(inputs)),
@@ -128,13 +129,13 @@ def _recipe(inputs: ReportInputs, rows: Sequence[Row]) -> str:
     return ", ".join(f"{name} {value}" for name, value in shared.items()) or _UNKNOWN
 
 
-def _data(inputs: ReportInputs, cells: Sequence[tuple[Row, Row]]) -> list[Line]:
-    points = [point for _, cell in cells for point in cell.get("points") or []]
+def _data(inputs: ReportInputs, curves: Sequence[tuple[Row, Row]]) -> list[Line]:
+    points = [point for _, curve in curves for point in curve.get("points") or []]
     seeds = sorted({int(p.get("seeds") or 0) for p in points})
-    folds = sorted({len(c.get("folds") or []) for _, c in cells})
+    folds = sorted({len(c.get("folds") or []) for _, c in curves})
     trained = _column([r for r in inputs.runs.to_dicts() if r.get("status") == "done"], "n_train")
     sources = dict.fromkeys(f"{p.get('source')} ({p.get('vintage')})" for p in inputs.prices.values())
-    levels = sorted({len(c.get("points") or []) for _, c in cells})
+    levels = sorted({len(c.get("points") or []) for _, c in curves})
     return [
         ("Data", "Source", listed(sources) or _UNKNOWN),
         ("Data", "How D is counted", "windows of the training part; a share: its latest dates"),
@@ -155,9 +156,9 @@ def _left_out(inputs: ReportInputs) -> str:
     return f"{plural(len(out), 'notice')} of runs or folds left out, all listed below" if out else "nothing"
 
 
-def _fitting(inputs: ReportInputs, cells: Sequence[tuple[Row, Row]]) -> list[Line]:
+def _fitting(inputs: ReportInputs, curves: Sequence[tuple[Row, Row]]) -> list[Line]:
     level = (finite(inputs.scaling.get("confidence")) or 0.95) * 100
-    families = {(q.get("family") or {}).get("size") for q, _ in cells} - {None}
+    families = {(q.get("family") or {}).get("size") for q, _ in curves} - {None}
     commit = str(inputs.provenance.get("git_commit") or _UNKNOWN)
     return [
         ("Fit", "Loss minimised",

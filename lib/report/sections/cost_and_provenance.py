@@ -189,5 +189,5 @@ _ALWAYS = (
     "Intervals resample blocks of dates. They hold for markets like the ones in the test period and say "
     "nothing about a new regime.",
     "A forecast is not a profit: costs, slippage and capacity are outside these measures.",
-    "Intervals in charts are point by point; only the verdicts are adjusted for the number of cells.",
+    "Intervals in charts are point by point; only the verdicts are adjusted for the number of curves.",
 )

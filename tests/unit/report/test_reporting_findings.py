@@ -13,7 +13,7 @@ from tests.unit.reporting_study import (
     FACTS,
     all_rows,
     baseline_table,
-    cell,
+    curve,
     full_study,
     missing,
     run_row,
@@ -54,12 +54,12 @@ LAW = {
 }
 
 
-def test_every_cell_shows_its_log_log_slope_with_its_interval(study):
+def test_every_curve_shows_its_log_log_slope_with_its_interval(study):
     laws = section(study, "laws")
     assert column(laws.tables[0], "Log–log slope [interval]") == [
         "0.0010 [−0.0015, 0.0035]", "−0.0019 [−0.0044, 0.0006]",
     ]  # fmt: skip
-    assert "clearly below 0 in 0 of 2 cells" in laws.lead
+    assert "clearly below 0 in 0 of 2 curves" in laws.lead
 
 
 def test_three_sizes_are_said_to_leave_no_freedom_for_a_floor(study):
@@ -67,13 +67,13 @@ def test_three_sizes_are_said_to_leave_no_freedom_for_a_floor(study):
 
 
 def test_an_identified_law_is_given_with_its_intervals_and_drawn(study):
-    cells = [cell("direction", law=LAW), cell("threshold_1pct", law=LAW | {"identified": False})]
-    inputs = replace(study, scaling=asked(cells=cells))
+    curves = [curve("direction", law=LAW), curve("threshold_1pct", law=LAW | {"identified": False})]
+    inputs = replace(study, scaling=asked(curves=curves))
     laws = section(inputs, "laws")
     assert column(laws.tables[0], "E + A·N^−α") == [
         "E = 0.610 [0.600, 0.620]; α = 0.310 [0.210, 0.440]", "not identified",
     ]  # fmt: skip
-    assert "identified in 1 of 2 cells" in laws.notes[0]
+    assert "identified in 1 of 2 curves" in laws.notes[0]
     drawn = [str(panel.figure).count("series dashed ink") for panel in section(inputs, "scaling").panels]
     assert drawn == [1, 0]
 
@@ -85,13 +85,13 @@ def test_rival_forms_and_the_pooled_result_are_shown(study):
     ]
     pooled = {
         "timescale": "daily",
-        "cells": 2,
+        "curves": 2,
         "gain": {"estimate": 0.004, "low": 0.001, "high": 0.007},
         "slope": {"estimate": -0.002, "low": -0.003, "high": -0.001},
-        "between_cells_sd": 0.0012,
+        "between_curves_sd": 0.0012,
         "heterogeneity_p": 0.03,
     }
-    result = asked(cells=[cell("direction", forms=forms)], pooled=[pooled], axis_label="parameters")
+    result = asked(curves=[curve("direction", forms=forms)], pooled=[pooled], axis_label="parameters")
     tables = section(replace(study, scaling=result), "laws").tables
     assert column(tables[0], "Gain [interval]") == ["0.0040 [0.0010, 0.0070]"]
     assert column(tables[0], "p") == ["0.030"]
@@ -102,7 +102,7 @@ def test_rival_forms_and_the_pooled_result_are_shown(study):
 
 def test_seed_and_sampling_errors_stand_apart(study):
     slope = {"estimate": -0.01, "low": -0.02, "high": 0.0, "se_dates": 0.003, "se_seeds": 0.0045}
-    result = asked(cells=[cell("direction", slope=slope)])
+    result = asked(curves=[curve("direction", slope=slope)])
     table = section(replace(study, scaling=result), "laws").tables[0]
     assert (column(table, "Error: dates"), column(table, "seeds")) == (["0.00300"], ["0.00450"])
 
@@ -162,8 +162,8 @@ def share_of(row, variant):
 def test_missing_runs_of_a_question_about_shares_are_named(study):
     base = run_row("direction", "patchtst-mixed", "2M")
     rows = [base, share_of(base, "frac25"), missing(share_of(base, "frac50"))]
-    shares = cell("direction", axis="data", budget="2M", train_fraction="*")
-    result = asked(axis="data", experiment="data_frac25, data_frac50", cells=[shares], change_mind=["More."])
+    shares = curve("direction", axis="data", budget="2M", train_fraction="*")
+    result = asked(axis="data", experiment="data_frac25, data_frac50", curves=[shares], change_mind=["More."])
     [verdict] = build_page(replace(study, runs=runs_frame(rows), scaling=result)).verdicts
     assert verdict.change == [
         "More.",
@@ -174,22 +174,22 @@ def test_missing_runs_of_a_question_about_shares_are_named(study):
 
 def test_what_would_change_the_answer_is_the_evaluations_own_sentence(study):
     said = ["About 3.1 times as many seeds, whose noise hides a gain of 0.0050.", "Runs at 200M."]
-    cells = [cell("direction", change_mind=said), cell("threshold_1pct", change_mind=said)]
-    [verdict] = build_page(replace(study, scaling=asked(cells=cells, change_mind=said))).verdicts
+    curves = [curve("direction", change_mind=said), curve("threshold_1pct", change_mind=said)]
+    [verdict] = build_page(replace(study, scaling=asked(curves=curves, change_mind=said))).verdicts
     assert verdict.change == said
 
 
-def test_cells_that_lack_the_same_are_told_together_with_what_each_lacks(study):
+def test_curves_that_lack_the_same_are_told_together_with_what_each_lacks(study):
     seeds = "At least two more seeds at 2M, 20M, 200M."
     dates = [
         f"About {n} times as many test dates, so that a gain of 0.005 could be shown." for n in ("7.4", "21")
     ]
-    cells = [
-        cell(task, change_mind=[seeds, own])
+    curves = [
+        curve(task, change_mind=[seeds, own])
         for task, own in zip(("direction", "threshold_1pct"), dates, strict=True)
     ]
     [verdict] = build_page(
-        replace(study, scaling=asked(cells=cells, change_mind=cells[0]["change_mind"]))
+        replace(study, scaling=asked(curves=curves, change_mind=curves[0]["change_mind"]))
     ).verdicts
     assert verdict.change == [
         seeds,
@@ -201,7 +201,7 @@ def test_a_slope_that_is_clear_is_not_called_no_change(study):
     slope = {"estimate": -0.004, "low": -0.007, "high": -0.001}
     for low, word in ((-0.001, "clear of 0"), (0.001, "clear once all comparisons are counted")):
         gain = {"estimate": 0.008, "low": low, "high": 0.02, "low_holm": -0.002, "high_holm": 0.02}
-        shown = asked(cells=[cell("direction", slope=slope, gain=gain)])
+        shown = asked(curves=[curve("direction", slope=slope, gain=gain)])
         title = section(replace(study, scaling=shown), "scaling").panels[0].title
         assert "log loss slopes down from 2M to 200M" in title
         assert title.endswith(f"the gain is not {word}")
@@ -226,8 +226,8 @@ def test_folds_are_shown_one_by_one_with_how_often_a_model_is_better(study):
          "differences": [pair | {"difference": estimate(-0.02, -0.05, 0.01)}]}
         for n in (1, 2)
     ]  # fmt: skip
-    cell = {**FACTS, "dataset": "Aa50", "timescale": "daily", "task": "direction", "horizon": 5}
-    entry = {"question": "Do other years agree?", "cell": cell, "metric": "log_loss", "declared_folds": 3,
+    curve = {**FACTS, "dataset": "Aa50", "timescale": "daily", "task": "direction", "horizon": 5}
+    entry = {"question": "Do other years agree?", "problem": curve, "metric": "log_loss", "declared_folds": 3,
              "folds": folds, "better": [pair | {"folds": 2, "better_folds": 1}]}  # fmt: skip
     inputs = replace(study, scaling=scaling(questions=[], walk_forward=[entry]))
     found = section(inputs, "folds")
@@ -252,11 +252,11 @@ def test_the_studys_own_test_stands_beside_the_verdict_of_the_folds(study):
         ({"state": "closed"}, "closed"),
         ({"state": "closed again"}, "closed again"),
     ):
-        cells = [cell("direction", folds=[1, 2], confirmation=confirmation)]
-        [verdict] = build_page(replace(study, scaling=asked(cells=cells))).verdicts
+        curves = [curve("direction", folds=[1, 2], confirmation=confirmation)]
+        [verdict] = build_page(replace(study, scaling=asked(curves=curves))).verdicts
         assert column(verdict.table, "The study's own test") == [said]
         assert "stands beside them and decides nothing" in verdict.table.caption
-    [verdict] = build_page(replace(study, scaling=asked(cells=[cell("direction")]))).verdicts
+    [verdict] = build_page(replace(study, scaling=asked(curves=[curve("direction")]))).verdicts
     assert "The study's own test" not in [head.label for head in verdict.table.columns]
 
 
@@ -284,7 +284,7 @@ def test_runs_of_different_folds_are_no_confound_and_those_of_one_are(study):
     params = {
         row["path"]: {"fold": row["fold"], "splits": {"train_end": f"201{row['fold']}-12-31"}} for row in rows
     }
-    inputs = replace(study, runs=runs_frame(rows), params=params, scaling=asked(cells=[cell("direction")]))
+    inputs = replace(study, runs=runs_frame(rows), params=params, scaling=asked(curves=[curve("direction")]))
     assert "nothing differed but the axis" in section(inputs, "confounds").lead
     params[rows[-1]["path"]] |= {"splits": {"train_end": "2011-06-30"}}
     found = section(inputs, "confounds")
@@ -348,7 +348,7 @@ def test_an_ablation_is_shown_where_it_was_run(study):
     assert column(table, "Difference from the best [90 %]")[0] == "best"
     for head, name, digits in (("Log loss", "log_loss", 4), ("AUC", "auc", 3), ("wf02", "wf02", 3)):
         assert column(table, head)[0] == f"{best[name]:.{digits}f}"
-    assert all(cell.text not in ("", "–") for row in table.rows for cell in row[4:])
+    assert all(curve.text not in ("", "–") for row in table.rows for curve in row[4:])
     failed = section(replace(study, ablation_problems=["ablation: no."]), "ablations")
     assert failed.notes == ["ablation: no."]
     assert all(s.id != "ablations" for s in build_page(study).sections)
@@ -413,7 +413,7 @@ def test_corrections_are_compared_and_the_chosen_one_is_drawn_before_and_after(s
 
 
 def test_the_planned_power_of_a_regression_is_shown(study):
-    power = {"cell": {"task": "regression"}, "n": 700, "planned_relative_mse": 0.142, "enough": None}
+    power = {"problem": {"task": "regression"}, "n": 700, "planned_relative_mse": 0.142, "enough": None}
     assert "14.2 %" in render_markdown(build_page(replace(study, scaling=scaling(power=[power]))))
 
 

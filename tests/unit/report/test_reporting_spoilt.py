@@ -123,7 +123,7 @@ def test_forecasts_that_are_no_numbers_are_flagged_and_left_out(copy):
     [verdict] = page.verdicts
     assert "not finite" in warnings(page)
     assert "Weakened" in verdict.reason
-    alarms = [row for row in page.runs.rows if any("not finite" in cell.text for cell in row)]
+    alarms = [row for row in page.runs.rows if any("not finite" in curve.text for curve in row)]
     assert len(alarms) == 1
 
 

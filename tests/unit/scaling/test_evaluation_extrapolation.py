@@ -135,24 +135,24 @@ def test_a_record_is_made_from_the_smaller_levels_alone() -> None:
 
     seen: set[str] = set()
     material = StudyRuns(RunIndex(pl.DataFrame()), PredictionFiles(reader, "SPY", seen), CFG)
-    [cell] = predictions("parameters", declared(), material)
+    [curve] = predictions("parameters", declared(), material)
     assert sorted(read) == [("20M/1", "test"), ("20M/2", "test"), ("2M/1", "test"), ("2M/2", "test")]
     assert len(seen) == 4, "each is a look at the test set"
-    assert [own["loss"] for own in cell["from"]] == sorted(
-        (own["loss"] for own in cell["from"]), reverse=True
+    assert [own["loss"] for own in curve["from"]] == sorted(
+        (own["loss"] for own in curve["from"]), reverse=True
     )
-    assert cell["law"]["low"] < cell["law"]["estimate"] < cell["law"]["high"]
-    assert cell["law"]["estimate"] < cell["from"][-1]["loss"]
+    assert curve["law"]["low"] < curve["law"]["estimate"] < curve["law"]["high"]
+    assert curve["law"]["estimate"] < curve["from"][-1]["loss"]
 
 
 def test_a_record_only_grows_and_says_nothing_twice() -> None:
     now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     first = with_entry([], [{"law": 1}], now)
-    assert first == [{"date": "2026-01-02T03:04:05+00:00", "cells": [{"law": 1}]}]
+    assert first == [{"date": "2026-01-02T03:04:05+00:00", "curves": [{"law": 1}]}]
     assert with_entry(first, [{"law": 1}], now + timedelta(days=1)) == first
     second = with_entry(first, [{"law": 2}], now + timedelta(days=1))
     assert second[0] == first[0]
-    assert [entry["cells"][0]["law"] for entry in second] == [1, 2]
+    assert [entry["curves"][0]["law"] for entry in second] == [1, 2]
 
 
 def test_records_need_two_levels_to_say_anything() -> None:
@@ -162,9 +162,9 @@ def test_records_need_two_levels_to_say_anything() -> None:
         return forecasts(path)
 
     material = StudyRuns(RunIndex(pl.DataFrame()), PredictionFiles(reader, "SPY", set()), CFG)
-    [cell] = predictions("parameters", declared(), material)
-    assert cell["problem"] == "fewer than two smaller sizes can be used"
-    assert "law" not in cell
+    [curve] = predictions("parameters", declared(), material)
+    assert curve["problem"] == "fewer than two smaller sizes can be used"
+    assert "law" not in curve
 
 
 @pytest.fixture(scope="module")
@@ -184,16 +184,16 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[pl.D
         return {"level": budget, "size": size, "rows": own}
 
     words = dict(zip(WORDS, AXES["parameters"].rest(rows[0]), strict=True))
-    cell = {
+    curve = {
         "cell": words,
         "largest": {"level": "200M", "size": 2e8, "seeds": 3},
         "smaller": [smaller("2M", 2e6), smaller("20M", 2e7)],
     }
     material = StudyRuns(RunIndex(runs), PredictionFiles(read_predictions, SYMBOL, set()), CFG)
-    cells = predictions("parameters", [cell], material)
+    curves = predictions("parameters", [curve], material)
 
     def judge(written: str | None, **changes: Any) -> tuple[pl.DataFrame, Any]:
-        said = [cell | changes for cell in cells]
+        said = [curve | changes for curve in curves]
         record = [with_entry([], said, datetime.fromisoformat(written))] if written else []
         summary = scaling_summary(
             made_up.experiments, runs, read_predictions, CFG, primary=SYMBOL, predicted=record
@@ -207,10 +207,10 @@ def test_only_what_was_written_before_the_largest_began_is_held_against_it(
     judged: Callable[..., tuple[pl.DataFrame, Any]],
 ) -> None:
     runs, summary = judged("2026-01-10T00:00:00+00:00")
-    [cell] = summary["questions"][0]["cells"]
-    said = cell["prediction"]
+    [curve] = summary["questions"][0]["curves"]
+    said = curve["prediction"]
     assert said["on_record"] is True
-    assert said["realised"] == pytest.approx(cell["points"][-1]["value"])
+    assert said["realised"] == pytest.approx(curve["points"][-1]["value"])
     assert said["inside"] == (said["law"]["low"] <= said["realised"] <= said["law"]["high"])
 
     # Beside the verdict and before any fit through all points, in both renderings.
@@ -227,7 +227,7 @@ def test_only_what_was_written_before_the_largest_began_is_held_against_it(
     # A level without some of the dates has another loss on the rest, whatever its size.
     for lacking in ({"dates": said["dates"] + 1}, {"folds": [1, 2]}):
         _, summary = judged("2026-01-10T00:00:00+00:00", **lacking)
-        other = summary["questions"][0]["cells"][0]["prediction"]
+        other = summary["questions"][0]["curves"][0]["prediction"]
         assert "inside" not in other
         assert other["text"].endswith(
             f"measured on {said['dates']} test dates, so the two cannot be compared."
@@ -235,7 +235,7 @@ def test_only_what_was_written_before_the_largest_began_is_held_against_it(
 
     for late in ("2026-01-30T12:00:01+00:00", None):
         _, summary = judged(late)
-        said = summary["questions"][0]["cells"][0]["prediction"]
+        said = summary["questions"][0]["curves"][0]["prediction"]
         assert said["on_record"] is False
         assert said["text"] == "Not on record: nothing was predicted before 200M was trained."
 
@@ -283,22 +283,22 @@ def test_more_compute_is_worth_it_only_where_the_verdict_says_that_size_helps(
     class Alone(Compared):
         def __init__(self) -> None: ...
 
-        def levels(self, cell: Any) -> Any:
+        def levels(self, curve: Any) -> Any:
             return {}
 
-        def against_others(self, cell: Any, level: str) -> Any:
+        def against_others(self, curve: Any, level: str) -> Any:
             return None
 
     steep = {"estimate": -0.02, "low": -0.03, "high": -0.01}
-    cell = {"axis": "parameters", "verdict": verdict, "gate": gate, "slope": steep, "points": []}
-    said = worth_words(cell, 0.005, Alone())[0]
+    curve = {"axis": "parameters", "verdict": verdict, "gate": gate, "slope": steep, "points": []}
+    said = worth_words(curve, 0.005, Alone())[0]
     assert said.startswith(f"Worth more compute? {answer}")
-    small = cell | {"slope": {"estimate": 0.0, "low": -0.001, "high": 0.001}}
+    small = curve | {"slope": {"estimate": 0.0, "low": -0.001, "high": 0.001}}
     assert ("? No: " in worth_words(small, 0.005, Alone())[0]) == (gate not in ("seeds", "controls"))
 
 
 def test_a_law_below_the_linear_model_is_called_of_no_use() -> None:
-    cell = {"axis": "parameters", "points": [{"level": "2M", "budget": "2M"}]}
+    curve = {"axis": "parameters", "points": [{"level": "2M", "budget": "2M"}]}
 
     class Against(Compared):
         def __init__(self, difference: float) -> None:
@@ -308,9 +308,9 @@ def test_a_law_below_the_linear_model_is_called_of_no_use() -> None:
                 "over_linear_high_holm": difference + 0.01,
             }
 
-        def against_others(self, cell: Any, level: str) -> Any:
+        def against_others(self, curve: Any, level: str) -> Any:
             return self.line
 
-    assert "of no use" in beside_linear(cell, Against(0.002))
-    assert beside_linear(cell, Against(-0.002)).startswith("No level clearly beats the linear model")
-    assert beside_linear(cell, Against(-0.02)) == "2M beats the linear model by 0.0200 [0.0100, 0.0300]."
+    assert "of no use" in beside_linear(curve, Against(0.002))
+    assert beside_linear(curve, Against(-0.002)).startswith("No level clearly beats the linear model")
+    assert beside_linear(curve, Against(-0.02)) == "2M beats the linear model by 0.0200 [0.0100, 0.0300]."

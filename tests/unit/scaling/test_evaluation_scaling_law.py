@@ -191,17 +191,17 @@ def test_an_exponent_of_a_loss_that_rises_or_falls_below_zero_is_not_claimed() -
     assert "a loss below 0" in deep.note
 
 
-def test_cells_of_different_timescales_are_not_pooled_with_each_other() -> None:
-    def cell(timescale: str, step: int, seed: int) -> Curve:
+def test_curves_of_different_timescales_are_not_pooled_with_each_other() -> None:
+    def curve(timescale: str, step: int, seed: int) -> Curve:
         levels = world(THREE, lambda n: -0.02 * np.log10(n), dates=200, seed=seed)
         words = {"task": "direction", "timescale": timescale, "horizon": 5}
         made = Curve(AXES["parameters"], words, {}, {}, levels, gain=gain(levels, 5))
         made.dates = np.datetime64("2015-01-02") + step * np.arange(200)
         return made
 
-    daily, weekly = [cell("daily", 1, s) for s in (1, 2)], [cell("weekly", 7, s) for s in (3, 4)]
-    found = pool([*daily, *weekly, cell("monthly", 30, 5)])
-    assert [(pooled.timescale, pooled.cells) for pooled in found] == [("daily", 2), ("weekly", 2)]
+    daily, weekly = [curve("daily", 1, s) for s in (1, 2)], [curve("weekly", 7, s) for s in (3, 4)]
+    found = pool([*daily, *weekly, curve("monthly", 30, 5)])
+    assert [(pooled.timescale, pooled.curves) for pooled in found] == [("daily", 2), ("weekly", 2)]
     assert found[1].gain == pool(weekly)[0].gain
     assert found[1].gain.value == pytest.approx(np.mean([c.gain.value for c in weekly if c.gain]))
 

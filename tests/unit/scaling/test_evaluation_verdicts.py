@@ -26,7 +26,7 @@ def measured(value: float, error: float) -> Estimate:
 
 
 def losses(*means: float, error: float = 0.001, **changes: object) -> Evidence:
-    """A cell whose sizes have these mean losses; recalibration changes nothing."""
+    """A curve whose sizes have these mean losses; recalibration changes nothing."""
     named = list(zip(BUDGETS, means, strict=True))
     pairs = [(a, b, measured(x - y, error)) for (a, x), (b, y) in combinations(named, 2)]
     base = Evidence(
@@ -180,7 +180,7 @@ def test_a_stricter_level_can_take_a_finding_back() -> None:
     assert decided(replace(made, confidence=0.999)) == ("undecidable", "gain")
 
 
-def test_flatness_needs_no_adjustment_for_the_number_of_cells() -> None:
+def test_flatness_needs_no_adjustment_for_the_number_of_curves() -> None:
     assert decided(replace(FLAT, confidence=0.9999)) == ("flat", "equivalence")
     edge = losses(0.65, 0.65, 0.65, error=0.005 / 1.7)  # within the margin at 90 %, not at 95 %
     assert decided(edge) == ("flat", "equivalence")
@@ -263,7 +263,7 @@ def test_as_many_dates_and_seeds_as_are_asked_for_would_show_the_margin() -> Non
     assert enough.detectable(0.95) == pytest.approx(0.005, rel=0.05)
 
 
-def test_a_question_can_answer_only_if_its_weakest_cell_shows_the_margin() -> None:
+def test_a_question_can_answer_only_if_its_weakest_curve_shows_the_margin() -> None:
     sharp, blunt = (replace(losses(0.65, 0.65, 0.65), detectable_gain=shown) for shown in (0.004, 0.02))
     assert sharp.margin == 0.005
     able = question_power([sharp], [1.0], 0.8)
@@ -272,11 +272,11 @@ def test_a_question_can_answer_only_if_its_weakest_cell_shows_the_margin() -> No
     both = question_power([sharp, blunt], [1.0, 1.0], 0.8)
     assert (both["enough"], both["able"], both["detectable_gain"]) == (False, 1, 0.02)
     assert "cannot show its margin" in both["text"]
-    assert "0.0200 nats in the weakest of 2 cells" in both["text"]
+    assert "0.0200 nats in the weakest of 2 curves" in both["text"]
     nothing = question_power([replace(sharp, detectable_gain=None)], [1.0], 0.8)
     assert nothing["enough"] is None
     partly = question_power([sharp, replace(sharp, detectable_gain=None)], [1.0, 1.0], 0.8)
-    assert partly["enough"] is False, "a cell without a gain can show nothing"
+    assert partly["enough"] is False, "a curve without a gain can show nothing"
 
 
 def test_more_seeds_are_asked_for_only_where_seeds_are_noisy() -> None:
@@ -351,7 +351,7 @@ def test_interactions_are_judged_by_the_difference_in_differences() -> None:
     assert "Weakened: some seeds are missing at 2M 20; 9 test samples" in weaker.reason
 
 
-def test_a_question_is_answered_only_if_its_cells_agree() -> None:
+def test_a_question_is_answered_only_if_its_curves_agree() -> None:
     scales, flat = Decision("scales", "gain", "S."), Decision("flat", "equivalence", "F.")
     worsens, unclear = Decision("worsens", "gain", "W."), Decision("undecidable", "gain", "U.")
     moot = Decision("undecidable", "skill", "M.", moot=True)
@@ -361,14 +361,14 @@ def test_a_question_is_answered_only_if_its_cells_agree() -> None:
         assert (both.verdict, both.gate) == (one.verdict, one.gate)
         assert words in both.reason
     mixed = question_verdict([scales, flat, worsens, unclear, moot])
-    assert (mixed.verdict, mixed.gate, mixed.moot) == ("undecidable", "cells", False)
+    assert (mixed.verdict, mixed.gate, mixed.moot) == ("undecidable", "curves", False)
     assert "1 scales, 1 flat, 1 worsens, 2 undecidable (1 moot)" in mixed.reason
     nothing = question_verdict([moot, moot])
     assert (nothing.verdict, nothing.gate, nothing.moot) == ("undecidable", "skill", True)
-    assert "In none of the 2 cells" in nothing.reason
+    assert "In none of the 2 curves" in nothing.reason
     assert question_verdict([scales, moot]).verdict == "undecidable"
     assert question_verdict([unclear, unclear]).gate == "gain"
-    assert question_verdict([unclear, moot]).gate == "cells"
+    assert question_verdict([unclear, moot]).gate == "curves"
     assert question_verdict([]).verdict == "undecidable"
 
 

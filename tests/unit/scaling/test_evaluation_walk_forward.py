@@ -108,26 +108,26 @@ def material(asked: dict, missing: Collection[str] = (), confirmation: str = "cl
 
 def measured(asked: dict, *missing: str, **settings: str) -> tuple[Curve, StudyRuns]:
     found = material(asked, missing, **settings)
-    [cell] = curves_of(AXES["parameters"], next(a for a in hypotheses_of(asked, found.index)).rows, found)
-    return cell, found
+    [curve] = curves_of(AXES["parameters"], next(a for a in hypotheses_of(asked, found.index)).rows, found)
+    return curve, found
 
 
 def lost(fold: int, budget: str, *seeds: int) -> list[str]:
     return [f"wf{fold:02d}/patchtst-mixed/{budget}/{seed}" for seed in seeds]
 
 
-def test_a_cell_pools_the_dates_of_all_folds_and_keeps_the_samples_of_each():
-    cell, found = measured(experiments(3))
-    assert cell.dates is not None
-    assert (cell.folds, cell.dates.size, cell.seeds) == ([1, 2, 3], 3 * DAYS, {"2M": 3, "200M": 3})
-    assert np.all(np.diff(cell.dates) > np.timedelta64(0, "D"))
+def test_a_curve_pools_the_dates_of_all_folds_and_keeps_the_samples_of_each():
+    curve, found = measured(experiments(3))
+    assert curve.dates is not None
+    assert (curve.folds, curve.dates.size, curve.seeds) == ([1, 2, 3], 3 * DAYS, {"2M": 3, "200M": 3})
+    assert np.all(np.diff(curve.dates) > np.timedelta64(0, "D"))
     expected = (2 * np.log(0.6 / 0.55) + np.log(0.5 / 0.55)) / 3
-    assert cell.gain is not None
-    assert cell.gain.value == pytest.approx(expected, abs=0.003)
-    assert cell.gain.se_seeds > 0
-    assert [point["n"] for point in cell.points] == [3 * DAYS] * 2
-    assert cell.points[0]["base_rate_log_loss"] == pytest.approx(0.71), "mean over the folds"
-    for parts in cell.parts.values():
+    assert curve.gain is not None
+    assert curve.gain.value == pytest.approx(expected, abs=0.003)
+    assert curve.gain.se_seeds > 0
+    assert [point["n"] for point in curve.points] == [3 * DAYS] * 2
+    assert curve.points[0]["base_rate_log_loss"] == pytest.approx(0.71), "mean over the folds"
+    for parts in curve.parts.values():
         assert [row["fold"] for _, _, rows in parts for row in rows] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
         for aligned, positions, rows in parts:
             np.testing.assert_array_equal(aligned.target, outcomes(rows[0]["fold"]))
@@ -136,46 +136,46 @@ def test_a_cell_pools_the_dates_of_all_folds_and_keeps_the_samples_of_each():
 
 
 def test_the_auc_of_folds_is_the_mean_of_theirs():
-    cell, _ = measured(experiments(2))
+    curve, _ = measured(experiments(2))
     by_fold = [
         roc_auc(outcomes(fold), predictions(path, "test")["probability_1"].to_numpy())
         for fold in (1, 2)
         for path in lost(fold, "200M", 1, 2, 3)
     ]
-    assert cell.points[1]["auc"] == pytest.approx(np.mean(by_fold))
+    assert curve.points[1]["auc"] == pytest.approx(np.mean(by_fold))
 
 
 def test_a_level_is_judged_by_the_seeds_that_every_fold_has():
-    cell, _ = measured(experiments(3), *lost(2, "2M", 1))
-    assert (cell.seeds, cell.declared) == ({"2M": 2, "200M": 3}, {"2M": 3, "200M": 3})
-    assert {row["seed"] for _, _, rows in cell.parts["2M"] for row in rows} == {2, 3}
+    curve, _ = measured(experiments(3), *lost(2, "2M", 1))
+    assert (curve.seeds, curve.declared) == ({"2M": 2, "200M": 3}, {"2M": 3, "200M": 3})
+    assert {row["seed"] for _, _, rows in curve.parts["2M"] for row in rows} == {2, 3}
 
 
 def test_a_fold_without_a_level_is_left_out_for_all_and_named_in_the_reason():
     asked = experiments(3)
     found = material(asked, lost(2, "200M", 1, 2, 3))
     [question] = answers_of(hypotheses_of(asked, found.index), found, []).questions
-    cell, _ = measured(asked, *lost(2, "200M", 1, 2, 3))
-    assert (cell.folds, dict(cell.lost_folds)) == ([1, 3], {2: ["200M"]})
-    assert cell.dates is not None
-    assert cell.dates.size == 2 * DAYS, "2M is not judged on more dates than 200M"
-    assert "fold 2 is left out for want of 200M" in question["cells"][0]["reason"]
+    curve, _ = measured(asked, *lost(2, "200M", 1, 2, 3))
+    assert (curve.folds, dict(curve.lost_folds)) == ([1, 3], {2: ["200M"]})
+    assert curve.dates is not None
+    assert curve.dates.size == 2 * DAYS, "2M is not judged on more dates than 200M"
+    assert "fold 2 is left out for want of 200M" in question["curves"][0]["reason"]
     assert "lost_fold" in {trouble.kind for trouble in found.troubles}
 
 
 def test_levels_without_a_common_fold_cannot_be_compared():
-    cell, found = measured(experiments(2), *lost(1, "2M", 1, 2, 3), *lost(2, "200M", 1, 2, 3))
-    assert cell.gain is None
-    assert not cell.absent
+    curve, found = measured(experiments(2), *lost(1, "2M", 1, 2, 3), *lost(2, "200M", 1, 2, 3))
+    assert curve.gain is None
+    assert not curve.absent
     assert "fold 1 is left out for all, without a usable run of 2M" in found.troubles[0].text
 
 
 def test_the_studys_own_split_stands_beside_the_verdict_and_never_in_it():
     alone, _ = measured(experiments(2))
-    cell, found = measured(experiments(2, opened=True), confirmation="open")
-    assert cell.gain == alone.gain
-    assert (cell.folds, cell.confirmation.folds) == ([1, 2], [])  # type: ignore[union-attr]
-    said = confirmation(cell, "scales", 0.005, found.cfg)
+    curve, found = measured(experiments(2, opened=True), confirmation="open")
+    assert curve.gain == alone.gain
+    assert (curve.folds, curve.confirmation.folds) == ([1, 2], [])  # type: ignore[union-attr]
+    said = confirmation(curve, "scales", 0.005, found.cfg)
     assert said is not None
     assert (said["state"], said["says"], said["n"]) == ("open", "agrees", DAYS)
     assert said["gain"]["estimate"] == pytest.approx(np.log(0.6 / 0.55), abs=0.003)
@@ -183,8 +183,8 @@ def test_the_studys_own_split_stands_beside_the_verdict_and_never_in_it():
     assert closed is not None
     assert closed["state"] == "closed"
     missing = [f"base/patchtst-mixed/2M/{seed}" for seed in (1, 2, 3)]
-    cell, found = measured(experiments(2, opened=True), *missing, confirmation="open")
-    said = confirmation(cell, "scales", 0.005, found.cfg)
+    curve, found = measured(experiments(2, opened=True), *missing, confirmation="open")
+    said = confirmation(curve, "scales", 0.005, found.cfg)
     assert said is not None
     assert (said["says"], said["gain"]["estimate"]) == ("cannot tell", None)
 
@@ -214,10 +214,10 @@ def test_shares_interactions_and_the_diagnosis_pool_the_folds_too():
     [sizes, data] = hypotheses_of(asked, found.index)
     assert (sizes.name, data.name) == ("sized", "sized")
     assert [axis.name for axis in data.judged] == ["data"]
-    cells = curves_of(AXES["data"], data.rows, found)
-    assert [cell.words["budget"] for cell in cells] == ["2M", "200M"]
-    assert all(cell.folds == [1, 2] and list(cell.seeds) == ["0.25", "1"] for cell in cells)
-    assert cells[0].seeds == {"0.25": 3, "1": 2}
+    curves = curves_of(AXES["data"], data.rows, found)
+    assert [curve.words["budget"] for curve in curves] == ["2M", "200M"]
+    assert all(curve.folds == [1, 2] and list(curve.seeds) == ["0.25", "1"] for curve in curves)
+    assert curves[0].seeds == {"0.25": 3, "1": 2}
     [(first, second, rows)] = interactions_of(data.axes, data.rows)
     effect = measure_interaction(first, second, rows, found)
     assert effect.seeds == {"2M 0.25": 3, "2M 1": 2, "200M 0.25": 3, "200M 1": 3}
@@ -309,7 +309,7 @@ def test_sizes_are_compared_with_each_other_and_with_every_opponent():
 def test_folds_are_listed_with_how_often_each_is_better():
     asked = experiments(3)
     [entry] = walk_forward_entries(asked, material(asked, lost(2, "200M", 1, 2, 3)))
-    assert entry["cell"] == CASE
+    assert entry["problem"] == CASE
     assert entry["declared_folds"] == 3
     assert [(fold["fold"], fold["first"], fold["dates"]) for fold in entry["folds"]] == [
         (1, "2011-01-01", DAYS), (2, "2012-01-01", DAYS), (3, "2013-01-01", DAYS),

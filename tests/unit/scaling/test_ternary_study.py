@@ -50,12 +50,12 @@ def test_every_run_is_evaluated(study):
 
 def test_size_is_judged_by_the_log_loss_of_three_classes(study):
     (question,) = study[2]["questions"]
-    (cell,) = question["cells"]
-    assert cell["metric"] == "log_loss"
+    (curve,) = question["curves"]
+    assert curve["metric"] == "log_loss"
     assert question["verdict"] == "scales", question["reason"]
-    losses = [point["value"] for point in cell["points"]]
+    losses = [point["value"] for point in curve["points"]]
     assert losses == sorted(losses, reverse=True)
-    for point in cell["points"]:
+    for point in curve["points"]:
         assert point["value"] < point["base_rate_log_loss"], "shares of all three classes, not of one"
         assert 0.5 < point["auc_low"] < point["auc"] < point["auc_high"], "of one class against the rest"
 

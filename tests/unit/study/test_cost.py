@@ -21,7 +21,7 @@ from lib.study.jobs import (
     words_of,
 )
 from lib.study.plan import Plan
-from lib.study.preview import cost_table, dearest, phase_table, weak_cells
+from lib.study.preview import cost_table, dearest, phase_table, sparse_problems
 from tests.unit.shipped import planned, shipped
 
 EXPERIMENT = {
@@ -162,12 +162,12 @@ def test_costs_are_shown_with_what_is_not_known_said():
     assert "not measured yet" in text
 
 
-def test_small_cells_are_named_and_a_long_list_is_cut():
+def test_sparse_problems_are_named_and_a_long_list_is_cut():
     part = {"flagged": False}
     weak = {"task": "direction", "horizon": 5, "splits": {"train": {"flagged": True}, "test": part}}
     fine = weak | {"splits": {"train": part, "test": part}}
-    assert weak_cells({("v", "Ad100", "monthly"): [weak, fine]}) == ["Ad100 monthly direction h5: train"]
-    lines = weak_cells({("v", "Ad100", "monthly"): [weak] * 25})
+    assert sparse_problems({("v", "Ad100", "monthly"): [weak, fine]}) == ["Ad100 monthly direction h5: train"]
+    lines = sparse_problems({("v", "Ad100", "monthly"): [weak] * 25})
     assert len(lines) == 21
     assert lines[-1] == "and 5 more"
 
