@@ -56,18 +56,18 @@ class Compared:
         axis = str(curve.get("axis") or "parameters")
         return self._along(axis).get(_words({**curve, "budget": curve.get("budget") or "*"}, WORDS), [])
 
-    def levels(self, curve: Row) -> dict[str, list[Row]]:
+    def points(self, curve: Row) -> dict[str, list[Row]]:
         """Declared runs of a curve by scale point, in order of the axis."""
         axis = AXES[str(curve.get("axis") or "parameters")]
         found: dict[str, list[Row]] = {}
         for row in self.runs(curve):
-            found.setdefault(axis.level(row), []).append(row)
-        return {level: found[level] for level in sorted(found, key=axis.order)}
+            found.setdefault(axis.point(row), []).append(row)
+        return {point: found[point] for point in sorted(found, key=axis.order)}
 
-    def against_others(self, curve: Row, level: str) -> Row | None:
+    def against_others(self, curve: Row, point: str) -> Row | None:
         """The row of a scale point in the table of models, with `over_base_rate`, `over_linear` and their
         intervals: paired differences on the same dates."""
-        rows = self.levels(curve).get(level)
+        rows = self.points(curve).get(point)
         if not rows:
             return None
         return self._against.get((*_words(rows[0], WORDS), str(bool(curve.get("folds")))))

@@ -31,8 +31,8 @@ _TERMS = (
         "the price of a probability, −ln of what was given to what happened, in nats; less is better.",
     ),
     _Term(
-        "Level",
-        r"levels?\b",
+        "Scale point",
+        r"scale points?\b",
         "a step along what the question varies, such as 2M, 20M and 200M parameters.",
     ),
     _Term(

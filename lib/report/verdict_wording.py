@@ -28,7 +28,7 @@ _GATES = {
     "absent": "runs are missing", "unmeasured": "not measured", "controls": "a control failed",
     "seeds": "too few seeds", "collapsed": "nothing learned", "skill": "no skill shown",
     "gain": "gain not clear", "margin": "below the margin", "reversal": "reversed in between",
-    "recalibration": "gone once recalibrated", "equivalence": "not level in between",
+    "recalibration": "gone once recalibrated", "equivalence": "not flat in between",
 }  # fmt: skip
 """Why a curve has no answer, by the gate that decided."""
 EXPLORATORY = (

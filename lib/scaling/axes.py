@@ -29,7 +29,7 @@ class Axis:
     label: str
     unit: str
     """Unit of the sizes; empty for an axis without sizes."""
-    level: Callable[[Row], str]
+    point: Callable[[Row], str]
     order: Callable[[str], float]
     rest: Callable[[Row], tuple[Any, ...]]
     """A run's key without the axis: equal for runs that differ along the axis only."""
@@ -41,9 +41,9 @@ class Axis:
         """Whether scale points have sizes, which are compared on a logarithmic scale."""
         return bool(self.unit)
 
-    def levels(self, rows: Sequence[Row]) -> list[str]:
+    def points(self, rows: Sequence[Row]) -> list[str]:
         """Names of the scale points among the rows, in order."""
-        return sorted({self.level(row) for row in rows if self.applies(row)}, key=self.order)
+        return sorted({self.point(row) for row in rows if self.applies(row)}, key=self.order)
 
     def applies(self, row: Row) -> bool:
         """Whether a run lies on this axis at all (models without a budget have no size)."""
@@ -99,43 +99,43 @@ AXES: dict[str, Axis] = {
     for axis in (
         Axis(
             "parameters", "parameters", "parameters",
-            level=lambda row: str(row["budget"]),
-            order=lambda level: float(BUDGET_PARAMETERS[level]),
+            point=lambda row: str(row["budget"]),
+            order=lambda point: float(BUDGET_PARAMETERS[point]),
             rest=lambda row: _words(row, budget="*"),
             size=_parameters,
         ),
         Axis(
             "features", "input channels", "input channels",
-            level=lambda row: str(split_dataset(row["dataset"])[2]),
+            point=lambda row: str(split_dataset(row["dataset"])[2]),
             order=float,
             rest=lambda row: _words(row, dataset=_dataset(row, 2)),
             size=lambda rows: float(split_dataset(rows[0]["dataset"])[2]),
         ),
         Axis(
             "data", "training samples", "training samples",
-            level=lambda row: f"{row['train_fraction']:.15g}",
+            point=lambda row: f"{row['train_fraction']:.15g}",
             order=float,
             rest=lambda row: _words(row, train_fraction="*"),
             size=_training_samples,
         ),
         Axis(
             "context", "bars of a window", "bars of a window",
-            level=lambda row: str(row["context_length"]),
+            point=lambda row: str(row["context_length"]),
             order=float,
             rest=lambda row: _words(row, context_length="*"),
             size=lambda rows: float(rows[0]["context_length"]),
         ),
         Axis(
             "assets", "asset row", "",
-            level=lambda row: split_dataset(row["dataset"])[0],
-            order=lambda level: float(ord(level)),
+            point=lambda row: split_dataset(row["dataset"])[0],
+            order=lambda point: float(ord(point)),
             rest=lambda row: _words(row, dataset=_dataset(row, 0)),
             size=lambda rows: None,
         ),
         Axis(
             "quality", "quality column", "",
-            level=lambda row: split_dataset(row["dataset"])[1],
-            order=lambda level: float(ord(level)),
+            point=lambda row: split_dataset(row["dataset"])[1],
+            order=lambda point: float(ord(point)),
             rest=lambda row: _words(row, dataset=_dataset(row, 1)),
             size=lambda rows: None,
         ),
@@ -151,7 +151,7 @@ def grouped(axis: Axis, rows: Sequence[Row]) -> dict[tuple[Any, ...], list[Row]]
     for row in rows:
         if axis.applies(row):
             groups.setdefault(axis.rest(row), []).append(row)
-    return {key: own for key, own in groups.items() if len(axis.levels(own)) > 1}
+    return {key: own for key, own in groups.items() if len(axis.points(own)) > 1}
 
 
 def axes_of(rows: Sequence[Row]) -> list[Axis]:

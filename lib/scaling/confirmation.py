@@ -44,7 +44,7 @@ def confirmation(
         "state": "open",
         "gain": describe.described(gain, cfg.confidence),
         "n": 0 if own is None or own.dates is None else int(own.dates.size),
-        "points": own.points if own else [],
+        "points": own.entries if own else [],
         "says": said,
     }
     if gain is None or low is None or high is None:

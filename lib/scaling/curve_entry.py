@@ -41,7 +41,7 @@ def skill_entry(evidence: Evidence) -> dict[str, Any]:
     return {
         "skill": [
             {
-                "level": label,
+                "point": label,
                 "beats_base_rate": label in e.skilled,
                 **describe.described(one, declared, level),
             }
@@ -60,17 +60,17 @@ def skill_entry(evidence: Evidence) -> dict[str, Any]:
 
 def _measured(curve: Curve, evidence: Evidence, material: StudyRuns) -> dict[str, Any]:
     confidence, adjusted = material.cfg.confidence, evidence.confidence
-    on_scale = len(curve.levels) > 1 and curve.slope is not None
+    on_scale = len(curve.points) > 1 and curve.slope is not None
     draws = (
-        point_draws(curve.levels, curve.horizon, material.cfg, scaling_law.LAW_DRAWS)
-        if len(curve.levels) > 1
+        point_draws(curve.points, curve.horizon, material.cfg, scaling_law.LAW_DRAWS)
+        if len(curve.points) > 1
         else None
     )
     slope = describe.described(curve.slope, confidence)
     slope["unit"] = f"{evidence.metric_name} per tenfold {curve.axis.unit}" if curve.axis.unit else None
-    slope["degrees_of_freedom"] = max(0, len(curve.levels) - 2) if curve.axis.unit else None
-    found = scaling_law.saturation(curve.levels, draws, evidence.margin)
-    law = scaling_law.fit_law_with_floor(curve.levels, curve.horizon, material.cfg) if on_scale else None
+    slope["degrees_of_freedom"] = max(0, len(curve.points) - 2) if curve.axis.unit else None
+    found = scaling_law.saturation(curve.points, draws, evidence.margin)
+    law = scaling_law.fit_law_with_floor(curve.points, curve.horizon, material.cfg) if on_scale else None
     return {
         **curve.words,
         "budget": None if curve.words["budget"] == "*" else curve.words["budget"],
@@ -79,7 +79,7 @@ def _measured(curve: Curve, evidence: Evidence, material: StudyRuns) -> dict[str
         "label": describe.label_of(curve.words),
         "metric": primary_metric(curve.task),
         "margin": evidence.margin,
-        "points": curve.points,
+        "points": curve.entries,
         "slope": slope,
         "log_log_slope": describe.described(curve.log_log_slope, confidence),
         "gain": describe.described(curve.gain, confidence, adjusted),
@@ -88,9 +88,9 @@ def _measured(curve: Curve, evidence: Evidence, material: StudyRuns) -> dict[str
             {"from": before, "to": after, **describe.described(step, confidence)}
             for before, after, step in evidence.steps
         ],
-        "forms": describe.forms_table(rival_forms.rival_forms(curve.levels)) if on_scale else [],
+        "forms": describe.forms_table(rival_forms.rival_forms(curve.points)) if on_scale else [],
         "law": describe.law(law),
-        "band": scaling_law.straight_band(curve.levels, draws, confidence) if on_scale else [],
+        "band": scaling_law.straight_band(curve.points, draws, confidence) if on_scale else [],
         "saturation": describe.saturation(found, evidence.margin),
     }
 
@@ -102,10 +102,10 @@ def note_weaknesses(curve: Curve, evidence: Evidence, material: StudyRuns) -> No
         material.notice("single_seed" if n == 1 else "few_seeds", curve.where, text)
     for control in evidence.undeclared_controls:
         material.notice("control", curve.where, f"{curve.where}: {control} is declared.")
-    if len(curve.levels) == 1:
-        text = f"{curve.where}: only {curve.levels[0].label} can be used; nothing is compared."
+    if len(curve.points) == 1:
+        text = f"{curve.where}: only {curve.points[0].label} can be used; nothing is compared."
         material.notice("one_size", curve.where, text)
-    if any(point["auc"] is None for point in curve.points) and is_classification(curve.task):
+    if any(entry["auc"] is None for entry in curve.entries) and is_classification(curve.task):
         material.notice(
             "one_class", curve.where, f"{curve.where}: the test set holds one class only; no AUC."
         )

@@ -93,9 +93,10 @@ class Curve:
     declared: dict[str, int]
     """Declared seeds of each scale point, in order."""
     seeds: dict[str, int]
-    """Usable seeds of each level: those that every fold has."""
-    levels: list[ScalePoint] = field(default_factory=list)
-    points: list[dict[str, Any]] = field(default_factory=list)
+    """Usable seeds of each scale point: those that every fold has."""
+    points: list[ScalePoint] = field(default_factory=list)
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    """What scaling.json states of each scale point."""
     slope: Estimate | None = None
     log_log_slope: Estimate | None = None
     gain: Estimate | None = None
@@ -177,14 +178,14 @@ def measure_curve(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> Curve
             only.
         material: predictions and settings; problems are recorded there.
     """
-    labels = axis.levels(rows)
+    labels = axis.points(rows)
     words = dict(zip(WORDS, axis.rest(rows[0]), strict=True))
-    by_level = {label: [row for row in rows if axis.level(row) == label] for label in labels}
-    declared = {label: declared_seeds(own) for label, own in by_level.items()}
+    by_point = {label: [row for row in rows if axis.point(row) == label] for label in labels}
+    declared = {label: declared_seeds(own) for label, own in by_point.items()}
     curve = Curve(axis, words, declared, dict.fromkeys(labels, 0))
-    joined = join(by_level, material, curve.task, curve.where)
+    joined = join(by_point, material, curve.task, curve.where)
     if joined is None:
-        usable = {label: [row for row, _ in material.usable(own)] for label, own in by_level.items()}
+        usable = {label: [row for row, _ in material.usable(own)] for label, own in by_point.items()}
         curve.seeds |= {label: declared_seeds(own) for label, own in usable.items()}
         return curve
     curve.seeds |= {label: len(positions) for label, positions in joined.positions.items()}
@@ -192,24 +193,24 @@ def measure_curve(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> Curve
     curve.folds, curve.lost_folds = joined.folds, joined.lost_folds
     curve.zero_loss = zero_loss_of(joined.aligned)
     for label in joined.positions:
-        _add_level(curve, label, joined, material)
-    if len(curve.levels) > 1:
-        curve.slope = scaling_law.slope(curve.levels, curve.horizon)
-        curve.log_log_slope = scaling_law.log_log_slope(curve.levels, curve.horizon)
-        curve.gain = scaling_law.gain(curve.levels, curve.horizon)
-        curve.skill, curve.recalibrated = measure_skill(curve.levels, curve.parts, curve.horizon, material)
+        _add_point(curve, label, joined, material)
+    if len(curve.points) > 1:
+        curve.slope = scaling_law.slope(curve.points, curve.horizon)
+        curve.log_log_slope = scaling_law.log_log_slope(curve.points, curve.horizon)
+        curve.gain = scaling_law.gain(curve.points, curve.horizon)
+        curve.skill, curve.recalibrated = measure_skill(curve.points, curve.parts, curve.horizon, material)
         if curve.gain is None:
-            text = f"{curve.where}: the levels have equal sizes; nothing is compared."
+            text = f"{curve.where}: the scale points have equal sizes; nothing is compared."
             material.notice("one_size", curve.where, text)
     return curve
 
 
-def _add_level(curve: Curve, label: str, joined: Joined[str], material: StudyRuns) -> None:
+def _add_point(curve: Curve, label: str, joined: Joined[str], material: StudyRuns) -> None:
     aligned, positions, rows = joined.aligned, joined.positions[label], joined.rows(label)
     classes, confidence = is_classification(aligned.task), material.cfg.confidence
-    level = ScalePoint(label, curve.axis.size(rows), aligned.losses(positions))
+    point = ScalePoint(label, curve.axis.size(rows), aligned.losses(positions))
     curve.parts[label] = [(part.aligned, part.positions[label], part.rows[label]) for part in joined.parts]
-    loss = estimate_loss(level.losses, curve.horizon)
+    loss = estimate_loss(point.losses, curve.horizon)
     auc = estimate_auc(aligned, positions, curve.horizon) if classes else None
     low, high = loss.interval(confidence)
     auc_low, auc_high = auc.interval(confidence) if auc else (None, None)
@@ -217,18 +218,18 @@ def _add_level(curve: Curve, label: str, joined: Joined[str], material: StudyRun
         curve.searches[label] = found
     if all(row["test_collapsed"] for row in rows):
         curve.collapsed.append(label)
-    point: dict[str, Any] = {
-        "level": label,
-        "size": level.size,
-        "seeds": level.seeds,
+    entry: dict[str, Any] = {
+        "point": label,
+        "size": point.size,
+        "seeds": point.seeds,
         "seeds_declared": curve.declared[label],
         "value": loss.value,
         "low": low,
         "high": high,
         "se_dates": loss.se_dates,
         "se_seeds": loss.se_seeds if loss.seed_noise else None,
-        "seed_values": level.losses.means,
-        "seed_deviation": float(level.losses.means.std(ddof=1)) if level.seeds > 1 else None,
+        "seed_values": point.losses.means,
+        "seed_deviation": float(point.losses.means.std(ddof=1)) if point.seeds > 1 else None,
         "auc": auc.value if auc else None,
         "auc_low": auc_low,
         "auc_high": auc_high,
@@ -238,6 +239,6 @@ def _add_level(curve: Curve, label: str, joined: Joined[str], material: StudyRun
         "collapsed": label in curve.collapsed,
     }
     if curve.axis.name == "parameters":
-        point |= {"budget": label, "param_count": int(level.size or 0)}
-    curve.levels.append(level)
+        entry |= {"budget": label, "param_count": int(point.size or 0)}
     curve.points.append(point)
+    curve.entries.append(entry)

@@ -55,7 +55,7 @@ def question_verdict(curves: Sequence[Decision], along: str = "size") -> Decisio
         return Decision(first.verdict, first.gate, text.format(n=n, along=along))
     moot = sum(curve.moot for curve in curves)
     if moot == n:
-        text = f"In none of the {n} curves does any level beat the base rate: the question is moot."
+        text = f"In none of the {n} curves does any scale point beat the base rate: the question is moot."
         return Decision("undecidable", "skill", text, moot=True)
     if counts["undecidable"] == n:
         gate: Gate = first.gate if len({curve.gate for curve in curves}) == 1 else "curves"

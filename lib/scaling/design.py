@@ -122,14 +122,14 @@ def smallest_gain(design: Design, noise: Noise, confidence: float, family: int, 
     return planned(design, noise).detectable(holm_level(confidence, family), power)
 
 
-def smallest_flat(design: Design, noise: Noise, levels: int, confidence: float, power: float) -> float | None:
+def smallest_flat(design: Design, noise: Noise, points: int, confidence: float, power: float) -> float | None:
     """Smallest margin within which scale points that do not differ at all are found to be flat with this
     power.
 
     Two one-sided tests of every pair (Schuirmann 1987); the chance that one of k pairs fails is at most the
     sum of their chances, so each gets 1/k of it.
     """
-    estimate, pairs = planned(design, noise), max(1, math.comb(levels, 2))
+    estimate, pairs = planned(design, noise), max(1, math.comb(points, 2))
     if estimate.standard_error is None:
         return None
     freedom = estimate.degrees_of_freedom

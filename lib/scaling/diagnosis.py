@@ -37,7 +37,7 @@ class Grid:
     words: dict[str, Any]
     declared: dict[Corner, int]
     """Declared runs (seeds) of each combination, in order of size, then share."""
-    levels: dict[Corner, ScalePoint]
+    points: dict[Corner, ScalePoint]
     """Of the combinations that have a usable run."""
     owners: dict[Corner, list[Row]]
     """Their rows."""
@@ -74,7 +74,7 @@ def _grid(rows: Sequence[Row], material: StudyRuns) -> Grid | None:
     """None without any usable run, or where runs share no sample."""
     by_corner: dict[Corner, list[Row]] = {}
     for row in rows:
-        key = (AXES["parameters"].level(row), AXES["data"].level(row))
+        key = (AXES["parameters"].point(row), AXES["data"].point(row))
         by_corner.setdefault(key, []).append(row)
     order = sorted(by_corner, key=lambda k: (AXES["parameters"].order(k[0]), AXES["data"].order(k[1])))
     words = dict(zip(WORDS, AXES["data"].rest(rows[0]), strict=True)) | {"budget": "*"}
@@ -97,12 +97,12 @@ def _grid(rows: Sequence[Row], material: StudyRuns) -> Grid | None:
 
 
 def _diagnosis(grid: Grid, margin: float, material: StudyRuns, controls: Entries) -> dict[str, Any]:
-    lines = [_line(grid.levels[corner], own) for corner, own in grid.owners.items()]
+    lines = [_line(grid.points[corner], own) for corner, own in grid.owners.items()]
     horizon, confidence = int(grid.words["horizon"]), material.cfg.confidence
     gain: Estimate | None = None
-    if grid.deciding and all(corner in grid.levels for corner in grid.deciding):
+    if grid.deciding and all(corner in grid.points for corner in grid.deciding):
         # From the largest real subset to all dates: the latest gain from more data.
-        pair = [grid.levels[corner] for corner in grid.deciding]
+        pair = [grid.points[corner] for corner in grid.deciding]
         gain = contrast(pair, np.array([1.0, -1.0]), horizon)
     rises = _gap_rises(lines)
     reading, reason = _read(grid, gain, rises, margin, _standing(grid, controls), confidence)
@@ -134,14 +134,14 @@ def _standing(grid: Grid, controls: Entries) -> Preconditions:
     )
 
 
-def _line(level: ScalePoint, rows: Sequence[Row]) -> dict[str, Any]:
+def _line(point: ScalePoint, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "budget": rows[0]["budget"],
         "train_fraction": rows[0]["train_fraction"],
         "n_train": _mean(rows, "n_train"),
         "param_count": _mean(rows, "param_count"),
-        "seeds": level.seeds,
-        "loss": level.mean,
+        "seeds": point.seeds,
+        "loss": point.mean,
         "train_loss": _mean(rows, "best_train_loss"),
         "validation_loss": _mean(rows, "best_validation_loss"),
         "gap": _mean(rows, "train_gap"),
@@ -198,10 +198,10 @@ def _read(
 
 
 def _joint(grid: Grid, material: StudyRuns) -> dict[str, Any]:
-    words, levels, owners = grid.words, list(grid.levels.values()), list(grid.owners.values())
+    words, points, owners = grid.words, list(grid.points.values()), list(grid.owners.values())
     sizes = np.array([AXES["parameters"].size(rows) for rows in owners], dtype=np.float64)
     samples = np.array([AXES["data"].size(rows) for rows in owners], dtype=np.float64)
-    law = fit_joint_law(levels, sizes, samples, int(words["horizon"]), material.cfg)
+    law = fit_joint_law(points, sizes, samples, int(words["horizon"]), material.cfg)
     note = "The joint law needs at least three sizes, three amounts of data and six combinations of them."
     return {
         "key": words,
@@ -215,9 +215,9 @@ def _joint(grid: Grid, material: StudyRuns) -> dict[str, Any]:
                 "train_fraction": own[0]["train_fraction"],
                 "n_params": float(size),
                 "n_train": float(count),
-                "value": level.mean,
+                "value": point.mean,
                 "fitted": law.fitted[i] if law else None,
             }
-            for i, (level, own, size, count) in enumerate(zip(levels, owners, sizes, samples, strict=True))
+            for i, (point, own, size, count) in enumerate(zip(points, owners, sizes, samples, strict=True))
         ],
     }

@@ -74,13 +74,13 @@ def saturation(found: Saturation | None, margin: float) -> dict[str, Any] | None
     """The smallest scale point within the margin of the best."""
     if found is None:
         return None
-    share = found.shares[found.level]
+    share = found.shares[found.point]
     note = (
-        f"{found.level} is the smallest level within {margin:.2g} of the best, and is that again in "
+        f"{found.point} is the smallest scale point within {margin:.2g} of the best, and is that again in "
         f"{100 * share:.0f} % of the resampled test sets."
     )
-    shares = [{"level": level, "share": value} for level, value in found.shares.items()]
-    return {"level": found.level, "size": found.size, "note": note, "shares": shares}
+    shares = [{"point": point, "share": value} for point, value in found.shares.items()]
+    return {"point": found.point, "size": found.size, "note": note, "shares": shares}
 
 
 def label_of(words: Mapping[str, Any]) -> str:

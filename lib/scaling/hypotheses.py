@@ -130,10 +130,10 @@ def tests_of(asked: Hypothesis) -> list[str]:
     folds = {row["fold"] for row in asked.rows} - {None}
     where = f", over the test dates of {_count(len(folds), 'fold')}" if folds else ""
     for axis in asked.judged:
-        levels, curves = axis.levels(asked.rows), len(grouped(axis, asked.rows))
+        points, curves = axis.points(asked.rows), len(grouped(axis, asked.rows))
         found.append(
-            f"gain in loss over {axis.label}, {levels[0]} to {levels[-1]} ({len(levels)} levels), margin "
-            f"{asked.margin:g}, in {_count(curves, 'curve')}{where}, {adjusted}"
+            f"gain in loss over {axis.label}, {points[0]} to {points[-1]} ({len(points)} scale points), "
+            f"margin {asked.margin:g}, in {_count(curves, 'curve')}{where}, {adjusted}"
         )
     pairs = [(a.label, b.label) for a, b, _ in interactions_of(asked.axes, asked.rows)]
     found += [

@@ -45,8 +45,8 @@ def pool(curves: Sequence[Curve]) -> list[Pooled]:
 
 def _pooled(timescale: str, curves: Sequence[Curve]) -> Pooled | None:
     horizon = max(curve.horizon for curve in curves)
-    gains = _mean_contrast(curves, [gain_weights(curve.levels) for curve in curves], horizon)
-    slopes = _mean_contrast(curves, [slope_weights(curve.levels) for curve in curves], horizon)
+    gains = _mean_contrast(curves, [gain_weights(curve.points) for curve in curves], horizon)
+    slopes = _mean_contrast(curves, [slope_weights(curve.points) for curve in curves], horizon)
     return None if gains is None else Pooled(timescale, len(curves), slopes, gains, *_heterogeneity(curves))
 
 
@@ -64,14 +64,14 @@ def _mean_contrast(
         assert curve.dates is not None
         share = curve.nats_per_loss / len(curves)
         sums = np.sum(
-            [w * level.losses.sums.mean(axis=0) for w, level in zip(weight, curve.levels, strict=True)],
+            [w * point.losses.sums.mean(axis=0) for w, point in zip(weight, curve.points, strict=True)],
             axis=0,
         )
         # Each curve is a mean over its own samples; scaled so that the mean over all dates adds them up.
         total[np.searchsorted(dates, curve.dates)] += (
-            share * sums / curve.levels[0].losses.counts.sum() * dates.size
+            share * sums / curve.points[0].losses.counts.sum() * dates.size
         )
-        used = [(share * float(w), level.losses) for w, level in zip(weight, curve.levels, strict=True) if w]
+        used = [(share * float(w), point.losses) for w, point in zip(weight, curve.points, strict=True) if w]
         noise += seed_noise_of_sum(used)
     return estimate_mean(total, np.ones(dates.size), horizon, noise)
 

@@ -3,7 +3,8 @@ outcome.
 
 A record is a list of dated entries, one per distinct prediction; nothing is ever removed. The entry that
 counts is the last one written before any run of the largest scale point began. Reads the test predictions of
-smaller points only; writes no files.
+smaller points only; writes no files. A record cannot be made again, so its keys stay as they were first
+written: `cells` for curves, `cell` for the key that the runs of one share, `level` for a scale point's name.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from lib.scoring.json_values import plain
 
 FORESEEN = ("parameters", "data")
 """Axes along which the largest scale point is predicted: it is costly, and its size is known beforehand."""
-LEAST_LEVELS = 3
+LEAST_POINTS = 3
 """Least number of scale points for a prediction: two to fit a line to, and one to predict."""
 _FORMS = {"log-linear": "a straight line in log size", "saturating": "E + A·N^−α"}
 
@@ -31,12 +32,12 @@ def predictions(axis: str, curves: Sequence[Mapping[str, Any]], material: StudyR
 
     Args:
         axis: along which the curves vary.
-        curves: per curve its `curve` (the key that its runs share), `largest` (`level, size, seeds`), and
+        curves: per curve its `cell` (the key that its runs share), `largest` (`level, size, seeds`), and
             `smaller`: per scale point its `level`, `size` and `rows` (`path, fold, seed, status`).
         material: predictions of the smaller scale points, and settings.
 
     Returns:
-        Per curve `curve, axis, largest, from, dates, confidence` and either `form, law, flat, note` or
+        Per curve `cell, axis, largest, from, dates, confidence` and either `form, law, flat, note` or
         `problem`.
     """
     found: list[dict[str, Any]] = plain([_prediction(axis, curve, material) for curve in curves])
@@ -49,25 +50,25 @@ def _prediction(axis: str, declared: Mapping[str, Any], material: StudyRuns) -> 
     task, horizon = str(words["task"]), int(words["horizon"])
     rows = {own["level"]: [row | {"task": task} for row in own["rows"]] for own in declared["smaller"]}
     joined = join(rows, material, task, f"{axis} up to {largest['level']}")
-    levels: list[ScalePoint] = []
+    points: list[ScalePoint] = []
     if joined is not None:
         aligned, own = joined.aligned, joined.positions
-        levels = [ScalePoint(label, sizes[label], aligned.losses(at)) for label, at in own.items()]
+        points = [ScalePoint(label, sizes[label], aligned.losses(at)) for label, at in own.items()]
     entry = {
         "axis": axis,
         "cell": words,
         "largest": largest["level"],
         "size": largest["size"],
         "from": [
-            {"level": own.label, "size": own.size, "seeds": own.seeds, "loss": own.mean} for own in levels
+            {"level": own.label, "size": own.size, "seeds": own.seeds, "loss": own.mean} for own in points
         ],
         "folds": joined.folds if joined else [],
         "dates": int(joined.aligned.dates.size) if joined else 0,
         "confidence": material.cfg.confidence,
     }
-    if len(levels) < LEAST_LEVELS - 1:
+    if len(points) < LEAST_POINTS - 1:
         return entry | {"problem": "fewer than two smaller sizes can be used"}
-    said = extrapolate(levels, float(largest["size"]), int(largest["seeds"]), horizon, material.cfg)
+    said = extrapolate(points, float(largest["size"]), int(largest["seeds"]), horizon, material.cfg)
     return entry | {"form": said.form, "law": vars(said.law), "flat": vars(said.flat), "note": said.note}
 
 
@@ -94,11 +95,11 @@ def came_true(curve: Curve, records: Sequence[Sequence[Mapping[str, Any]]]) -> d
         each interval.
     """
     labels = list(curve.declared)
-    if curve.axis.name not in FORESEEN or len(labels) < LEAST_LEVELS:
+    if curve.axis.name not in FORESEEN or len(labels) < LEAST_POINTS:
         return None
     largest = labels[-1]
     missing = {"on_record": False, "largest": largest}
-    if not curve.levels or curve.levels[-1].label != largest:
+    if not curve.points or curve.points[-1].label != largest:
         return missing | {"text": f"Not to be told: {largest} was not measured."}
     begun = [row["started"] for _, _, rows in curve.parts[largest] for row in rows]
     if None in begun:
@@ -106,7 +107,7 @@ def came_true(curve: Curve, records: Sequence[Sequence[Mapping[str, Any]]]) -> d
     entry = _before(min(map(_moment, begun)), curve, largest, records)
     if entry is None:
         return missing | {"text": f"Not on record: nothing was predicted before {largest} was trained."}
-    found = {"on_record": True} | entry | {"realised": curve.levels[-1].mean}
+    found = {"on_record": True} | entry | {"realised": curve.points[-1].mean}
     if "problem" in entry:
         return found | {"text": f"Nothing was predicted for {largest}: {entry['problem']}."}
     seen = 0 if curve.dates is None else int(curve.dates.size)

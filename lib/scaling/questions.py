@@ -159,8 +159,8 @@ def _evidence(
         last=labels[-1],
         margin=curve.margin(declared),
         gain=curve.gain,
-        steps=scaling_law.steps(curve.levels, curve.horizon),
-        pairs=scaling_law.pairs(curve.levels, curve.horizon),
+        steps=scaling_law.steps(curve.points, curve.horizon),
+        pairs=scaling_law.pairs(curve.points, curve.horizon),
         skill=curve.skill,
         recalibrated=curve.recalibrated,
         confidence=level,
@@ -210,7 +210,7 @@ def _interaction(
     confidence, model = material.cfg.confidence, str(found.words["model"])
     margin = margin_of(asked.margin, found.zero_loss)
     budgets = next(
-        (own for axis, own in zip(found.axes, found.levels, strict=True) if axis.name == "parameters"), ()
+        (own for axis, own in zip(found.axes, found.points, strict=True) if axis.name == "parameters"), ()
     )
     standing = Preconditions.of(
         found.declared,
@@ -236,7 +236,7 @@ def _interaction(
         "key": found.words,
         "label": describe.label_of(found.words),
         "metric": primary_metric(str(found.words["task"])),
-        "levels": [list(own) for own in found.levels],
+        "points": [list(own) for own in found.points],
         "grid": found.grid,
         "effect": describe.described(found.effect, confidence, level),
         "detectable": found.effect.detectable(level, material.cfg.power) if found.effect else None,

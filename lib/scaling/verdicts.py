@@ -110,8 +110,8 @@ def _without_skill(
     if skilled_of(skill, confidence):
         return None
     text = (
-        f"No level beats {baseline}: the best, {best}, is {_beside(skill[best], confidence)}. Without skill "
-        f"it is moot how the loss changes between levels; {measured}."
+        f"No scale point beats {baseline}: the best, {best}, is {_beside(skill[best], confidence)}. Without "
+        f"skill it is moot how the loss changes between scale points; {measured}."
     )
     return Decision("undecidable", "skill", text, moot=True)
 
@@ -127,7 +127,7 @@ def _judged(e: Evidence, gain: Estimate, measured: str) -> Decision:
     if widest is not None and _reach(widest[2], e) <= e.margin:
         before, after, pair = widest
         text = (
-            f"Every two levels lie within ±{margin} of each other; the widest gain, from {before} to "
+            f"Every two scale points lie within ±{margin} of each other; the widest gain, from {before} to "
             f"{after}, is {_equivalence_span(pair, e)}."
         )
         return Decision("flat", "equivalence", text)
@@ -141,7 +141,7 @@ def _judged(e: Evidence, gain: Estimate, measured: str) -> Decision:
         before, after, pair = widest
         text = (
             f"{sentence(measured)}, within ±{margin}, but from {before} to {after} it is "
-            f"{_equivalence_span(pair, e)}: the loss does not stay level between."
+            f"{_equivalence_span(pair, e)}: the loss does not stay flat in between."
         )
         return Decision("undecidable", "equivalence", text)
     text = f"{sentence(measured)}: neither clear of 0 nor within ±{margin}{power}."
@@ -160,8 +160,8 @@ def _shut(e: Evidence, measured: str, sign: int) -> Decision | None:
         return Decision("undecidable", "reversal", text)
     if e.best not in e.skilled:
         text = (
-            f"{sentence(measured)}, but {e.best}, the best level, cannot be shown to beat {e.baseline} (it "
-            f"is {_beside(e.skill[str(e.best)], e.declared_confidence)})."
+            f"{sentence(measured)}, but {e.best}, the best scale point, cannot be shown to beat {e.baseline} "
+            f"(it is {_beside(e.skill[str(e.best)], e.declared_confidence)})."
         )
         return Decision("undecidable", "skill", text)
     if e.recalibrated is None or e.recalibrated.standard_error is None:
@@ -251,8 +251,8 @@ def interaction_verdict(
         return Decision("undecidable", "unmeasured", too_short(effect))
     first, second = words
     measured = (
-        f"the gain from more {first} changes by {span(effect, confidence)} from the first to the last level "
-        f"of {second}"
+        f"the gain from more {first} changes by {span(effect, confidence)} from the first to the last scale "
+        f"point of {second}"
     )
     if standing.blocked:
         return Decision("undecidable", standing.blocked[0], f"{standing.blocked[1]}; {measured}.")

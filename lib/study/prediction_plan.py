@@ -21,7 +21,7 @@ from lib.errors import ConfigError
 from lib.scaling.axes import WORDS, Axis, Row, grouped
 from lib.scaling.folds import declared_seeds, evidence_of
 from lib.scaling.hypotheses import hypotheses_of
-from lib.scaling.predicted import FORESEEN, LEAST_LEVELS
+from lib.scaling.predicted import FORESEEN, LEAST_POINTS
 from lib.scaling.run_index import RunIndex
 
 Key = tuple[str, str]
@@ -103,12 +103,12 @@ class PredictionPlan:
                 key = axis.name, asked.name.replace(", ", ".")
                 for rows in grouped(axis, asked.rows).values():
                     own = evidence_of(rows)
-                    levels = axis.levels(own)
-                    if len(levels) < LEAST_LEVELS:
+                    points = axis.points(own)
+                    if len(points) < LEAST_POINTS:
                         continue
-                    curves.setdefault(key, []).append(_curve(axis, own, levels))
+                    curves.setdefault(key, []).append(_curve(axis, own, points))
                     for row in own:
-                        if axis.level(row) == levels[-1]:
+                        if axis.point(row) == points[-1]:
                             waiting.setdefault(_run(row), []).append(key)
         return curves, {run: list(dict.fromkeys(keys)) for run, keys in waiting.items()}
 
@@ -116,7 +116,7 @@ class PredictionPlan:
     def _grow(self) -> bool:
         """Whether any hypothesis varies sizes or shares; a closer check takes a moment per run."""
         questions = [e for e in self._study.experiments.values() if e.role == "question"]
-        return any(len(e.budgets) >= LEAST_LEVELS or e.train_fraction < 1.0 for e in questions)
+        return any(len(e.budgets) >= LEAST_POINTS or e.train_fraction < 1.0 for e in questions)
 
     def _facts(self) -> list[dict[str, Any]]:
         """Rows like those of the run table, with the columns that hypotheses use."""
@@ -145,24 +145,24 @@ def _run(row: Row) -> Run:
     return Run(**{name: row[name] for name in _NAMES})
 
 
-def _curve(axis: Axis, rows: Sequence[Row], levels: Sequence[str]) -> dict[str, Any]:
-    by_level = {label: [row for row in rows if axis.level(row) == label] for label in levels}
-    largest = levels[-1]
+def _curve(axis: Axis, rows: Sequence[Row], points: Sequence[str]) -> dict[str, Any]:
+    by_point = {label: [row for row in rows if axis.point(row) == label] for label in points}
+    largest = points[-1]
     return {
         "cell": dict(zip(WORDS, axis.rest(rows[0]), strict=True)),
         "largest": {
             "level": largest,
-            "size": _size(axis, by_level[largest][0]),
-            "seeds": declared_seeds(by_level[largest]),
+            "size": _size(axis, by_point[largest][0]),
+            "seeds": declared_seeds(by_point[largest]),
         },
         "smaller": [
             {
                 "level": label,
-                "size": _size(axis, by_level[label][0]),
-                "runs": [{name: row[name] for name in _NAMES} for row in by_level[label]],
-                "folds": [row["fold"] for row in by_level[label]],
+                "size": _size(axis, by_point[label][0]),
+                "runs": [{name: row[name] for name in _NAMES} for row in by_point[label]],
+                "folds": [row["fold"] for row in by_point[label]],
             }
-            for label in levels[:-1]
+            for label in points[:-1]
         ],
     }
 
@@ -176,8 +176,8 @@ def _size(axis: Axis, row: Row) -> float:
     )
 
 
-def _rows(level: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
+def _rows(point: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
     return [
         {"path": path.format(**words), "fold": fold, "seed": words["seed"], "status": "done"}
-        for words, fold in zip(level["runs"], level["folds"], strict=True)
+        for words, fold in zip(point["runs"], point["folds"], strict=True)
     ]

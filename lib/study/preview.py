@@ -129,7 +129,7 @@ def reach_table(found: Sequence[Reach], power: float) -> Table | None:
     table.caption = (
         "Of a question's weakest curve. about: by the calendar. noise: standard deviation of the paired "
         "difference of one label. gain: at Holm's level for the first of its family. flat: smallest margin "
-        "within which equal levels are found flat. Every verdict takes skill and controls as well."
+        "within which equal scale points are found flat. Every verdict takes skill and controls as well."
     )
     return table
 

@@ -126,10 +126,10 @@ class _Designs:
         """What some runs can show that differ along one axis, or two."""
         cfg, own = self._plan.config.evaluation, evidence_of(rows)
         dates, estimated = self._dates(own)
-        levels = [axis.levels(own) for axis in axes]
+        points = [axis.points(own) for axis in axes]
         seeds = min(
-            declared_seeds([row for row in own if tuple(axis.level(row) for axis in axes) == corner])
-            for corner in product(*((found[0], found[-1]) for found in levels))
+            declared_seeds([row for row in own if tuple(axis.point(row) for axis in axes) == corner])
+            for corner in product(*((found[0], found[-1]) for found in points))
         )
         corners = 2 ** len(axes)
         folds = len({row["fold"] for row in own})
@@ -137,7 +137,7 @@ class _Designs:
         noise = noise_from(self._past, axes[0], own[0], corners) or assumed_noise(self._rate(own[0]), corners)
         flat = None
         if len(axes) == 1:
-            flat = smallest_flat(design, noise, len(levels[0]), cfg.confidence, cfg.power)
+            flat = smallest_flat(design, noise, len(points[0]), cfg.confidence, cfg.power)
         shows = smallest_gain(design, noise, cfg.confidence, family, cfg.power)
         return PlannedComparison(own[0], design, estimated, noise, shows, flat)
 
@@ -215,5 +215,5 @@ def _along(axes: Sequence[Axis], rows: Sequence[Row]) -> str:
     """`parameters 2M to 200M`, or `parameters × input channels`."""
     if len(axes) > 1:
         return " × ".join(axis.label for axis in axes)
-    levels = axes[0].levels(rows)
-    return f"{axes[0].label} {levels[0]} to {levels[-1]}"
+    points = axes[0].points(rows)
+    return f"{axes[0].label} {points[0]} to {points[-1]}"

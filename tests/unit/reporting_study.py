@@ -241,7 +241,7 @@ def curve(task: str, **changes: Any) -> dict[str, Any]:
         },
         "skill": [
             {
-                "level": budget,
+                "point": budget,
                 "beats_base_rate": False,
                 "estimate": lead,
                 "low": lead - 0.009,

@@ -216,7 +216,7 @@ def test_folds_decide_and_the_studys_own_test_is_opened_afterwards(prepared):
     [question] = read_json(results / "scaling.json")["questions"]
     [curve] = question["curves"]
     assert (question["experiment"], curve["folds"]) == ("small", [1, 2])
-    assert [point["level"] for point in curve["points"]] == ["0.375", "1"]
+    assert [point["point"] for point in curve["points"]] == ["0.375", "1"]
     tested = [
         pl.read_parquet(results / f"runs/{fold}/{run}/predictions/test.parquet") for fold in ("wf01", "wf02")
     ]

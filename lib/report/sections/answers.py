@@ -63,12 +63,12 @@ def deciding_gain(curve: Mapping[str, Any]) -> tuple[float | None, float | None,
 def ends_of(curve: Mapping[str, Any]) -> str:
     """`from 2M to 200M`: the measured scale points."""
     points = curve.get("points") or []
-    return f"from {level_of(points[0])} to {level_of(points[-1])}" if points else "from smallest to largest"
+    return f"from {point_of(points[0])} to {point_of(points[-1])}" if points else "from smallest to largest"
 
 
-def level_of(point: Mapping[str, Any]) -> str:
+def point_of(point: Mapping[str, Any]) -> str:
     """Name of a point on its axis: a budget, a number of channels, a share of the data, a row or column."""
-    return str(point.get("budget") or point.get("level"))
+    return str(point.get("budget") or point.get("point"))
 
 
 def _verdict(question: Mapping[str, Any], compared: Compared, names: Names, one_of: bool) -> VerdictLine:
@@ -194,8 +194,8 @@ def _table(
         Column("Gain [interval]", numeric=True),
         *([] if same else [Column("Margin", numeric=True)]),
         Column("Recalibrated", numeric=True, detail=True),
-        Column("Best level over the base rate", numeric=True, detail=True),
-        Column("Best level over the linear model", numeric=True, detail=True),
+        Column("Best scale point over the base rate", numeric=True, detail=True),
+        Column("Best scale point over the linear model", numeric=True, detail=True),
         *([Column("Prediction for the largest", detail=True)] if foreseen else []),
         Column("Detectable", numeric=True, detail=True),
         Column("Seeds", numeric=True, detail=True),
@@ -231,11 +231,11 @@ _BESIDE = (
     "closed again: opened before, and what it said is not shown)."
 )
 _CAPTION = (
-    "Gain in test loss from the first to the last level. The shaded band is the margin, declared "
+    "Gain in test loss from the first to the last scale point. The shaded band is the margin, declared "
     "beforehand. An interval right of 0, its mark beyond the band, scales if no step in between goes back, "
-    "the best level beats the base rate (its lead is above 0) and the recalibrated gain is above 0, too; "
-    "left of 0 it worsens. Flat: every two levels within the band, by two one-sided tests each. Detectable: "
-    "the smallest gain that this test set could have shown."
+    "the best scale point beats the base rate (its lead is above 0) and the recalibrated gain is above 0, "
+    "too; left of 0 it worsens. Flat: every two scale points within the band, by two one-sided tests each. "
+    "Detectable: the smallest gain that this test set could have shown."
 )
 
 

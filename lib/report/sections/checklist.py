@@ -73,8 +73,8 @@ def _form(inputs: ReportInputs, curves: Sequence[tuple[Row, Row]]) -> list[Line]
         ("Form", "Variables", along),
         ("Form", "Decided beforehand", _declared(inputs)),
         ("Form", "Prediction outside the fit",
-         f"{recorded} of {len(foretold)} on record before the largest level was trained; {sum(known)} of "
-         f"{len(known)} with an interval came out inside" if foretold else "none: fewer than three levels"),
+         f"{recorded} of {len(foretold)} on record before the largest scale point was trained; {sum(known)} "
+         f"of {len(known)} with an interval were inside" if foretold else "none: fewer than 3 scale points"),
     ]  # fmt: skip
 
 
@@ -135,14 +135,14 @@ def _data(inputs: ReportInputs, curves: Sequence[tuple[Row, Row]]) -> list[Line]
     folds = sorted({len(c.get("folds") or []) for _, c in curves})
     trained = _column([r for r in inputs.runs.to_dicts() if r.get("status") == "done"], "n_train")
     sources = dict.fromkeys(f"{p.get('source')} ({p.get('vintage')})" for p in inputs.prices.values())
-    levels = sorted({len(c.get("points") or []) for _, c in curves})
+    n_points = sorted({len(c.get("points") or []) for _, c in curves})
     return [
         ("Data", "Source", listed(sources) or _UNKNOWN),
         ("Data", "How D is counted", "windows of the training part; a share: its latest dates"),
         ("Data", "Training windows", _range(trained, ",.0f")),
         ("Data", "Repetition", "the same windows every epoch: the history is finite"),
         ("Points", "Points of a fit",
-         f"{_range(levels)} levels of {_range(seeds)} {'seed' if seeds == [1] else 'seeds'}"),
+         f"{_range(n_points)} scale points of {_range(seeds)} {'seed' if seeds == [1] else 'seeds'}"),
         ("Points", "Loss of a point",
          "best model, test part, primary symbol; " + ("the dates of " + _range(folds) + " folds" if any(folds)
           else "one division of time")),
@@ -162,7 +162,7 @@ def _fitting(inputs: ReportInputs, curves: Sequence[tuple[Row, Row]]) -> list[Li
     commit = str(inputs.provenance.get("git_commit") or _UNKNOWN)
     return [
         ("Fit", "Loss minimised",
-         f"line: squared error, levels weighted alike; law: Huber, {HUBER} robust standard deviations"),
+         f"line: squared error, scale points weighted alike; law: Huber, {HUBER} robust standard deviations"),
         ("Fit", "Procedure and starts",
          f"line: closed form; law: E and A in closed form at each of {STARTS} exponents from "
          f"{EXPONENTS[0]} to {EXPONENTS[1]:g}, the best refined by golden section"),

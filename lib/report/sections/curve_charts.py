@@ -14,7 +14,7 @@ from lib.report.behind import SHOWN
 from lib.report.compared import Compared, blocked
 from lib.report.inputs import ReportInputs
 from lib.report.page import Column, Panel, Section, Table, TableCell
-from lib.report.sections.answers import ends_of, gain_of, level_of
+from lib.report.sections.answers import ends_of, gain_of, point_of
 from lib.report.sections.worth import beside_linear, foretold, lift_of
 from lib.report.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
 from lib.report.verdict_wording import verdict_words
@@ -137,7 +137,7 @@ def _title(curve: Mapping[str, Any], names: Names, barred: bool) -> str:
     if barred:
         return f"{name}: nothing is concluded {ends_of(curve)}, a control failed"
     if curve.get("moot"):
-        return f"{name}: no level beats the base rate"
+        return f"{name}: no scale point beats the base rate"
     seeds = min((int(p.get("seeds") or 0) for p in curve.get("points") or []), default=0)
     alone = ", with one seed each" if seeds < 2 else ""
     if low > 0:
@@ -182,20 +182,18 @@ def _against_base(
     curve: Mapping[str, Any], points: Rows, metric: str, base: float, compared: Compared
 ) -> str:
     """Scale points better or worse than the base rate, by the paired difference on the same dates."""
-    found = {level_of(p): compared.against_others(curve, level_of(p)) for p in points}
-    spans = {level: triple_holm(row, "over_base_rate") for level, row in found.items() if row is not None}
-    known = {
-        level: (low, high) for level, (_, low, high) in spans.items() if low is not None and high is not None
-    }
+    found = {point_of(p): compared.against_others(curve, point_of(p)) for p in points}
+    spans = {at: triple_holm(row, "over_base_rate") for at, row in found.items() if row is not None}
+    known = {at: (low, high) for at, (_, low, high) in spans.items() if low is not None and high is not None}
     what = f"base rate ({number(base)})" if metric == "log_loss" else f"zero forecast ({number(base, 6)})"
     if not known:
         return f"The paired difference from the {what} was not measured."
-    below = [level for level, (_, high) in known.items() if high < 0]
-    above = [level for level, (low, _) in known.items() if low > 0]
+    below = [at for at, (_, high) in known.items() if high < 0]
+    above = [at for at, (low, _) in known.items() if low > 0]
     parts = [
-        f"Clearly {side} the {what}, date by date: {listed(levels)}."
-        for side, levels in (("below", below), ("above", above))
-        if levels
+        f"Clearly {side} the {what}, date by date: {listed(where)}."
+        for side, where in (("below", below), ("above", above))
+        if where
     ]
     return " ".join(parts) or f"No point is clearly apart from the {what}, date by date."
 
@@ -215,7 +213,7 @@ def _figure(curve: Mapping[str, Any], points: Rows, metric: str, base: float | N
     chart.axes(
         label,
         f"test {metric_words(metric)} ({unit_of(metric)}{scale}), lower is better",
-        [(p["x"], level_of(p) if named else parameters(p["x"])) for p in points],
+        [(p["x"], point_of(p) if named else parameters(p["x"])) for p in points],
     )
     if len(band) > 1:
         lower, upper = ([(float(row[0]), _inside(row[end], chart)) for row in band] for end in (2, 3))
@@ -231,7 +229,7 @@ def _figure(curve: Mapping[str, Any], points: Rows, metric: str, base: float | N
         kind = kind_of(p.get("budget") or curve.get("budget"))
         if finite(p.get("low")) is not None and finite(p.get("high")) is not None:
             chart.whisker(p["x"], p["low"], p["high"], kind)
-        tip = f"{level_of(p)}: {interval(p['value'], p.get('low'), p.get('high'))}"
+        tip = f"{point_of(p)}: {interval(p['value'], p.get('low'), p.get('high'))}"
         chart.mark(p["x"], p["value"], kind, tip, 5.5)
     return chart.render(meaning, "" if ordinal or low <= 0 else "xy")
 
@@ -252,7 +250,7 @@ def _table(curve: Mapping[str, Any], points: Rows, metric: str, compared: Compar
         "n",
         "Effective n",
     ]
-    columns = [Column("Budget" if first else "Level"), *(Column(head, numeric=True) for head in heads)]
+    columns = [Column("Budget" if first else "Scale point"), *(Column(head, numeric=True) for head in heads)]
     rows = []
     for p in points:
         texts = [
@@ -264,5 +262,5 @@ def _table(curve: Mapping[str, Any], points: Rows, metric: str, compared: Compar
             count(p.get("n")),
             count(p.get("effective_n")),
         ]
-        rows.append([TableCell(level_of(p)), *map(TableCell, texts)])
+        rows.append([TableCell(point_of(p)), *map(TableCell, texts)])
     return Table(str(curve.get("model")), columns, rows, SHOWN)

@@ -219,8 +219,8 @@ def _pooled(questions: Sequence[Row]) -> Table:
             ]
         )
     caption = (
-        "All curves of a question together, in nats: gain from the first to the last level, curves resampled "
-        "together date by date. Curves differ by: standard deviation of their true gains beyond noise; p: "
-        "Cochran's Q. A mean over curves that differ answers for none of them alone."
+        "All curves of a question together, in nats: gain from the first to the last scale point, curves "
+        "resampled together date by date. Curves differ by: standard deviation of their true gains beyond "
+        "noise; p: Cochran's Q. A mean over curves that differ answers for none of them alone."
     )
     return Table(caption, columns, rows)

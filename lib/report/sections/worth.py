@@ -62,15 +62,15 @@ def predicted_words(curves: Sequence[Entry], decisive: Entry | None, names: Name
 def lift_of(curve: Entry, point: Entry, compared: Compared) -> Span:
     """How far a scale point's loss is below that of the linear model on the same dates, by Holm's interval;
     positive is better. Unknown where no linear model was run on them."""
-    row = compared.against_others(curve, str(point.get("budget") or point.get("level")))
+    row = compared.against_others(curve, str(point.get("budget") or point.get("point")))
     value, low, high = triple_holm(row, "over_linear") if row is not None else (None, None, None)
     return (None if value is None else -value, None if high is None else -high, None if low is None else -low)
 
 
 def _best(curve: Entry, compared: Compared) -> tuple[str, Span] | None:
     """The scale point furthest ahead of the linear model."""
-    found = [(str(p.get("level")), lift_of(curve, p, compared)) for p in curve.get("points") or []]
-    known = [(level, span) for level, span in found if span[0] is not None]
+    found = [(str(p.get("point")), lift_of(curve, p, compared)) for p in curve.get("points") or []]
+    known = [(at, span) for at, span in found if span[0] is not None]
     return max(known, key=lambda one: one[1][0] or 0.0, default=None)
 
 
@@ -85,14 +85,15 @@ def beside_linear(curve: Entry, compared: Compared) -> str:
     best = _best(curve, compared)
     if best is None:
         return "No linear model was run on these samples."
-    level, (value, low, _) = best
+    at, (value, low, _) = best
     if low is not None and low > 0:
-        return f"{level} beats the linear model by {interval(*best[1])}."
+        return f"{at} beats the linear model by {interval(*best[1])}."
     if value is not None and value <= 0:
         return (
-            f"No level is ahead of the linear model ({level} by {interval(*best[1])}): this law is of no use."
+            f"No scale point is ahead of the linear model ({at} by {interval(*best[1])}): "
+            "this law is of no use."
         )
-    return f"No level clearly beats the linear model ({level} by {interval(*best[1])})."
+    return f"No scale point clearly beats the linear model ({at} by {interval(*best[1])})."
 
 
 def worth_words(curve: Entry, margin: float | None, compared: Compared) -> list[str]:
@@ -133,12 +134,12 @@ def _worth(curve: Entry, margin: float | None, compared: Compared) -> str:
 
 def _cost(curve: Entry, compared: Compared) -> str:
     """What a tenfold of parameters has cost in time, and would cost once more."""
-    levels = compared.levels(curve)
-    sizes = {str(p.get("level")): finite(p.get("size")) for p in curve.get("points") or []}
+    points = compared.points(curve)
+    sizes = {str(p.get("point")): finite(p.get("size")) for p in curve.get("points") or []}
     spent = {
-        level: sum(float(row.get("total_seconds") or 0.0) for row in rows if row.get("status") == "done")
-        for level, rows in levels.items()
-        if sizes.get(level)
+        at: sum(float(row.get("total_seconds") or 0.0) for row in rows if row.get("status") == "done")
+        for at, rows in points.items()
+        if sizes.get(at)
     }
     if len(spent) < 2:
         return ""

@@ -135,7 +135,7 @@ def test_tests_of_models_are_shown_and_a_difference_is_clear_only_after_holm(stu
     assert "DeLong p" not in [head.label for head in shown.tables[1].columns]
 
 
-def test_a_level_is_below_the_base_rate_only_by_the_paired_difference(study):
+def test_a_scale_point_is_below_the_base_rate_only_by_the_paired_difference(study):
     table = baseline_table("direction")
     spans = {"2M": (-0.02, -0.03, -0.01), "20M": (-0.01, -0.03, 0.01), "200M": (0.02, 0.01, 0.03)}
     for row in table["rows"]:

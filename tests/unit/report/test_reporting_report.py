@@ -141,7 +141,7 @@ def test_a_question_without_skill_is_called_moot(study):
     assert "Nothing here beats the base rate" in page.verdicts[0].sentence
     assert {row[1].text for row in page.verdicts[0].table.rows} == {"moot: no skill"}
     [scaling_section] = [section for section in page.sections if section.id == "scaling"]
-    assert all("no level beats the base rate" in panel.title for panel in scaling_section.panels)
+    assert all("no scale point beats the base rate" in panel.title for panel in scaling_section.panels)
 
 
 def test_an_exploratory_answer_is_labelled_in_page_and_markdown(study):
@@ -159,7 +159,7 @@ def test_the_table_of_curves_holds_what_every_gate_saw(study):
     own = scaling()["questions"][0]["curves"][0]
     assert row["Recalibrated"].startswith(f"{own['recalibrated']['estimate']:.4f} [")
     best = max(one["estimate"] for one in own["skill"])
-    assert row["Best level over the base rate"].startswith(f"{best:.4f} [")
+    assert row["Best scale point over the base rate"].startswith(f"{best:.4f} [")
 
 
 def test_a_flat_curve_shows_the_interval_that_equivalence_goes_by(study):

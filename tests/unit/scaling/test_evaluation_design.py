@@ -63,7 +63,7 @@ def test_the_planned_gain_is_found_in_four_of_five_studies() -> None:
     assert np.mean(found) == pytest.approx(0.8, abs=0.07)
 
 
-def test_equal_levels_are_found_flat_within_what_is_planned() -> None:
+def test_equal_scale_points_are_found_flat_within_what_is_planned() -> None:
     design = Design(dates=600, horizon=1, folds=1, seeds=4)
     within = smallest_flat(design, Noise(0.13, 0.0, "assumed"), 2, 0.95, 0.8)
     rng, found = np.random.default_rng(1), []

@@ -1,5 +1,5 @@
-"""What smaller levels predict for a larger one: right as often as it says, wrong where the law bends, and
-kept."""
+"""What smaller scale points predict for a larger one: right as often as it says, wrong where the law bends,
+and kept."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def log_linear(size: float) -> float:
 
 
 def made(law: Law, sizes: tuple[float, ...], rng: np.random.Generator, own: float = 0.05) -> list[ScalePoint]:
-    """Levels whose expected losses obey a law: hard days for all, days of each level's own over a week,
+    """Scale points whose expected losses obey a law: hard days for all, days of each point's own over a week,
     seeds."""
     dates, seeds = 300, 3
     common = rng.normal(0, 0.3, dates)
@@ -90,11 +90,11 @@ def test_two_sizes_say_that_they_leave_no_freedom_and_three_may_identify_a_floor
 
 
 def test_a_short_test_set_gives_a_number_without_an_interval() -> None:
-    levels = [
+    points = [
         ScalePoint(str(size), size, DateLosses(np.full((2, 6), loss), np.ones(6)))
         for size, loss in ((1.0, 0.7), (10.0, 0.6))
     ]
-    said = extrapolate(levels, 100.0, 2, 5, CFG)
+    said = extrapolate(points, 100.0, 2, 5, CFG)
     assert (said.law.low, said.law.high) == (None, None)
     assert said.law.estimate == pytest.approx(0.5)
     assert "no interval" in said.note
@@ -113,7 +113,7 @@ def forecasts(path: str) -> pl.DataFrame:
 
 
 def declared() -> list[dict[str, Any]]:
-    def level(label: str, size: float) -> dict[str, Any]:
+    def point(label: str, size: float) -> dict[str, Any]:
         rows = [{"path": f"{label}/{s}", "fold": None, "seed": s, "status": "done"} for s in (1, 2)]
         return {"level": label, "size": size, "rows": rows}
 
@@ -121,12 +121,12 @@ def declared() -> list[dict[str, Any]]:
         {
             "cell": {"task": "direction", "horizon": 1, "budget": "*"},
             "largest": {"level": "200M", "size": 2e8, "seeds": 2},
-            "smaller": [level("2M", 2e6), level("20M", 2e7)],
+            "smaller": [point("2M", 2e6), point("20M", 2e7)],
         }
     ]
 
 
-def test_a_record_is_made_from_the_smaller_levels_alone() -> None:
+def test_a_record_is_made_from_the_smaller_points_alone() -> None:
     read = []
 
     def reader(path: str, split: str) -> pl.DataFrame:
@@ -155,7 +155,7 @@ def test_a_record_only_grows_and_says_nothing_twice() -> None:
     assert [entry["curves"][0]["law"] for entry in second] == [1, 2]
 
 
-def test_records_need_two_levels_to_say_anything() -> None:
+def test_records_need_two_points_to_say_anything() -> None:
     def reader(path: str, split: str) -> pl.DataFrame:
         if path.startswith("2M"):
             raise OSError("gone")
@@ -224,7 +224,7 @@ def test_only_what_was_written_before_the_largest_began_is_held_against_it(
     assert reading.startswith("Before 200M was trained")
     assert reading.index("Before 200M") < reading.index("Slope")
 
-    # A level without some of the dates has another loss on the rest, whatever its size.
+    # A scale point without some of the dates has another loss on the rest, whatever its size.
     for lacking in ({"dates": said["dates"] + 1}, {"folds": [1, 2]}):
         _, summary = judged("2026-01-10T00:00:00+00:00", **lacking)
         other = summary["questions"][0]["curves"][0]["prediction"]
@@ -260,7 +260,7 @@ def test_a_report_says_what_more_compute_is_worth_beside_a_linear_model_and_how_
     fitted = next(section for section in page.sections if section.id == "fitting")
     answers = {row[1].text: row[2].text for row in fitted.tables[0].rows}
     assert answers["Sizes"] == "2.02M to 202M"
-    assert answers["Points of a fit"] == "3 levels of 3 seeds"
+    assert answers["Points of a fit"] == "3 scale points of 3 seeds"
     assert answers["Learning rate"] == "0.0003"
     assert answers["Training windows"] == "2,000"
     assert "| Loss minimised |" in render_markdown(page).replace("Fit | ", "| ")
@@ -283,10 +283,10 @@ def test_more_compute_is_worth_it_only_where_the_verdict_says_that_size_helps(
     class Alone(Compared):
         def __init__(self) -> None: ...
 
-        def levels(self, curve: Any) -> Any:
+        def points(self, curve: Any) -> Any:
             return {}
 
-        def against_others(self, curve: Any, level: str) -> Any:
+        def against_others(self, curve: Any, point: str) -> Any:
             return None
 
     steep = {"estimate": -0.02, "low": -0.03, "high": -0.01}
@@ -298,7 +298,7 @@ def test_more_compute_is_worth_it_only_where_the_verdict_says_that_size_helps(
 
 
 def test_a_law_below_the_linear_model_is_called_of_no_use() -> None:
-    curve = {"axis": "parameters", "points": [{"level": "2M", "budget": "2M"}]}
+    curve = {"axis": "parameters", "points": [{"point": "2M", "budget": "2M"}]}
 
     class Against(Compared):
         def __init__(self, difference: float) -> None:
@@ -308,9 +308,9 @@ def test_a_law_below_the_linear_model_is_called_of_no_use() -> None:
                 "over_linear_high_holm": difference + 0.01,
             }
 
-        def against_others(self, curve: Any, level: str) -> Any:
+        def against_others(self, curve: Any, point: str) -> Any:
             return self.line
 
     assert "of no use" in beside_linear(curve, Against(0.002))
-    assert beside_linear(curve, Against(-0.002)).startswith("No level clearly beats the linear model")
+    assert beside_linear(curve, Against(-0.002)).startswith("No scale point clearly beats the linear model")
     assert beside_linear(curve, Against(-0.02)) == "2M beats the linear model by 0.0200 [0.0100, 0.0300]."

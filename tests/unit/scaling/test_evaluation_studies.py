@@ -71,7 +71,7 @@ def test_each_axis_finds_its_planted_direction(
                 assert curve["slope"]["estimate"] is None
                 assert curve["forms"] == []
     data = next(q for q in grown[2]["questions"] if q["axis"] == "data")
-    assert [p["level"] for p in data["curves"][0]["points"]] == ["0.125", "0.25", "0.5", "1"]
+    assert [p["point"] for p in data["curves"][0]["points"]] == ["0.125", "0.25", "0.5", "1"]
     assert [p["size"] for p in data["curves"][0]["points"]] == [250, 500, 1000, 2000]
     found = {curve["budget"]: (curve["verdict"], curve["gate"]) for curve in data["curves"]}
     assert found["20M"] == found["200M"] == ("scales", "gain")
@@ -81,13 +81,13 @@ def test_each_axis_finds_its_planted_direction(
     assert data["gate"] == "curves"
 
 
-def test_features_have_a_saturation_point_and_four_levels_a_law(
+def test_features_have_a_saturation_point_and_four_scale_points_a_law(
     grown: tuple[Study, pl.DataFrame, dict[str, Any]],
 ) -> None:
     features = next(q for q in grown[2]["questions"] if q["axis"] == "features")
     curve = features["curves"][0]
     assert curve["dataset"] == "Aa*"
-    assert curve["saturation"]["level"] in ("50", "200", "500")
+    assert curve["saturation"]["point"] in ("50", "200", "500")
     assert sum(row["share"] for row in curve["saturation"]["shares"]) == pytest.approx(1)
     assert curve["law"]["alpha"]["low"] <= curve["law"]["alpha"]["high"]
     parameters = next(q for q in grown[2]["questions"] if q["axis"] == "parameters")
@@ -115,8 +115,8 @@ def test_interactions_are_differences_in_differences(
     pairs = {tuple(entry["axes"]) for entry in found}
     assert pairs == {("parameters", "features"), ("parameters", "quality"), ("parameters", "data")}
     for entry in found:
-        at = {tuple(point["levels"]): point["value"] for point in entry["grid"]}
-        first, second = entry["levels"]
+        at = {tuple(point["points"]): point["value"] for point in entry["grid"]}
+        first, second = entry["points"]
         by_hand = (at[first[0], second[-1]] - at[first[-1], second[-1]]) - (
             at[first[0], second[0]] - at[first[-1], second[0]]
         )

@@ -439,7 +439,7 @@ def the_curve(summary: dict[str, Any]) -> dict[str, Any]:
 def test_a_curve_carries_the_evidence_of_every_gate(scales: dict[str, Any]) -> None:
     curve = the_curve(scales)
     assert (curve["gate"], curve["moot"]) == ("gain", False)
-    assert [one["level"] for one in curve["skill"]] == list(BUDGETS)
+    assert [one["point"] for one in curve["skill"]] == list(BUDGETS)
     for one, point in zip(curve["skill"], curve["points"], strict=True):
         assert one["estimate"] + point["value"] == pytest.approx(np.log(2))
         assert one["beats_base_rate"] is (one["low_holm"] > 0)
@@ -463,7 +463,7 @@ def test_sizes_that_are_all_worse_than_the_base_rate_are_moot_whatever_they_gain
     curve = the_curve(World(lambda budget, seed: {"2M": 5.0, "20M": 4.0}.get(budget, 3.0)).summary(STUDY))
     assert curve["gain"]["low_holm"] > 0.005
     assert (curve["verdict"], curve["gate"], curve["moot"]) == ("undecidable", "skill", True)
-    assert "No level beats the base rate" in curve["reason"]
+    assert "No scale point beats the base rate" in curve["reason"]
 
 
 def test_a_size_that_only_states_itself_less_boldly_has_not_learned_more() -> None:

@@ -69,17 +69,17 @@ def test_the_same_downwards_worsens() -> None:
     assert "2M beats the base rate" in decision.reason
 
 
-def test_levels_within_the_margin_of_each_other_are_flat() -> None:
+def test_scale_points_within_the_margin_of_each_other_are_flat() -> None:
     decision = curve_verdict(FLAT)
     assert (decision.verdict, decision.gate) == ("flat", "equivalence")
-    assert "Every two levels lie within ±0.0050" in decision.reason
+    assert "Every two scale points lie within ±0.0050" in decision.reason
     assert "(90% interval)" in decision.reason
 
 
 STEP_BACK = losses(0.66, 0.664, 0.64, error=0.0002)
 """Not beyond the margin, and clear of 0."""
 GATES: dict[str, tuple[Evidence, Gate, str]] = {
-    "a level without runs": (
+    "a scale point without runs": (
         replace(SCALES, absent=["200M"]), "absent", "No usable run at 200M: the gain from 2M to 200M"),
     "runs that cannot be compared": (
         replace(SCALES, gain=None), "unmeasured", "cannot be compared"),
@@ -91,15 +91,15 @@ GATES: dict[str, tuple[Evidence, Gate, str]] = {
         replace(SCALES, few_seeds={"200M": 1}), "seeds", "Only one seed at 200M: the noise between seeds is"),
     "two seeds": (
         replace(SCALES, few_seeds={"2M": 2}), "seeds", "Only two seeds at 2M: the noise between seeds"),
-    "a collapsed level": (
+    "a collapsed scale point": (
         replace(SCALES, collapsed=["200M"]), "collapsed", "nothing was learned there"),
     "no skill at any size": (
-        losses(0.72, 0.71, 0.70), "skill", "No level beats the base rate: the best, 200M, is worse by 0.01"),
+        losses(0.72, 0.71, 0.70), "skill", "No scale point beats the base rate: the best, 200M, is worse by"),
     "an unknown base rate": (
         replace(SCALES, skill={}), "skill", "The loss of the base rate is not known"),
     "the best size without skill": (
         replace(SCALES, skill=SCALES.skill | {"200M": measured(0.05, 0.05)}), "skill",
-        "but 200M, the best level, cannot be shown to beat the base rate (it is better by 0.0500"),
+        "but 200M, the best scale point, cannot be shown to beat the base rate (it is better by 0.0500"),
     "a gain that may be none": (
         losses(0.66, 0.65, 0.64, error=0.02), "gain", "neither clear of 0 nor within ±0.0050; this test set"),
     "a clear gain below the margin": (
@@ -123,7 +123,7 @@ def test_every_gate_decides_alone(made: Evidence, gate: Gate, words: str) -> Non
     decision = curve_verdict(made)
     assert (decision.verdict, decision.gate) == ("undecidable", gate)
     assert words in decision.reason
-    assert decision.moot == (words.startswith("No level beats"))
+    assert decision.moot == (words.startswith("No scale point beats"))
 
 
 def test_gates_are_asked_in_their_order() -> None:
@@ -189,7 +189,7 @@ def test_flatness_needs_no_adjustment_for_the_number_of_curves() -> None:
 
 def test_returns_are_held_against_a_forecast_of_zero() -> None:
     made = losses(0.72, 0.71, 0.70, baseline="a forecast of 0")
-    assert "No level beats a forecast of 0" in curve_verdict(made).reason
+    assert "No scale point beats a forecast of 0" in curve_verdict(made).reason
 
 
 def test_what_is_missing_weakens_a_verdict_in_words() -> None:
@@ -200,7 +200,7 @@ def test_what_is_missing_weakens_a_verdict_in_words() -> None:
     assert decision.reason.endswith("Weakened: no null control is declared.")
 
 
-def test_what_stands_behind_levels_is_read_from_their_runs() -> None:
+def test_what_stands_behind_scale_points_is_read_from_their_runs() -> None:
     standing = Preconditions.of({"a": 5, "b": 5, "c": 3, "d": 2}, {"a": 5, "b": 4, "c": 0, "d": 2}, ["b"], 7)
     assert (standing.absent, standing.incomplete, standing.collapsed) == (["c"], ["b"], ["b"])
     assert standing.few_seeds == {"d": 2}
@@ -222,9 +222,9 @@ def minds(evidence: Evidence) -> list[str]:
         (replace(FLAT, few_seeds={"2M": 2}), "At least one more seed at 2M."),
         (replace(FLAT, failed_controls=["null"]), "controls must pass"),
         (replace(FLAT, collapsed=["2M"]), "Runs at 2M that learn something"),
-        (losses(0.72, 0.71, 0.70), "with which some level beats the base rate"),
+        (losses(0.72, 0.71, 0.70), "with which some scale point beats the base rate"),
         (replace(SCALES, skill={}), "The base rate of the training labels"),
-        (losses(0.66, 0.68, 0.64), "Training of the levels in between that does not fall behind"),
+        (losses(0.66, 0.68, 0.64), "Training in between that does not fall behind"),
         (replace(SCALES, recalibrated=measured(0.0, 0.001)), "left after recalibration"),
         (replace(SCALES, recalibrated=None), "A calibration part of at least 50 samples"),
         (losses(0.66, 0.658, 0.6555, error=0.001), "clearly beyond or clearly within 0.0050"),
@@ -243,7 +243,7 @@ def test_everything_that_is_lacking_is_named_not_only_what_decided() -> None:
     assert minds(made) == [
         "The controls must pass before anything here can be read.",
         "At least two more seeds at 2M.",
-        "A task, data or a recipe with which some level beats the base rate.",
+        "A task, data or a recipe with which some scale point beats the base rate.",
         "A calibration part of at least 50 samples with five of either class at both ends.",
         "About 126 times as many test dates (walk-forward folds, or a longer test), so that a gain of 0.0050 "
         "could be shown.",
@@ -302,8 +302,11 @@ def test_an_interaction_of_forecasts_without_skill_is_moot(value: float) -> None
     assert judged(SKILL).gate != "skill"
     blind = judged({"2M 20": measured(-0.01, 0.002), "200M 50": measured(0.001, 0.001)})
     assert (blind.verdict, blind.gate, blind.moot) == ("undecidable", "skill", True)
-    assert "No level beats the base rate: the best, 200M 50, is better by 0.0010" in blind.reason
-    assert "moot how the loss changes between levels; the gain from more parameters changes" in blind.reason
+    assert "No scale point beats the base rate: the best, 200M 50, is better by 0.0010" in blind.reason
+    assert (
+        "moot how the loss changes between scale points; the gain from more parameters changes"
+        in blind.reason
+    )
     unknown = judged({})
     assert (unknown.verdict, unknown.gate, unknown.moot) == ("undecidable", "skill", False)
     assert "The loss of the base rate is not known" in unknown.reason

@@ -145,13 +145,13 @@ def test_the_auc_of_folds_is_the_mean_of_theirs():
     assert curve.points[1]["auc"] == pytest.approx(np.mean(by_fold))
 
 
-def test_a_level_is_judged_by_the_seeds_that_every_fold_has():
+def test_a_scale_point_is_judged_by_the_seeds_that_every_fold_has():
     curve, _ = measured(experiments(3), *lost(2, "2M", 1))
     assert (curve.seeds, curve.declared) == ({"2M": 2, "200M": 3}, {"2M": 3, "200M": 3})
     assert {row["seed"] for _, _, rows in curve.parts["2M"] for row in rows} == {2, 3}
 
 
-def test_a_fold_without_a_level_is_left_out_for_all_and_named_in_the_reason():
+def test_a_fold_without_a_scale_point_is_left_out_for_all_and_named_in_the_reason():
     asked = experiments(3)
     found = material(asked, lost(2, "200M", 1, 2, 3))
     [question] = answers_of(hypotheses_of(asked, found.index), found, []).questions
@@ -163,7 +163,7 @@ def test_a_fold_without_a_level_is_left_out_for_all_and_named_in_the_reason():
     assert "lost_fold" in {trouble.kind for trouble in found.troubles}
 
 
-def test_levels_without_a_common_fold_cannot_be_compared():
+def test_scale_points_without_a_common_fold_cannot_be_compared():
     curve, found = measured(experiments(2), *lost(1, "2M", 1, 2, 3), *lost(2, "200M", 1, 2, 3))
     assert curve.gain is None
     assert not curve.absent

@@ -62,14 +62,14 @@ def curves_asked(experiments, material) -> list[tuple[Hypothesis, Axis, list[Row
 def obstacles(axis: Axis, rows: list[Row], controls: list[dict], plan: Plan) -> set[str]:
     """What keeps a curve from a verdict, however well its runs turn out."""
     found, rows = set(), evidence_of(rows)
-    levels = axis.levels(rows)
-    seeds = {label: {r["seed"] for r in rows if axis.level(r) == label} for label in levels}
-    folds = {label: {r["fold"] for r in rows if axis.level(r) == label} for label in levels}
+    points = axis.points(rows)
+    seeds = {label: {r["seed"] for r in rows if axis.point(r) == label} for label in points}
+    folds = {label: {r["fold"] for r in rows if axis.point(r) == label} for label in points}
     if min(map(len, seeds.values())) < LEAST_SEEDS or len({frozenset(own) for own in seeds.values()}) > 1:
         found.add("seeds")
     if len({frozenset(own) for own in folds.values()}) > 1:
         found.add("folds")
-    if undeclared_controls(controls, str(rows[0]["model"]), levels if axis.name == "parameters" else ()):
+    if undeclared_controls(controls, str(rows[0]["model"]), points if axis.name == "parameters" else ()):
         found.add("controls")
     if any(calibration_days(plan, row) < MINIMUM for row in rows):
         found.add("calibration")

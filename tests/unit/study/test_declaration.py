@@ -62,13 +62,15 @@ def test_window_lengths_are_compared_with_each_other(tests):
         assert len(folds) == 5
         for found in folds:
             [gain] = found
-            assert gain.startswith("gain in loss over bars of a window, 60 to 120 (3 levels), margin 0.01")
+            assert gain.startswith(
+                "gain in loss over bars of a window, 60 to 120 (3 scale points), margin 0.01"
+            )
 
 
 def test_folds_are_one_question_over_all_their_dates(tests):
     for name in ("p1_parameters-wf01", "p1_parameters-wf09"):
         gain, tables = tests[name]
-        assert gain.startswith("gain in loss over parameters, 2M to 200M (3 levels), margin 0.005")
+        assert gain.startswith("gain in loss over parameters, 2M to 200M (3 scale points), margin 0.005")
         assert "in 1 curve, over the test dates of 9 folds, adjusted by Holm" in gain
         assert tables == "paired differences of all models from the one that is best on validation"
     assert [name for name in tests if name.startswith("p5_all-")] == [f"p5_all-wf0{n}" for n in (6, 7, 8, 9)]
@@ -112,7 +114,7 @@ def test_window_lengths_are_one_question_with_a_slope(evaluated):
     [question] = [q for q in evaluated["questions"] if q["axis"] == AXES["context"].name]
     assert question["experiment"] == "windows"
     [curve] = question["curves"]
-    assert [point["level"] for point in curve["points"]] == ["60", "80", "120"]
+    assert [point["point"] for point in curve["points"]] == ["60", "80", "120"]
     assert [point["size"] for point in curve["points"]] == [60, 80, 120]
     assert (curve["condition"], curve["context_length"]) == ("untuned", "*")
     assert curve["slope"]["estimate"] is not None
