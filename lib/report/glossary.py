@@ -119,7 +119,7 @@ def first_words(page: Page) -> dict[str, list[tuple[str, str]]]:
 
 def _texts(page: Page) -> Iterator[tuple[str, str]]:
     """Every part of the page with its text, in the order in which it is read."""
-    parts = [*page.opponents, *page.unanswered, *page.warnings]
+    parts = [*page.baselines, *page.unanswered, *page.warnings]
     for verdict in page.verdicts:
         said = [
             verdict.question,

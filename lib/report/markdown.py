@@ -37,8 +37,13 @@ def page_markdown(page: Page) -> str:
         lines += ["What would change it:", "", *(f"- {_text(step)}" for step in verdict.change), ""]
         lines += _table(verdict.table) if verdict.table else []
     if page.unanswered:
-        lines += ["### Asked, without a verdict", "", *(f"- {_text(said)}" for said in page.unanswered), ""]
-    lines += [f"- {_text(sentence)}" for sentence in page.opponents]
+        lines += [
+            "### Questions without a verdict",
+            "",
+            *(f"- {_text(said)}" for said in page.unanswered),
+            "",
+        ]
+    lines += [f"- {_text(sentence)}" for sentence in page.baselines]
     lines += ["", *(f"- {check.label}: {_text(check.value)}" for check in page.checks), ""]
     if page.warnings:
         lines += ["### Warnings", "", *(f"- {_text(warning)}" for warning in page.warnings), ""]

@@ -128,7 +128,7 @@ class Page:
     note: str | None
     verdicts: Sequence[VerdictLine]
     no_verdict: str
-    opponents: Sequence[str]
+    baselines: Sequence[str]
     """One sentence per problem: how the models compare with simple ones."""
     checks: Sequence[ReportCheck]
     unanswered: Sequence[str]

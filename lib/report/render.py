@@ -45,7 +45,7 @@ from lib.report.wording import Names, prose
 
 _UNFOLDED = (
     "scaling", "features", "amount", "context", "quality", "assets", "laws", "interactions", "ablations",
-    "opponents", "controls", "limits",
+    "baselines", "controls", "limits",
 )  # fmt: skip
 """Sections that answer the study's questions: open from the start. Of the others a reader sees the finding,
 and opens what it rests on."""
@@ -83,7 +83,7 @@ def build_page(inputs: ReportInputs) -> Page:
         note=inputs.note,
         verdicts=answers.verdicts(inputs, names),
         no_verdict="No question about size in this study: a verdict on scaling needs at least two budgets.",
-        opponents=model_tables.opponent_sentences(inputs, names),
+        baselines=model_tables.baseline_sentences(inputs, names),
         unanswered=unanswered.unanswered(inputs),
         checks=answers.checks(inputs),
         warnings=notices.grouped(prose(text) for text in inputs.scaling.get("warnings") or []),
@@ -116,7 +116,7 @@ def _sections(inputs: ReportInputs, names: Names) -> list[Section]:
         *axes_together.effects_sections(inputs, names),
         ablations.ablations_section(inputs, names),
         single_folds.folds_section(inputs, names),
-        model_tables.opponents_section(inputs, names),
+        model_tables.baselines_section(inputs, names),
         model_tables.controls_section(inputs, names),
         slices.parts_section(inputs, names),
         reliability.reliability_section(inputs, names),

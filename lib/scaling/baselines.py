@@ -47,15 +47,15 @@ Group = tuple[str, str]
 """Model and budget."""
 
 
-def baseline_tables(asked: Sequence[tuple[Case, bool]], material: StudyRuns) -> list[dict[str, Any]]:
+def baseline_tables(cases: Sequence[tuple[Case, bool]], material: StudyRuns) -> list[dict[str, Any]]:
     """One table per case with a usable run; problems are recorded in `material`.
 
     Args:
-        asked: cases, each with whether it is measured on the folds or on the study's own split.
+        cases: each with whether it is measured on the folds or on the study's own split.
         material: runs and predictions.
     """
     tables = []
-    for case, folded in asked:
+    for case, folded in cases:
         groups: dict[Group, list[Row]] = {}
         for row in material.index.of_case(case):
             if (row["fold"] is not None) == folded:

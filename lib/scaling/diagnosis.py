@@ -56,16 +56,18 @@ class Grid:
 
 
 def diagnose(
-    asked: Hypothesis, material: StudyRuns, controls: Entries
+    hypothesis: Hypothesis, material: StudyRuns, controls: Entries
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Diagnoses and joint laws of the grids of sizes and shares of dates of one question."""
     diagnoses: list[dict[str, Any]] = []
     laws: list[dict[str, Any]] = []
-    if AXES["data"] not in asked.axes:
+    if AXES["data"] not in hypothesis.axes:
         return diagnoses, laws
-    for _, _, rows in interactions_of([AXES["parameters"], AXES["data"]], asked.rows):
+    for _, _, rows in interactions_of([AXES["parameters"], AXES["data"]], hypothesis.rows):
         if (grid := _grid(rows, material)) is not None:
-            diagnoses.append(_diagnosis(grid, margin_of(asked.margin, grid.zero_loss), material, controls))
+            diagnoses.append(
+                _diagnosis(grid, margin_of(hypothesis.margin, grid.zero_loss), material, controls)
+            )
             laws.append(_joint(grid, material))
     return diagnoses, laws
 
@@ -105,7 +107,7 @@ def _diagnosis(grid: Grid, margin: float, material: StudyRuns, controls: Entries
         pair = [grid.points[corner] for corner in grid.deciding]
         gain = contrast(pair, np.array([1.0, -1.0]), horizon)
     rises = _gap_rises(lines)
-    reading, reason = _read(grid, gain, rises, margin, _standing(grid, controls), confidence)
+    reading, reason = _read(grid, gain, rises, margin, _preconditions(grid, controls), confidence)
     return {
         "key": grid.words,
         "label": describe.label_of(grid.words),
@@ -118,7 +120,7 @@ def _diagnosis(grid: Grid, margin: float, material: StudyRuns, controls: Entries
     }
 
 
-def _standing(grid: Grid, controls: Entries) -> Preconditions:
+def _preconditions(grid: Grid, controls: Entries) -> Preconditions:
     """Preconditions of the two combinations that decide."""
     model = str(grid.words["model"])
     name = {corner: f"{corner[0]} on {float(corner[1]):.1%} of the dates" for corner in grid.deciding}
@@ -164,13 +166,13 @@ def _gap_rises(lines: Sequence[dict[str, Any]]) -> bool | None:
 
 
 def _read(
-    grid: Grid, gain: Estimate | None, rises: bool | None, margin: float, standing: Preconditions,
+    grid: Grid, gain: Estimate | None, rises: bool | None, margin: float, preconditions: Preconditions,
     confidence: float,
 ) -> tuple[str, str]:  # fmt: skip
     if not grid.deciding:
         return "undecidable", "The largest size was not trained on all dates and on a part of them."
     if gain is None:
-        return "undecidable", f"No usable run of {', '.join(standing.absent)}."
+        return "undecidable", f"No usable run of {', '.join(preconditions.absent)}."
     low, high = gain.interval(confidence)
     (size, share), _ = grid.deciding
     if low is None or high is None:
@@ -184,9 +186,9 @@ def _read(
         False: "; the gap between training and validation does not grow with size",
         None: "",
     }[rises]
-    if standing.obstacle:
-        return "undecidable", f"{standing.obstacle}; {measured}{gap}."
-    weaker = standing.weaknesses
+    if preconditions.obstacle:
+        return "undecidable", f"{preconditions.obstacle}; {measured}{gap}."
+    weaker = preconditions.weaknesses
     if low > 0 and gain.value >= margin:
         return "data-limited", f"More data still help: {measured}{gap}.{weaker}"
     if -margin <= low and high <= margin:

@@ -43,22 +43,22 @@ class Answers:
 
 
 def answers_of(
-    asked: Sequence[Hypothesis], material: StudyRuns, controls: Entries, confirmatory: int = 0
+    hypotheses: Sequence[Hypothesis], material: StudyRuns, controls: Entries, confirmatory: int = 0
 ) -> Answers:
     """Measure and judge all hypotheses of a study.
 
     Args:
-        asked: the hypotheses, in order of declaration.
+        hypotheses: in order of declaration.
         material: runs, predictions and settings; problems are recorded there.
         controls: outcomes of the controls.
         confirmatory: number of contrasts of the whole study's confirmatory questions, including those not in
-            `asked`.
+            `hypotheses`.
 
     Returns:
         One entry per axis that an experiment varies, and one per interaction of two of its axes.
     """
-    curves = [(one, axis, curves_of(axis, one.rows, material)) for one in asked for axis in one.judged]
-    grids = [(one, [measure_interaction(*of, material) for of in _grids(one)]) for one in asked]
+    curves = [(one, axis, curves_of(axis, one.rows, material)) for one in hypotheses for axis in one.judged]
+    grids = [(one, [measure_interaction(*of, material) for of in _grids(one)]) for one in hypotheses]
     families = holm_families(
         [
             (one.analysis, "gains of all curves of this question", [c.gain for c in own])
@@ -80,12 +80,12 @@ def answers_of(
     return Answers(questions, interactions)
 
 
-def _grids(asked: Hypothesis) -> list[tuple[Axis, Axis, list[Any]]]:
-    return list(interactions_of(asked.axes, asked.rows))
+def _grids(hypothesis: Hypothesis) -> list[tuple[Axis, Axis, list[Any]]]:
+    return list(interactions_of(hypothesis.axes, hypothesis.rows))
 
 
 def _question(
-    asked: Hypothesis,
+    hypothesis: Hypothesis,
     axis: Axis,
     curves: Sequence[Curve],
     family: Family,
@@ -94,8 +94,8 @@ def _question(
 ) -> dict[str, Any]:
     described, decisions, minds, evidences = [], [], [], []
     for curve, level in zip(curves, family.levels, strict=True):
-        judged = asked.analysis == "confirmatory"
-        evidence = _evidence(curve, asked.margin, level, material, controls, judged)
+        judged = hypothesis.analysis == "confirmatory"
+        evidence = _evidence(curve, hypothesis.margin, level, material, controls, judged)
         evidences.append(evidence)
         decision = curve_verdict(evidence)
         decisions.append(decision)
@@ -107,13 +107,13 @@ def _question(
         note_weaknesses(curve, evidence, material)
     decision = question_verdict(decisions, axis.label)
     return {
-        "experiment": asked.name,
-        "question": asked.question,
-        "analysis": asked.analysis,
+        "experiment": hypothesis.name,
+        "question": hypothesis.question,
+        "analysis": hypothesis.analysis,
         "axis": axis.name,
         "axis_label": axis.label,
         "scale": "log" if axis.is_log else "ordinal",
-        "margin": asked.margin,
+        "margin": hypothesis.margin,
         "margin_unit": "nats",
         "verdict": decision.verdict,
         "gate": decision.gate,
@@ -142,7 +142,7 @@ def _evidence(
     searches."""
     labels, cfg, model = list(curve.seeds), material.cfg, str(curve.words["model"])
     undeclared = undeclared_controls(controls, model, labels if curve.axis.name == "parameters" else ())
-    standing = Preconditions.of(
+    preconditions = Preconditions.of(
         curve.declared,
         curve.seeds,
         curve.collapsed,
@@ -153,7 +153,7 @@ def _evidence(
         curve.searches if judged else {},
     )
     return Evidence(
-        **vars(standing),
+        **vars(preconditions),
         metric_name=primary_metric(curve.task).replace("_", " "),
         first=labels[0],
         last=labels[-1],
@@ -200,7 +200,7 @@ def _pooled(found: Pooled, axis: Axis, confidence: float) -> dict[str, Any]:
 
 
 def _interaction(
-    asked: Hypothesis,
+    hypothesis: Hypothesis,
     found: Interaction,
     level: float,
     family: Family,
@@ -208,11 +208,11 @@ def _interaction(
     controls: Entries,
 ) -> dict[str, Any]:
     confidence, model = material.cfg.confidence, str(found.words["model"])
-    margin = margin_of(asked.margin, found.zero_loss)
+    margin = margin_of(hypothesis.margin, found.zero_loss)
     budgets = next(
         (own for axis, own in zip(found.axes, found.points, strict=True) if axis.name == "parameters"), ()
     )
-    standing = Preconditions.of(
+    preconditions = Preconditions.of(
         found.declared,
         found.seeds,
         found.collapsed,
@@ -220,17 +220,17 @@ def _interaction(
         failed_controls(controls, model),
         undeclared_controls(controls, model, budgets),
         found.lost_folds,
-        found.searches if asked.analysis == "confirmatory" else {},
+        found.searches if hypothesis.analysis == "confirmatory" else {},
     )
     labels = (found.axes[0].label, found.axes[1].label)
     baseline = baseline_of(str(found.words["task"]))
     decision = interaction_verdict(
-        found.effect, level, margin, labels, standing, found.skill, confidence, baseline
+        found.effect, level, margin, labels, preconditions, found.skill, confidence, baseline
     )
     return {
-        "experiment": asked.name,
-        "question": asked.question,
-        "analysis": asked.analysis,
+        "experiment": hypothesis.name,
+        "question": hypothesis.question,
+        "analysis": hypothesis.analysis,
         "axes": [axis.name for axis in found.axes],
         "axis_labels": list(labels),
         "key": found.words,

@@ -21,7 +21,7 @@ def change_of_mind(decision: Decision, evidence: Evidence, power: float = _POWER
         evidence: that it rests on.
         power: chance with which a gain of the margin should be found.
     """
-    lacking = _standing(evidence)
+    lacking = _of_preconditions(evidence)
     lacking += _of_gate(decision, evidence)
     if decision.verdict == "undecidable":
         lacking += _skill(evidence) + precision(evidence, power)
@@ -32,7 +32,7 @@ def change_of_mind(decision: Decision, evidence: Evidence, power: float = _POWER
     return list(dict.fromkeys(lacking)) or [_beyond(evidence)]
 
 
-def _standing(e: Evidence) -> list[str]:
+def _of_preconditions(e: Evidence) -> list[str]:
     out = []
     if e.absent:
         out.append(f"Runs at {', '.join(e.absent)}.")

@@ -85,9 +85,9 @@ def scaling_summary(
     _note_few_windows(minimum_train_windows, material)
     suspects = _note_too_good(material)
     controls = control_outcomes(experiments, material, planted_auc)
-    asked = hypotheses_of(experiments, material.index)
-    answers = answers_of(asked, material, controls, confirmatory)
-    diagnoses = [diagnose(one, material, controls) for one in asked]
+    hypotheses = hypotheses_of(experiments, material.index)
+    answers = answers_of(hypotheses, material, controls, confirmatory)
+    diagnoses = [diagnose(one, material, controls) for one in hypotheses]
     questions = [e for e in experiments.values() if e.role == "question"]
     margins = _margins(questions, material)
     rows = material.index.rows
@@ -149,8 +149,8 @@ def _margins(questions: Sequence[PlannedExperiment], material: StudyRuns) -> dic
     found: dict[tuple[Case, bool], float] = {}
     for experiment in questions:
         for row in material.index.of_experiment(experiment):
-            asked = case_of(row), experiment.walk_forward
-            found[asked] = min(experiment.margin, found.get(asked, experiment.margin))
+            key = case_of(row), experiment.walk_forward
+            found[key] = min(experiment.margin, found.get(key, experiment.margin))
     return found
 
 

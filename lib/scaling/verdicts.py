@@ -222,7 +222,7 @@ def interaction_verdict(
     confidence: float,
     margin: float,
     words: tuple[str, str],
-    standing: Preconditions,
+    preconditions: Preconditions,
     skill: Mapping[str, Estimate],
     declared_confidence: float = 0.95,
     baseline: str = "the base rate",
@@ -237,13 +237,13 @@ def interaction_verdict(
         confidence: Holm's for this interaction.
         margin: in the unit of the loss.
         words: labels of the two axes.
-        standing: preconditions of the four corners.
+        preconditions: preconditions of the four corners.
         skill: loss of the base rate minus that of each corner.
         declared_confidence: before any adjustment; decides skill and *flat*.
         baseline: what a forecast without skill predicts, in words.
     """
-    if standing.absent:
-        text = f"No usable run at {', '.join(standing.absent)}: the interaction cannot be measured."
+    if preconditions.absent:
+        text = f"No usable run at {', '.join(preconditions.absent)}: the interaction cannot be measured."
         return Decision("undecidable", "absent", text)
     if effect is None:
         return Decision("undecidable", "unmeasured", "The corners of the interaction cannot be compared.")
@@ -254,12 +254,12 @@ def interaction_verdict(
         f"the gain from more {first} changes by {span(effect, confidence)} from the first to the last scale "
         f"point of {second}"
     )
-    if standing.blocked:
-        return Decision("undecidable", standing.blocked[0], f"{standing.blocked[1]}; {measured}.")
+    if preconditions.blocked:
+        return Decision("undecidable", preconditions.blocked[0], f"{preconditions.blocked[1]}; {measured}.")
     found = _without_skill(skill, declared_confidence, baseline, measured) or _judged_interaction(
         effect, confidence, margin, measured, declared_confidence
     )
-    return Decision(found.verdict, found.gate, found.reason + standing.weaknesses, found.moot)
+    return Decision(found.verdict, found.gate, found.reason + preconditions.weaknesses, found.moot)
 
 
 def _judged_interaction(

@@ -44,13 +44,13 @@ def contrasts_of(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
     """Pairs that are compared, the first minus the second: the largest size and the smallest of a model, and
     every sized model with every baseline that has no size."""
     sized = sorted({g for g in groups if g[1] != NO_BUDGET}, key=lambda g: (g[0], BUDGET_PARAMETERS[g[1]]))
-    opponents = [group for group in dict.fromkeys(groups) if group[1] == NO_BUDGET]
+    baselines = [group for group in dict.fromkeys(groups) if group[1] == NO_BUDGET]
     pairs = []
     for model in dict.fromkeys(model for model, _ in sized):
         own = [group for group in sized if group[0] == model]
         if len(own) > 1:
             pairs.append((own[-1], own[0]))
-    return pairs + list(product(sized, opponents))
+    return pairs + list(product(sized, baselines))
 
 
 def _entry(case: Case, question: str, rows: Sequence[Row], material: StudyRuns) -> dict[str, Any]:

@@ -94,14 +94,14 @@ class PredictionPlan:
         if not self._grow:
             return curves, waiting
         questions = {name: e for name, e in self._study.experiments.items() if e.role == "question"}
-        for asked in hypotheses_of(
+        for hypothesis in hypotheses_of(
             questions, RunIndex(pl.DataFrame(self._facts(), infer_schema_length=None))
         ):
-            for axis in asked.judged:
+            for axis in hypothesis.judged:
                 if axis.name not in FORESEEN:
                     continue
-                key = axis.name, asked.name.replace(", ", ".")
-                for rows in grouped(axis, asked.rows).values():
+                key = axis.name, hypothesis.name.replace(", ", ".")
+                for rows in grouped(axis, hypothesis.rows).values():
                     own = evidence_of(rows)
                     points = axis.points(own)
                     if len(points) < LEAST_POINTS:

@@ -215,8 +215,8 @@ def dearest(plan: Plan) -> dict[str, dict[str, str]]:
         facts = plan.facts(run)
         usual = facts["context_length"] == plan.config.context_length[run.timescale]  # type: ignore[index]
         problem = (facts["condition"], facts["train_fraction"], run.task, run.timescale, run.horizon)
-        asked = ("base", 1.0, wanted.task, wanted.timescale, wanted.horizon)
-        if problem != asked or not usual or run.budget == NO_BUDGET:
+        selected = ("base", 1.0, wanted.task, wanted.timescale, wanted.horizon)
+        if problem != selected or not usual or run.budget == NO_BUDGET:
             continue
         effort = effort_of(plan, run)
         cost = effort.windows * effort.flops

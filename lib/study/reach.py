@@ -183,32 +183,43 @@ def reaches(
     designs, cfg = _Designs(plan, samples, past, today), plan.config.evaluation
     every, phases = hypotheses_in(plan), plan.config.phases
     confirmatory, out = confirmatory_size(every), []
-    for asked, own in [(one, own) for one in every for own in contrasts_of(one)]:
-        first = asked.name.split(", ")[0]
+    for hypothesis, own in [(one, own) for one in every for own in contrasts_of(one)]:
+        first = hypothesis.name.split(", ")[0]
         if only is not None and first not in phases[only]:
             continue
-        family = _family(asked, own, confirmatory)
+        family = _family(hypothesis, own, confirmatory)
         found = [designs.comparison(axes, rows, family) for axes, rows in own]
         found.sort(key=lambda one: -math.inf if one.shows is None else -one.shows)
         weakest = found[0]
         pooled = len(found) if len(own[0][0]) == 1 else 1
-        ways = changes(weakest.design, weakest.noise, cfg.confidence, family, cfg.power, asked.margin, pooled)
+        ways = changes(
+            weakest.design, weakest.noise, cfg.confidence, family, cfg.power, hypothesis.margin, pooled
+        )
         phase = only or next((p for p, declared in phases.items() if first in declared), None)
         out.append(
-            Reach(phase, asked.name, asked.analysis, _along(*own[0]), asked.margin, family, found, ways)
+            Reach(
+                phase,
+                hypothesis.name,
+                hypothesis.analysis,
+                _along(*own[0]),
+                hypothesis.margin,
+                family,
+                found,
+                ways,
+            )
         )
     order = [*phases, None]
     return sorted(out, key=lambda reach: order.index(reach.phase))
 
 
-def _family(asked: Hypothesis, own: Sequence[Contrast], confirmatory: int) -> int:
+def _family(hypothesis: Hypothesis, own: Sequence[Contrast], confirmatory: int) -> int:
     """Size of the family of some contrasts, as `lib.scaling.families` makes them: one of all confirmatory
     questions; an exploratory question, and the interactions of an exploratory experiment, are one each."""
-    if asked.analysis == "confirmatory":
+    if hypothesis.analysis == "confirmatory":
         return confirmatory
     if len(own[0][0]) == 1:
         return len(own)
-    return sum(len(other) for other in contrasts_of(asked) if len(other[0][0]) > 1)
+    return sum(len(other) for other in contrasts_of(hypothesis) if len(other[0][0]) > 1)
 
 
 def _along(axes: Sequence[Axis], rows: Sequence[Row]) -> str:

@@ -30,8 +30,8 @@ class Scope:
         names = {
             name for name in self.experiments if self._plan.study.experiments[name].role != "base_models"
         }
-        asked = {run for name in names for run in self._plan.grids[name]}
-        return [run for run in self._plan.experiment_of if run in asked]
+        named = {run for name in names for run in self._plan.grids[name]}
+        return [run for run in self._plan.experiment_of if run in named]
 
     @cached_property
     def vintages(self) -> list[str]:

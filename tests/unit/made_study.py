@@ -154,7 +154,7 @@ def big_study(
             for name, share in (("frac12", 0.125), ("frac25", 0.25), ("frac50", 0.5))
         },
         "baselines": PlannedExperiment(
-            question="What do simple opponents reach on the same samples?", datasets=["Aa20"],
+            question="What do simple baselines reach on the same samples?", datasets=["Aa20"],
             timescales=["daily"], tasks=tasks, horizons=[5],
             models=["base_rate", "logistic", "xgboost"], seeds=[42],
         ),
@@ -236,8 +236,8 @@ def _declared(name: str, experiment: PlannedExperiment) -> list[dict[str, Any]]:
                 f"/seed{seed}"
             )
             family = FAMILY.get(model, "naive")
-            asked = {"experiment": name, "role": experiment.role, "question": experiment.question}
-            rows.append(words | facts_of(experiment) | asked | {"family": family, "path": path})
+            declared = {"experiment": name, "role": experiment.role, "question": experiment.question}
+            rows.append(words | facts_of(experiment) | declared | {"family": family, "path": path})
     return rows
 
 

@@ -52,7 +52,7 @@ def run_row(task: str, model: str, budget: str, seed: int = 42, **changes: Any) 
     row: dict[str, Any] = dict.fromkeys(RUNS_SCHEMA) | {
         "experiment": "quickstart" if budget != "none" else "quickstart_baselines",
         "role": "question",
-        "question": QUESTION if budget != "none" else "What do simple opponents reach?",
+        "question": QUESTION if budget != "none" else "What do simple baselines reach?",
         "variant": "base",
         **FACTS,
         "dataset": "Aa20",

@@ -194,8 +194,8 @@ def test_a_changed_family_of_features_remakes_the_datasets_that_hold_it_and_no_o
 def test_folds_decide_and_the_studys_own_test_is_opened_afterwards(prepared):
     """Shares of the dates in two folds; nothing is trained for the study's own test while it is closed."""
     folds = {"first_test": "2004-01-01", "test_months": 21, "validation_months": 12}
-    asked = {"question": "Is it short of data?", "models": ["logistic"], "seeds": [1, 2, 3]}
-    prepared.experiment(**asked, walk_forward=True, train_fractions=[0.375, 1.0])
+    declared = {"question": "Is it short of data?", "models": ["logistic"], "seeds": [1, 2, 3]}
+    prepared.experiment(**declared, walk_forward=True, train_fractions=[0.375, 1.0])
     prepared.study(data={"walk_forward": folds})
     done = prepared.snakemake("results/report.html")
     assert done.returncode == 0, done.stdout

@@ -115,11 +115,12 @@ def confounds_section(inputs: ReportInputs) -> Section:
         folds: dict[str, list[dict[str, str]]] = {}
         for fact in (fact for path in paths if (fact := _facts(path, inputs))):
             folds.setdefault(fact.get("fold", ""), []).append(fact)
-        asked, axis = str(question.get("question") or ""), str(curve.get("axis") or "parameters")
+        question_text, axis = str(question.get("question") or ""), str(curve.get("axis") or "parameters")
         differing = [pair for facts in folds.values() for pair in _differences(facts, axis).items()]
         for key, values in differing:
             found.setdefault(
-                (asked, key), [TableCell(asked), TableCell(key, code=True), TableCell(listed(values))]
+                (question_text, key),
+                [TableCell(question_text), TableCell(key, code=True), TableCell(listed(values))],
             )
     rounding = sorted({key for _, key in found if key in _ROUNDING})
     others = sum(key not in _ROUNDING for _, key in found)

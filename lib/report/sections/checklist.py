@@ -41,13 +41,13 @@ def checklist_section(inputs: ReportInputs) -> Section | None:
         and row.get("param_count")
     ]
     body = [
-        [TableCell(topic), TableCell(asked), TableCell(answer)]
-        for topic, asked, answer in (
+        [TableCell(topic), TableCell(question), TableCell(answer)]
+        for topic, question, answer in (
             *_form(inputs, curves), *_training(inputs, sized), *_data(inputs, curves),
             *_fitting(inputs, curves),
         )
     ]  # fmt: skip
-    columns = [Column("Topic"), Column("Asked"), Column("Answer", wide=True)]
+    columns = [Column("Topic"), Column("Question"), Column("Answer", wide=True)]
     caption = (
         "The points of the checklist of (Mis)Fitting (arXiv 2502.18969), answered from this study's files."
     )

@@ -46,7 +46,7 @@ def reliability_section(inputs: ReportInputs, names: Names) -> Section:
         "some scatter is chance. Bins hold equal counts. The rows below the axis show where each model's "
         "forecasts lie: a short row is a model that says nearly the same every day."
     )
-    marks = legend([*BUDGET_LEGEND, ("base", "opponent"), ("line diagonal", "perfectly reliable")])
+    marks = legend([*BUDGET_LEGEND, ("base", "baseline"), ("line diagonal", "perfectly reliable")])
     return Section("reliability", heading, lead, notes, marks, panels)
 
 

@@ -38,7 +38,7 @@ def column(table, label):
     return [row[place].text for row in table.rows]
 
 
-def asked(**changes):
+def with_question(**changes):
     result = scaling()
     result["questions"][0] |= changes
     return result
@@ -68,7 +68,7 @@ def test_three_sizes_are_said_to_leave_no_freedom_for_a_floor(study):
 
 def test_an_identified_law_is_given_with_its_intervals_and_drawn(study):
     curves = [curve("direction", law=LAW), curve("threshold_1pct", law=LAW | {"identified": False})]
-    inputs = replace(study, scaling=asked(curves=curves))
+    inputs = replace(study, scaling=with_question(curves=curves))
     laws = section(inputs, "laws")
     assert column(laws.tables[0], "E + A·N^−α") == [
         "E = 0.610 [0.600, 0.620]; α = 0.310 [0.210, 0.440]", "not identified",
@@ -91,7 +91,7 @@ def test_rival_forms_and_the_pooled_result_are_shown(study):
         "between_curves_sd": 0.0012,
         "heterogeneity_p": 0.03,
     }
-    result = asked(curves=[curve("direction", forms=forms)], pooled=[pooled], axis_label="parameters")
+    result = with_question(curves=[curve("direction", forms=forms)], pooled=[pooled], axis_label="parameters")
     tables = section(replace(study, scaling=result), "laws").tables
     assert column(tables[0], "Gain [interval]") == ["0.0040 [0.0010, 0.0070]"]
     assert column(tables[0], "p") == ["0.030"]
@@ -102,7 +102,7 @@ def test_rival_forms_and_the_pooled_result_are_shown(study):
 
 def test_seed_and_sampling_errors_stand_apart(study):
     slope = {"estimate": -0.01, "low": -0.02, "high": 0.0, "se_dates": 0.003, "se_seeds": 0.0045}
-    result = asked(curves=[curve("direction", slope=slope)])
+    result = with_question(curves=[curve("direction", slope=slope)])
     table = section(replace(study, scaling=result), "laws").tables[0]
     assert (column(table, "Error: dates"), column(table, "seeds")) == (["0.00300"], ["0.00450"])
 
@@ -125,8 +125,8 @@ def test_tests_of_models_are_shown_and_a_difference_is_clear_only_after_holm(stu
         best = next(row for row in table["rows"] if row["model"] == table["reference"])
         best.update(dict.fromkeys(gap | holm))
         inputs = replace(study, scaling=scaling(baselines=[table]))
-        assert word in build_page(inputs).opponents[0]
-    shown = section(inputs, "opponents")
+        assert word in build_page(inputs).baselines[0]
+    shown = section(inputs, "baselines")
     assert sorted(set(column(shown.tables[0], "p (Holm)"))) == ["0.004", "–"]
     assert set(column(shown.tables[0], "Difference [Holm]")) == {"reference", "0.0150 [0.0040, 0.0300]"}
     assert set(column(shown.tables[0], "Could be best")) == {"yes"}
@@ -163,7 +163,9 @@ def test_missing_runs_of_a_question_about_shares_are_named(study):
     base = run_row("direction", "patchtst-mixed", "2M")
     rows = [base, share_of(base, "frac25"), missing(share_of(base, "frac50"))]
     shares = curve("direction", axis="data", budget="2M", train_fraction="*")
-    result = asked(axis="data", experiment="data_frac25, data_frac50", curves=[shares], change_mind=["More."])
+    result = with_question(
+        axis="data", experiment="data_frac25, data_frac50", curves=[shares], change_mind=["More."]
+    )
     [verdict] = build_page(replace(study, runs=runs_frame(rows), scaling=result)).verdicts
     assert verdict.change == [
         "More.",
@@ -175,7 +177,7 @@ def test_missing_runs_of_a_question_about_shares_are_named(study):
 def test_what_would_change_the_answer_is_the_evaluations_own_sentence(study):
     said = ["About 3.1 times as many seeds, whose noise hides a gain of 0.0050.", "Runs at 200M."]
     curves = [curve("direction", change_mind=said), curve("threshold_1pct", change_mind=said)]
-    [verdict] = build_page(replace(study, scaling=asked(curves=curves, change_mind=said))).verdicts
+    [verdict] = build_page(replace(study, scaling=with_question(curves=curves, change_mind=said))).verdicts
     assert verdict.change == said
 
 
@@ -189,7 +191,7 @@ def test_curves_that_lack_the_same_are_told_together_with_what_each_lacks(study)
         for task, own in zip(("direction", "threshold_1pct"), dates, strict=True)
     ]
     [verdict] = build_page(
-        replace(study, scaling=asked(curves=curves, change_mind=curves[0]["change_mind"]))
+        replace(study, scaling=with_question(curves=curves, change_mind=curves[0]["change_mind"]))
     ).verdicts
     assert verdict.change == [
         seeds,
@@ -201,7 +203,7 @@ def test_a_slope_that_is_clear_is_not_called_no_change(study):
     slope = {"estimate": -0.004, "low": -0.007, "high": -0.001}
     for low, word in ((-0.001, "clear of 0"), (0.001, "clear once all comparisons are counted")):
         gain = {"estimate": 0.008, "low": low, "high": 0.02, "low_holm": -0.002, "high_holm": 0.02}
-        shown = asked(curves=[curve("direction", slope=slope, gain=gain)])
+        shown = with_question(curves=[curve("direction", slope=slope, gain=gain)])
         title = section(replace(study, scaling=shown), "scaling").panels[0].title
         assert "log loss slopes down from 2M to 200M" in title
         assert title.endswith(f"the gain is not {word}")
@@ -253,10 +255,10 @@ def test_the_studys_own_test_stands_beside_the_verdict_of_the_folds(study):
         ({"state": "closed again"}, "closed again"),
     ):
         curves = [curve("direction", folds=[1, 2], confirmation=confirmation)]
-        [verdict] = build_page(replace(study, scaling=asked(curves=curves))).verdicts
+        [verdict] = build_page(replace(study, scaling=with_question(curves=curves))).verdicts
         assert column(verdict.table, "The study's own test") == [said]
         assert "stands beside them and decides nothing" in verdict.table.caption
-    [verdict] = build_page(replace(study, scaling=asked(curves=[curve("direction")]))).verdicts
+    [verdict] = build_page(replace(study, scaling=with_question(curves=[curve("direction")]))).verdicts
     assert "The study's own test" not in [head.label for head in verdict.table.columns]
 
 
@@ -284,7 +286,9 @@ def test_runs_of_different_folds_are_no_confound_and_those_of_one_are(study):
     params = {
         row["path"]: {"fold": row["fold"], "splits": {"train_end": f"201{row['fold']}-12-31"}} for row in rows
     }
-    inputs = replace(study, runs=runs_frame(rows), params=params, scaling=asked(curves=[curve("direction")]))
+    inputs = replace(
+        study, runs=runs_frame(rows), params=params, scaling=with_question(curves=[curve("direction")])
+    )
     assert "nothing differed but the axis" in section(inputs, "confounds").lead
     params[rows[-1]["path"]] |= {"splits": {"train_end": "2011-06-30"}}
     found = section(inputs, "confounds")
@@ -360,19 +364,19 @@ def test_a_chart_of_reliability_draws_four_models_at_most(study):
          "observed_high": p + 0.1, "bin_low": p - 0.1, "bin_high": p + 0.1}
         for p in (0.3, 0.6)
     ]  # fmt: skip
-    opponent = run_row("direction", "logistic", "none")
+    baseline = run_row("direction", "logistic", "none")
     rows = [
-        opponent | {"model": f"opponent_{n}", "path": f"opponents/{n}", "best_validation_loss": 0.6 + n / 100}
+        baseline | {"model": f"baseline_{n}", "path": f"baselines/{n}", "best_validation_loss": 0.6 + n / 100}
         for n in range(6)
     ]
     rows.append(run_row("direction", "patchtst-mixed", "2M", best_validation_loss=0.9))
     metrics = {str(row["path"]): {"reliability": {"test": bins}} for row in rows}
     shown = section(replace(study, runs=runs_frame(rows), metrics=metrics), "reliability")
     (panel,) = shown.panels
-    for name, drawn in {"patchtst-mixed 2M": True, "opponent_2": True, "opponent_3": False}.items():
+    for name, drawn in {"patchtst-mixed 2M": True, "baseline_2": True, "baseline_3": False}.items():
         assert (f"{name}: 0.350 of 50" in panel.figure) == drawn
     assert "those with sizes, then the best on validation; the numbers hold all" in panel.reading
-    assert {row[0].text for row in panel.table.rows} > {"opponent_5, seed 42"}
+    assert {row[0].text for row in panel.table.rows} > {"baseline_5, seed 42"}
 
 
 def in_parts(metrics, **parts):

@@ -86,7 +86,7 @@ def test_a_full_study_gives_well_formed_html_with_every_section(html):
     assert len(ids) == len(set(ids))
     sections = [a["id"] for tag, a in tree.tags if tag == "section"]
     assert sections == [
-        "verdict", "scaling", "laws", "opponents", "controls", "reliability", "coverage", "trading", "curves",
+        "verdict", "scaling", "laws", "baselines", "controls", "reliability", "coverage", "trading", "curves",
         "search", "data", "runs", "power", "confounds", "declared", "ledger", "cost", "provenance", "limits",
     ]  # fmt: skip
     links = [a["href"] for tag, a in tree.tags if tag == "a" and a["href"].startswith("#")]

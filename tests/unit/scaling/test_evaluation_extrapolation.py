@@ -169,7 +169,7 @@ def test_records_need_two_points_to_say_anything() -> None:
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[pl.DataFrame, Any]]:
-    """A made-up study of three sizes and linear opponents, judged with a prediction written at some time."""
+    """A made-up study of three sizes and linear baselines, judged with a prediction written at some time."""
     wanted = {name: e for name, e in small_study().items() if name in ("phase1", "baselines")}
     made_up = make_study(tmp_path_factory.mktemp("judged"), wanted)
     runs, _ = summarise(made_up, EvaluationConfig(bootstrap_draws=100))

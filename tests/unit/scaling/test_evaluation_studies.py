@@ -48,8 +48,8 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, pl.DataFrame
 
 def test_every_axis_is_asked_about_once(grown: tuple[Study, pl.DataFrame, dict[str, Any]]) -> None:
     _, _, summary = grown
-    asked = [(q["experiment"], q["axis"], len(q["curves"])) for q in summary["questions"]]
-    assert asked == [
+    questions = [(q["experiment"], q["axis"], len(q["curves"])) for q in summary["questions"]]
+    assert questions == [
         ("phase5", "parameters", 4),
         ("phase5", "features", 3),
         ("phase4", "parameters", 4),

@@ -549,7 +549,7 @@ def test_what_a_curve_could_have_shown_is_told_at_the_level_it_is_judged_at() ->
     assert all(curve["detectable_gain"] > 1.1 * one["detectable_gain"] for curve in many)
 
 
-def test_opponents_are_adjusted_for_their_number_with_the_noise_of_seeds() -> None:
+def test_baselines_are_adjusted_for_their_number_with_the_noise_of_seeds() -> None:
     # The seeds of 20M are so unlike that its mean says little, however clear it is on these dates.
     loud = World(lambda budget, seed: {("20M", 1): 3.0}.get((budget, seed), 0.9))
     (table,) = loud.summary({"phase1": experiment()})["baselines"]

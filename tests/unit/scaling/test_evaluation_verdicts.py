@@ -201,10 +201,12 @@ def test_what_is_missing_weakens_a_verdict_in_words() -> None:
 
 
 def test_what_stands_behind_scale_points_is_read_from_their_runs() -> None:
-    standing = Preconditions.of({"a": 5, "b": 5, "c": 3, "d": 2}, {"a": 5, "b": 4, "c": 0, "d": 2}, ["b"], 7)
-    assert (standing.absent, standing.incomplete, standing.collapsed) == (["c"], ["b"], ["b"])
-    assert standing.few_seeds == {"d": 2}
-    assert standing.shared_dates == 7
+    preconditions = Preconditions.of(
+        {"a": 5, "b": 5, "c": 3, "d": 2}, {"a": 5, "b": 4, "c": 0, "d": 2}, ["b"], 7
+    )
+    assert (preconditions.absent, preconditions.incomplete, preconditions.collapsed) == (["c"], ["b"], ["b"])
+    assert preconditions.few_seeds == {"d": 2}
+    assert preconditions.shared_dates == 7
 
 
 def minds(evidence: Evidence) -> list[str]:
@@ -323,9 +325,9 @@ def test_skill_of_one_corner_among_four_is_corrected_for_their_number() -> None:
 def test_interactions_are_judged_by_the_difference_in_differences() -> None:
     sound = Preconditions()
 
-    def judged(value: float, error: float, standing: Preconditions = sound) -> Decision:
+    def judged(value: float, error: float, preconditions: Preconditions = sound) -> Decision:
         axes = ("parameters", "channels")
-        return interaction_verdict(measured(value, error), 0.95, 0.005, axes, standing, SKILL)
+        return interaction_verdict(measured(value, error), 0.95, 0.005, axes, preconditions, SKILL)
 
     def outcome(value: float, error: float) -> tuple[Verdict, Gate]:
         decision = judged(value, error)

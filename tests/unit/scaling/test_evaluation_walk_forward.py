@@ -31,12 +31,12 @@ CASE = {
 }  # fmt: skip
 GRID = {"timescales": ["daily"], "tasks": ["direction"], "horizons": [1], "datasets": ["Aa50"]}
 SIZED = {"models": ["patchtst-mixed"], "budgets": ["2M", "200M"], "seeds": [1, 2, 3]}
-OPPONENTS = {"models": ["base_rate"], "seeds": [1]}
+BASELINES = {"models": ["base_rate"], "seeds": [1]}
 SURE = {"2M": 0.55, "20M": 0.57, "200M": 0.6, "none": 0.5}
 
 
 def experiments(folds: int, opened: bool = False, shares: Collection[float] = (1.0,)) -> dict:
-    """An experiment in folds (and on the study's own split) and its opponents, as they are planned."""
+    """An experiment in folds (and on the study's own split) and its baselines, as they are planned."""
     found = {}
     for fold in [*range(1, folds + 1), *([None] if opened else [])]:
         for share in shares:
@@ -48,7 +48,7 @@ def experiments(folds: int, opened: bool = False, shares: Collection[float] = (1
                 question="In other years?", declared="sized", **own, **GRID, **SIZED
             )
         found[f"naive-{label}"] = PlannedExperiment(
-            question="Opponents?", declared="naive", **planned, **GRID, **OPPONENTS
+            question="Baselines?", declared="naive", **planned, **GRID, **BASELINES
         )
     return found
 
@@ -80,9 +80,9 @@ def predictions(path: str, _split: str) -> pl.DataFrame:
     )
 
 
-def material(asked: dict, missing: Collection[str] = (), confirmation: str = "closed") -> StudyRuns:
+def material(planned: dict, missing: Collection[str] = (), confirmation: str = "closed") -> StudyRuns:
     rows = []
-    for experiment in asked.values():
+    for experiment in planned.values():
         facts = {"condition": "base", "fold": experiment.fold, "train_fraction": experiment.train_fraction}
         facts |= {"search": None, "family": "naive" if experiment.declared == "naive" else "transformer"}
         for budget in experiment.budgets or ["none"]:
@@ -106,9 +106,9 @@ def material(asked: dict, missing: Collection[str] = (), confirmation: str = "cl
     return StudyRuns(index, PredictionFiles(predictions), EvaluationConfig(confirmation=confirmation))  # type: ignore[arg-type]
 
 
-def measured(asked: dict, *missing: str, **settings: str) -> tuple[Curve, StudyRuns]:
-    found = material(asked, missing, **settings)
-    [curve] = curves_of(AXES["parameters"], next(a for a in hypotheses_of(asked, found.index)).rows, found)
+def measured(planned: dict, *missing: str, **settings: str) -> tuple[Curve, StudyRuns]:
+    found = material(planned, missing, **settings)
+    [curve] = curves_of(AXES["parameters"], next(a for a in hypotheses_of(planned, found.index)).rows, found)
     return curve, found
 
 
@@ -152,10 +152,10 @@ def test_a_scale_point_is_judged_by_the_seeds_that_every_fold_has():
 
 
 def test_a_fold_without_a_scale_point_is_left_out_for_all_and_named_in_the_reason():
-    asked = experiments(3)
-    found = material(asked, lost(2, "200M", 1, 2, 3))
-    [question] = answers_of(hypotheses_of(asked, found.index), found, []).questions
-    curve, _ = measured(asked, *lost(2, "200M", 1, 2, 3))
+    planned = experiments(3)
+    found = material(planned, lost(2, "200M", 1, 2, 3))
+    [question] = answers_of(hypotheses_of(planned, found.index), found, []).questions
+    curve, _ = measured(planned, *lost(2, "200M", 1, 2, 3))
     assert (curve.folds, dict(curve.lost_folds)) == ([1, 3], {2: ["200M"]})
     assert curve.dates is not None
     assert curve.dates.size == 2 * DAYS, "2M is not judged on more dates than 200M"
@@ -209,9 +209,9 @@ def test_it_agrees_contradicts_or_cannot_tell(verdict, interval, said):
 
 
 def test_shares_interactions_and_the_diagnosis_pool_the_folds_too():
-    asked = experiments(2, shares=(0.25, 1.0))
-    found = material(asked, lost(1, "2M", 3))
-    [sizes, data] = hypotheses_of(asked, found.index)
+    planned = experiments(2, shares=(0.25, 1.0))
+    found = material(planned, lost(1, "2M", 3))
+    [sizes, data] = hypotheses_of(planned, found.index)
     assert (sizes.name, data.name) == ("sized", "sized")
     assert [axis.name for axis in data.judged] == ["data"]
     curves = curves_of(AXES["data"], data.rows, found)
@@ -231,9 +231,9 @@ def test_shares_interactions_and_the_diagnosis_pool_the_folds_too():
     assert not law["identified"]
 
 
-def test_opponents_are_compared_over_all_folds():
-    asked = experiments(2, opened=True)
-    found = material(asked)
+def test_baselines_are_compared_over_all_folds():
+    planned = experiments(2, opened=True)
+    found = material(planned)
     case = tuple(CASE.values())
     [table] = baseline_tables([(case, True)], found)  # type: ignore[list-item]
     assert (table["folds"], table["n"], table["dates"]) == ([1, 2], 2 * DAYS, 2 * DAYS)
@@ -246,7 +246,7 @@ def test_opponents_are_compared_over_all_folds():
 
 def null_runs(*leans: float, budgets: tuple[str, ...] = ("2M", "200M")) -> tuple[dict, StudyRuns]:
     """A null control in as many folds, in which 2M leans by so many deviations to what happens."""
-    asked = {
+    planned = {
         name: one.model_copy(
             update={
                 "role": "null_control",
@@ -258,7 +258,7 @@ def null_runs(*leans: float, budgets: tuple[str, ...] = ("2M", "200M")) -> tuple
         for name, one in experiments(len(leans)).items()
         if one.declared == "sized"
     }
-    found = material(asked)
+    found = material(planned)
 
     def read(path: str, split: str) -> pl.DataFrame:
         variant, _, budget, seed = path.split("/")
@@ -268,38 +268,38 @@ def null_runs(*leans: float, budgets: tuple[str, ...] = ("2M", "200M")) -> tuple
         score = 0.5 + 0.01 * (rng.normal(size=DAYS) + lean * (2 * outcomes(fold) - 1))
         return predictions(path, split).with_columns(probability_0=1 - score, probability_1=pl.Series(score))
 
-    return asked, StudyRuns(found.index, PredictionFiles(read), found.cfg)
+    return planned, StudyRuns(found.index, PredictionFiles(read), found.cfg)
 
 
 def test_a_null_control_is_judged_on_the_dates_of_all_its_folds_together():
     """A draw that is rare in one fold and not over all of them is no fault."""
-    asked, found = null_runs(-0.2, 0.4, -0.2)
-    small, large = null_entries(asked, found)
+    planned, found = null_runs(-0.2, 0.4, -0.2)
+    small, large = null_entries(planned, found)
     assert (small["experiment"], small["variant"], small["folds"]) == ("sized", "null", [1, 2, 3])
     assert (small["budget"], large["budget"]) == ("2M", "200M")
     assert small["passed"]
     assert large["passed"]
-    second = {name: one for name, one in asked.items() if one.fold == 2}
+    second = {name: one for name, one in planned.items() if one.fold == 2}
     [alone, _] = null_entries(second, found)
     assert not alone["passed"]
     assert alone["auc"] > 0.58
-    asked, found = null_runs(-0.2, -0.2, -0.2)
-    assert not null_entries(asked, found)[0]["passed"], "what lasts is found"
+    planned, found = null_runs(-0.2, -0.2, -0.2)
+    assert not null_entries(planned, found)[0]["passed"], "what lasts is found"
 
 
 def test_the_intervals_of_all_null_controls_hold_together():
     """Two sizes and their gain are three chances to fail; another control adds its own."""
-    asked, found = null_runs(0.0, 0.0)
-    assert [entry["level"] for entry in null_entries(asked, found)] == [pytest.approx(null_level(3))] * 2
-    asked, found = null_runs(0.0, 0.0, budgets=("2M",))
-    assert [entry["level"] for entry in null_entries(asked, found)] == [pytest.approx(null_level(1))]
-    both = asked | {
-        f"more-{name}": one.model_copy(update={"declared": "more"}) for name, one in asked.items()
+    planned, found = null_runs(0.0, 0.0)
+    assert [entry["level"] for entry in null_entries(planned, found)] == [pytest.approx(null_level(3))] * 2
+    planned, found = null_runs(0.0, 0.0, budgets=("2M",))
+    assert [entry["level"] for entry in null_entries(planned, found)] == [pytest.approx(null_level(1))]
+    both = planned | {
+        f"more-{name}": one.model_copy(update={"declared": "more"}) for name, one in planned.items()
     }
     assert [entry["level"] for entry in null_entries(both, found)] == [pytest.approx(null_level(2))] * 2
 
 
-def test_sizes_are_compared_with_each_other_and_with_every_opponent():
+def test_sizes_are_compared_with_each_other_and_with_every_baseline():
     small, large, naive, linear = ("a", "2M"), ("a", "200M"), ("base_rate", "none"), ("logistic", "none")
     assert contrasts_of([naive, large, linear, small]) == [
         (large, small), (small, naive), (small, linear), (large, naive), (large, linear),
@@ -307,8 +307,8 @@ def test_sizes_are_compared_with_each_other_and_with_every_opponent():
 
 
 def test_folds_are_listed_with_how_often_each_is_better():
-    asked = experiments(3)
-    [entry] = walk_forward_entries(asked, material(asked, lost(2, "200M", 1, 2, 3)))
+    planned = experiments(3)
+    [entry] = walk_forward_entries(planned, material(planned, lost(2, "200M", 1, 2, 3)))
     assert entry["problem"] == CASE
     assert entry["declared_folds"] == 3
     assert [(fold["fold"], fold["first"], fold["dates"]) for fold in entry["folds"]] == [

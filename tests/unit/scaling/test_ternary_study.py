@@ -1,4 +1,4 @@
-"""A whole made study of three classes: with budgets, opponents and controls; evaluated and reported."""
+"""A whole made study of three classes: with budgets, baselines and controls; evaluated and reported."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_size_is_judged_by_the_log_loss_of_three_classes(study):
         assert 0.5 < point["auc_low"] < point["auc"] < point["auc_high"], "of one class against the rest"
 
 
-def test_the_null_control_and_the_opponents_are_measured(study):
+def test_the_null_control_and_the_baselines_are_measured(study):
     _, _, scaling = study
     null = next(c for c in scaling["controls"] if c["role"] == "null_control")
     assert null["passed"], null["reason"]

@@ -148,6 +148,6 @@ def test_the_phase_asked_for_comes_first(plan):
     study = {"phases": {"phase1": ["touch"], "phase2": ["direction"]}}
     made = plan(study, touch=TOUCH, direction=DIRECTION, own=TOUCH | {"datasets": ["Aa50"]})
     assert [r.phase for r in reaches(made, {}, TODAY)] == ["phase1", "phase2", None]
-    [asked] = reaches(made, {}, TODAY, only="phase2")
-    assert asked.phase == "phase2", "a preview of one phase shows that phase"
-    assert asked.family == confirmatory_contrasts(made), "its level is that of the whole study"
+    [reach] = reaches(made, {}, TODAY, only="phase2")
+    assert reach.phase == "phase2", "a preview of one phase shows that phase"
+    assert reach.family == confirmatory_contrasts(made), "its level is that of the whole study"
