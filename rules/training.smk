@@ -40,7 +40,7 @@ rule predict_largest:
         ),
         primary=PRIMARY,
         evaluation=MEASURES,
-        looks="results/test_looks.txt",
+        test_access="results/test_looks.txt",
         version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/predict_largest.py"

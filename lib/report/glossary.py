@@ -98,7 +98,7 @@ _TERMS = (
     _Term(
         "Ledger",
         r"ledger",
-        "the count of all looks at the test set: every look spends some of its honesty.",
+        "the count of test-set accesses: each choice made after one makes the test less independent.",
     ),
     _Term("fANOVA", r"fANOVA", "how much of the differences between trials one parameter explains."),
 )

@@ -1,4 +1,4 @@
-"""The report's content without its looks: sections, panels and tables, rendered as HTML and as Markdown.
+"""The report's content without its appearance: sections, panels and tables, rendered as HTML and as Markdown.
 
 One content for both renderings, so that they cannot disagree. Holds no layout and no data access.
 """

@@ -14,15 +14,15 @@ from lib.metrics.trading_measures import expected_best_sharpe, probabilistic_sha
 from lib.scaling.axes import WORDS, Row
 
 
-def ledger(rows: Sequence[Row], looks: int, search_trials: int) -> dict[str, Any]:
+def ledger(rows: Sequence[Row], test_access: int, search_trials: int) -> dict[str, Any]:
     """How often the test set was accessed, and after how many trials."""
     runs = sum(row["status"] == "done" for row in rows)
     text = (
-        f"{looks} distinct test predictions have been looked at so far, those of runs that were trained "
-        f"again or given up included. {runs} runs are judged here; {search_trials} search trials looked at "
+        f"{test_access} distinct test predictions have been read so far, those of runs that were trained "
+        f"again or given up included. {runs} runs are judged here; {search_trials} search trials read "
         "validation only."
     )
-    return {"looks": looks, "runs": runs, "search_trials": search_trials, "text": text}
+    return {"test_access": test_access, "runs": runs, "search_trials": search_trials, "text": text}
 
 
 def deflated_trading(rows: Sequence[Row], search_trials: int) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def scaling_summary(
 
     Returns:
         `confidence, waiting, questions, interactions, joint_law, diagnosis, walk_forward, power, baselines,
-        trading, controls, controls_passed, controls_text, too_good, test_looks, ledger, problems, warnings`.
+        trading, controls, controls_passed, controls_text, too_good, test_access, ledger, problems, warnings`.
         `questions` holds, for the experiments of role question, one entry per axis along which their runs
         differ in nothing else.
     """
@@ -105,7 +105,7 @@ def scaling_summary(
         "baselines": (tables := baseline_tables(list(margins), material)),
         "power": _power(tables, material, margins),
         "trading": deflated_trading(rows, search_trials),
-        "test_looks": len(seen),
+        "test_access": len(seen),
         "ledger": ledger(rows, len(seen), search_trials),
     }
     summary["problems"] = [vars(trouble) for trouble in material.troubles]

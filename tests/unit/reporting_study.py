@@ -365,7 +365,7 @@ def scaling(**changes: Any) -> dict[str, Any]:
         "questions": [question],
         "controls": controls(),
         "baselines": [baseline_table(task) for task in LEVEL],
-        "test_looks": 14,
+        "test_access": 14,
         "warnings": [],
         **changes,
     }

@@ -294,7 +294,7 @@ def checks(inputs: ReportInputs) -> list[ReportCheck]:
     errors = inputs.findings.to_dicts() if inputs.findings.height else []
     wrong = sum(row.get("severity") == "error" for row in errors)
     noticed = sum(row.get("severity") == "warning" for row in errors)
-    looks = inputs.scaling.get("test_looks")
+    accesses = inputs.scaling.get("test_access")
     whole = bool(rows) and len(done) == len(rows)
     suspects = list(inputs.scaling.get("too_good") or [])
     return [
@@ -309,7 +309,7 @@ def checks(inputs: ReportInputs) -> list[ReportCheck]:
         ReportCheck(
             "Data", f"{plural(wrong, 'error')}, {plural(noticed, 'warning')}", "fail" if wrong else ""
         ),
-        ReportCheck("Looks at the test set", count(looks)),
+        ReportCheck("Test-set access", count(accesses)),
     ]
 
 

@@ -189,14 +189,14 @@ def declaration_section(inputs: ReportInputs) -> Section:
 def ledger_section(inputs: ReportInputs) -> Section:
     """Number of test-set accesses and trials."""
     ledger = inputs.scaling.get("ledger") or {}
-    looks = ledger.get("looks", inputs.scaling.get("test_looks"))
-    if looks is None:
-        return Section("ledger", "Ledger of the test set", "Looks at the test set were not counted.")
-    lead = prose(ledger.get("text")) or f"The test set was looked at {plural(int(looks), 'time')}."
+    accesses = ledger.get("test_access", inputs.scaling.get("test_access"))
+    if accesses is None:
+        return Section("ledger", "Ledger of the test set", "Test-set access was not counted.")
+    lead = prose(ledger.get("text")) or f"The test set was accessed {plural(int(accesses), 'time')}."
     rows = [
         [TableCell(label), TableCell(count(ledger.get(key)))]
         for label, key in (
-            ("Distinct predictions of test samples", "looks"),
+            ("Distinct predictions of test samples", "test_access"),
             ("Runs", "runs"),
             ("Trials of searches (validation only)", "search_trials"),
         )

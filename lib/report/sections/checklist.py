@@ -171,7 +171,7 @@ def _fitting(inputs: ReportInputs, curves: Sequence[tuple[Row, Row]]) -> list[Li
          f"{level:g} %, over dates (paired stationary bootstrap; {LAW_DRAWS} draws for the law, {DRAWS} for "
          "a prediction) and seeds (t)"),
         ("Uncertainty", "Correction for many tests", f"Holm, families of {_range(sorted(families))}"),
-        ("Uncertainty", "Test predictions looked at", count(inputs.scaling.get("test_looks"))),
+        ("Uncertainty", "Distinct test predictions read", count(inputs.scaling.get("test_access"))),
         ("Availability", "Code", f"commit {commit}"),
         ("Availability", "Points", "runs.csv and scaling.json beside this report; data by SHA-256"),
     ]  # fmt: skip

@@ -169,10 +169,10 @@ def limits_section(inputs: ReportInputs) -> Section:
             "Three sizes leave no degree of freedom for a power law with a floor: only the slope and the "
             "gain between the ends are tested."
         )
-    looks = finite(inputs.scaling.get("test_looks"))
-    if looks:
+    accesses = finite(inputs.scaling.get("test_access"))
+    if accesses:
         points.append(
-            f"The test set was looked at {plural(int(looks), 'time')} (distinct predictions). Every choice "
+            f"The test set was accessed {plural(int(accesses), 'time')} (distinct predictions). Every choice "
             "made after reading this report spends more of it."
         )
     devices = sorted({str(r["device"]) for r in rows if r.get("device")})

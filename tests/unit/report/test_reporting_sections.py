@@ -97,8 +97,8 @@ def test_the_power_and_the_ledger_are_told(page, inputs):
         assert told == row[3].text
         assert told in question["power"]["text"]
         assert bool(row[4].text) is (told != "can answer")
-    looks = section(page, "ledger").tables[0].rows[0][1].text
-    assert looks == str(inputs.scaling["ledger"]["looks"])
+    accesses = section(page, "ledger").tables[0].rows[0][1].text
+    assert accesses == str(inputs.scaling["ledger"]["test_access"])
 
 
 def test_the_text_holds_every_section(page):

@@ -234,10 +234,10 @@ def test_all_models_stand_in_one_table_against_the_best_on_validation(scales: di
     assert rows["patchtst", "2M"]["difference"] == pytest.approx(gap)
 
 
-def test_looks_at_test_are_counted_by_content(scales: dict[str, Any]) -> None:
-    assert scales["test_looks"] == 9 + 3 + 3 + 3
+def test_access_to_the_test_set_is_counted_by_content(scales: dict[str, Any]) -> None:
+    assert scales["test_access"] == 9 + 3 + 3 + 3
     same = World(lambda budget, seed: 0.0).summary({"phase1": experiment()})
-    assert same["test_looks"] == 1
+    assert same["test_access"] == 1
 
 
 def test_a_world_in_which_size_does_nothing_is_flat() -> None:
@@ -353,7 +353,7 @@ def test_a_study_without_any_result_still_says_so() -> None:
         row["status"] = "missing"
 
     summary = World(scaling).summary(STUDY, spoil)
-    assert summary["test_looks"] == 0
+    assert summary["test_access"] == 0
     assert summary["baselines"] == []
     assert summary["questions"][0]["verdict"] == "undecidable"
     assert summary["questions"][0]["curves"][0]["slope"]["estimate"] is None
@@ -624,4 +624,4 @@ def test_predictions_seen_before_count_as_looks_and_the_same_ones_count_once() -
         found = scaling_summary(
             {"phase1": experiment()}, runs, lambda path, split: world.frames[path], CFG, seen=seen
         )
-        assert found["test_looks"] == found["ledger"]["looks"] == len(seen) == 1 + 9 + 3
+        assert found["test_access"] == found["ledger"]["test_access"] == len(seen) == 1 + 9 + 3
