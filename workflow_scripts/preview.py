@@ -23,7 +23,7 @@ from lib.jobs.planned_jobs import planned_jobs
 from lib.jobs.snakemake_targets import datasets_asked_for
 from lib.study.checks import uncontrolled_models
 from lib.study.cost import BARS_PER_YEAR, forecast
-from lib.study.jobs import Job, everything, jobs_by_phase, pending_of, words_of
+from lib.study.jobs import Job, everything, jobs_by_phase, key_of, pending_of
 from lib.study.missing_files import check_files
 from lib.study.past_noise import Past, past_noise
 from lib.study.plan import Plan
@@ -75,7 +75,7 @@ def measured(plan: Plan) -> Known:
     best = {
         search: found["parameters"]
         for search in everything(plan, plan.experiment_of).searches
-        if (found := found_in(Path(PATHS.search.format(**words_of(search)), "best.json")))
+        if (found := found_in(Path(PATHS.search.format(**key_of(search)), "best.json")))
     }
     return speeds, best
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lib.results.meanings import DECLARED
-from lib.scaling.axes import WORDS
+from lib.scaling.axes import CURVE_KEY
 
 SUMMARY: Mapping[str, str] = {
     "questions": "One entry per question and axis: see below.",
@@ -51,10 +51,10 @@ QUESTION: Mapping[str, str] = {
 """Entries of a question."""
 _ESTIMATE = "`estimate`, `low`, `high`, `p_value`, `se_dates`, `se_seeds`, …"
 CURVE: Mapping[str, str] = {
-    **{name: f"As in runs.parquet: {DECLARED[name][1]}" for name in WORDS},
+    **{name: f"As in runs.parquet: {DECLARED[name][1]}" for name in CURVE_KEY},
     "axis": "As in its question.",
     "folds": "Walk-forward folds that are its test set; empty for the study's own split.",
-    "label": "All these words in one line.",
+    "label": "The key in one line.",
     "metric": "log_loss, or mse.",
     "margin": "In the unit of its loss.",
     "points": "One per scale point: size, loss, AUC, seeds and their intervals.",

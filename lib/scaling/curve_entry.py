@@ -72,11 +72,11 @@ def _measured(curve: Curve, evidence: Evidence, material: StudyRuns) -> dict[str
     found = scaling_law.saturation(curve.points, draws, evidence.margin)
     law = scaling_law.fit_law_with_floor(curve.points, curve.horizon, material.cfg) if on_scale else None
     return {
-        **curve.words,
-        "budget": None if curve.words["budget"] == "*" else curve.words["budget"],
+        **curve.key,
+        "budget": None if curve.key["budget"] == "*" else curve.key["budget"],
         "axis": curve.axis.name,
         "folds": curve.folds,
-        "label": describe.label_of(curve.words),
+        "label": describe.label_of(curve.key),
         "metric": primary_metric(curve.task),
         "margin": evidence.margin,
         "points": curve.entries,

@@ -19,7 +19,7 @@ from lib.inference.comparisons import DateLosses, Estimate, estimate_mean, seed_
 from lib.inference.forecast_tests import auc_influence
 from lib.metrics.classification import roc_auc
 from lib.scaling import scaling_law
-from lib.scaling.axes import WORDS, Axis, Row, grouped, in_one_line
+from lib.scaling.axes import CURVE_KEY, Axis, Row, grouped, in_one_line
 from lib.scaling.curve_skill import Part, measure_skill
 from lib.scaling.folds import Joined, confirmation_of, declared_seeds, evidence_of, join, searches_among
 from lib.scaling.run_index import StudyRuns
@@ -88,7 +88,7 @@ class Curve:
     """Everything measured along one curve. `slope` and `gain` are None where they could not be measured."""
 
     axis: Axis
-    words: dict[str, Any]
+    key: dict[str, Any]
     """The key that the runs share; the part that the axis varies is a star."""
     declared: dict[str, int]
     """Declared seeds of each scale point, in order."""
@@ -128,17 +128,17 @@ class Curve:
     @property
     def task(self) -> str:
         """Task of the curve."""
-        return str(self.words["task"])
+        return str(self.key["task"])
 
     @property
     def horizon(self) -> int:
         """Bars ahead."""
-        return int(self.words["horizon"])
+        return int(self.key["horizon"])
 
     @property
     def where(self) -> str:
         """The key in one line, for messages."""
-        return in_one_line(self.words)
+        return in_one_line(self.key)
 
     @property
     def absent(self) -> list[str]:
@@ -179,10 +179,10 @@ def measure_curve(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> Curve
         material: predictions and settings; problems are recorded there.
     """
     labels = axis.points(rows)
-    words = dict(zip(WORDS, axis.rest(rows[0]), strict=True))
+    key = dict(zip(CURVE_KEY, axis.rest(rows[0]), strict=True))
     by_point = {label: [row for row in rows if axis.point(row) == label] for label in labels}
     declared = {label: declared_seeds(own) for label, own in by_point.items()}
-    curve = Curve(axis, words, declared, dict.fromkeys(labels, 0))
+    curve = Curve(axis, key, declared, dict.fromkeys(labels, 0))
     joined = join(by_point, material, curve.task, curve.where)
     if joined is None:
         usable = {label: [row for row, _ in material.usable(own)] for label, own in by_point.items()}

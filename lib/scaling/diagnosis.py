@@ -14,7 +14,7 @@ import numpy as np
 
 from lib.inference.comparisons import Estimate
 from lib.scaling import entries as describe
-from lib.scaling.axes import AXES, WORDS, Row, in_one_line
+from lib.scaling.axes import AXES, CURVE_KEY, Row, in_one_line
 from lib.scaling.control_runs import failed_controls, undeclared_controls
 from lib.scaling.curves import margin_of, zero_loss_of
 from lib.scaling.folds import declared_seeds, join
@@ -34,7 +34,7 @@ Corner = tuple[str, str]
 class Grid:
     """Runs of every combination of size and share of dates, on the test samples that all hold."""
 
-    words: dict[str, Any]
+    key: dict[str, Any]
     declared: dict[Corner, int]
     """Declared runs (seeds) of each combination, in order of size, then share."""
     points: dict[Corner, ScalePoint]
@@ -76,16 +76,16 @@ def _grid(rows: Sequence[Row], material: StudyRuns) -> Grid | None:
     """None without any usable run, or where runs share no sample."""
     by_corner: dict[Corner, list[Row]] = {}
     for row in rows:
-        key = (AXES["parameters"].point(row), AXES["data"].point(row))
-        by_corner.setdefault(key, []).append(row)
+        corner = (AXES["parameters"].point(row), AXES["data"].point(row))
+        by_corner.setdefault(corner, []).append(row)
     order = sorted(by_corner, key=lambda k: (AXES["parameters"].order(k[0]), AXES["data"].order(k[1])))
-    words = dict(zip(WORDS, AXES["data"].rest(rows[0]), strict=True)) | {"budget": "*"}
+    key = dict(zip(CURVE_KEY, AXES["data"].rest(rows[0]), strict=True)) | {"budget": "*"}
     groups = {corner: by_corner[corner] for corner in order}
-    joined = join(groups, material, str(words["task"]), in_one_line(words))
+    joined = join(groups, material, str(key["task"]), in_one_line(key))
     if joined is None:
         return None
     return Grid(
-        words,
+        key,
         {corner: declared_seeds(own) for corner, own in groups.items()},
         {
             corner: ScalePoint(" ".join(corner), None, joined.aligned.losses(positions))
@@ -100,7 +100,7 @@ def _grid(rows: Sequence[Row], material: StudyRuns) -> Grid | None:
 
 def _diagnosis(grid: Grid, margin: float, material: StudyRuns, controls: Entries) -> dict[str, Any]:
     lines = [_line(grid.points[corner], own) for corner, own in grid.owners.items()]
-    horizon, confidence = int(grid.words["horizon"]), material.cfg.confidence
+    horizon, confidence = int(grid.key["horizon"]), material.cfg.confidence
     gain: Estimate | None = None
     if grid.deciding and all(corner in grid.points for corner in grid.deciding):
         # From the largest real subset to all dates: the latest gain from more data.
@@ -109,8 +109,8 @@ def _diagnosis(grid: Grid, margin: float, material: StudyRuns, controls: Entries
     rises = _gap_rises(lines)
     reading, reason = _read(grid, gain, rises, margin, _preconditions(grid, controls), confidence)
     return {
-        "key": grid.words,
-        "label": describe.label_of(grid.words),
+        "key": grid.key,
+        "label": describe.label_of(grid.key),
         "rows": lines,
         "data_gain_at_largest": None if gain is None else describe.described(gain, confidence),
         "margin": margin,
@@ -122,7 +122,7 @@ def _diagnosis(grid: Grid, margin: float, material: StudyRuns, controls: Entries
 
 def _preconditions(grid: Grid, controls: Entries) -> Preconditions:
     """Preconditions of the two combinations that decide."""
-    model = str(grid.words["model"])
+    model = str(grid.key["model"])
     name = {corner: f"{corner[0]} on {float(corner[1]):.1%} of the dates" for corner in grid.deciding}
     own = {corner: grid.owners.get(corner, []) for corner in grid.deciding}
     return Preconditions.of(
@@ -200,14 +200,14 @@ def _read(
 
 
 def _joint(grid: Grid, material: StudyRuns) -> dict[str, Any]:
-    words, points, owners = grid.words, list(grid.points.values()), list(grid.owners.values())
+    key, points, owners = grid.key, list(grid.points.values()), list(grid.owners.values())
     sizes = np.array([AXES["parameters"].size(rows) for rows in owners], dtype=np.float64)
     samples = np.array([AXES["data"].size(rows) for rows in owners], dtype=np.float64)
-    law = fit_joint_law(points, sizes, samples, int(words["horizon"]), material.cfg)
+    law = fit_joint_law(points, sizes, samples, int(key["horizon"]), material.cfg)
     note = "The joint law needs at least three sizes, three amounts of data and six combinations of them."
     return {
-        "key": words,
-        "label": describe.label_of(words),
+        "key": key,
+        "label": describe.label_of(key),
         "identified": bool(law and law.identified),
         "note": law.note if law else note,
         **{name: describe.interval(law.parameters[name]) if law else None for name in NAMES},

@@ -83,14 +83,14 @@ def saturation(found: Saturation | None, margin: float) -> dict[str, Any] | None
     return {"point": found.point, "size": found.size, "note": note, "shares": shares}
 
 
-def label_of(words: Mapping[str, Any]) -> str:
+def label_of(key: Mapping[str, Any]) -> str:
     """A short readable name of a curve."""
-    parts = [words["model"], words["dataset"], words["timescale"], words["task"].replace("_", " ")]
-    parts.append(f"h{words['horizon']}")
-    if words["budget"] not in ("*", "none"):
-        parts.insert(1, words["budget"])
-    if words["condition"] != "base":
-        parts.append(words["condition"])
-    if words["train_fraction"] not in (1.0, "*"):
-        parts.append(f"{100 * words['train_fraction']:g} % of the dates")
+    parts = [key["model"], key["dataset"], key["timescale"], key["task"].replace("_", " ")]
+    parts.append(f"h{key['horizon']}")
+    if key["budget"] not in ("*", "none"):
+        parts.insert(1, key["budget"])
+    if key["condition"] != "base":
+        parts.append(key["condition"])
+    if key["train_fraction"] not in (1.0, "*"):
+        parts.append(f"{100 * key['train_fraction']:g} % of the dates")
     return ", ".join(str(part) for part in parts)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lib.inference.comparisons import Estimate
-from lib.scaling.axes import WORDS, Axis, Row, in_one_line
+from lib.scaling.axes import CURVE_KEY, Axis, Row, in_one_line
 from lib.scaling.curve_skill import skill_of
 from lib.scaling.curves import estimate_loss, zero_loss_of
 from lib.scaling.folds import declared_seeds, evidence_of, join, searches_among
@@ -27,7 +27,7 @@ class Interaction:
     """A grid of two axes, measured."""
 
     axes: tuple[Axis, Axis]
-    words: dict[str, Any]
+    key: dict[str, Any]
     points: tuple[list[str], list[str]]
     grid: list[dict[str, Any]] = field(default_factory=list)
     effect: Estimate | None = None
@@ -67,7 +67,7 @@ def _rest(first: Axis, second: Axis, row: Row) -> tuple[Any, ...]:
     """The key with both axes starred; two axes may share a part (row and tier of a dataset)."""
     mine, other = first.rest(row), second.rest(row)
     out = []
-    for own, a, b in zip((row[word] for word in WORDS), mine, other, strict=True):
+    for own, a, b in zip((row[column] for column in CURVE_KEY), mine, other, strict=True):
         if own not in (a, b):
             out.append("".join("*" if "*" in pair else pair[0] for pair in _pairs(str(a), str(b))))
         else:
@@ -83,14 +83,14 @@ def _pairs(a: str, b: str) -> list[tuple[str, str]]:
 def measure_interaction(first: Axis, second: Axis, rows: Sequence[Row], material: StudyRuns) -> Interaction:
     """Measure the grid of two axes on the test samples that all its runs hold."""
     points = first.points(rows), second.points(rows)
-    words = dict(zip(WORDS, _rest(first, second, rows[0]), strict=True))
-    out = Interaction((first, second), words, points)
+    key = dict(zip(CURVE_KEY, _rest(first, second, rows[0]), strict=True))
+    out = Interaction((first, second), key, points)
     declared = {
         corner: [r for r in rows if (first.point(r), second.point(r)) == corner]
         for corner in product(*points)
     }
-    task, horizon = str(words["task"]), int(words["horizon"])
-    joined = join(declared, material, task, in_one_line(words))
+    task, horizon = str(key["task"]), int(key["horizon"])
+    joined = join(declared, material, task, in_one_line(key))
     ends = product((points[0][0], points[0][-1]), (points[1][0], points[1][-1]))
     out.declared = {" ".join(corner): declared_seeds(declared[corner]) for corner in ends}
     out.seeds = dict.fromkeys(out.declared, 0)

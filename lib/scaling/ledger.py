@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lib.metrics.trading_measures import expected_best_sharpe, probabilistic_sharpe
-from lib.scaling.axes import WORDS, Row
+from lib.scaling.axes import CURVE_KEY, Row
 
 
 def ledger(rows: Sequence[Row], test_access: int, search_trials: int) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def deflated_trading(rows: Sequence[Row], search_trials: int) -> dict[str, Any]:
         lines.append(
             {
                 "path": row["path"],
-                **{word: row[word] for word in (*WORDS, "fold", "seed")},
+                **{column: row[column] for column in (*CURVE_KEY, "fold", "seed")},
                 "sharpe": row["trading_sharpe"],
                 "sharpe_low": row["trading_sharpe_low"],
                 "sharpe_high": row["trading_sharpe_high"],

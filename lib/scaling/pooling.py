@@ -38,7 +38,7 @@ def pool(curves: Sequence[Curve]) -> list[Pooled]:
     by_timescale: dict[str, list[Curve]] = {}
     for curve in curves:
         if curve.gain is not None and not curve.absent and curve.dates is not None:
-            by_timescale.setdefault(str(curve.words["timescale"]), []).append(curve)
+            by_timescale.setdefault(str(curve.key["timescale"]), []).append(curve)
     found = [_pooled(name, usable) for name, usable in by_timescale.items() if len(usable) > 1]
     return [pooled for pooled in found if pooled is not None]
 

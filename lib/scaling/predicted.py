@@ -45,9 +45,9 @@ def predictions(axis: str, curves: Sequence[Mapping[str, Any]], material: StudyR
 
 
 def _prediction(axis: str, declared: Mapping[str, Any], material: StudyRuns) -> dict[str, Any]:
-    words, largest = declared["cell"], declared["largest"]
+    key, largest = declared["cell"], declared["largest"]
     sizes = {own["level"]: float(own["size"]) for own in declared["smaller"]}
-    task, horizon = str(words["task"]), int(words["horizon"])
+    task, horizon = str(key["task"]), int(key["horizon"])
     rows = {own["level"]: [row | {"task": task} for row in own["rows"]] for own in declared["smaller"]}
     joined = join(rows, material, task, f"{axis} up to {largest['level']}")
     points: list[ScalePoint] = []
@@ -56,7 +56,7 @@ def _prediction(axis: str, declared: Mapping[str, Any], material: StudyRuns) -> 
         points = [ScalePoint(label, sizes[label], aligned.losses(at)) for label, at in own.items()]
     entry = {
         "axis": axis,
-        "cell": words,
+        "cell": key,
         "largest": largest["level"],
         "size": largest["size"],
         "from": [
@@ -129,14 +129,14 @@ def _before(
     begun: datetime, curve: Curve, largest: str, records: Sequence[Sequence[Mapping[str, Any]]]
 ) -> dict[str, Any] | None:
     """The last prediction of a curve that was recorded before its largest scale point began."""
-    words = plain(curve.words)
+    key = plain(curve.key)
     found = [
         {"date": entry["date"], **own}
         for record in records
         for entry in record
         if _moment(entry["date"]) <= begun
         for own in entry["cells"]
-        if (own["axis"], own["cell"], own["largest"]) == (curve.axis.name, words, largest)
+        if (own["axis"], own["cell"], own["largest"]) == (curve.axis.name, key, largest)
     ]
     return max(found, key=lambda own: _moment(own["date"]), default=None)
 

@@ -140,7 +140,7 @@ def _evidence(
 ) -> Evidence:
     """Evidence of a curve; `judged` marks a confirmatory question, whose intervals must include the luck of
     searches."""
-    labels, cfg, model = list(curve.seeds), material.cfg, str(curve.words["model"])
+    labels, cfg, model = list(curve.seeds), material.cfg, str(curve.key["model"])
     undeclared = undeclared_controls(controls, model, labels if curve.axis.name == "parameters" else ())
     preconditions = Preconditions.of(
         curve.declared,
@@ -207,7 +207,7 @@ def _interaction(
     material: StudyRuns,
     controls: Entries,
 ) -> dict[str, Any]:
-    confidence, model = material.cfg.confidence, str(found.words["model"])
+    confidence, model = material.cfg.confidence, str(found.key["model"])
     margin = margin_of(hypothesis.margin, found.zero_loss)
     budgets = next(
         (own for axis, own in zip(found.axes, found.points, strict=True) if axis.name == "parameters"), ()
@@ -223,7 +223,7 @@ def _interaction(
         found.searches if hypothesis.analysis == "confirmatory" else {},
     )
     labels = (found.axes[0].label, found.axes[1].label)
-    baseline = baseline_of(str(found.words["task"]))
+    baseline = baseline_of(str(found.key["task"]))
     decision = interaction_verdict(
         found.effect, level, margin, labels, preconditions, found.skill, confidence, baseline
     )
@@ -233,9 +233,9 @@ def _interaction(
         "analysis": hypothesis.analysis,
         "axes": [axis.name for axis in found.axes],
         "axis_labels": list(labels),
-        "key": found.words,
-        "label": describe.label_of(found.words),
-        "metric": primary_metric(str(found.words["task"])),
+        "key": found.key,
+        "label": describe.label_of(found.key),
+        "metric": primary_metric(str(found.key["task"])),
         "points": [list(own) for own in found.points],
         "grid": found.grid,
         "effect": describe.described(found.effect, confidence, level),

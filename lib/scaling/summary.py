@@ -161,7 +161,7 @@ def _power(
     out = []
     cfg = material.cfg
     for table in tables:
-        case: Case = tuple(table[word] for word in CASE)
+        case: Case = tuple(table[column] for column in CASE)
         # Windows of the primary symbol, which decides; symbols of one date are not independent labels.
         rate, n = table["base_rate"], table["n"]
         planned = detectable(table["dates"], rate, case[6], cfg.confidence, cfg.power)
@@ -251,11 +251,11 @@ def _note_few_windows(minimum: int, material: StudyRuns) -> None:
     few: dict[str, int] = {}
     for row in material.index.rows:
         if row["status"] == "done" and row["n_train"] is not None and row["n_train"] < minimum:
-            words = "/".join(map(str, (row[word] for word in PROBLEM)))
-            few[words] = min(int(row["n_train"]), few.get(words, int(row["n_train"])))
-    for words, n in few.items():
-        text = f"{words}: trained on {n} windows only, fewer than the minimum of {minimum}."
-        material.notice("few_windows", words, text)
+            where = "/".join(map(str, (row[column] for column in PROBLEM)))
+            few[where] = min(int(row["n_train"]), few.get(where, int(row["n_train"])))
+    for where, n in few.items():
+        text = f"{where}: trained on {n} windows only, fewer than the minimum of {minimum}."
+        material.notice("few_windows", where, text)
 
 
 def _runs(n: int, one: str, many: str) -> str:

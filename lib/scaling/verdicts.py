@@ -221,7 +221,7 @@ def interaction_verdict(
     effect: Estimate | None,
     confidence: float,
     margin: float,
-    words: tuple[str, str],
+    labels: tuple[str, str],
     preconditions: Preconditions,
     skill: Mapping[str, Estimate],
     declared_confidence: float = 0.95,
@@ -236,7 +236,7 @@ def interaction_verdict(
         effect: gain along the first axis at the last scale point of the second minus that at its first.
         confidence: Holm's for this interaction.
         margin: in the unit of the loss.
-        words: labels of the two axes.
+        labels: of the two axes.
         preconditions: preconditions of the four corners.
         skill: loss of the base rate minus that of each corner.
         declared_confidence: before any adjustment; decides skill and *flat*.
@@ -249,7 +249,7 @@ def interaction_verdict(
         return Decision("undecidable", "unmeasured", "The corners of the interaction cannot be compared.")
     if effect.standard_error is None:
         return Decision("undecidable", "unmeasured", too_short(effect))
-    first, second = words
+    first, second = labels
     measured = (
         f"the gain from more {first} changes by {span(effect, confidence)} from the first to the last scale "
         f"point of {second}"

@@ -11,13 +11,13 @@ from statistics import median
 from typing import Any
 
 from lib.config.base import is_classification
-from lib.scaling.axes import WORDS, Axis, Row
+from lib.scaling.axes import CURVE_KEY, Axis, Row
 from lib.scaling.design import Design, Noise, measured_noise
 
 Key = tuple[str, tuple[Any, ...]]
 """Name of the axis, and the key that the compared runs share (what varies is starred)."""
 Past = Mapping[Key, Noise]
-_ALIKE = slice(WORDS.index("timescale"), WORDS.index("horizon") + 1)
+_ALIKE = slice(CURVE_KEY.index("timescale"), CURVE_KEY.index("horizon") + 1)
 """From that key: timescale, task and horizon."""
 
 
@@ -43,8 +43,8 @@ def past_noise(summaries: Iterable[Mapping[str, Any]]) -> dict[Key, Noise]:
             )
             unit = 1.0 if is_classification(curve["task"]) else 0.5 / points[0]["base_rate_log_loss"]
             seeds = None if gain["se_seeds"] is None else unit * gain["se_seeds"]
-            words = {word: curve[word] for word in WORDS} | {"budget": curve["budget"] or "*"}
-            found[curve["axis"], tuple(words.values())] = measured_noise(unit * gain["se_dates"], seeds, past)
+            key = {column: curve[column] for column in CURVE_KEY} | {"budget": curve["budget"] or "*"}
+            found[curve["axis"], tuple(key.values())] = measured_noise(unit * gain["se_dates"], seeds, past)
     return found
 
 
@@ -57,13 +57,11 @@ def noise_from(past: Past, axis: Axis, row: Row, corners: int = 2) -> Noise | No
         row: the run.
         corners: 4 for an interaction, a difference of two gains whose noises are taken to be independent.
     """
-    words = axis.rest(row)
-    if corners == 2 and (own := past.get((axis.name, words))):
+    key = axis.rest(row)
+    if corners == 2 and (own := past.get((axis.name, key))):
         return own
     alike = [
-        noise
-        for (name, others), noise in past.items()
-        if name == axis.name and others[_ALIKE] == words[_ALIKE]
+        noise for (name, others), noise in past.items() if name == axis.name and others[_ALIKE] == key[_ALIKE]
     ]
     if not alike:
         return None

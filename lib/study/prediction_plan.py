@@ -18,7 +18,7 @@ from lib.config.base import BUDGET_PARAMETERS
 from lib.config.load import Study
 from lib.config.run_key import Run
 from lib.errors import ConfigError
-from lib.scaling.axes import WORDS, Axis, Row, grouped
+from lib.scaling.axes import CURVE_KEY, Axis, Row, grouped
 from lib.scaling.folds import declared_seeds, evidence_of
 from lib.scaling.hypotheses import hypotheses_of
 from lib.scaling.predicted import FORESEEN, LEAST_POINTS
@@ -50,7 +50,7 @@ class PredictionPlan:
             ConfigError: no question of this study has such a record.
         """
         curves = self._of(axis, name)
-        return [Run(**words) for curve in curves for own in curve["smaller"] for words in own["runs"]]
+        return [Run(**key) for curve in curves for own in curve["smaller"] for key in own["runs"]]
 
     def declaration(self, axis: str, name: str, path: str) -> str:
         """What is to be predicted from which runs, as canonical JSON (see
@@ -149,7 +149,7 @@ def _curve(axis: Axis, rows: Sequence[Row], points: Sequence[str]) -> dict[str, 
     by_point = {label: [row for row in rows if axis.point(row) == label] for label in points}
     largest = points[-1]
     return {
-        "cell": dict(zip(WORDS, axis.rest(rows[0]), strict=True)),
+        "cell": dict(zip(CURVE_KEY, axis.rest(rows[0]), strict=True)),
         "largest": {
             "level": largest,
             "size": _size(axis, by_point[largest][0]),
@@ -178,6 +178,6 @@ def _size(axis: Axis, row: Row) -> float:
 
 def _rows(point: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
     return [
-        {"path": path.format(**words), "fold": fold, "seed": words["seed"], "status": "done"}
-        for words, fold in zip(point["runs"], point["folds"], strict=True)
+        {"path": path.format(**key), "fold": fold, "seed": key["seed"], "status": "done"}
+        for key, fold in zip(point["runs"], point["folds"], strict=True)
     ]

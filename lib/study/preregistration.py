@@ -113,8 +113,8 @@ def declaration_hash(plan: Plan, name: str, tests: list[str]) -> str:
 
 def _search(plan: Plan, run: Run) -> str | None:
     """Key of the search that a run is trained with, as canonical JSON; None without one."""
-    words = plan.searches.words(run)
-    return json.dumps(words, sort_keys=True) if words else None
+    key = plan.searches.key(run)
+    return json.dumps(key, sort_keys=True) if key else None
 
 
 def _problem(run: Run) -> tuple[str, str, str, str, int]:

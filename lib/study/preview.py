@@ -157,7 +157,7 @@ def _remedy(reach: Reach, bars_per_year: Mapping[str, float]) -> str:
     if reach.dates_needed is None:
         return f"{lacking}."
     more = reach.dates_needed - design.dates
-    years = more / bars_per_year[str(reach.weakest.words["timescale"])]
+    years = more / bars_per_year[str(reach.weakest.key["timescale"])]
     folds = ""
     if design.folds > 1:
         folds = f", {math.ceil(more / (design.dates / design.folds)):,} more folds like its {design.folds}"

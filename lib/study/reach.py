@@ -43,7 +43,7 @@ Samples = Mapping[tuple[str, str, str], Iterable[Mapping[str, Any]]]
 class PlannedComparison:
     """One gain or interaction that will be tested, and what its design can show."""
 
-    words: Row
+    key: Row
     """A row of one of its runs."""
     design: Design
     estimated: bool

@@ -47,8 +47,8 @@ class Scope:
         """Paths of all searches, by a pattern in the fields of a search's key."""
         found: dict[str, None] = {}
         for run in self.runs:
-            if words := self._plan.searches.words(run):
-                found[pattern.format(**words)] = None
+            if key := self._plan.searches.key(run):
+                found[pattern.format(**key)] = None
         return list(found)
 
     def check_paths(self, pattern: str) -> list[str]:
@@ -57,8 +57,8 @@ class Scope:
         found: dict[str, None] = {}
         for run in self.runs:
             for size in self._plan.searches.checked_sizes(run):
-                words = self._plan.searches.words(run) or {}
-                found[pattern.format(**words, size=size)] = None
+                key = self._plan.searches.key(run) or {}
+                found[pattern.format(**key, size=size)] = None
         return list(found)
 
     def declared_runs(self) -> str:

@@ -172,8 +172,8 @@ def pooled(market: Market, rng: np.random.Generator) -> Outcome:
     for _ in range(4):
         own = 0.7 * shared + 0.7 * market.moving(rng)
         points = market.points(THREE, [0.70, 0.69, 0.68], rng, common=own)
-        words = {"task": "direction", "timescale": "daily", "horizon": market.horizon}
-        curve = Curve(AXES["parameters"], words, {}, {}, points)
+        key = {"task": "direction", "timescale": "daily", "horizon": market.horizon}
+        curve = Curve(AXES["parameters"], key, {}, {}, points)
         curve.gain = scaling_law.gain(points, market.horizon)
         curve.dates = np.arange(market.days).astype("datetime64[D]")
         curves.append(curve)

@@ -39,10 +39,8 @@ FACTS = {"condition": "base", "fold": None, "train_fraction": 1.0, "context_leng
 
 
 def path_of(row: dict[str, Any]) -> str:
-    words = [row[k] for k in ("variant", "dataset", "timescale", "task")]
-    return "/".join(
-        map(str, [*words, f"h{row['horizon']}", row["model"], row["budget"], f"seed{row['seed']}"])
-    )
+    key = [row[k] for k in ("variant", "dataset", "timescale", "task")]
+    return "/".join(map(str, [*key, f"h{row['horizon']}", row["model"], row["budget"], f"seed{row['seed']}"]))
 
 
 def run_row(task: str, model: str, budget: str, seed: int = 42, **changes: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from lib.inference.comparisons import DateLosses
 from lib.report.compared import Compared
 from lib.report.render import ReportInputs, build_page, render_html, render_markdown
 from lib.report.sections.worth import beside_linear, worth_words
-from lib.scaling.axes import AXES, WORDS
+from lib.scaling.axes import AXES, CURVE_KEY
 from lib.scaling.extrapolation import extrapolate
 from lib.scaling.predicted import predictions, with_entry
 from lib.scaling.run_index import RunIndex, StudyRuns
@@ -183,9 +183,9 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[pl.D
         ]
         return {"level": budget, "size": size, "rows": own}
 
-    words = dict(zip(WORDS, AXES["parameters"].rest(rows[0]), strict=True))
+    key = dict(zip(CURVE_KEY, AXES["parameters"].rest(rows[0]), strict=True))
     curve = {
-        "cell": words,
+        "cell": key,
         "largest": {"level": "200M", "size": 2e8, "seeds": 3},
         "smaller": [smaller("2M", 2e6), smaller("20M", 2e7)],
     }

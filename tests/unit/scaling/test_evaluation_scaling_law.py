@@ -194,8 +194,8 @@ def test_an_exponent_of_a_loss_that_rises_or_falls_below_zero_is_not_claimed() -
 def test_curves_of_different_timescales_are_not_pooled_with_each_other() -> None:
     def curve(timescale: str, step: int, seed: int) -> Curve:
         points = world(THREE, lambda n: -0.02 * np.log10(n), dates=200, seed=seed)
-        words = {"task": "direction", "timescale": timescale, "horizon": 5}
-        made = Curve(AXES["parameters"], words, {}, {}, points, gain=gain(points, 5))
+        key = {"task": "direction", "timescale": timescale, "horizon": 5}
+        made = Curve(AXES["parameters"], key, {}, {}, points, gain=gain(points, 5))
         made.dates = np.datetime64("2015-01-02") + step * np.arange(200)
         return made
 

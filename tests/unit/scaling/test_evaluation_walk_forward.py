@@ -215,7 +215,7 @@ def test_shares_interactions_and_the_diagnosis_pool_the_folds_too():
     assert (sizes.name, data.name) == ("sized", "sized")
     assert [axis.name for axis in data.judged] == ["data"]
     curves = curves_of(AXES["data"], data.rows, found)
-    assert [curve.words["budget"] for curve in curves] == ["2M", "200M"]
+    assert [curve.key["budget"] for curve in curves] == ["2M", "200M"]
     assert all(curve.folds == [1, 2] and list(curve.seeds) == ["0.25", "1"] for curve in curves)
     assert curves[0].seeds == {"0.25": 3, "1": 2}
     [(first, second, rows)] = interactions_of(data.axes, data.rows)

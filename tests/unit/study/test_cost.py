@@ -16,9 +16,9 @@ from lib.study.jobs import (
     Pending,
     everything,
     jobs_by_phase,
+    key_of,
     pending_of,
     search_of,
-    words_of,
 )
 from lib.study.plan import Plan
 from lib.study.preview import cost_table, dearest, phase_table, sparse_problems
@@ -74,7 +74,7 @@ def test_a_finished_search_costs_nothing_and_says_how_long_its_runs_take():
 def test_the_costliest_architecture_and_window_of_a_search_count(tmp_path):
     made = plan(own={"tuning": "architectural"})
     effort = effort_of(made, made.runs[0])
-    space = json.loads(made.searches.declaration(words_of(search_of(made, made.runs[0]))))["space"]
+    space = json.loads(made.searches.declaration(key_of(search_of(made, made.runs[0]))))["space"]
     longest, largest = (max(space["parameters"][n]["values"]) for n in ("max_steps", "effective_batch"))
     assert effort.windows == longest * largest
     declared = made.specification(made.runs[0])

@@ -97,7 +97,7 @@ def test_a_search_of_architectures_offers_those_of_the_budget_and_the_run_gets_i
     made = plan()
     for budget in ("2M", "20M"):
         run = next(run for run in made.runs if run.budget == budget)
-        content = json.loads(made.searches.declaration(made.searches.words(run)))
+        content = json.loads(made.searches.declaration(made.searches.key(run)))
         offered = content["space"]["parameters"]["architecture"]
         assert offered["ordered"]
         assert 25 <= len(offered["values"]) <= 35
