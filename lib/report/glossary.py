@@ -23,7 +23,7 @@ _TERMS = (
     _Term(
         "Base rate",
         r"base rate",
-        "no model: the share of the class in the training years, said every day.",
+        "no model: the share of the class in the training years, forecast every day.",
     ),
     _Term(
         "Log loss",
@@ -85,7 +85,7 @@ _TERMS = (
     _Term(
         "ECE",
         r"\bECE\b|calibration error",
-        "mean distance between the probability said and how often it came true.",
+        "mean distance between the forecast probability and how often it came true.",
     ),
     _Term("Brier", r"\bBrier\b", "mean squared distance between the probability and what happened (0 or 1)."),
     _Term("AICc", r"\bAICc\b", "how well a form fits, charged for its parameters; lower is better."),
@@ -121,7 +121,7 @@ def _texts(page: Page) -> Iterator[tuple[str, str]]:
     """Every part of the page with its text, in the order in which it is read."""
     parts = [*page.baselines, *page.unanswered, *page.warnings]
     for verdict in page.verdicts:
-        said = [
+        texts = [
             verdict.question,
             verdict.sentence,
             verdict.label,
@@ -129,7 +129,7 @@ def _texts(page: Page) -> Iterator[tuple[str, str]]:
             verdict.after,
             verdict.worth,
         ]
-        parts += [*said, verdict.reason, *verdict.change, *verdict.predicted, *_of(verdict.table)]
+        parts += [*texts, verdict.reason, *verdict.change, *verdict.predicted, *_of(verdict.table)]
     yield "verdict", "\n".join(parts)
     yield from ((section.id, _section(section)) for section in page.sections)
     yield "runs", "\n".join(_of(page.runs)[: len(page.runs.columns) + 1])

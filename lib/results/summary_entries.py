@@ -11,7 +11,7 @@ SUMMARY: Mapping[str, str] = {
     "questions": "One entry per question and axis: see below.",
     "interactions": "Whether two kinds of growth help each other: the difference of two gains.",
     "joint_law": "E + A·N^-α + B·D^-β where shares of the training dates were trained on.",
-    "diagnosis": "Whether the models are short of data, told by runs on shares of the dates.",
+    "diagnosis": "Whether the models are short of data, from runs on shares of the dates.",
     "walk_forward": "Losses and differences fold by fold, without tests of their own.",
     "baselines": "One table of all models per problem: test measures with intervals, tests against the best "
     "on validation and against the base rate.",
@@ -40,7 +40,7 @@ QUESTION: Mapping[str, str] = {
     "margin_unit": "nats; curves of returns have theirs in squared returns.",
     "verdict": "scales, flat, worsens, undecidable, …: docs/methods.md.",
     "gate": "The test of the rule that decided.",
-    "moot": "No scale point beats the base rate, so that nothing can be said of growth.",
+    "moot": "No scale point beats the base rate, so how the loss changes means nothing.",
     "reason": "Why, in a sentence.",
     "change_mind": "What would change the verdict.",
     "family": "The contrasts that share a correction: `size`, `method`, `what`.",

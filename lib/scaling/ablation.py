@@ -102,8 +102,8 @@ def _losses_of_fold(members: pl.DataFrame, read: Reader, primary: str | None) ->
     usable = [found for found in samples if found is not None]
     aligned, notes = align(usable, str(rows[0]["task"]), "the ablation") if usable else (None, [])
     if aligned is None or notes or len(usable) < len(rows):
-        said = [trouble[-1] for trouble in (*predictions.troubles, *notes)]
-        raise DataError("the runs of an ablation cannot be compared: " + " ".join(said))
+        problems = [trouble[-1] for trouble in (*predictions.troubles, *notes)]
+        raise DataError("the runs of an ablation cannot be compared: " + " ".join(problems))
     places: dict[Variant, list[int]] = {}
     for place, member in enumerate(rows):
         places.setdefault((str(member["condition"]), str(member["model"])), []).append(place)

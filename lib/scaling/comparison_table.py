@@ -99,8 +99,8 @@ def _measure(
     joined = join(groups, material, str(first["task"]), "the comparison")
     unusable = material.predictions.troubles
     if joined is None or unusable or len(joined.positions) < len(groups):
-        said = [trouble[-1] for trouble in unusable] + [trouble.text for trouble in material.troubles]
-        raise DataError(f"models cannot be compared on the {part} part: " + " ".join(said))
+        problems = [trouble[-1] for trouble in unusable] + [trouble.text for trouble in material.troubles]
+        raise DataError(f"models cannot be compared on the {part} part: " + " ".join(problems))
     return {
         group: _measures(joined.aligned, own, int(first["horizon"]), material.cfg, part)
         for group, own in joined.positions.items()

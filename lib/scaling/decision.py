@@ -60,9 +60,9 @@ def question_verdict(curves: Sequence[Decision], along: str = "size") -> Decisio
     if counts["undecidable"] == n:
         gate: Gate = first.gate if len({curve.gate for curve in curves}) == 1 else "curves"
         return Decision("undecidable", gate, f"All {n} curves are undecidable; the first: {first.reason}")
-    told = [f"{counts[name]} {name}" for name in ("scales", "flat", "worsens") if counts[name]]
-    told.append(f"{counts['undecidable']} undecidable" + (f" ({moot} moot)" if moot else ""))
-    text = f"The {n} curves give no common answer: {', '.join(told)}."
+    parts = [f"{counts[name]} {name}" for name in ("scales", "flat", "worsens") if counts[name]]
+    parts.append(f"{counts['undecidable']} undecidable" + (f" ({moot} moot)" if moot else ""))
+    text = f"The {n} curves give no common answer: {', '.join(parts)}."
     return Decision("undecidable", "curves", text)
 
 

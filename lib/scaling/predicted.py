@@ -68,8 +68,13 @@ def _prediction(axis: str, declared: Mapping[str, Any], material: StudyRuns) -> 
     }
     if len(points) < LEAST_POINTS - 1:
         return entry | {"problem": "fewer than two smaller sizes can be used"}
-    said = extrapolate(points, float(largest["size"]), int(largest["seeds"]), horizon, material.cfg)
-    return entry | {"form": said.form, "law": vars(said.law), "flat": vars(said.flat), "note": said.note}
+    predicted = extrapolate(points, float(largest["size"]), int(largest["seeds"]), horizon, material.cfg)
+    return entry | {
+        "form": predicted.form,
+        "law": vars(predicted.law),
+        "flat": vars(predicted.flat),
+        "note": predicted.note,
+    }
 
 
 def with_entry(
@@ -100,10 +105,10 @@ def came_true(curve: Curve, records: Sequence[Sequence[Mapping[str, Any]]]) -> d
     largest = labels[-1]
     missing = {"on_record": False, "largest": largest}
     if not curve.points or curve.points[-1].label != largest:
-        return missing | {"text": f"Not to be told: {largest} was not measured."}
+        return missing | {"text": f"Unknown: {largest} was not measured."}
     begun = [row["started"] for _, _, rows in curve.parts[largest] for row in rows]
     if None in begun:
-        return missing | {"text": f"Not to be told: when {largest} was begun is not on record."}
+        return missing | {"text": f"Unknown: the start of {largest} is not on record."}
     entry = _before(min(map(_moment, begun)), curve, largest, records)
     if entry is None:
         return missing | {"text": f"Not on record: nothing was predicted before {largest} was trained."}
@@ -160,11 +165,11 @@ def _held_against(found: Mapping[str, Any]) -> dict[str, Any]:
 _WORDS = {True: "inside", False: "outside", None: "no interval to be held against"}
 
 
-def _inside(value: float, said: Foretold) -> bool | None:
-    return None if said.low is None or said.high is None else said.low <= value <= said.high
+def _inside(value: float, interval: Foretold) -> bool | None:
+    return None if interval.low is None or interval.high is None else interval.low <= value <= interval.high
 
 
-def _span(said: Foretold) -> str:
-    if said.low is None or said.high is None:
-        return f"{said.estimate:.4f}"
-    return f"{said.estimate:.4f} [{said.low:.4f}, {said.high:.4f}]"
+def _span(interval: Foretold) -> str:
+    if interval.low is None or interval.high is None:
+        return f"{interval.estimate:.4f}"
+    return f"{interval.estimate:.4f} [{interval.low:.4f}, {interval.high:.4f}]"

@@ -220,13 +220,13 @@ def _put_on_record(material: StudyRuns) -> None:
         if row["status"] == "failed":
             material.notice("failed", str(row["path"]), f"{row['path']}: {row['problem']}; run left out.")
     if index.repeated:
-        said = _runs(len(index.repeated), "is", "are")
-        text = f"{said} declared twice; the first counts: {_list(index.repeated)}."
+        which = _runs(len(index.repeated), "is", "are")
+        text = f"{which} declared twice; the first counts: {_list(index.repeated)}."
         material.notice("duplicate", "runs", text)
     paths = [str(row["path"]) for row in index.rows if row["test_collapsed"] and row["family"] != "naive"]
     if paths:
-        said = _runs(len(paths), "forecasts", "forecast")
-        text = f"{said} nearly the same value for every test sample: {_list(paths)}."
+        which = _runs(len(paths), "forecasts", "forecast")
+        text = f"{which} nearly the same value for every test sample: {_list(paths)}."
         material.notice("collapsed", "runs", text)
 
 

@@ -174,14 +174,14 @@ class Plan:
         declared = specify(self.study, run, experiment)
         settings = registry.get(declared.model).Settings.model_validate(declared.settings)
         oracle = registry.get(declared.model).metadata.oracle
-        said = {
+        resolved = {
             "architecture": None if oracle else declared.architecture,
             "model": registry.full_name(declared.model),
             "plugin_hash": registry.plugin_hash(declared.model),
             "settings": settings.model_dump(mode="json"),
             "primary": self.data.primary_symbol(declared.vintage),
         }
-        return declared.model_copy(update=said)
+        return declared.model_copy(update=resolved)
 
     def facts(self, run: Run) -> dict[str, str | int | float | None]:
         """What is known of a run besides its key before it is trained: columns of the run table."""

@@ -136,11 +136,11 @@ def reach_table(found: Sequence[Reach], power: float) -> Table | None:
 
 def remedies(found: Sequence[Reach], bars_per_year: Mapping[str, float]) -> list[str]:
     """What would let questions show their margins, one line each; equal lines are printed once."""
-    told: dict[str, list[str]] = {}
+    whose: dict[str, list[str]] = {}
     for reach in found:
         if text := _remedy(reach, bars_per_year):
-            told.setdefault(text, []).append(f"{reach.experiment} ({reach.along})")
-    return [f"{', '.join(names)}: {text}" for text, names in told.items()]
+            whose.setdefault(text, []).append(f"{reach.experiment} ({reach.along})")
+    return [f"{', '.join(names)}: {text}" for text, names in whose.items()]
 
 
 def _remedy(reach: Reach, bars_per_year: Mapping[str, float]) -> str:

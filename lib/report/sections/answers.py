@@ -222,13 +222,13 @@ def _confirmed(curve: Mapping[str, Any]) -> TableCell:
         return TableCell(str(found.get("state") or "–"))
     gain = found.get("gain") or {}
     span = interval(gain.get("estimate"), gain.get("low"), gain.get("high"))
-    return TableCell(f"{span}: {found.get('says')}", sort=finite(gain.get("estimate")))
+    return TableCell(f"{span}: {found.get('agreement')}", sort=finite(gain.get("estimate")))
 
 
 _BESIDE = (
     "Gains and verdicts are those of all walk-forward folds together; the study's own test, which no fold "
     "contains, stands beside them and decides nothing (closed: not trained for, see evaluation.confirmation; "
-    "closed again: opened before, and what it said is not shown)."
+    "closed again: opened before, and its result is not shown)."
 )
 _CAPTION = (
     "Gain in test loss from the first to the last scale point. The shaded band is the margin, declared "

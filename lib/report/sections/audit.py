@@ -65,9 +65,9 @@ def power_section(inputs: ReportInputs, names: Names) -> Section:
         for row in rows
     ]
     caption = (
-        "Smallest AUC that can be told from 0.5, and smallest difference in loss between two models, with "
-        "80 % power; planned: what the same function said before training, in nats, and for returns as a "
-        "share of the squared error."
+        "Smallest AUC that can be distinguished from 0.5, and smallest difference in loss between two "
+        "models, with 80 % power; planned: what the same function gave before training, in nats, and for "
+        "returns as a share of the squared error."
     )
     folded = f"All {plural(len(body), 'test set')}" if len(body) > _FOLD_BEYOND else None
     notes = [prose(row.get("text")) for row in rows[:1] if row.get("text")]
@@ -174,8 +174,8 @@ def declaration_section(inputs: ReportInputs) -> Section:
     lead = (
         "Every comparison was declared before its first run was finished."
         if not late
-        else f"{plural(late, 'experiment')} changed its declaration after runs were finished: what these say "
-        "was not declared beforehand."
+        else f"{plural(late, 'experiment')} changed its declaration after runs were finished: what these "
+        "show was not declared beforehand."
     )
     columns = [
         Column("Experiment"), Column("What will be tested", wide=True), Column("Declared (UTC)"),

@@ -33,7 +33,7 @@ _WORDS = {
     "scales": "they help each other",
     "worsens": "they get in each other's way",
     "flat": "no interaction beyond the margin",
-    "undecidable": "cannot be told",
+    "undecidable": "undecided",
 }
 
 

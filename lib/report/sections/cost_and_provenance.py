@@ -178,7 +178,7 @@ def limits_section(inputs: ReportInputs) -> Section:
     devices = sorted({str(r["device"]) for r in rows if r.get("device")})
     if devices:
         points.append(f"Trained on {listed(devices)} only; other hardware was not verified by this study.")
-    return Section("limits", "Limits", "What these numbers do not say.", bullets=[*points, *_ALWAYS])
+    return Section("limits", "Limits", "What these numbers do not show.", bullets=[*points, *_ALWAYS])
 
 
 _ALWAYS = (

@@ -37,7 +37,7 @@ _KINDS = {
     "law_control": "Known law",
 }
 _FOLD_BEYOND = 6
-_TOLD = 8
+_SENTENCES = 8
 """Sentences about problems beside the verdicts; the section holds the others."""
 Row = Mapping[str, Any]
 Ends = Callable[[Row, str], tuple[float | None, float | None, float | None]]
@@ -46,9 +46,11 @@ Ends = Callable[[Row, str], tuple[float | None, float | None, float | None]]
 def baseline_sentences(inputs: ReportInputs, names: Names) -> list[str]:
     """One sentence per problem: which model was best on validation, and whether others differ from it."""
     tables = [table for table in inputs.scaling.get("baselines") or [] if table.get("rows")]
-    sentences = [_sentence(table, inputs, names) for table in tables[:_TOLD]]
-    if len(tables) > _TOLD:
-        sentences.append(f"{plural(len(tables) - _TOLD, 'more problem')}: see “Against simple baselines”.")
+    sentences = [_sentence(table, inputs, names) for table in tables[:_SENTENCES]]
+    if len(tables) > _SENTENCES:
+        sentences.append(
+            f"{plural(len(tables) - _SENTENCES, 'more problem')}: see “Against simple baselines”."
+        )
     return sentences
 
 
@@ -72,7 +74,7 @@ def _sentence(table: Row, inputs: ReportInputs, names: Names) -> str:
     if better:
         parts.append(f"{models_words(better)} {'is' if len(better) == 1 else 'are'} clearly better on test")
     if unclear:
-        parts.append(f"{models_words(unclear)} cannot be told apart from it")
+        parts.append(f"{models_words(unclear)} cannot be distinguished from it")
     if silent:
         parts.append(f"nothing is concluded about {models_words(silent)}, whose controls failed")
     finding = "; ".join(parts) if parts else "there is nothing to compare it with"

@@ -115,7 +115,7 @@ def _worth(curve: Entry, margin: float | None, compared: Compared) -> str:
         return ""
     undecided = curve.get("verdict") == "undecidable"
     if curve.get("gate") == "controls":
-        answer = "not to be told while a control fails"
+        answer = "unknown while a control fails"
     elif undecided and curve.get("gate") in _NOTHING_SHOWN:
         answer = "these runs cannot tell"
     elif curve.get("moot"):

@@ -119,7 +119,7 @@ def with_tests(**changes):
 
 def test_tests_of_models_are_shown_and_a_difference_is_clear_only_after_holm(study):
     gap = {"difference": 0.015, "difference_low": 0.01, "difference_high": 0.02}
-    for low, word in ((-0.001, "cannot be told apart"), (0.004, "all 5 others are clearly worse")):
+    for low, word in ((-0.001, "cannot be distinguished"), (0.004, "all 5 others are clearly worse")):
         holm = {"difference_low_holm": low, "difference_high_holm": 0.03, "difference_p_holm": 0.004}
         table = with_tests(**gap, **holm)
         best = next(row for row in table["rows"] if row["model"] == table["reference"])
@@ -248,7 +248,7 @@ def test_folds_are_shown_one_by_one_with_how_often_a_model_is_better(study):
 
 
 def test_the_studys_own_test_stands_beside_the_verdict_of_the_folds(study):
-    opened = {"state": "open", "gain": estimate(0.004, -0.01, 0.02), "says": "cannot tell"}
+    opened = {"state": "open", "gain": estimate(0.004, -0.01, 0.02), "agreement": "cannot tell"}
     for confirmation, said in (
         (opened, "0.0040 [−0.0100, 0.0200]: cannot tell"),
         ({"state": "closed"}, "closed"),

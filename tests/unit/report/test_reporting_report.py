@@ -416,7 +416,7 @@ def test_symbols_below_the_title_are_counted_where_they_are_too_many(study, coun
 def test_warnings_that_say_the_same_stand_in_one_line():
     curves = ("base/Aa20/direction/*", "base/Aa20/threshold_1pct/*")
     said = [f"only one seed at {size}." for size in ("2M", "20M", "200M")] + ["no null control is declared."]
-    alone = "1 run says nearly the same for every sample: results/runs/null."
+    alone = "1 run forecasts nearly the same for every sample: results/runs/null."
     lines = grouped([alone, *(f"{curve}: {text}" for curve in curves for text in said)])
     assert lines == [
         alone,

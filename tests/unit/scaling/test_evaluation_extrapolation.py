@@ -274,7 +274,7 @@ def test_a_report_says_what_more_compute_is_worth_beside_a_linear_model_and_how_
         ("undecidable", "recalibration", "These runs cannot tell: "),
         ("undecidable", "skill", "These runs cannot tell: "),
         ("undecidable", "seeds", "These runs cannot tell: "),
-        ("undecidable", "controls", "Not to be told while a control fails: "),
+        ("undecidable", "controls", "Unknown while a control fails: "),
     ],
 )
 def test_more_compute_is_worth_it_only_where_the_verdict_says_that_size_helps(

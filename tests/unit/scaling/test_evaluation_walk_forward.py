@@ -12,7 +12,7 @@ from lib.config.workflow import EvaluationConfig
 from lib.metrics.classification import roc_auc
 from lib.scaling.axes import AXES
 from lib.scaling.baselines import baseline_tables
-from lib.scaling.confirmation import confirmation, says
+from lib.scaling.confirmation import agreement, confirmation
 from lib.scaling.control_runs import null_entries
 from lib.scaling.controls import null_level
 from lib.scaling.curves import Curve, curves_of
@@ -175,22 +175,22 @@ def test_the_studys_own_split_stands_beside_the_verdict_and_never_in_it():
     curve, found = measured(experiments(2, opened=True), confirmation="open")
     assert curve.gain == alone.gain
     assert (curve.folds, curve.confirmation.folds) == ([1, 2], [])  # type: ignore[union-attr]
-    said = confirmation(curve, "scales", 0.005, found.cfg)
-    assert said is not None
-    assert (said["state"], said["says"], said["n"]) == ("open", "agrees", DAYS)
-    assert said["gain"]["estimate"] == pytest.approx(np.log(0.6 / 0.55), abs=0.003)
+    beside = confirmation(curve, "scales", 0.005, found.cfg)
+    assert beside is not None
+    assert (beside["state"], beside["agreement"], beside["n"]) == ("open", "agrees", DAYS)
+    assert beside["gain"]["estimate"] == pytest.approx(np.log(0.6 / 0.55), abs=0.003)
     closed = confirmation(alone, "scales", 0.005, EvaluationConfig())
     assert closed is not None
     assert closed["state"] == "closed"
     missing = [f"base/patchtst-mixed/2M/{seed}" for seed in (1, 2, 3)]
     curve, found = measured(experiments(2, opened=True), *missing, confirmation="open")
-    said = confirmation(curve, "scales", 0.005, found.cfg)
-    assert said is not None
-    assert (said["says"], said["gain"]["estimate"]) == ("cannot tell", None)
+    beside = confirmation(curve, "scales", 0.005, found.cfg)
+    assert beside is not None
+    assert (beside["agreement"], beside["gain"]["estimate"]) == ("cannot tell", None)
 
 
 @pytest.mark.parametrize(
-    ("verdict", "interval", "said"),
+    ("verdict", "interval", "beside"),
     [
         ("scales", (0.001, 0.02), "agrees"),
         ("scales", (-0.01, 0.02), "cannot tell"),
@@ -204,8 +204,8 @@ def test_the_studys_own_split_stands_beside_the_verdict_and_never_in_it():
         ("scales", (None, None), "cannot tell"),
     ],
 )
-def test_it_agrees_contradicts_or_cannot_tell(verdict, interval, said):
-    assert says(verdict, *interval, 0.005) == said
+def test_it_agrees_contradicts_or_cannot_tell(verdict, interval, beside):
+    assert agreement(verdict, *interval, 0.005) == beside
 
 
 def test_shares_interactions_and_the_diagnosis_pool_the_folds_too():
