@@ -23,12 +23,12 @@ _TERMS = (
     _Term(
         "Base rate",
         r"base rate",
-        "no model: the share of the class in the training years, forecast every day.",
+        "no model: the class's share of the training years, forecast every day.",
     ),
     _Term(
         "Log loss",
         r"log loss",
-        "the price of a probability, −ln of what was given to what happened, in nats; less is better.",
+        "minus the log of the probability given to what happened, in nats; lower is better.",
     ),
     _Term(
         "Scale point",
@@ -48,7 +48,7 @@ _TERMS = (
     _Term(
         "[a, b]",
         r"\[−?\d[^\]]*, −?\d[^\]]*\]",
-        "interval: where the true value lies, as far as dates and seeds tell.",
+        "confidence interval, over test dates and seeds.",
     ),
     _Term("Seed", r"seeds?\b", "one training run of several that differ only in their random start."),
     _Term(
@@ -60,7 +60,7 @@ _TERMS = (
     _Term(
         "Walk-forward fold",
         r"walk-forward|\bfolds?\b",
-        "trained on some years, tested on the next; then all moved on.",
+        "trained on some years, tested on the next; then both move on.",
     ),
     _Term(
         "Recalibrated",
@@ -92,13 +92,13 @@ _TERMS = (
     _Term(
         "Conformal",
         r"conformal",
-        "answers made wide enough, on held-out days, to hold the truth as often as promised.",
+        "intervals or sets calibrated on held-out days to cover the outcome as often as promised.",
     ),
     _Term("Sharpe ratio", r"sharpe", "mean yearly return over its standard deviation."),
     _Term(
         "Ledger",
         r"ledger",
-        "the count of test-set accesses: each choice made after one makes the test less independent.",
+        "the count of test-set accesses; a choice made after one is no longer independent of the test.",
     ),
     _Term("fANOVA", r"fANOVA", "how much of the differences between trials one parameter explains."),
 )

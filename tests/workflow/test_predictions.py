@@ -47,7 +47,7 @@ def begun(project: Project, budget: str) -> datetime:
 
 def test_the_largest_size_is_trained_after_its_prediction_is_on_record(predicted: Project) -> None:
     [entry] = read_json(predicted.folder / RECORD, list)
-    [curve] = entry["curves"]
+    [curve] = entry["cells"]
     assert (curve["largest"], [own["level"] for own in curve["from"]]) == ("200M", ["2M", "20M"])
     written = (predicted.folder / RECORD).stat().st_mtime
     for seed in SEEDS:
@@ -77,11 +77,11 @@ def test_a_prediction_made_again_is_a_further_entry_and_trains_nothing(predicted
     again = read_json(predicted.folder / RECORD, list)
     assert again[0] == first[0]
     assert [len(first), len(again)] == [1, 2]
-    assert again[1]["curves"][0]["confidence"] == 0.9
+    assert again[1]["cells"][0]["confidence"] == 0.9
     assert "Nothing to be done" in predicted.snakemake("-n", "results/scaling.json").stdout
     # What was written after the largest was trained predicts nothing.
     [question] = read_json(predicted.folder / "results/scaling.json")["questions"]
-    assert question["curves"][0]["prediction"]["confidence"] == first[0]["curves"][0]["confidence"]
+    assert question["curves"][0]["prediction"]["confidence"] == first[0]["cells"][0]["confidence"]
 
 
 def test_a_size_that_was_there_first_is_not_trained_again_and_not_said_to_be_predicted(

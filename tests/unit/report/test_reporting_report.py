@@ -159,7 +159,7 @@ def test_the_table_of_curves_holds_what_every_gate_saw(study):
     own = scaling()["questions"][0]["curves"][0]
     assert row["Recalibrated"].startswith(f"{own['recalibrated']['estimate']:.4f} [")
     best = max(one["estimate"] for one in own["skill"])
-    assert row["Best scale point over the base rate"].startswith(f"{best:.4f} [")
+    assert row["Best over the base rate"].startswith(f"{best:.4f} [")
 
 
 def test_a_flat_curve_shows_the_interval_that_equivalence_goes_by(study):

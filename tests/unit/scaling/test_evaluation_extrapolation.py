@@ -148,11 +148,11 @@ def test_a_record_is_made_from_the_smaller_points_alone() -> None:
 def test_a_record_only_grows_and_says_nothing_twice() -> None:
     now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     first = with_entry([], [{"law": 1}], now)
-    assert first == [{"date": "2026-01-02T03:04:05+00:00", "curves": [{"law": 1}]}]
+    assert first == [{"date": "2026-01-02T03:04:05+00:00", "cells": [{"law": 1}]}]
     assert with_entry(first, [{"law": 1}], now + timedelta(days=1)) == first
     second = with_entry(first, [{"law": 2}], now + timedelta(days=1))
     assert second[0] == first[0]
-    assert [entry["curves"][0]["law"] for entry in second] == [1, 2]
+    assert [entry["cells"][0]["law"] for entry in second] == [1, 2]
 
 
 def test_records_need_two_points_to_say_anything() -> None:

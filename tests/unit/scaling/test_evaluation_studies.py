@@ -186,7 +186,7 @@ def test_a_diagnosis_passes_the_gates_of_every_verdict(tmp_path: Path) -> None:
 def test_every_test_set_says_what_it_can_show(grown: tuple[Study, pl.DataFrame, dict[str, Any]]) -> None:
     for entry in grown[2]["power"]:
         assert entry["effective_n"] == pytest.approx(entry["n"] / 5)
-        if entry["key"]["task"] != "regression":
+        if entry["problem"]["task"] != "regression":
             assert 0.5 < entry["detectable_auc"] < 0.75
             assert entry["enough"] is (entry["detectable_log_loss"] <= entry["margin"])
             assert "chance of 80%" in entry["text"]

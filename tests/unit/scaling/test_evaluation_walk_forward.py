@@ -125,8 +125,8 @@ def test_a_curve_pools_the_dates_of_all_folds_and_keeps_the_samples_of_each():
     assert curve.gain is not None
     assert curve.gain.value == pytest.approx(expected, abs=0.003)
     assert curve.gain.se_seeds > 0
-    assert [point["n"] for point in curve.points] == [3 * DAYS] * 2
-    assert curve.points[0]["base_rate_log_loss"] == pytest.approx(0.71), "mean over the folds"
+    assert [point["n"] for point in curve.entries] == [3 * DAYS] * 2
+    assert curve.entries[0]["base_rate_log_loss"] == pytest.approx(0.71), "mean over the folds"
     for parts in curve.parts.values():
         assert [row["fold"] for _, _, rows in parts for row in rows] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
         for aligned, positions, rows in parts:
@@ -142,7 +142,7 @@ def test_the_auc_of_folds_is_the_mean_of_theirs():
         for fold in (1, 2)
         for path in lost(fold, "200M", 1, 2, 3)
     ]
-    assert curve.points[1]["auc"] == pytest.approx(np.mean(by_fold))
+    assert curve.entries[1]["auc"] == pytest.approx(np.mean(by_fold))
 
 
 def test_a_scale_point_is_judged_by_the_seeds_that_every_fold_has():
