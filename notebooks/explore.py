@@ -12,7 +12,7 @@ __generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="Explore a study")
 
 
-@app.curve
+@app.cell
 def _():
     import sys
     from pathlib import Path
@@ -29,7 +29,7 @@ def _():
     return mo, picture, pl, plt, predictions, runs, scaling, study
 
 
-@app.curve
+@app.cell
 def _(mo, pl, runs, study):
     table = runs(study)
     done = table.filter(status="done").unique("path", maintain_order=True)
@@ -45,7 +45,7 @@ def _(mo, pl, runs, study):
     return (done,)
 
 
-@app.curve
+@app.cell
 def _(pl, scaling, study):
     points = pl.DataFrame(
         [
@@ -67,7 +67,7 @@ def _(pl, scaling, study):
     return (points,)
 
 
-@app.curve
+@app.cell
 def _(mo, picture, plt, points):
     mo.stop(points.is_empty(), mo.md("No question of this study compares sizes."))
     measures = points["metric"].unique(maintain_order=True)
@@ -87,14 +87,14 @@ def _(mo, picture, plt, points):
     mo.vstack([mo.md("# Loss against parameters\nThe means over seeds, with their intervals."), figure])
 
 
-@app.curve
+@app.cell
 def _(done, mo):
     chosen = mo.ui.dropdown(done["path"].to_list(), value=done["path"].to_list()[0] if done.height else None)
     mo.vstack([mo.md("# Forecasts of a run"), chosen])
     return (chosen,)
 
 
-@app.curve
+@app.cell
 def _(chosen, done, mo, pl, predictions):
     mo.stop(chosen.value is None, mo.md("No run is done."))
     forecasts = predictions(done.filter(pl.col("path") == chosen.value))
