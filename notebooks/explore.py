@@ -50,14 +50,14 @@ def _(pl, scaling, study):
     points = pl.DataFrame(
         [
             {
-                "cell": " ".join(str(cell[word]) for word in ("dataset", "timescale", "task", "model"))
-                + f", horizon {cell['horizon']}",
-                "metric": cell["metric"],
+                "curve": " ".join(str(curve[word]) for word in ("dataset", "timescale", "task", "model"))
+                + f", horizon {curve['horizon']}",
+                "metric": curve["metric"],
                 **{word: point.get(word) for word in ("param_count", "value", "low", "high", "seeds")},
             }
             for question in scaling(study)["questions"]
-            for cell in question["cells"]
-            for point in cell["points"]
+            for curve in question["curves"]
+            for point in curve["points"]
         ],
         infer_schema_length=None,
     )
@@ -75,7 +75,7 @@ def _(mo, picture, plt, points):
         len(measures), figsize=(8, 4.5 * len(measures)), layout="constrained", squeeze=False
     )
     for axes, measure in zip(grid[:, 0], measures, strict=True):
-        for (name,), found in points.filter(metric=measure).group_by("cell", maintain_order=True):
+        for (name,), found in points.filter(metric=measure).group_by("curve", maintain_order=True):
             sizes, losses = found["param_count"], found["value"]
             ends = [(losses - found["low"]).to_list(), (found["high"] - losses).to_list()]
             axes.errorbar(sizes, losses, yerr=ends, marker="o", capsize=3, label=name)

@@ -71,7 +71,7 @@ rule check_samples:
     resources:
         mem_mb=dataset_memory,
     params:
-        cells=lambda wildcards: PLAN.cells(
+        problems=lambda wildcards: PLAN.problems(
             wildcards.vintage, wildcards.dataset, wildcards.timescale
         ),
         splits=lambda wildcards: PLAN.data.data_config(

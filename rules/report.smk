@@ -70,7 +70,7 @@ rule fit_scaling:
         minimum_train_windows=PLAN.config.data.splits.minimum_train_windows,
         primary=PRIMARY,
         evaluation=PLAN.config.evaluation.model_dump_json(),
-        looks="results/test_looks.txt",
+        test_access="results/test_looks.txt",
         opening="results/confirmation.json",
         predicted=lambda wildcards: [
             PATHS.prediction.format(axis=axis, name=name)

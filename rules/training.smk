@@ -35,12 +35,12 @@ rule predict_largest:
         mem_mb=8000,
         runtime=60,
     params:
-        cells=lambda wildcards: PLAN.predictions.declaration(
+        curves=lambda wildcards: PLAN.predictions.declaration(
             wildcards.axis, wildcards.name, RUN
         ),
         primary=PRIMARY,
         evaluation=MEASURES,
-        looks="results/test_looks.txt",
+        test_access="results/test_looks.txt",
         version=VERSIONS["evaluation"],
     script:
         "../workflow_scripts/predict_largest.py"

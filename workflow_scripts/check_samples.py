@@ -22,11 +22,11 @@ with job(snakemake):
     frame = read_parquet(table, columns=[name for name in schema if name not in extra])
     splits = validate(SplitConfig, json.loads(snakemake.params.splits), "data.splits")
     counts = []
-    for cell in map(json.loads, snakemake.params.cells):
-        barriers = validate(BarrierConfig, cell["barriers"], "barriers") if cell["barriers"] else None
+    for problem in map(json.loads, snakemake.params.problems):
+        barriers = validate(BarrierConfig, problem["barriers"], "barriers") if problem["barriers"] else None
         samples = load_samples(
-            frame, cell["task"], cell["horizon"], cell["context_length"], splits, barriers=barriers
+            frame, problem["task"], problem["horizon"], problem["context_length"], splits, barriers=barriers
         )
         rates = base_rates(samples, splits.minimum_class_count, splits.minimum_train_windows)
-        counts.append(cell | {"splits": {part: asdict(rate) for part, rate in rates.items()}})
+        counts.append(problem | {"splits": {part: asdict(rate) for part, rate in rates.items()}})
     write_json_atomic(Path(snakemake.output[0]), counts)

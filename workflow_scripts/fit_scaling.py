@@ -23,7 +23,7 @@ with job(snakemake):
         for task in experiment.tasks
         for horizon in experiment.horizons
     }
-    record, opening = Path(snakemake.params.looks), Path(snakemake.params.opening)
+    record, opening = Path(snakemake.params.test_access), Path(snakemake.params.opening)
     before = read_test_access(record)
     seen = set(before)
     settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")

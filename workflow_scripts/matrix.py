@@ -24,9 +24,9 @@ def rows(path, samples_path):
         "first": facts["first"][0],
         "last": facts["last"][0],
     }
-    for cell in read_json(samples_path):
-        counts = {part: cell["splits"][part]["n"] for part in PARTS}
-        yield described | {"task": f"{cell['task']} h{cell['horizon']}"} | counts
+    for problem in read_json(samples_path):
+        counts = {part: problem["splits"][part]["n"] for part in PARTS}
+        yield described | {"task": f"{problem['task']} h{problem['horizon']}"} | counts
 
 
 with job(snakemake):

@@ -17,13 +17,13 @@ from lib.scaling.samples import PredictionFiles, read_predictions
 from lib.scaling.test_access import add_test_access, read_test_access
 
 with job(snakemake):
-    record, looks = Path(snakemake.output[0]), Path(snakemake.params.looks)
-    before = read_test_access(looks)
+    record, access = Path(snakemake.output[0]), Path(snakemake.params.test_access)
+    before = read_test_access(access)
     seen = set(before)
     settings = validate(EvaluationConfig, json.loads(snakemake.params.evaluation), "evaluation")
     test = PredictionFiles(read_predictions, snakemake.params.primary, seen)
     material = StudyRuns(RunIndex(pl.DataFrame()), test, settings)
-    cells = predictions(snakemake.wildcards.axis, json.loads(snakemake.params.cells), material)
-    add_test_access(looks, seen - before)
+    curves = predictions(snakemake.wildcards.axis, json.loads(snakemake.params.curves), material)
+    add_test_access(access, seen - before)
     kept = read_json(record, list) if record.is_file() else []
-    write_json_atomic(record, with_entry(kept, cells, datetime.now(UTC)))
+    write_json_atomic(record, with_entry(kept, curves, datetime.now(UTC)))

@@ -23,7 +23,7 @@ from lib.jobs.planned_jobs import planned_jobs
 from lib.jobs.snakemake_targets import datasets_asked_for
 from lib.study.checks import uncontrolled_models
 from lib.study.cost import BARS_PER_YEAR, forecast
-from lib.study.jobs import Job, everything, jobs_by_phase, pending_of, words_of
+from lib.study.jobs import Job, everything, jobs_by_phase, key_of, pending_of
 from lib.study.missing_files import check_files
 from lib.study.past_noise import Past, past_noise
 from lib.study.plan import Plan
@@ -35,7 +35,7 @@ from lib.study.preview import (
     phase_table,
     reach_table,
     remedies,
-    weak_cells,
+    sparse_problems,
 )
 from lib.study.reach import Samples, reaches
 
@@ -75,7 +75,7 @@ def measured(plan: Plan) -> Known:
     best = {
         search: found["parameters"]
         for search in everything(plan, plan.experiment_of).searches
-        if (found := found_in(Path(PATHS.search.format(**words_of(search)), "best.json")))
+        if (found := found_in(Path(PATHS.search.format(**key_of(search)), "best.json")))
     }
     return speeds, best
 
@@ -136,7 +136,7 @@ def preview(configfile: Path | None, target: str) -> None:
     if lacking := uncontrolled_models(plan.study):
         lines = [f"{model}: {', '.join(missing)}" for model, missing in lacking.items()]
         console.print("\nVerdicts will be weaker for lack of a control:", *lines, sep="\n  ")
-    if weak := weak_cells(samples):
+    if weak := sparse_problems(samples):
         console.print("\nToo few samples of a class to say much:", *weak, sep="\n  ")
     if not costs:
         console.print("\nNo training is left to do.")

@@ -36,8 +36,8 @@ class Run:
 
     def label(self) -> str:
         """The run key in one line, for messages and progress, as in the run's path."""
-        words = self.fields() | {"horizon": f"h{self.horizon}", "seed": f"seed{self.seed}"}
-        return "/".join(map(str, words.values()))
+        fields = self.fields() | {"horizon": f"h{self.horizon}", "seed": f"seed{self.seed}"}
+        return "/".join(map(str, fields.values()))
 
 
 def expand(experiments: Mapping[str, Experiment], has_budget: Mapping[str, bool]) -> dict[Run, str]:

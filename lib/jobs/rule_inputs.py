@@ -205,8 +205,8 @@ class RuleInputs:
 
     def best(self, wildcards: Wildcards) -> str | list[str]:
         """The search a run is trained with; nothing with `tuning: none`."""
-        words = self._plan.searches.words(self.run(wildcards))
-        return BEST.format(**words) if words else []
+        key = self._plan.searches.key(self.run(wildcards))
+        return BEST.format(**key) if key else []
 
     def predictions_before(self, wildcards: Wildcards) -> list[str]:
         """What must be recorded before a run may train, where it is the largest of a question.

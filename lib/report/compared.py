@@ -11,7 +11,7 @@ from typing import Any
 
 from lib.report.inputs import ReportInputs
 from lib.report.wording import NO_BUDGET, plural
-from lib.scaling.axes import AXES, WORDS
+from lib.scaling.axes import AXES, CURVE_KEY
 from lib.scaling.control_runs import TAINTS_ALL, failed_controls
 
 Row = Mapping[str, Any]
@@ -49,28 +49,28 @@ class Compared:
         self._against: dict[tuple[str, ...], Row] = {}
         for table in inputs.scaling.get("baselines") or []:
             for line in table.get("rows") or []:
-                self._against[(*_words({**table, **line}, WORDS), str(bool(table.get("folds"))))] = line
+                self._against[(*_values({**table, **line}, CURVE_KEY), str(bool(table.get("folds"))))] = line
 
-    def runs(self, cell: Row) -> list[Row]:
+    def runs(self, curve: Row) -> list[Row]:
         """Declared runs of a curve, finished or not."""
-        axis = str(cell.get("axis") or "parameters")
-        return self._along(axis).get(_words({**cell, "budget": cell.get("budget") or "*"}, WORDS), [])
+        axis = str(curve.get("axis") or "parameters")
+        return self._along(axis).get(_values({**curve, "budget": curve.get("budget") or "*"}, CURVE_KEY), [])
 
-    def levels(self, cell: Row) -> dict[str, list[Row]]:
+    def points(self, curve: Row) -> dict[str, list[Row]]:
         """Declared runs of a curve by scale point, in order of the axis."""
-        axis = AXES[str(cell.get("axis") or "parameters")]
+        axis = AXES[str(curve.get("axis") or "parameters")]
         found: dict[str, list[Row]] = {}
-        for row in self.runs(cell):
-            found.setdefault(axis.level(row), []).append(row)
-        return {level: found[level] for level in sorted(found, key=axis.order)}
+        for row in self.runs(curve):
+            found.setdefault(axis.point(row), []).append(row)
+        return {point: found[point] for point in sorted(found, key=axis.order)}
 
-    def against_others(self, cell: Row, level: str) -> Row | None:
+    def against_others(self, curve: Row, point: str) -> Row | None:
         """The row of a scale point in the table of models, with `over_base_rate`, `over_linear` and their
         intervals: paired differences on the same dates."""
-        rows = self.levels(cell).get(level)
+        rows = self.points(curve).get(point)
         if not rows:
             return None
-        return self._against.get((*_words(rows[0], WORDS), str(bool(cell.get("folds")))))
+        return self._against.get((*_values(rows[0], CURVE_KEY), str(bool(curve.get("folds")))))
 
     def _along(self, name: str) -> dict[tuple[str, ...], list[Row]]:
         if name not in self._groups:
@@ -83,7 +83,7 @@ class Compared:
         return self._groups[name]
 
 
-def _words(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
+def _values(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(row.get(name)) for name in names)
 
 
@@ -97,7 +97,7 @@ def seeds_by_size(inputs: ReportInputs) -> list[int]:
     seeds: dict[tuple[str, ...], set[Any]] = {}
     for row in inputs.runs.to_dicts():
         if row.get("role") in (None, "question") and row.get("budget") not in (None, NO_BUDGET):
-            found = seeds.setdefault(_words(row, (*WORDS, "fold")), set())
+            found = seeds.setdefault(_values(row, (*CURVE_KEY, "fold")), set())
             if row.get("status") == "done":
                 found.add(row.get("seed"))
     return sorted(len(found) for found in seeds.values())
@@ -110,9 +110,9 @@ def seeds_words(counts: list[int]) -> str:
     return str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
 
 
-def unfinished(compared: Compared, cells: Sequence[Row]) -> list[str]:
+def unfinished(compared: Compared, curves: Sequence[Row]) -> list[str]:
     """Paths of unfinished runs of some curves, each once."""
-    rows = [row for cell in cells for row in compared.runs(cell) if row.get("status") != "done"]
+    rows = [row for curve in curves for row in compared.runs(curve) if row.get("status") != "done"]
     return list(dict.fromkeys(str(row.get("path")) for row in rows))
 
 

@@ -23,22 +23,22 @@ _TERMS = (
     _Term(
         "Base rate",
         r"base rate",
-        "no model: the share of the class in the training years, said every day.",
+        "no model: the class's share of the training years, forecast every day.",
     ),
     _Term(
         "Log loss",
         r"log loss",
-        "the price of a probability, −ln of what was given to what happened, in nats; less is better.",
+        "minus the log of the probability given to what happened, in nats; lower is better.",
     ),
     _Term(
-        "Level",
-        r"levels?\b",
+        "Scale point",
+        r"scale points?\b",
         "a step along what the question varies, such as 2M, 20M and 200M parameters.",
     ),
     _Term(
-        "Cell",
-        r"cells?\b",
-        "one prediction problem with one model: the smallest unit with a verdict of its own.",
+        "Curve",
+        r"(?<!loss )(?<!learning )curves?\b",
+        "one model on one prediction problem along one axis: the smallest unit with a verdict of its own.",
     ),
     _Term(
         "Margin",
@@ -48,7 +48,7 @@ _TERMS = (
     _Term(
         "[a, b]",
         r"\[−?\d[^\]]*, −?\d[^\]]*\]",
-        "interval: where the true value lies, as far as dates and seeds tell.",
+        "confidence interval, over test dates and seeds.",
     ),
     _Term("Seed", r"seeds?\b", "one training run of several that differ only in their random start."),
     _Term(
@@ -60,7 +60,7 @@ _TERMS = (
     _Term(
         "Walk-forward fold",
         r"walk-forward|\bfolds?\b",
-        "trained on some years, tested on the next; then all moved on.",
+        "trained on some years, tested on the next; then both move on.",
     ),
     _Term(
         "Recalibrated",
@@ -85,20 +85,20 @@ _TERMS = (
     _Term(
         "ECE",
         r"\bECE\b|calibration error",
-        "mean distance between the probability said and how often it came true.",
+        "mean distance between the forecast probability and how often it came true.",
     ),
     _Term("Brier", r"\bBrier\b", "mean squared distance between the probability and what happened (0 or 1)."),
     _Term("AICc", r"\bAICc\b", "how well a form fits, charged for its parameters; lower is better."),
     _Term(
         "Conformal",
         r"conformal",
-        "answers made wide enough, on held-out days, to hold the truth as often as promised.",
+        "intervals or sets calibrated on held-out days to cover the outcome as often as promised.",
     ),
     _Term("Sharpe ratio", r"sharpe", "mean yearly return over its standard deviation."),
     _Term(
         "Ledger",
         r"ledger",
-        "the count of all looks at the test set: every look spends some of its honesty.",
+        "the count of test-set accesses; a choice made after one is no longer independent of the test.",
     ),
     _Term("fANOVA", r"fANOVA", "how much of the differences between trials one parameter explains."),
 )
@@ -119,9 +119,9 @@ def first_words(page: Page) -> dict[str, list[tuple[str, str]]]:
 
 def _texts(page: Page) -> Iterator[tuple[str, str]]:
     """Every part of the page with its text, in the order in which it is read."""
-    parts = [*page.opponents, *page.unanswered, *page.warnings]
+    parts = [*page.baselines, *page.unanswered, *page.warnings]
     for verdict in page.verdicts:
-        said = [
+        texts = [
             verdict.question,
             verdict.sentence,
             verdict.label,
@@ -129,7 +129,7 @@ def _texts(page: Page) -> Iterator[tuple[str, str]]:
             verdict.after,
             verdict.worth,
         ]
-        parts += [*said, verdict.reason, *verdict.change, *verdict.predicted, *_of(verdict.table)]
+        parts += [*texts, verdict.reason, *verdict.change, *verdict.predicted, *_of(verdict.table)]
     yield "verdict", "\n".join(parts)
     yield from ((section.id, _section(section)) for section in page.sections)
     yield "runs", "\n".join(_of(page.runs)[: len(page.runs.columns) + 1])

@@ -22,7 +22,7 @@ def page_markdown(page: Page) -> str:
         lines += [page.no_verdict, ""]
     for verdict in page.verdicts:
         lines += [f"### {_text(verdict.question)}", ""]
-        lines += [line for said in verdict.predicted for line in (_text(said), "")]
+        lines += [line for sentence in verdict.predicted for line in (_text(sentence), "")]
         lines += [f"**{verdict.answer}** {verdict.sentence}", ""]
         lines += [_text(verdict.kind), ""] if verdict.kind else []
         decisive = (
@@ -37,8 +37,13 @@ def page_markdown(page: Page) -> str:
         lines += ["What would change it:", "", *(f"- {_text(step)}" for step in verdict.change), ""]
         lines += _table(verdict.table) if verdict.table else []
     if page.unanswered:
-        lines += ["### Asked, without a verdict", "", *(f"- {_text(said)}" for said in page.unanswered), ""]
-    lines += [f"- {_text(sentence)}" for sentence in page.opponents]
+        lines += [
+            "### Questions without a verdict",
+            "",
+            *(f"- {_text(sentence)}" for sentence in page.unanswered),
+            "",
+        ]
+    lines += [f"- {_text(sentence)}" for sentence in page.baselines]
     lines += ["", *(f"- {check.label}: {_text(check.value)}" for check in page.checks), ""]
     if page.warnings:
         lines += ["### Warnings", "", *(f"- {_text(warning)}" for warning in page.warnings), ""]
@@ -55,8 +60,8 @@ def page_markdown(page: Page) -> str:
 
 def _words(page: Page, identity: str) -> list[str]:
     """The terms that first stand in a section."""
-    said = [f"*{_text(term)}*: {_text(meaning)}" for term, meaning in page.words.get(identity, ())]
-    return [" · ".join(said), ""] if said else []
+    terms = [f"*{_text(term)}*: {_text(meaning)}" for term, meaning in page.words.get(identity, ())]
+    return [" · ".join(terms), ""] if terms else []
 
 
 def _section(section: Section, page: Page) -> list[str]:

@@ -1,4 +1,4 @@
-"""The report's content without its looks: sections, panels and tables, rendered as HTML and as Markdown.
+"""The report's content without its appearance: sections, panels and tables, rendered as HTML and as Markdown.
 
 One content for both renderings, so that they cannot disagree. Holds no layout and no data access.
 """
@@ -128,7 +128,7 @@ class Page:
     note: str | None
     verdicts: Sequence[VerdictLine]
     no_verdict: str
-    opponents: Sequence[str]
+    baselines: Sequence[str]
     """One sentence per problem: how the models compare with simple ones."""
     checks: Sequence[ReportCheck]
     unanswered: Sequence[str]

@@ -20,24 +20,32 @@ from lib.report import glossary, notices
 from lib.report.inputs import ReportInputs
 from lib.report.markdown import page_markdown
 from lib.report.page import Page, Section
-from lib.report.sections import ablations, answers, audit, checklist, laws, reliability, unanswered
-from lib.report.sections import axes_together as effects
-from lib.report.sections import conformal_coverage as coverage
-from lib.report.sections import cost_and_provenance as account
-from lib.report.sections import curve_charts as curves
-from lib.report.sections import data_quality as material
-from lib.report.sections import hyperparameters as search
-from lib.report.sections import hypothetical_trading as trading
-from lib.report.sections import learning_curves as learning
-from lib.report.sections import model_tables as opponents
+from lib.report.sections import (
+    ablations,
+    answers,
+    audit,
+    axes_together,
+    checklist,
+    conformal_coverage,
+    cost_and_provenance,
+    curve_charts,
+    data_quality,
+    hyperparameters,
+    hypothetical_trading,
+    laws,
+    learning_curves,
+    model_tables,
+    reliability,
+    single_folds,
+    slices,
+    unanswered,
+)
 from lib.report.sections import runs as runs_table
-from lib.report.sections import single_folds as folds
-from lib.report.sections import slices as parts
 from lib.report.wording import Names, prose
 
 _UNFOLDED = (
     "scaling", "features", "amount", "context", "quality", "assets", "laws", "interactions", "ablations",
-    "opponents", "controls", "limits",
+    "baselines", "controls", "limits",
 )  # fmt: skip
 """Sections that answer the study's questions: open from the start. Of the others a reader sees the finding,
 and opens what it rests on."""
@@ -64,10 +72,10 @@ def render_markdown(page: Page) -> str:
 
 def build_page(inputs: ReportInputs) -> Page:
     """The content of the report, before it is rendered."""
-    cells = [
-        cell for question in inputs.scaling.get("questions") or [] for cell in question.get("cells") or []
+    curves = [
+        curve for question in inputs.scaling.get("questions") or [] for curve in question.get("curves") or []
     ]
-    names = Names(inputs.runs.to_dicts() or cells)
+    names = Names(inputs.runs.to_dicts() or curves)
     csv, csv_note = runs_table.runs_csv(inputs)
     page = Page(
         title=inputs.title,
@@ -75,7 +83,7 @@ def build_page(inputs: ReportInputs) -> Page:
         note=inputs.note,
         verdicts=answers.verdicts(inputs, names),
         no_verdict="No question about size in this study: a verdict on scaling needs at least two budgets.",
-        opponents=opponents.opponent_sentences(inputs, names),
+        baselines=model_tables.baseline_sentences(inputs, names),
         unanswered=unanswered.unanswered(inputs),
         checks=answers.checks(inputs),
         warnings=notices.grouped(prose(text) for text in inputs.scaling.get("warnings") or []),
@@ -90,9 +98,9 @@ def build_page(inputs: ReportInputs) -> Page:
             audit.confounds_section(inputs),
             audit.declaration_section(inputs),
             audit.ledger_section(inputs),
-            account.cost_section(inputs),
-            account.provenance_section(inputs),
-            account.limits_section(inputs),
+            cost_and_provenance.cost_section(inputs),
+            cost_and_provenance.provenance_section(inputs),
+            cost_and_provenance.limits_section(inputs),
         ],
         unfolded=_UNFOLDED,
     )
@@ -102,21 +110,21 @@ def build_page(inputs: ReportInputs) -> Page:
 def _sections(inputs: ReportInputs, names: Names) -> list[Section]:
     """The sections before the run table; those without content are left out."""
     found = [
-        *curves.curve_sections(inputs, names),
+        *curve_charts.curve_sections(inputs, names),
         laws.laws_section(inputs, names),
         checklist.checklist_section(inputs),
-        *effects.effects_sections(inputs, names),
+        *axes_together.effects_sections(inputs, names),
         ablations.ablations_section(inputs, names),
-        folds.folds_section(inputs, names),
-        opponents.opponents_section(inputs, names),
-        opponents.controls_section(inputs, names),
-        parts.parts_section(inputs, names),
+        single_folds.folds_section(inputs, names),
+        model_tables.baselines_section(inputs, names),
+        model_tables.controls_section(inputs, names),
+        slices.parts_section(inputs, names),
         reliability.reliability_section(inputs, names),
-        coverage.coverage_section(inputs, names),
-        trading.trading_section(inputs, names),
-        learning.curves_section(inputs, names),
-        search.search_section(inputs),
-        material.data_section(inputs, names),
+        conformal_coverage.coverage_section(inputs, names),
+        hypothetical_trading.trading_section(inputs, names),
+        learning_curves.curves_section(inputs, names),
+        hyperparameters.search_section(inputs),
+        data_quality.data_section(inputs, names),
     ]
     return [section for section in found if section is not None]
 

@@ -26,11 +26,11 @@ def confusion_figure(test: pl.DataFrame, task: str, title: str) -> Any:
 
     For regression: by the sign of the return and of its forecast.
     """
-    target, said = test["target"].to_numpy(), test["prediction"].to_numpy()
+    target, forecast = test["target"].to_numpy(), test["prediction"].to_numpy()
     classes = classes_of(task)
     if not classes:
-        target, said, classes = (target > 0).astype(int), (said > 0).astype(int), (0, 1)
-    counts = confusion_matrix(target, said, classes)
+        target, forecast, classes = (target > 0).astype(int), (forecast > 0).astype(int), (0, 1)
+    counts = confusion_matrix(target, forecast, classes)
     names = _NAMES[len(classes)] if classes_of(task) else ("fall", "rise")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, axes = _figure(4.6, 4.2)

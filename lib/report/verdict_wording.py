@@ -28,20 +28,20 @@ _GATES = {
     "absent": "runs are missing", "unmeasured": "not measured", "controls": "a control failed",
     "seeds": "too few seeds", "collapsed": "nothing learned", "skill": "no skill shown",
     "gain": "gain not clear", "margin": "below the margin", "reversal": "reversed in between",
-    "recalibration": "gone once recalibrated", "equivalence": "not level in between",
+    "recalibration": "gone once recalibrated", "equivalence": "not flat in between",
 }  # fmt: skip
 """Why a curve has no answer, by the gate that decided."""
 EXPLORATORY = (
-    "Exploratory: corrected for its own cells only. A hint for another study, no finding of this one."
+    "Exploratory: corrected for its own curves only. A hint for another study, no finding of this one."
 )
 
 
-def verdict_words(cell: Mapping[str, Any]) -> str:
+def verdict_words(curve: Mapping[str, Any]) -> str:
     """`scales`, `moot`, or `undecidable: too few seeds`."""
-    verdict = str(cell.get("verdict", ""))
-    if cell.get("moot"):
+    verdict = str(curve.get("verdict", ""))
+    if curve.get("moot"):
         return "moot: no skill"
-    gate = _GATES.get(str(cell.get("gate"))) if verdict == "undecidable" else None
+    gate = _GATES.get(str(curve.get("gate"))) if verdict == "undecidable" else None
     return f"{verdict}: {gate}" if gate else verdict
 
 

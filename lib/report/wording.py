@@ -230,10 +230,10 @@ class Names:
         return ", ".join(parts)
 
 
-def cell_name(cell: Mapping[str, Any], names: Names) -> str:
+def curve_name(curve: Mapping[str, Any], names: Names) -> str:
     """A curve by its problem and, where size does not vary along it, by its size."""
-    budget = cell.get("budget")
-    return names.problem(cell) + (f", {budget}" if budget not in (None, NO_BUDGET) else "")
+    budget = curve.get("budget")
+    return names.problem(curve) + (f", {budget}" if budget not in (None, NO_BUDGET) else "")
 
 
 def model_words(model: Any, budget: Any) -> str:

@@ -16,7 +16,7 @@ from lib.results.meanings import (
     RUNS,
     Described,
 )
-from lib.results.summary_entries import CELL, QUESTION, SUMMARY
+from lib.results.summary_entries import CURVE, QUESTION, SUMMARY
 from lib.study.documents.marks import rewritten
 
 _BEGIN, _END = "<!-- {}: written by make docs -->", "<!-- end of {} -->"
@@ -45,7 +45,7 @@ def results_tables() -> dict[str, str]:
         "daily": _table(DAILY_COLUMNS),
         "summary": _entries(SUMMARY),
         "question": _entries(QUESTION),
-        "cell": _entries(CELL),
+        "curve": _entries(CURVE),
     }
 
 

@@ -21,10 +21,10 @@ from lib.config.fold_splits import fold_label
 from lib.errors import DataError
 from lib.inference.comparisons import DateLosses, compare_losses, joined_searches
 from lib.metrics.losses import intercept_refitted
-from lib.scaling.axes import WORDS
+from lib.scaling.axes import CURVE_KEY
 from lib.scaling.samples import Aligned, PredictionFiles, Reader, align, selection_reader
 
-PROBLEM = [word for word in WORDS if word not in ("condition", "model")]
+PROBLEM = [column for column in CURVE_KEY if column not in ("condition", "model")]
 """What the variants share, besides the model whose name stands before those of its varied settings."""
 OWN_SPLIT = "own split"
 Variant = tuple[str, str]
@@ -80,7 +80,7 @@ def _rank(group: pl.DataFrame, read: Reader, primary: str | None, confidence: fl
         gap = None if variant == best else compare_losses(found, losses[best], horizon)
         low, high = gap.interval(confidence) if gap else (None, None)
         rows.append(
-            {word: group[word][0] for word in PROBLEM}
+            {column: group[column][0] for column in PROBLEM}
             | {"model": group["plain"][0], "recipe": variant[0], "settings": variant[1].partition(".")[2]}
             | {"folds": len(by_fold), "seeds": len(found.sums), "dates": found.counts.size}
             | {"log_loss": float(found.means.mean()), "difference": gap.value if gap else 0.0}
@@ -102,8 +102,8 @@ def _losses_of_fold(members: pl.DataFrame, read: Reader, primary: str | None) ->
     usable = [found for found in samples if found is not None]
     aligned, notes = align(usable, str(rows[0]["task"]), "the ablation") if usable else (None, [])
     if aligned is None or notes or len(usable) < len(rows):
-        said = [trouble[-1] for trouble in (*predictions.troubles, *notes)]
-        raise DataError("the runs of an ablation cannot be compared: " + " ".join(said))
+        problems = [trouble[-1] for trouble in (*predictions.troubles, *notes)]
+        raise DataError("the runs of an ablation cannot be compared: " + " ".join(problems))
     places: dict[Variant, list[int]] = {}
     for place, member in enumerate(rows):
         places.setdefault((str(member["condition"]), str(member["model"])), []).append(place)

@@ -16,8 +16,8 @@ from lib.config.run_key import NO_BUDGET
 Row = Mapping[str, Any]
 CASE = ("condition", "train_fraction", "context_length", "dataset", "timescale", "task", "horizon")
 """Which target is forecast from which data. The walk-forward folds of a case form one long test set."""
-WORDS = (*CASE, "model", "budget")
-"""Key columns that separate runs which are not compared with each other; folds and seeds lie within."""
+CURVE_KEY = (*CASE, "model", "budget")
+"""The columns that the runs of a curve share, but for what its axis varies; folds and seeds lie within."""
 Case = tuple[str, float, int, str, str, str, int]
 
 
@@ -29,7 +29,7 @@ class Axis:
     label: str
     unit: str
     """Unit of the sizes; empty for an axis without sizes."""
-    level: Callable[[Row], str]
+    point: Callable[[Row], str]
     order: Callable[[str], float]
     rest: Callable[[Row], tuple[Any, ...]]
     """A run's key without the axis: equal for runs that differ along the axis only."""
@@ -41,9 +41,9 @@ class Axis:
         """Whether scale points have sizes, which are compared on a logarithmic scale."""
         return bool(self.unit)
 
-    def levels(self, rows: Sequence[Row]) -> list[str]:
+    def points(self, rows: Sequence[Row]) -> list[str]:
         """Names of the scale points among the rows, in order."""
-        return sorted({self.level(row) for row in rows if self.applies(row)}, key=self.order)
+        return sorted({self.point(row) for row in rows if self.applies(row)}, key=self.order)
 
     def applies(self, row: Row) -> bool:
         """Whether a run lies on this axis at all (models without a budget have no size)."""
@@ -52,26 +52,26 @@ class Axis:
 
 def case_of(row: Row) -> Case:
     """The case that a run belongs to."""
-    return tuple(row[word] for word in CASE)
+    return tuple(row[column] for column in CASE)
 
 
-def in_one_line(words: Mapping[str, Any]) -> str:
+def in_one_line(key: Mapping[str, Any]) -> str:
     """The key that runs share, for messages, written as in run paths; a share of the dates only where it is
     below 1, and no budget where sizes are compared."""
     share, left_out = (
-        words["train_fraction"],
-        {*CASE[1:3], *(["budget"] if words.get("budget") == "*" else [])},
+        key["train_fraction"],
+        {*CASE[1:3], *(["budget"] if key.get("budget") == "*" else [])},
     )
     parts = [
-        f"h{words[word]}" if word == "horizon" else str(words[word])
-        for word in WORDS
-        if word in words and word not in left_out
+        f"h{key[column]}" if column == "horizon" else str(key[column])
+        for column in CURVE_KEY
+        if column in key and column not in left_out
     ]
     return "/".join([*parts, f"{100 * share:.15g} % of the dates"] if share not in (1.0, "*") else parts)
 
 
-def _words(row: Row, **changed: str) -> tuple[Any, ...]:
-    return tuple(changed.get(word, row[word]) for word in WORDS)
+def _key(row: Row, **changed: str) -> tuple[Any, ...]:
+    return tuple(changed.get(column, row[column]) for column in CURVE_KEY)
 
 
 def _dataset(row: Row, at: int) -> str:
@@ -99,44 +99,44 @@ AXES: dict[str, Axis] = {
     for axis in (
         Axis(
             "parameters", "parameters", "parameters",
-            level=lambda row: str(row["budget"]),
-            order=lambda level: float(BUDGET_PARAMETERS[level]),
-            rest=lambda row: _words(row, budget="*"),
+            point=lambda row: str(row["budget"]),
+            order=lambda point: float(BUDGET_PARAMETERS[point]),
+            rest=lambda row: _key(row, budget="*"),
             size=_parameters,
         ),
         Axis(
             "features", "input channels", "input channels",
-            level=lambda row: str(split_dataset(row["dataset"])[2]),
+            point=lambda row: str(split_dataset(row["dataset"])[2]),
             order=float,
-            rest=lambda row: _words(row, dataset=_dataset(row, 2)),
+            rest=lambda row: _key(row, dataset=_dataset(row, 2)),
             size=lambda rows: float(split_dataset(rows[0]["dataset"])[2]),
         ),
         Axis(
             "data", "training samples", "training samples",
-            level=lambda row: f"{row['train_fraction']:.15g}",
+            point=lambda row: f"{row['train_fraction']:.15g}",
             order=float,
-            rest=lambda row: _words(row, train_fraction="*"),
+            rest=lambda row: _key(row, train_fraction="*"),
             size=_training_samples,
         ),
         Axis(
             "context", "bars of a window", "bars of a window",
-            level=lambda row: str(row["context_length"]),
+            point=lambda row: str(row["context_length"]),
             order=float,
-            rest=lambda row: _words(row, context_length="*"),
+            rest=lambda row: _key(row, context_length="*"),
             size=lambda rows: float(rows[0]["context_length"]),
         ),
         Axis(
             "assets", "asset row", "",
-            level=lambda row: split_dataset(row["dataset"])[0],
-            order=lambda level: float(ord(level)),
-            rest=lambda row: _words(row, dataset=_dataset(row, 0)),
+            point=lambda row: split_dataset(row["dataset"])[0],
+            order=lambda point: float(ord(point)),
+            rest=lambda row: _key(row, dataset=_dataset(row, 0)),
             size=lambda rows: None,
         ),
         Axis(
             "quality", "quality column", "",
-            level=lambda row: split_dataset(row["dataset"])[1],
-            order=lambda level: float(ord(level)),
-            rest=lambda row: _words(row, dataset=_dataset(row, 1)),
+            point=lambda row: split_dataset(row["dataset"])[1],
+            order=lambda point: float(ord(point)),
+            rest=lambda row: _key(row, dataset=_dataset(row, 1)),
             size=lambda rows: None,
         ),
     )
@@ -151,7 +151,7 @@ def grouped(axis: Axis, rows: Sequence[Row]) -> dict[tuple[Any, ...], list[Row]]
     for row in rows:
         if axis.applies(row):
             groups.setdefault(axis.rest(row), []).append(row)
-    return {key: own for key, own in groups.items() if len(axis.levels(own)) > 1}
+    return {key: own for key, own in groups.items() if len(axis.points(own)) > 1}
 
 
 def axes_of(rows: Sequence[Row]) -> list[Axis]:

@@ -47,15 +47,15 @@ Group = tuple[str, str]
 """Model and budget."""
 
 
-def baseline_tables(asked: Sequence[tuple[Case, bool]], material: StudyRuns) -> list[dict[str, Any]]:
+def baseline_tables(cases: Sequence[tuple[Case, bool]], material: StudyRuns) -> list[dict[str, Any]]:
     """One table per case with a usable run; problems are recorded in `material`.
 
     Args:
-        asked: cases, each with whether it is measured on the folds or on the study's own split.
+        cases: each with whether it is measured on the folds or on the study's own split.
         material: runs and predictions.
     """
     tables = []
-    for case, folded in asked:
+    for case, folded in cases:
         groups: dict[Group, list[Row]] = {}
         for row in material.index.of_case(case):
             if (row["fold"] is not None) == folded:
@@ -214,9 +214,9 @@ def _text(spa: dict[str, Any] | None, kept: list[str] | None, models: int) -> st
     if spa is not None:
         p_value, tries = spa["p_consistent"], spa["models"]
         verdict = "Some model beats" if p_value < 0.05 else "No model can be shown to beat"
-        said = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+        chance = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
         counted = "" if tries == 1 else f" once all {tries} tries are counted"
-        parts.append(f"{verdict} the base rate{counted} (SPA, {said}).")
+        parts.append(f"{verdict} the base rate{counted} (SPA, {chance}).")
     if kept is not None and models > 1:
         share = f"{len(kept)} of {models} models could be the best at {_SET_CONFIDENCE:.0%} confidence"
         parts.append(share + (f": {', '.join(kept)}." if len(kept) <= 4 else "."))

@@ -68,9 +68,9 @@ def _rows(
     readers: Mapping[str, PredictionFiles],
     cfg: EvaluationConfig,
 ) -> list[dict[str, Any]]:
-    words = {word: table[word] for word in CASE}
+    key = {column: table[column] for column in CASE}
     folds = pl.col("fold").is_in(table["folds"]) if table["folds"] else pl.col("fold").is_null()
-    members = done.filter(folds, *(pl.col(word) == value for word, value in words.items())).sort("path")
+    members = done.filter(folds, *(pl.col(column) == value for column, value in key.items())).sort("path")
     groups: dict[Group, list[Row]] = {}
     for member in members.to_dicts():
         groups.setdefault((member["model"], member["budget"]), []).append(member)
@@ -81,14 +81,14 @@ def _rows(
         group = (line["model"], line["budget"])
         seconds = [member["train_seconds"] for member in groups[group]]
         rows.append(
-            {**words, "folds": max(1, len(table["folds"])), "model": group[0], "budget": group[1]}
+            {**key, "folds": max(1, len(table["folds"])), "model": group[0], "budget": group[1]}
             | {"seeds": line["seeds"]}
             | measured["selection"][group]
             | measured["test"][group]
             | {f"test_{name}": line.get(name) for name in _FROM_TEST}
             | {"training_seconds": sum(seconds) / len(seconds)}
         )
-    metric = f"selection_{primary_metric(words['task'])}"
+    metric = f"selection_{primary_metric(key['task'])}"
     return sorted(rows, key=lambda row: float(row[metric]))
 
 
@@ -99,8 +99,8 @@ def _measure(
     joined = join(groups, material, str(first["task"]), "the comparison")
     unusable = material.predictions.troubles
     if joined is None or unusable or len(joined.positions) < len(groups):
-        said = [trouble[-1] for trouble in unusable] + [trouble.text for trouble in material.troubles]
-        raise DataError(f"models cannot be compared on the {part} part: " + " ".join(said))
+        problems = [trouble[-1] for trouble in unusable] + [trouble.text for trouble in material.troubles]
+        raise DataError(f"models cannot be compared on the {part} part: " + " ".join(problems))
     return {
         group: _measures(joined.aligned, own, int(first["horizon"]), material.cfg, part)
         for group, own in joined.positions.items()

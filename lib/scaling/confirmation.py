@@ -11,57 +11,55 @@ from lib.config.workflow import EvaluationConfig
 from lib.scaling import entries as describe
 from lib.scaling.curves import Curve
 
-Says = Literal["agrees", "contradicts", "cannot tell"]
+Agreement = Literal["agrees", "contradicts", "cannot tell"]
 
 
 def confirmation(
-    cell: Curve, verdict: str, margin: float, cfg: EvaluationConfig, opened: str | None = None
+    curve: Curve, verdict: str, margin: float, cfg: EvaluationConfig, opened: str | None = None
 ) -> dict[str, Any] | None:
     """The confirmation of a curve's verdict: None where no folds decide, else `state` and what was found.
 
     Args:
-        cell: measured on folds.
+        curve: measured on folds.
         verdict: that of the folds.
         margin: in the unit of the curve's loss.
         cfg: whether the confirmation is open, and the confidence of its interval.
         opened: when it was first opened; None: never.
     """
-    if not cell.folds:
+    if not curve.folds:
         return None
     if cfg.confirmation == "closed":
         if opened is None:
             text = "The study's own test is closed: no run of this question has been trained for it."
             return {"state": "closed", "text": text}
-        text = (
-            f"The study's own test was opened on {opened[:10]} and closed again: what it said is not shown."
-        )
+        text = f"The study's own test was opened on {opened[:10]} and closed again: its result is not shown."
         return {"state": "closed again", "text": text}
-    own = cell.confirmation
+    own = curve.confirmation
     gain = own.gain if own and not own.absent else None
     low, high = gain.interval(cfg.confidence) if gain else (None, None)
-    said = says(verdict, low, high, margin)
+    agrees = agreement(verdict, low, high, margin)
     found = {
         "state": "open",
         "gain": describe.described(gain, cfg.confidence),
         "n": 0 if own is None or own.dates is None else int(own.dates.size),
-        "points": own.points if own else [],
-        "says": said,
+        "points": own.entries if own else [],
+        "agreement": agrees,
     }
     if gain is None or low is None or high is None:
         return found | {"text": "On the study's own test the gain cannot be measured."}
     measured = f"{gain.value:.4f} [{low:.4f}, {high:.4f}]"
-    return found | {"text": f"On the study's own test the gain is {measured}: it {_WORDS[said]}."}
+    return found | {"text": f"On the study's own test the gain is {measured}: it {_WORDS[agrees]}."}
 
 
 _WORDS = {"agrees": "agrees", "contradicts": "contradicts the folds", "cannot tell": "cannot tell"}
 
 
-def says(verdict: str, low: float | None, high: float | None, margin: float) -> Says:
+def agreement(verdict: str, low: float | None, high: float | None, margin: float) -> Agreement:
     """Whether the interval of a gain agrees with a verdict, or excludes what it claims."""
     if low is None or high is None:
         return "cannot tell"
     if verdict == "worsens":
-        return says("scales", -high, -low, margin)
+        return agreement("scales", -high, -low, margin)
     if verdict == "scales":
         return "contradicts" if high < margin else "agrees" if low > 0 else "cannot tell"
     if verdict == "flat":

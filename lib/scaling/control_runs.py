@@ -251,10 +251,10 @@ def _false_gain(
     """A gain from size beyond the margin and beyond chance, where there is nothing to learn."""
     if not rows:
         return None
-    cell = measure_curve(AXES["parameters"], rows, material)
-    if cell.gain is None or cell.absent:
+    curve = measure_curve(AXES["parameters"], rows, material)
+    if curve.gain is None or curve.absent:
         return None
-    low, _ = cell.gain.interval(level)
-    if low is None or low <= 0 or cell.gain.value < cell.margin(margin):
+    low, _ = curve.gain.interval(level)
+    if low is None or low <= 0 or curve.gain.value < curve.margin(margin):
         return None
-    return cell.gain.value, low
+    return curve.gain.value, low

@@ -17,13 +17,13 @@ from lib.scaling.verdicts import Evidence
 from lib.scoring.measures import primary_metric
 
 
-def cell_entry(
-    cell: Curve, evidence: Evidence, decision: Decision, change_mind: list[str], material: StudyRuns
+def curve_entry(
+    curve: Curve, evidence: Evidence, decision: Decision, change_mind: list[str], material: StudyRuns
 ) -> dict[str, Any]:
     """What was measured, what decided, and what would change it."""
     return {
-        "prediction": came_true(cell, material.predicted),
-        **_measured(cell, evidence, material),
+        "prediction": came_true(curve, material.predicted),
+        **_measured(curve, evidence, material),
         **skill_entry(evidence),
         "verdict": decision.verdict,
         "gate": decision.gate,
@@ -41,7 +41,7 @@ def skill_entry(evidence: Evidence) -> dict[str, Any]:
     return {
         "skill": [
             {
-                "level": label,
+                "point": label,
                 "beats_base_rate": label in e.skilled,
                 **describe.described(one, declared, level),
             }
@@ -58,52 +58,54 @@ def skill_entry(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _measured(cell: Curve, evidence: Evidence, material: StudyRuns) -> dict[str, Any]:
+def _measured(curve: Curve, evidence: Evidence, material: StudyRuns) -> dict[str, Any]:
     confidence, adjusted = material.cfg.confidence, evidence.confidence
-    on_scale = len(cell.levels) > 1 and cell.slope is not None
+    on_scale = len(curve.points) > 1 and curve.slope is not None
     draws = (
-        point_draws(cell.levels, cell.horizon, material.cfg, scaling_law.LAW_DRAWS)
-        if len(cell.levels) > 1
+        point_draws(curve.points, curve.horizon, material.cfg, scaling_law.LAW_DRAWS)
+        if len(curve.points) > 1
         else None
     )
-    slope = describe.described(cell.slope, confidence)
-    slope["unit"] = f"{evidence.metric_name} per tenfold {cell.axis.unit}" if cell.axis.unit else None
-    slope["degrees_of_freedom"] = max(0, len(cell.levels) - 2) if cell.axis.unit else None
-    found = scaling_law.saturation(cell.levels, draws, evidence.margin)
-    law = scaling_law.fit_law_with_floor(cell.levels, cell.horizon, material.cfg) if on_scale else None
+    slope = describe.described(curve.slope, confidence)
+    slope["unit"] = f"{evidence.metric_name} per tenfold {curve.axis.unit}" if curve.axis.unit else None
+    slope["degrees_of_freedom"] = max(0, len(curve.points) - 2) if curve.axis.unit else None
+    found = scaling_law.saturation(curve.points, draws, evidence.margin)
+    law = scaling_law.fit_law_with_floor(curve.points, curve.horizon, material.cfg) if on_scale else None
     return {
-        **cell.words,
-        "budget": None if cell.words["budget"] == "*" else cell.words["budget"],
-        "axis": cell.axis.name,
-        "folds": cell.folds,
-        "label": describe.label_of(cell.words),
-        "metric": primary_metric(cell.task),
+        **curve.key,
+        "budget": None if curve.key["budget"] == "*" else curve.key["budget"],
+        "axis": curve.axis.name,
+        "folds": curve.folds,
+        "label": describe.label_of(curve.key),
+        "metric": primary_metric(curve.task),
         "margin": evidence.margin,
-        "points": cell.points,
+        "points": curve.entries,
         "slope": slope,
-        "log_log_slope": describe.described(cell.log_log_slope, confidence),
-        "gain": describe.described(cell.gain, confidence, adjusted),
+        "log_log_slope": describe.described(curve.log_log_slope, confidence),
+        "gain": describe.described(curve.gain, confidence, adjusted),
         "detectable_gain": evidence.detectable_gain,
         "steps": [
             {"from": before, "to": after, **describe.described(step, confidence)}
             for before, after, step in evidence.steps
         ],
-        "forms": describe.forms_table(rival_forms.rival_forms(cell.levels)) if on_scale else [],
+        "forms": describe.forms_table(rival_forms.rival_forms(curve.points)) if on_scale else [],
         "law": describe.law(law),
-        "band": scaling_law.straight_band(cell.levels, draws, confidence) if on_scale else [],
+        "band": scaling_law.straight_band(curve.points, draws, confidence) if on_scale else [],
         "saturation": describe.saturation(found, evidence.margin),
     }
 
 
-def note_weaknesses(cell: Curve, evidence: Evidence, material: StudyRuns) -> None:
+def note_weaknesses(curve: Curve, evidence: Evidence, material: StudyRuns) -> None:
     """Record what weakens a curve's verdict."""
     for label, n in evidence.few_seeds.items():
-        text = f"{cell.where}: only {'one seed' if n == 1 else f'{n} seeds'} at {label}."
-        material.notice("single_seed" if n == 1 else "few_seeds", cell.where, text)
+        text = f"{curve.where}: only {'one seed' if n == 1 else f'{n} seeds'} at {label}."
+        material.notice("single_seed" if n == 1 else "few_seeds", curve.where, text)
     for control in evidence.undeclared_controls:
-        material.notice("control", cell.where, f"{cell.where}: {control} is declared.")
-    if len(cell.levels) == 1:
-        text = f"{cell.where}: only {cell.levels[0].label} can be used; nothing is compared."
-        material.notice("one_size", cell.where, text)
-    if any(point["auc"] is None for point in cell.points) and is_classification(cell.task):
-        material.notice("one_class", cell.where, f"{cell.where}: the test set holds one class only; no AUC.")
+        material.notice("control", curve.where, f"{curve.where}: {control} is declared.")
+    if len(curve.points) == 1:
+        text = f"{curve.where}: only {curve.points[0].label} can be used; nothing is compared."
+        material.notice("one_size", curve.where, text)
+    if any(entry["auc"] is None for entry in curve.entries) and is_classification(curve.task):
+        material.notice(
+            "one_class", curve.where, f"{curve.where}: the test set holds one class only; no AUC."
+        )

@@ -30,13 +30,13 @@ _LEAST_SHARE = 0.5
 
 
 def measure_skill(
-    levels: Sequence[ScalePoint], parts: Mapping[str, Sequence[Part]], horizon: int, material: StudyRuns
+    points: Sequence[ScalePoint], parts: Mapping[str, Sequence[Part]], horizon: int, material: StudyRuns
 ) -> tuple[dict[str, Estimate], Estimate | None]:
     """How far each scale point is ahead of the base rate, and the gain from first to last after
     recalibration.
 
     Args:
-        levels: measured, on the same dates.
+        points: measured, on the same dates.
         parts: of each scale point by label, one for each fold in order of time.
         horizon: least block length in bars.
         material: calibration samples are read there.
@@ -45,12 +45,12 @@ def measure_skill(
         For each scale point the loss of the base rate minus its own (positive is better; scale points whose
         base rate is not known are left out), and the gain, None where it could not be measured.
     """
-    skill = skill_of(levels, parts, horizon)
-    if len(levels) < 2:
+    skill = skill_of(points, parts, horizon)
+    if len(points) < 2:
         return skill, None
-    ends = [parts[level.label] for level in (levels[0], levels[-1])]
+    ends = [parts[point.label] for point in (points[0], points[-1])]
     found = [recalibrated_gain(ends, horizon, material, even) for even in (False, True)]
-    sign = 1.0 if levels[0].mean >= levels[-1].mean else -1.0
+    sign = 1.0 if points[0].mean >= points[-1].mean else -1.0
     return skill, min((one for one in found if one), key=lambda one: _left(one, sign), default=None)
 
 
@@ -81,14 +81,14 @@ def recalibrated_gain(
 
 
 def skill_of(
-    levels: Sequence[ScalePoint], parts: Mapping[str, Sequence[Part]], horizon: int
+    points: Sequence[ScalePoint], parts: Mapping[str, Sequence[Part]], horizon: int
 ) -> dict[str, Estimate]:
     """Loss of the base rate minus that of each scale point; scale points whose base rate is not known are
     left out."""
     skill = {}
-    for level in levels:
-        if (naive := _base_rate_losses(parts[level.label])) is not None:
-            skill[level.label] = compare_losses(naive, level.losses, horizon)
+    for point in points:
+        if (naive := _base_rate_losses(parts[point.label])) is not None:
+            skill[point.label] = compare_losses(naive, point.losses, horizon)
     return skill
 
 

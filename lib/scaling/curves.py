@@ -19,7 +19,7 @@ from lib.inference.comparisons import DateLosses, Estimate, estimate_mean, seed_
 from lib.inference.forecast_tests import auc_influence
 from lib.metrics.classification import roc_auc
 from lib.scaling import scaling_law
-from lib.scaling.axes import WORDS, Axis, Row, grouped, in_one_line
+from lib.scaling.axes import CURVE_KEY, Axis, Row, grouped, in_one_line
 from lib.scaling.curve_skill import Part, measure_skill
 from lib.scaling.folds import Joined, confirmation_of, declared_seeds, evidence_of, join, searches_among
 from lib.scaling.run_index import StudyRuns
@@ -88,14 +88,15 @@ class Curve:
     """Everything measured along one curve. `slope` and `gain` are None where they could not be measured."""
 
     axis: Axis
-    words: dict[str, Any]
+    key: dict[str, Any]
     """The key that the runs share; the part that the axis varies is a star."""
     declared: dict[str, int]
     """Declared seeds of each scale point, in order."""
     seeds: dict[str, int]
-    """Usable seeds of each level: those that every fold has."""
-    levels: list[ScalePoint] = field(default_factory=list)
-    points: list[dict[str, Any]] = field(default_factory=list)
+    """Usable seeds of each scale point: those that every fold has."""
+    points: list[ScalePoint] = field(default_factory=list)
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    """What scaling.json states of each scale point."""
     slope: Estimate | None = None
     log_log_slope: Estimate | None = None
     gain: Estimate | None = None
@@ -127,17 +128,17 @@ class Curve:
     @property
     def task(self) -> str:
         """Task of the curve."""
-        return str(self.words["task"])
+        return str(self.key["task"])
 
     @property
     def horizon(self) -> int:
         """Bars ahead."""
-        return int(self.words["horizon"])
+        return int(self.key["horizon"])
 
     @property
     def where(self) -> str:
         """The key in one line, for messages."""
-        return in_one_line(self.words)
+        return in_one_line(self.key)
 
     @property
     def absent(self) -> list[str]:
@@ -159,13 +160,13 @@ class Curve:
 def curves_of(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> list[Curve]:
     """The curves of an axis, each measured on the folds where there are any, else on the study's own
     split."""
-    cells = []
+    curves = []
     for own in grouped(axis, rows).values():
-        cell = measure_curve(axis, evidence_of(own), material)
+        curve = measure_curve(axis, evidence_of(own), material)
         if beside := confirmation_of(own):
-            cell.confirmation = measure_curve(axis, beside, material)
-        cells.append(cell)
-    return cells
+            curve.confirmation = measure_curve(axis, beside, material)
+        curves.append(curve)
+    return curves
 
 
 def measure_curve(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> Curve:
@@ -177,67 +178,67 @@ def measure_curve(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> Curve
             only.
         material: predictions and settings; problems are recorded there.
     """
-    labels = axis.levels(rows)
-    words = dict(zip(WORDS, axis.rest(rows[0]), strict=True))
-    by_level = {label: [row for row in rows if axis.level(row) == label] for label in labels}
-    declared = {label: declared_seeds(own) for label, own in by_level.items()}
-    cell = Curve(axis, words, declared, dict.fromkeys(labels, 0))
-    joined = join(by_level, material, cell.task, cell.where)
+    labels = axis.points(rows)
+    key = dict(zip(CURVE_KEY, axis.rest(rows[0]), strict=True))
+    by_point = {label: [row for row in rows if axis.point(row) == label] for label in labels}
+    declared = {label: declared_seeds(own) for label, own in by_point.items()}
+    curve = Curve(axis, key, declared, dict.fromkeys(labels, 0))
+    joined = join(by_point, material, curve.task, curve.where)
     if joined is None:
-        usable = {label: [row for row, _ in material.usable(own)] for label, own in by_level.items()}
-        cell.seeds |= {label: declared_seeds(own) for label, own in usable.items()}
-        return cell
-    cell.seeds |= {label: len(positions) for label, positions in joined.positions.items()}
-    cell.dates, cell.dates_lost = joined.aligned.dates, joined.dates_lost
-    cell.folds, cell.lost_folds = joined.folds, joined.lost_folds
-    cell.zero_loss = zero_loss_of(joined.aligned)
+        usable = {label: [row for row, _ in material.usable(own)] for label, own in by_point.items()}
+        curve.seeds |= {label: declared_seeds(own) for label, own in usable.items()}
+        return curve
+    curve.seeds |= {label: len(positions) for label, positions in joined.positions.items()}
+    curve.dates, curve.dates_lost = joined.aligned.dates, joined.dates_lost
+    curve.folds, curve.lost_folds = joined.folds, joined.lost_folds
+    curve.zero_loss = zero_loss_of(joined.aligned)
     for label in joined.positions:
-        _add_level(cell, label, joined, material)
-    if len(cell.levels) > 1:
-        cell.slope = scaling_law.slope(cell.levels, cell.horizon)
-        cell.log_log_slope = scaling_law.log_log_slope(cell.levels, cell.horizon)
-        cell.gain = scaling_law.gain(cell.levels, cell.horizon)
-        cell.skill, cell.recalibrated = measure_skill(cell.levels, cell.parts, cell.horizon, material)
-        if cell.gain is None:
-            text = f"{cell.where}: the levels have equal sizes; nothing is compared."
-            material.notice("one_size", cell.where, text)
-    return cell
+        _add_point(curve, label, joined, material)
+    if len(curve.points) > 1:
+        curve.slope = scaling_law.slope(curve.points, curve.horizon)
+        curve.log_log_slope = scaling_law.log_log_slope(curve.points, curve.horizon)
+        curve.gain = scaling_law.gain(curve.points, curve.horizon)
+        curve.skill, curve.recalibrated = measure_skill(curve.points, curve.parts, curve.horizon, material)
+        if curve.gain is None:
+            text = f"{curve.where}: the scale points have equal sizes; nothing is compared."
+            material.notice("one_size", curve.where, text)
+    return curve
 
 
-def _add_level(cell: Curve, label: str, joined: Joined[str], material: StudyRuns) -> None:
+def _add_point(curve: Curve, label: str, joined: Joined[str], material: StudyRuns) -> None:
     aligned, positions, rows = joined.aligned, joined.positions[label], joined.rows(label)
     classes, confidence = is_classification(aligned.task), material.cfg.confidence
-    level = ScalePoint(label, cell.axis.size(rows), aligned.losses(positions))
-    cell.parts[label] = [(part.aligned, part.positions[label], part.rows[label]) for part in joined.parts]
-    loss = estimate_loss(level.losses, cell.horizon)
-    auc = estimate_auc(aligned, positions, cell.horizon) if classes else None
+    point = ScalePoint(label, curve.axis.size(rows), aligned.losses(positions))
+    curve.parts[label] = [(part.aligned, part.positions[label], part.rows[label]) for part in joined.parts]
+    loss = estimate_loss(point.losses, curve.horizon)
+    auc = estimate_auc(aligned, positions, curve.horizon) if classes else None
     low, high = loss.interval(confidence)
     auc_low, auc_high = auc.interval(confidence) if auc else (None, None)
     if found := searches_among(rows):
-        cell.searches[label] = found
+        curve.searches[label] = found
     if all(row["test_collapsed"] for row in rows):
-        cell.collapsed.append(label)
-    point: dict[str, Any] = {
-        "level": label,
-        "size": level.size,
-        "seeds": level.seeds,
-        "seeds_declared": cell.declared[label],
+        curve.collapsed.append(label)
+    entry: dict[str, Any] = {
+        "point": label,
+        "size": point.size,
+        "seeds": point.seeds,
+        "seeds_declared": curve.declared[label],
         "value": loss.value,
         "low": low,
         "high": high,
         "se_dates": loss.se_dates,
         "se_seeds": loss.se_seeds if loss.seed_noise else None,
-        "seed_values": level.losses.means,
-        "seed_deviation": float(level.losses.means.std(ddof=1)) if level.seeds > 1 else None,
+        "seed_values": point.losses.means,
+        "seed_deviation": float(point.losses.means.std(ddof=1)) if point.seeds > 1 else None,
         "auc": auc.value if auc else None,
         "auc_low": auc_low,
         "auc_high": auc_high,
         "n": int(aligned.target.size),
-        "effective_n": aligned.dates.size / cell.horizon,
-        "base_rate_log_loss": joined.mean(label, "test_base_rate_log_loss") if classes else cell.zero_loss,
-        "collapsed": label in cell.collapsed,
+        "effective_n": aligned.dates.size / curve.horizon,
+        "base_rate_log_loss": joined.mean(label, "test_base_rate_log_loss") if classes else curve.zero_loss,
+        "collapsed": label in curve.collapsed,
     }
-    if cell.axis.name == "parameters":
-        point |= {"budget": label, "param_count": int(level.size or 0)}
-    cell.levels.append(level)
-    cell.points.append(point)
+    if curve.axis.name == "parameters":
+        entry |= {"budget": label, "param_count": int(point.size or 0)}
+    curve.points.append(point)
+    curve.entries.append(entry)

@@ -16,10 +16,10 @@ from lib.inference.comparisons import Estimate
 Verdict = Literal["scales", "flat", "worsens", "undecidable"]
 Gate = Literal[
     "absent", "unmeasured", "controls", "seeds", "collapsed", "skill", "gain", "margin", "reversal",
-    "recalibration", "equivalence", "cells",
+    "recalibration", "equivalence", "curves",
 ]  # fmt: skip
 """What decided. `gain` carries *scales* and *worsens*, `equivalence` *flat*; under *undecidable* it is the
-gate that stayed shut. `cells`: the curves of a question disagree."""
+gate that stayed shut. `curves`: the curves of a question disagree."""
 
 
 @dataclass(frozen=True)
@@ -34,36 +34,36 @@ class Decision:
 
 
 _ALL = {
-    "scales": "In all {n} cells the loss falls with {along} by at least the margin.",
-    "flat": "In all {n} cells the loss changes with {along} by less than the margin.",
-    "worsens": "In all {n} cells the loss rises with {along} by at least the margin.",
+    "scales": "In all {n} curves the loss falls with {along} by at least the margin.",
+    "flat": "In all {n} curves the loss changes with {along} by less than the margin.",
+    "worsens": "In all {n} curves the loss rises with {along} by at least the margin.",
 }
 
 
-def question_verdict(cells: Sequence[Decision], along: str = "size") -> Decision:
+def question_verdict(curves: Sequence[Decision], along: str = "size") -> Decision:
     """The decision on a question from those on its curves, which are already corrected for their number.
 
     A question is answered only if all its curves agree; otherwise the counts show how they disagree.
     """
-    if not cells:
-        return Decision("undecidable", "absent", "No cell of this question has been measured.")
-    n, first = len(cells), cells[0]
+    if not curves:
+        return Decision("undecidable", "absent", "No curve of this question has been measured.")
+    n, first = len(curves), curves[0]
     if n == 1:
         return first
-    counts = Counter(cell.verdict for cell in cells)
+    counts = Counter(curve.verdict for curve in curves)
     if (text := _ALL.get(first.verdict)) and counts[first.verdict] == n:
         return Decision(first.verdict, first.gate, text.format(n=n, along=along))
-    moot = sum(cell.moot for cell in cells)
+    moot = sum(curve.moot for curve in curves)
     if moot == n:
-        text = f"In none of the {n} cells does any level beat the base rate: the question is moot."
+        text = f"In none of the {n} curves does any scale point beat the base rate: the question is moot."
         return Decision("undecidable", "skill", text, moot=True)
     if counts["undecidable"] == n:
-        gate: Gate = first.gate if len({cell.gate for cell in cells}) == 1 else "cells"
-        return Decision("undecidable", gate, f"All {n} cells are undecidable; the first: {first.reason}")
-    told = [f"{counts[name]} {name}" for name in ("scales", "flat", "worsens") if counts[name]]
-    told.append(f"{counts['undecidable']} undecidable" + (f" ({moot} moot)" if moot else ""))
-    text = f"The {n} cells give no common answer: {', '.join(told)}."
-    return Decision("undecidable", "cells", text)
+        gate: Gate = first.gate if len({curve.gate for curve in curves}) == 1 else "curves"
+        return Decision("undecidable", gate, f"All {n} curves are undecidable; the first: {first.reason}")
+    parts = [f"{counts[name]} {name}" for name in ("scales", "flat", "worsens") if counts[name]]
+    parts.append(f"{counts['undecidable']} undecidable" + (f" ({moot} moot)" if moot else ""))
+    text = f"The {n} curves give no common answer: {', '.join(parts)}."
+    return Decision("undecidable", "curves", text)
 
 
 def equivalence_confidence(confidence: float) -> float:

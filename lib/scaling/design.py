@@ -122,14 +122,14 @@ def smallest_gain(design: Design, noise: Noise, confidence: float, family: int, 
     return planned(design, noise).detectable(holm_level(confidence, family), power)
 
 
-def smallest_flat(design: Design, noise: Noise, levels: int, confidence: float, power: float) -> float | None:
+def smallest_flat(design: Design, noise: Noise, points: int, confidence: float, power: float) -> float | None:
     """Smallest margin within which scale points that do not differ at all are found to be flat with this
     power.
 
     Two one-sided tests of every pair (Schuirmann 1987); the chance that one of k pairs fails is at most the
     sum of their chances, so each gets 1/k of it.
     """
-    estimate, pairs = planned(design, noise), max(1, math.comb(levels, 2))
+    estimate, pairs = planned(design, noise), max(1, math.comb(points, 2))
     if estimate.standard_error is None:
         return None
     freedom = estimate.degrees_of_freedom
@@ -148,7 +148,7 @@ class Change:
 
 
 def changes(
-    design: Design, noise: Noise, confidence: float, family: int, power: float, margin: float, cells: int = 1
+    design: Design, noise: Noise, confidence: float, family: int, power: float, margin: float, curves: int = 1
 ) -> list[Change]:
     """Changes of which each alone would let a design show its margin; none if it can already, or has no
     noise.
@@ -159,7 +159,7 @@ def changes(
         confidence: before any correction.
         family: contrasts that are corrected together.
         power: chance to find an effect. margin: in nats.
-        cells: number of the question's curves, which could be pooled.
+        curves: number of the question's curves, which could be pooled.
     """
     shows = smallest_gain(design, noise, confidence, family, power)
     if shows is None or shows <= margin:
@@ -169,9 +169,15 @@ def changes(
         tried.append(("a horizon of 1 bar", replace(design, horizon=1), noise, family, 1.0))
     if family > 1:
         tried.append((f"alone in its family instead of one of {family}", design, noise, 1, 1.0))
-    if cells > 1:
+    if curves > 1:
         tried.append(
-            (f"its {cells} cells pooled, if their noises are independent", design, noise, family, cells**-0.5)
+            (
+                f"its {curves} curves pooled, if their noises are independent",
+                design,
+                noise,
+                family,
+                curves**-0.5,
+            )
         )
     if design.seeds > 1 and planned(design, noise).se_seeds > (planned(design, noise).se_dates or 0.0):
         tried.append(("seeds without noise (many more)", design, replace(noise, seed=0.0), family, 1.0))

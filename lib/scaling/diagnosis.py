@@ -14,7 +14,7 @@ import numpy as np
 
 from lib.inference.comparisons import Estimate
 from lib.scaling import entries as describe
-from lib.scaling.axes import AXES, WORDS, Row, in_one_line
+from lib.scaling.axes import AXES, CURVE_KEY, Row, in_one_line
 from lib.scaling.control_runs import failed_controls, undeclared_controls
 from lib.scaling.curves import margin_of, zero_loss_of
 from lib.scaling.folds import declared_seeds, join
@@ -34,10 +34,10 @@ Corner = tuple[str, str]
 class Grid:
     """Runs of every combination of size and share of dates, on the test samples that all hold."""
 
-    words: dict[str, Any]
+    key: dict[str, Any]
     declared: dict[Corner, int]
     """Declared runs (seeds) of each combination, in order of size, then share."""
-    levels: dict[Corner, ScalePoint]
+    points: dict[Corner, ScalePoint]
     """Of the combinations that have a usable run."""
     owners: dict[Corner, list[Row]]
     """Their rows."""
@@ -56,16 +56,18 @@ class Grid:
 
 
 def diagnose(
-    asked: Hypothesis, material: StudyRuns, controls: Entries
+    hypothesis: Hypothesis, material: StudyRuns, controls: Entries
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Diagnoses and joint laws of the grids of sizes and shares of dates of one question."""
     diagnoses: list[dict[str, Any]] = []
     laws: list[dict[str, Any]] = []
-    if AXES["data"] not in asked.axes:
+    if AXES["data"] not in hypothesis.axes:
         return diagnoses, laws
-    for _, _, rows in interactions_of([AXES["parameters"], AXES["data"]], asked.rows):
+    for _, _, rows in interactions_of([AXES["parameters"], AXES["data"]], hypothesis.rows):
         if (grid := _grid(rows, material)) is not None:
-            diagnoses.append(_diagnosis(grid, margin_of(asked.margin, grid.zero_loss), material, controls))
+            diagnoses.append(
+                _diagnosis(grid, margin_of(hypothesis.margin, grid.zero_loss), material, controls)
+            )
             laws.append(_joint(grid, material))
     return diagnoses, laws
 
@@ -74,16 +76,16 @@ def _grid(rows: Sequence[Row], material: StudyRuns) -> Grid | None:
     """None without any usable run, or where runs share no sample."""
     by_corner: dict[Corner, list[Row]] = {}
     for row in rows:
-        key = (AXES["parameters"].level(row), AXES["data"].level(row))
-        by_corner.setdefault(key, []).append(row)
+        corner = (AXES["parameters"].point(row), AXES["data"].point(row))
+        by_corner.setdefault(corner, []).append(row)
     order = sorted(by_corner, key=lambda k: (AXES["parameters"].order(k[0]), AXES["data"].order(k[1])))
-    words = dict(zip(WORDS, AXES["data"].rest(rows[0]), strict=True)) | {"budget": "*"}
+    key = dict(zip(CURVE_KEY, AXES["data"].rest(rows[0]), strict=True)) | {"budget": "*"}
     groups = {corner: by_corner[corner] for corner in order}
-    joined = join(groups, material, str(words["task"]), in_one_line(words))
+    joined = join(groups, material, str(key["task"]), in_one_line(key))
     if joined is None:
         return None
     return Grid(
-        words,
+        key,
         {corner: declared_seeds(own) for corner, own in groups.items()},
         {
             corner: ScalePoint(" ".join(corner), None, joined.aligned.losses(positions))
@@ -97,18 +99,18 @@ def _grid(rows: Sequence[Row], material: StudyRuns) -> Grid | None:
 
 
 def _diagnosis(grid: Grid, margin: float, material: StudyRuns, controls: Entries) -> dict[str, Any]:
-    lines = [_line(grid.levels[corner], own) for corner, own in grid.owners.items()]
-    horizon, confidence = int(grid.words["horizon"]), material.cfg.confidence
+    lines = [_line(grid.points[corner], own) for corner, own in grid.owners.items()]
+    horizon, confidence = int(grid.key["horizon"]), material.cfg.confidence
     gain: Estimate | None = None
-    if grid.deciding and all(corner in grid.levels for corner in grid.deciding):
+    if grid.deciding and all(corner in grid.points for corner in grid.deciding):
         # From the largest real subset to all dates: the latest gain from more data.
-        pair = [grid.levels[corner] for corner in grid.deciding]
+        pair = [grid.points[corner] for corner in grid.deciding]
         gain = contrast(pair, np.array([1.0, -1.0]), horizon)
     rises = _gap_rises(lines)
-    reading, reason = _read(grid, gain, rises, margin, _standing(grid, controls), confidence)
+    reading, reason = _read(grid, gain, rises, margin, _preconditions(grid, controls), confidence)
     return {
-        "cell": grid.words,
-        "label": describe.label_of(grid.words),
+        "key": grid.key,
+        "label": describe.label_of(grid.key),
         "rows": lines,
         "data_gain_at_largest": None if gain is None else describe.described(gain, confidence),
         "margin": margin,
@@ -118,9 +120,9 @@ def _diagnosis(grid: Grid, margin: float, material: StudyRuns, controls: Entries
     }
 
 
-def _standing(grid: Grid, controls: Entries) -> Preconditions:
+def _preconditions(grid: Grid, controls: Entries) -> Preconditions:
     """Preconditions of the two combinations that decide."""
-    model = str(grid.words["model"])
+    model = str(grid.key["model"])
     name = {corner: f"{corner[0]} on {float(corner[1]):.1%} of the dates" for corner in grid.deciding}
     own = {corner: grid.owners.get(corner, []) for corner in grid.deciding}
     return Preconditions.of(
@@ -134,14 +136,14 @@ def _standing(grid: Grid, controls: Entries) -> Preconditions:
     )
 
 
-def _line(level: ScalePoint, rows: Sequence[Row]) -> dict[str, Any]:
+def _line(point: ScalePoint, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "budget": rows[0]["budget"],
         "train_fraction": rows[0]["train_fraction"],
         "n_train": _mean(rows, "n_train"),
         "param_count": _mean(rows, "param_count"),
-        "seeds": level.seeds,
-        "loss": level.mean,
+        "seeds": point.seeds,
+        "loss": point.mean,
         "train_loss": _mean(rows, "best_train_loss"),
         "validation_loss": _mean(rows, "best_validation_loss"),
         "gap": _mean(rows, "train_gap"),
@@ -164,13 +166,13 @@ def _gap_rises(lines: Sequence[dict[str, Any]]) -> bool | None:
 
 
 def _read(
-    grid: Grid, gain: Estimate | None, rises: bool | None, margin: float, standing: Preconditions,
+    grid: Grid, gain: Estimate | None, rises: bool | None, margin: float, preconditions: Preconditions,
     confidence: float,
 ) -> tuple[str, str]:  # fmt: skip
     if not grid.deciding:
         return "undecidable", "The largest size was not trained on all dates and on a part of them."
     if gain is None:
-        return "undecidable", f"No usable run of {', '.join(standing.absent)}."
+        return "undecidable", f"No usable run of {', '.join(preconditions.absent)}."
     low, high = gain.interval(confidence)
     (size, share), _ = grid.deciding
     if low is None or high is None:
@@ -184,9 +186,9 @@ def _read(
         False: "; the gap between training and validation does not grow with size",
         None: "",
     }[rises]
-    if standing.obstacle:
-        return "undecidable", f"{standing.obstacle}; {measured}{gap}."
-    weaker = standing.weaknesses
+    if preconditions.obstacle:
+        return "undecidable", f"{preconditions.obstacle}; {measured}{gap}."
+    weaker = preconditions.weaknesses
     if low > 0 and gain.value >= margin:
         return "data-limited", f"More data still help: {measured}{gap}.{weaker}"
     if -margin <= low and high <= margin:
@@ -198,14 +200,14 @@ def _read(
 
 
 def _joint(grid: Grid, material: StudyRuns) -> dict[str, Any]:
-    words, levels, owners = grid.words, list(grid.levels.values()), list(grid.owners.values())
+    key, points, owners = grid.key, list(grid.points.values()), list(grid.owners.values())
     sizes = np.array([AXES["parameters"].size(rows) for rows in owners], dtype=np.float64)
     samples = np.array([AXES["data"].size(rows) for rows in owners], dtype=np.float64)
-    law = fit_joint_law(levels, sizes, samples, int(words["horizon"]), material.cfg)
+    law = fit_joint_law(points, sizes, samples, int(key["horizon"]), material.cfg)
     note = "The joint law needs at least three sizes, three amounts of data and six combinations of them."
     return {
-        "cell": words,
-        "label": describe.label_of(words),
+        "key": key,
+        "label": describe.label_of(key),
         "identified": bool(law and law.identified),
         "note": law.note if law else note,
         **{name: describe.interval(law.parameters[name]) if law else None for name in NAMES},
@@ -215,9 +217,9 @@ def _joint(grid: Grid, material: StudyRuns) -> dict[str, Any]:
                 "train_fraction": own[0]["train_fraction"],
                 "n_params": float(size),
                 "n_train": float(count),
-                "value": level.mean,
+                "value": point.mean,
                 "fitted": law.fitted[i] if law else None,
             }
-            for i, (level, own, size, count) in enumerate(zip(levels, owners, sizes, samples, strict=True))
+            for i, (point, own, size, count) in enumerate(zip(points, owners, sizes, samples, strict=True))
         ],
     }

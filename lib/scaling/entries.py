@@ -74,23 +74,23 @@ def saturation(found: Saturation | None, margin: float) -> dict[str, Any] | None
     """The smallest scale point within the margin of the best."""
     if found is None:
         return None
-    share = found.shares[found.level]
+    share = found.shares[found.point]
     note = (
-        f"{found.level} is the smallest level within {margin:.2g} of the best, and is that again in "
+        f"{found.point} is the smallest scale point within {margin:.2g} of the best, and is that again in "
         f"{100 * share:.0f} % of the resampled test sets."
     )
-    shares = [{"level": level, "share": value} for level, value in found.shares.items()]
-    return {"level": found.level, "size": found.size, "note": note, "shares": shares}
+    shares = [{"point": point, "share": value} for point, value in found.shares.items()]
+    return {"point": found.point, "size": found.size, "note": note, "shares": shares}
 
 
-def label_of(words: Mapping[str, Any]) -> str:
+def label_of(key: Mapping[str, Any]) -> str:
     """A short readable name of a curve."""
-    parts = [words["model"], words["dataset"], words["timescale"], words["task"].replace("_", " ")]
-    parts.append(f"h{words['horizon']}")
-    if words["budget"] not in ("*", "none"):
-        parts.insert(1, words["budget"])
-    if words["condition"] != "base":
-        parts.append(words["condition"])
-    if words["train_fraction"] not in (1.0, "*"):
-        parts.append(f"{100 * words['train_fraction']:g} % of the dates")
+    parts = [key["model"], key["dataset"], key["timescale"], key["task"].replace("_", " ")]
+    parts.append(f"h{key['horizon']}")
+    if key["budget"] not in ("*", "none"):
+        parts.insert(1, key["budget"])
+    if key["condition"] != "base":
+        parts.append(key["condition"])
+    if key["train_fraction"] not in (1.0, "*"):
+        parts.append(f"{100 * key['train_fraction']:g} % of the dates")
     return ", ".join(str(part) for part in parts)

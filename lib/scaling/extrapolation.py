@@ -26,7 +26,7 @@ from lib.scaling.scale_points import (
 from lib.scaling.scaling_law import LAW_DRAWS, resampled_fits, tails_of, why_not_identified
 
 DRAWS = 2000
-_FLOOR_LEVELS = 3
+_FLOOR_POINTS = 3
 """Scale points from which E + A N^-alpha has a value for a further one."""
 
 
@@ -53,7 +53,7 @@ class Extrapolation:
 
 
 def extrapolate(
-    levels: Sequence[ScalePoint], size: float, seeds: int, horizon: int, cfg: EvaluationConfig
+    points: Sequence[ScalePoint], size: float, seeds: int, horizon: int, cfg: EvaluationConfig
 ) -> Extrapolation:
     """Predict the mean loss of a further scale point on the dates of the given ones.
 
@@ -63,7 +63,7 @@ def extrapolate(
     assumed to differ as those of the others do.
 
     Args:
-        levels: at least two of different sizes, on the same samples.
+        points: at least two of different sizes, on the same samples.
         size: of the further scale point.
         seeds: that it will have.
         horizon: least block length in bars.
@@ -72,42 +72,42 @@ def extrapolate(
     Raises:
         ValueError: fewer than two different sizes.
     """
-    weights = slope_weights(levels)
+    weights = slope_weights(points)
     if weights is None:
-        raise ValueError("a line needs two levels of different sizes")
-    known, centre = len(levels), np.array([level.mean for level in levels])
-    x = np.log10([float(level.size or 0.0) for level in levels])
+        raise ValueError("a line needs two scale points of different sizes")
+    known, centre = len(points), np.array([point.mean for point in points])
+    x = np.log10([float(point.size or 0.0) for point in points])
     line = 1.0 / known + (math.log10(size) - x.mean()) * weights
     tails = tails_of(cfg.confidence)
-    note = _rests_on(known, any(level.seeds > 1 for level in levels))
+    note = _rests_on(known, any(point.seeds > 1 for point in points))
     even = np.full(known, 1.0 / known)
-    drawn = date_draws(levels, horizon, cfg, DRAWS)
+    drawn = date_draws(points, horizon, cfg, DRAWS)
     if drawn is None:
         note += " The test set is too short to be resampled: there is no interval."
         at_size, flat = (Foretold(float(w @ centre), None, None) for w in (line, even))
         return Extrapolation("log-linear", at_size, flat, note)
     away = drawn - centre
     own = away - away.mean(axis=1, keepdims=True)
-    paired = centre + own + seed_deviates(levels, DRAWS, cfg.seed)
-    new = _of_the_new_level(own, cfg.seed) + seed_deviates_of_another(levels, seeds, DRAWS, cfg.seed)
+    paired = centre + own + seed_deviates(points, DRAWS, cfg.seed)
+    new = _of_the_new_point(own, cfg.seed) + seed_deviates_of_another(points, seeds, DRAWS, cfg.seed)
     found = Extrapolation(
         "log-linear",
         _foretold(float(line @ centre), paired @ line + new, tails),
         _foretold(float(centre.mean()), paired @ even + new, tails),
         note,
     )
-    return found if known < _FLOOR_LEVELS else _with_floor(found, levels, size, paired, new, tails)
+    return found if known < _FLOOR_POINTS else _with_floor(found, points, size, paired, new, tails)
 
 
 def _rests_on(known: int, spread: bool) -> str:
-    if known < _FLOOR_LEVELS:
+    if known < _FLOOR_POINTS:
         note = "Two sizes leave the line no degree of freedom: this prediction is its only test."
     else:
         note = f"The line rests on {known} sizes."
     return note if spread else f"{note} With one seed each the noise of seeds is not in the interval."
 
 
-def _of_the_new_level(own: Floats, seed: int) -> Floats:
+def _of_the_new_point(own: Floats, seed: int) -> Floats:
     """Deviates of a further scale point from the mean of the others, over dates; (draws,).
 
     For K independent points of variance s^2 the squared deviations from their mean add up to (K - 1) s^2, and
@@ -119,10 +119,10 @@ def _of_the_new_level(own: Floats, seed: int) -> Floats:
 
 
 def _with_floor(
-    line: Extrapolation, levels: Sequence[ScalePoint], size: float, paired: Floats, new: Floats,
+    line: Extrapolation, points: Sequence[ScalePoint], size: float, paired: Floats, new: Floats,
     tails: tuple[float, float],
 ) -> Extrapolation:  # fmt: skip
-    best, fits = resampled_fits(levels, paired[:LAW_DRAWS])
+    best, fits = resampled_fits(points, paired[:LAW_DRAWS])
     why = why_not_identified(best, fits, tails)
     if why is not None:
         return replace(line, note=f"{line.note} E + A N^-alpha is not identified by them.")

@@ -91,29 +91,34 @@ def _together(parts: Sequence[Part], more: Sequence[Row] = ()) -> list[Hypothesi
     axes = axes_of(every)
     name = ", ".join(dict.fromkeys(e.declared or name for name, e, _ in parts))
     planned, margin = [name for name, _, _ in parts], min(e.margin for _, e, _ in parts)
-    asked = Hypothesis(name, planned, parts[0][1].question, margin, analysis_of(parts), every, axes)
-    return [asked] if axes else []
+    hypothesis = Hypothesis(name, planned, parts[0][1].question, margin, analysis_of(parts), every, axes)
+    return [hypothesis] if axes else []
 
 
 Contrast = tuple[tuple[Axis, ...], list[Row]]
 """One gain or one interaction: the axes along which its runs differ, one or two, and the runs."""
 
 
-def contrasts_of(asked: Hypothesis) -> list[list[Contrast]]:
+def contrasts_of(hypothesis: Hypothesis) -> list[list[Contrast]]:
     """Everything tested for a hypothesis: the curves of each judged axis, and the grids of each pair of
     axes."""
-    cells: list[list[Contrast]] = [
-        [((axis,), rows) for rows in grouped(axis, asked.rows).values()] for axis in asked.judged
+    curves: list[list[Contrast]] = [
+        [((axis,), rows) for rows in grouped(axis, hypothesis.rows).values()] for axis in hypothesis.judged
     ]
     grids: dict[tuple[str, str], list[Contrast]] = {}
-    for first, second, rows in interactions_of(asked.axes, asked.rows):
+    for first, second, rows in interactions_of(hypothesis.axes, hypothesis.rows):
         grids.setdefault((first.name, second.name), []).append(((first, second), rows))
-    return [*cells, *grids.values()]
+    return [*curves, *grids.values()]
 
 
 def confirmatory_size(every: Iterable[Hypothesis]) -> int:
     """Gains and interactions of all confirmatory questions: the size of their one family."""
-    return sum(len(own) for asked in every if asked.analysis == "confirmatory" for own in contrasts_of(asked))
+    return sum(
+        len(own)
+        for hypothesis in every
+        if hypothesis.analysis == "confirmatory"
+        for own in contrasts_of(hypothesis)
+    )
 
 
 def analysis_of(parts: Sequence[Part]) -> Analysis:
@@ -122,22 +127,24 @@ def analysis_of(parts: Sequence[Part]) -> Analysis:
     return "confirmatory" if both == {"confirmatory"} else "exploratory"
 
 
-def tests_of(asked: Hypothesis) -> list[str]:
+def tests_of(hypothesis: Hypothesis) -> list[str]:
     """One sentence per family of tests: what will be compared, how often, and against which margin."""
     found = []
-    family = "with all confirmatory questions" if asked.analysis == "confirmatory" else "within this question"
-    adjusted = f"adjusted by Holm {family} ({asked.analysis})"
-    folds = {row["fold"] for row in asked.rows} - {None}
+    family = (
+        "with all confirmatory questions" if hypothesis.analysis == "confirmatory" else "within this question"
+    )
+    adjusted = f"adjusted by Holm {family} ({hypothesis.analysis})"
+    folds = {row["fold"] for row in hypothesis.rows} - {None}
     where = f", over the test dates of {_count(len(folds), 'fold')}" if folds else ""
-    for axis in asked.judged:
-        levels, cells = axis.levels(asked.rows), len(grouped(axis, asked.rows))
+    for axis in hypothesis.judged:
+        points, curves = axis.points(hypothesis.rows), len(grouped(axis, hypothesis.rows))
         found.append(
-            f"gain in loss over {axis.label}, {levels[0]} to {levels[-1]} ({len(levels)} levels), margin "
-            f"{asked.margin:g}, in {_count(cells, 'cell')}{where}, {adjusted}"
+            f"gain in loss over {axis.label}, {points[0]} to {points[-1]} ({len(points)} scale points), "
+            f"margin {hypothesis.margin:g}, in {_count(curves, 'curve')}{where}, {adjusted}"
         )
-    pairs = [(a.label, b.label) for a, b, _ in interactions_of(asked.axes, asked.rows)]
+    pairs = [(a.label, b.label) for a, b, _ in interactions_of(hypothesis.axes, hypothesis.rows)]
     found += [
-        f"interaction of {first} and {second} (difference of gains), margin {asked.margin:g}, in "
+        f"interaction of {first} and {second} (difference of gains), margin {hypothesis.margin:g}, in "
         f"{_count(pairs.count((first, second)), 'grid')}{where}, {adjusted}"
         for first, second in dict.fromkeys(pairs)
     ]

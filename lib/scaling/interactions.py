@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lib.inference.comparisons import Estimate
-from lib.scaling.axes import WORDS, Axis, Row, in_one_line
+from lib.scaling.axes import CURVE_KEY, Axis, Row, in_one_line
 from lib.scaling.curve_skill import skill_of
 from lib.scaling.curves import estimate_loss, zero_loss_of
 from lib.scaling.folds import declared_seeds, evidence_of, join, searches_among
@@ -27,8 +27,8 @@ class Interaction:
     """A grid of two axes, measured."""
 
     axes: tuple[Axis, Axis]
-    words: dict[str, Any]
-    levels: tuple[list[str], list[str]]
+    key: dict[str, Any]
+    points: tuple[list[str], list[str]]
     grid: list[dict[str, Any]] = field(default_factory=list)
     effect: Estimate | None = None
     simple_gains: list[tuple[str, Estimate]] = field(default_factory=list)
@@ -59,7 +59,7 @@ def interactions_of(axes: Sequence[Axis], rows: Sequence[Row]) -> Iterator[tuple
                 groups.setdefault(_rest(first, second, row), []).append(row)
         for every in groups.values():
             own = evidence_of(every)
-            if len(first.levels(own)) > 1 and len(second.levels(own)) > 1:
+            if len(first.points(own)) > 1 and len(second.points(own)) > 1:
                 yield first, second, own
 
 
@@ -67,7 +67,7 @@ def _rest(first: Axis, second: Axis, row: Row) -> tuple[Any, ...]:
     """The key with both axes starred; two axes may share a part (row and tier of a dataset)."""
     mine, other = first.rest(row), second.rest(row)
     out = []
-    for own, a, b in zip((row[word] for word in WORDS), mine, other, strict=True):
+    for own, a, b in zip((row[column] for column in CURVE_KEY), mine, other, strict=True):
         if own not in (a, b):
             out.append("".join("*" if "*" in pair else pair[0] for pair in _pairs(str(a), str(b))))
         else:
@@ -82,16 +82,16 @@ def _pairs(a: str, b: str) -> list[tuple[str, str]]:
 
 def measure_interaction(first: Axis, second: Axis, rows: Sequence[Row], material: StudyRuns) -> Interaction:
     """Measure the grid of two axes on the test samples that all its runs hold."""
-    levels = first.levels(rows), second.levels(rows)
-    words = dict(zip(WORDS, _rest(first, second, rows[0]), strict=True))
-    out = Interaction((first, second), words, levels)
+    points = first.points(rows), second.points(rows)
+    key = dict(zip(CURVE_KEY, _rest(first, second, rows[0]), strict=True))
+    out = Interaction((first, second), key, points)
     declared = {
-        corner: [r for r in rows if (first.level(r), second.level(r)) == corner]
-        for corner in product(*levels)
+        corner: [r for r in rows if (first.point(r), second.point(r)) == corner]
+        for corner in product(*points)
     }
-    task, horizon = str(words["task"]), int(words["horizon"])
-    joined = join(declared, material, task, in_one_line(words))
-    ends = product((levels[0][0], levels[0][-1]), (levels[1][0], levels[1][-1]))
+    task, horizon = str(key["task"]), int(key["horizon"])
+    joined = join(declared, material, task, in_one_line(key))
+    ends = product((points[0][0], points[0][-1]), (points[1][0], points[1][-1]))
     out.declared = {" ".join(corner): declared_seeds(declared[corner]) for corner in ends}
     out.seeds = dict.fromkeys(out.declared, 0)
     if joined is None:
@@ -107,23 +107,23 @@ def measure_interaction(first: Axis, second: Axis, rows: Sequence[Row], material
                 out.searches[name] = found
             if all(row["test_collapsed"] for row in own):
                 out.collapsed.append(name)
-        level = ScalePoint(name, None, joined.aligned.losses(positions))
-        at[corner] = level
-        loss = estimate_loss(level.losses, horizon)
+        point = ScalePoint(name, None, joined.aligned.losses(positions))
+        at[corner] = point
+        loss = estimate_loss(point.losses, horizon)
         low, high = loss.interval(material.cfg.confidence)
         out.grid.append(
             {
-                "levels": list(corner),
+                "points": list(corner),
                 "sizes": [first.size(own), second.size(own)],
                 "value": loss.value,
                 "low": low,
                 "high": high,
-                "seeds": level.seeds,
+                "seeds": point.seeds,
             }
         )
     _add_effects(out, at, horizon)
     out.skill = skill_of(
-        [level for level in at.values() if level.label in out.declared],
+        [point for point in at.values() if point.label in out.declared],
         {
             " ".join(corner): [(p.aligned, p.positions[corner], p.rows[corner]) for p in joined.parts]
             for corner in joined.positions
@@ -134,13 +134,13 @@ def measure_interaction(first: Axis, second: Axis, rows: Sequence[Row], material
 
 
 def _add_effects(out: Interaction, at: dict[tuple[str, ...], ScalePoint], horizon: int) -> None:
-    ends, others = (out.levels[0][0], out.levels[0][-1]), out.levels[1]
+    ends, others = (out.points[0][0], out.points[0][-1]), out.points[1]
     for other in others:
         pair = [at.get((end, other)) for end in ends]
-        present = [level for level in pair if level is not None]
+        present = [point for point in pair if point is not None]
         if len(present) == 2:
             out.simple_gains.append((other, contrast(present, np.array([1.0, -1.0]), horizon)))
     corners = [at.get((end, other)) for other in (others[0], others[-1]) for end in ends]
-    known = [level for level in corners if level is not None]
+    known = [point for point in corners if point is not None]
     if len(known) == 4:
         out.effect = contrast(known, np.array([-1.0, 1.0, 1.0, -1.0]), horizon)

@@ -20,7 +20,7 @@ from lib.scaling.scaling_law import Interval
 
 DRAWS = 200
 NAMES = ("E", "A", "alpha", "B", "beta")
-_LEAST_LEVELS = 3
+_LEAST_POINTS = 3
 _STARTS = (0.1, 0.4, 1.0)
 _EDGE_SHARE = 0.025
 
@@ -36,15 +36,15 @@ class JointLaw:
 
 
 def fit_joint_law(
-    levels: Sequence[ScalePoint], sizes: Floats, samples: Floats, horizon: int, cfg: EvaluationConfig,
+    points: Sequence[ScalePoint], sizes: Floats, samples: Floats, horizon: int, cfg: EvaluationConfig,
     confidence: float | None = None,
 ) -> JointLaw | None:  # fmt: skip
     """Fit the law to a grid.
 
     Args:
-        levels: one per combination of size and share of dates, on the same test samples.
-        sizes: (levels,) N, parameters.
-        samples: (levels,) D, training samples.
+        points: one per combination of size and share of dates, on the same test samples.
+        sizes: (points,) N, parameters.
+        samples: (points,) D, training samples.
         horizon: least block length in bars.
         cfg: seed and confidence.
         confidence: of the intervals, if not that of `cfg`.
@@ -53,19 +53,19 @@ def fit_joint_law(
         None with fewer than three sizes or three amounts of data, fewer than six scale points, or too few
         dates. A and B are in loss at the geometric means of N and D, where they can be compared.
     """
-    if min(len(set(sizes)), len(set(samples))) < _LEAST_LEVELS or len(levels) < len(NAMES) + 1:
+    if min(len(set(sizes)), len(set(samples))) < _LEAST_POINTS or len(points) < len(NAMES) + 1:
         return None
-    drawn = point_draws(levels, horizon, cfg, DRAWS)
+    drawn = point_draws(points, horizon, cfg, DRAWS)
     if drawn is None:
         return None
-    level_of = np.repeat(np.arange(len(levels)), [level.seeds for level in levels])
+    point_of = np.repeat(np.arange(len(points)), [point.seeds for point in points])
     log_n, log_d = (np.log(v) - np.log(v).mean() for v in (sizes, samples))
-    runs = np.concatenate([level.losses.means for level in levels])
-    width = huber_width(runs, level_of)
-    centre = np.array([level.mean for level in levels])
+    runs = np.concatenate([point.losses.means for point in points])
+    width = huber_width(runs, point_of)
+    centre = np.array([point.mean for point in points])
 
     def fit(losses: Floats, starts: Sequence[Floats]) -> tuple[Floats, float]:
-        return _least(log_n[level_of], log_d[level_of], losses, starts, width)
+        return _least(log_n[point_of], log_d[point_of], losses, starts, width)
 
     spread = max(float(np.ptp(centre)), 1e-9)
     grid = [
@@ -74,7 +74,7 @@ def fit_joint_law(
         for beta in _STARTS
     ]
     best, _ = fit(runs, grid)
-    draws = np.array([fit(runs + (own - centre)[level_of], [best])[0] for own in drawn])
+    draws = np.array([fit(runs + (own - centre)[point_of], [best])[0] for own in drawn])
     tails = ((1 - (confidence or cfg.confidence)) / 2, (1 + (confidence or cfg.confidence)) / 2)
     low, high = np.quantile(draws, tails, axis=0)
     parameters = {

@@ -35,8 +35,8 @@ def law_entries(name: str, experiment: PlannedExperiment, material: StudyRuns) -
                 result = ControlResult(False, "The control has not been run.", None, None, None)
                 verdict = None
             else:
-                cell = measure_curve(AXES["parameters"], rows, material)
-                decision = verdict_of(cell, experiment.margin, material)
+                curve = measure_curve(AXES["parameters"], rows, material)
+                decision = verdict_of(curve, experiment.margin, material)
                 verdict = decision.verdict
                 result = law_control(str(experiment.expects), verdict, decision.reason)
             entry |= described_control(model, "*", None, result)

@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from lib.metrics.trading_measures import expected_best_sharpe, probabilistic_sharpe
-from lib.scaling.axes import WORDS, Row
+from lib.scaling.axes import CURVE_KEY, Row
 
 
-def ledger(rows: Sequence[Row], looks: int, search_trials: int) -> dict[str, Any]:
+def ledger(rows: Sequence[Row], test_access: int, search_trials: int) -> dict[str, Any]:
     """How often the test set was accessed, and after how many trials."""
     runs = sum(row["status"] == "done" for row in rows)
     text = (
-        f"{looks} distinct test predictions have been looked at so far, those of runs that were trained "
-        f"again or given up included. {runs} runs are judged here; {search_trials} search trials looked at "
+        f"{test_access} distinct test predictions have been read so far, those of runs that were trained "
+        f"again or given up included. {runs} runs are judged here; {search_trials} search trials read "
         "validation only."
     )
-    return {"looks": looks, "runs": runs, "search_trials": search_trials, "text": text}
+    return {"test_access": test_access, "runs": runs, "search_trials": search_trials, "text": text}
 
 
 def deflated_trading(rows: Sequence[Row], search_trials: int) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def deflated_trading(rows: Sequence[Row], search_trials: int) -> dict[str, Any]:
         lines.append(
             {
                 "path": row["path"],
-                **{word: row[word] for word in (*WORDS, "fold", "seed")},
+                **{column: row[column] for column in (*CURVE_KEY, "fold", "seed")},
                 "sharpe": row["trading_sharpe"],
                 "sharpe_low": row["trading_sharpe_low"],
                 "sharpe_high": row["trading_sharpe_high"],

@@ -87,8 +87,8 @@ class Preconditions:
             )
         if self.collapsed:
             return "collapsed", (
-                f"Every run at {', '.join(self.collapsed)} says nearly the same for every sample: nothing "
-                "was learned there that could be compared"
+                f"Every run at {', '.join(self.collapsed)} forecasts nearly the same for every sample: "
+                "nothing was learned there that could be compared"
             )
         return None
 

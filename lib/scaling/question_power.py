@@ -13,34 +13,34 @@ from lib.scaling.remedies import precision
 from lib.scaling.verdicts import Evidence
 
 
-def question_power(cells: Sequence[Evidence], nats: Sequence[float], power: float) -> dict[str, Any]:
+def question_power(curves: Sequence[Evidence], nats: Sequence[float], power: float) -> dict[str, Any]:
     """The smallest gain that the weakest curve of a question can show, and what would show the margin.
 
     Args:
-        cells: evidence of each curve.
+        curves: evidence of each curve.
         nats: what one unit of each curve's loss is worth in nats.
         power: chance to find the gain.
 
     Returns:
-        `detectable_gain, margin` (nats, of the weakest curve), `able` of `cells`, `enough`, `text`,
+        `detectable_gain, margin` (nats, of the weakest curve), `able` of `curves`, `enough`, `text`,
         `remedies`; `enough` is None where nothing has been measured.
     """
     known = [
         (one.detectable_gain / one.margin, one, unit)
-        for one, unit in zip(cells, nats, strict=True)
+        for one, unit in zip(curves, nats, strict=True)
         if one.detectable_gain is not None
     ]
     if not known:
         text = "What this question can show is not known: no gain has been measured."
         return {
-            "detectable_gain": None, "margin": None, "able": 0, "cells": len(cells), "enough": None,
+            "detectable_gain": None, "margin": None, "able": 0, "curves": len(curves), "enough": None,
             "text": text, "remedies": [],
         }  # fmt: skip
     _, weakest, unit = max(known, key=lambda one: one[0])
     able = sum(ratio <= 1.0 for ratio, _, _ in known)
-    enough = able == len(cells)
+    enough = able == len(curves)
     shows, margin = weakest.detectable_gain or 0.0, weakest.margin
-    where = "" if len(cells) == 1 else f" in the weakest of {len(cells)} cells"
+    where = "" if len(curves) == 1 else f" in the weakest of {len(curves)} curves"
     can = "can answer" if enough else "cannot show its margin"
     text = (
         f"This question {can}: with a chance of {power:.0%} it shows a gain of {number(shows * unit)} nats"
@@ -50,7 +50,7 @@ def question_power(cells: Sequence[Evidence], nats: Sequence[float], power: floa
         "detectable_gain": shows * unit,
         "margin": margin * unit,
         "able": able,
-        "cells": len(cells),
+        "curves": len(curves),
         "enough": enough,
         "text": text,
         "remedies": [] if enough else precision(weakest, power),

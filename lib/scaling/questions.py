@@ -16,7 +16,7 @@ from lib.scaling import scaling_law
 from lib.scaling.axes import Axis
 from lib.scaling.confirmation import confirmation
 from lib.scaling.control_runs import failed_controls, undeclared_controls
-from lib.scaling.curve_entry import cell_entry, note_weaknesses
+from lib.scaling.curve_entry import curve_entry, note_weaknesses
 from lib.scaling.curves import Curve, curves_of, margin_of
 from lib.scaling.decision import Decision, question_verdict
 from lib.scaling.families import Family, holm_families
@@ -43,26 +43,26 @@ class Answers:
 
 
 def answers_of(
-    asked: Sequence[Hypothesis], material: StudyRuns, controls: Entries, confirmatory: int = 0
+    hypotheses: Sequence[Hypothesis], material: StudyRuns, controls: Entries, confirmatory: int = 0
 ) -> Answers:
     """Measure and judge all hypotheses of a study.
 
     Args:
-        asked: the hypotheses, in order of declaration.
+        hypotheses: in order of declaration.
         material: runs, predictions and settings; problems are recorded there.
         controls: outcomes of the controls.
         confirmatory: number of contrasts of the whole study's confirmatory questions, including those not in
-            `asked`.
+            `hypotheses`.
 
     Returns:
         One entry per axis that an experiment varies, and one per interaction of two of its axes.
     """
-    cells = [(one, axis, curves_of(axis, one.rows, material)) for one in asked for axis in one.judged]
-    grids = [(one, [measure_interaction(*of, material) for of in _grids(one)]) for one in asked]
+    curves = [(one, axis, curves_of(axis, one.rows, material)) for one in hypotheses for axis in one.judged]
+    grids = [(one, [measure_interaction(*of, material) for of in _grids(one)]) for one in hypotheses]
     families = holm_families(
         [
-            (one.analysis, "gains of all cells of this question", [c.gain for c in own])
-            for one, _, own in cells
+            (one.analysis, "gains of all curves of this question", [c.gain for c in own])
+            for one, _, own in curves
         ]
         + [(one.analysis, "interactions of this experiment", [i.effect for i in own]) for one, own in grids],
         material.cfg.confidence,
@@ -70,48 +70,50 @@ def answers_of(
     )
     questions = [
         _question(one, axis, own, family, material, controls)
-        for (one, axis, own), family in zip(cells, families[: len(cells)], strict=True)
+        for (one, axis, own), family in zip(curves, families[: len(curves)], strict=True)
     ]
     interactions = [
         _interaction(one, found, level, family, material, controls)
-        for (one, own), family in zip(grids, families[len(cells) :], strict=True)
+        for (one, own), family in zip(grids, families[len(curves) :], strict=True)
         for found, level in zip(own, family.levels, strict=True)
     ]
     return Answers(questions, interactions)
 
 
-def _grids(asked: Hypothesis) -> list[tuple[Axis, Axis, list[Any]]]:
-    return list(interactions_of(asked.axes, asked.rows))
+def _grids(hypothesis: Hypothesis) -> list[tuple[Axis, Axis, list[Any]]]:
+    return list(interactions_of(hypothesis.axes, hypothesis.rows))
 
 
 def _question(
-    asked: Hypothesis,
+    hypothesis: Hypothesis,
     axis: Axis,
-    cells: Sequence[Curve],
+    curves: Sequence[Curve],
     family: Family,
     material: StudyRuns,
     controls: Entries,
 ) -> dict[str, Any]:
     described, decisions, minds, evidences = [], [], [], []
-    for cell, level in zip(cells, family.levels, strict=True):
-        judged = asked.analysis == "confirmatory"
-        evidence = _evidence(cell, asked.margin, level, material, controls, judged)
+    for curve, level in zip(curves, family.levels, strict=True):
+        judged = hypothesis.analysis == "confirmatory"
+        evidence = _evidence(curve, hypothesis.margin, level, material, controls, judged)
         evidences.append(evidence)
         decision = curve_verdict(evidence)
         decisions.append(decision)
         minds.append(change_of_mind(decision, evidence, material.cfg.power))
-        beside = confirmation(cell, decision.verdict, evidence.margin, material.cfg, material.opened)
-        described.append(cell_entry(cell, evidence, decision, minds[-1], material) | {"confirmation": beside})
-        note_weaknesses(cell, evidence, material)
+        beside = confirmation(curve, decision.verdict, evidence.margin, material.cfg, material.opened)
+        described.append(
+            curve_entry(curve, evidence, decision, minds[-1], material) | {"confirmation": beside}
+        )
+        note_weaknesses(curve, evidence, material)
     decision = question_verdict(decisions, axis.label)
     return {
-        "experiment": asked.name,
-        "question": asked.question,
-        "analysis": asked.analysis,
+        "experiment": hypothesis.name,
+        "question": hypothesis.question,
+        "analysis": hypothesis.analysis,
         "axis": axis.name,
         "axis_label": axis.label,
         "scale": "log" if axis.is_log else "ordinal",
-        "margin": asked.margin,
+        "margin": hypothesis.margin,
         "margin_unit": "nats",
         "verdict": decision.verdict,
         "gate": decision.gate,
@@ -119,53 +121,53 @@ def _question(
         "reason": decision.reason,
         "change_mind": _first_of(decision, decisions, minds),
         "family": {"size": family.size, "method": "Holm", "what": family.what},
-        "power": question_power(evidences, [cell.nats_per_loss for cell in cells], material.cfg.power),
-        "pooled": [_pooled(found, axis, material.cfg.confidence) for found in pool(cells)],
-        "cells": described,
+        "power": question_power(evidences, [curve.nats_per_loss for curve in curves], material.cfg.power),
+        "pooled": [_pooled(found, axis, material.cfg.confidence) for found in pool(curves)],
+        "curves": described,
     }
 
 
-def _first_of(decision: Decision, cells: Sequence[Decision], minds: Sequence[list[str]]) -> list[str]:
+def _first_of(decision: Decision, curves: Sequence[Decision], minds: Sequence[list[str]]) -> list[str]:
     """The sentences of the first curve that stands in the way of another verdict."""
-    for own, mind in zip(cells, minds, strict=True):
+    for own, mind in zip(curves, minds, strict=True):
         if decision.verdict in (own.verdict, "undecidable"):
             return mind
     return ["Runs of this question."]
 
 
 def _evidence(
-    cell: Curve, declared: float, level: float, material: StudyRuns, controls: Entries, judged: bool
+    curve: Curve, declared: float, level: float, material: StudyRuns, controls: Entries, judged: bool
 ) -> Evidence:
     """Evidence of a curve; `judged` marks a confirmatory question, whose intervals must include the luck of
     searches."""
-    labels, cfg, model = list(cell.seeds), material.cfg, str(cell.words["model"])
-    undeclared = undeclared_controls(controls, model, labels if cell.axis.name == "parameters" else ())
-    standing = Preconditions.of(
-        cell.declared,
-        cell.seeds,
-        cell.collapsed,
-        cell.dates_lost,
+    labels, cfg, model = list(curve.seeds), material.cfg, str(curve.key["model"])
+    undeclared = undeclared_controls(controls, model, labels if curve.axis.name == "parameters" else ())
+    preconditions = Preconditions.of(
+        curve.declared,
+        curve.seeds,
+        curve.collapsed,
+        curve.dates_lost,
         failed_controls(controls, model),
         undeclared,
-        cell.lost_folds,
-        cell.searches if judged else {},
+        curve.lost_folds,
+        curve.searches if judged else {},
     )
     return Evidence(
-        **vars(standing),
-        metric_name=primary_metric(cell.task).replace("_", " "),
+        **vars(preconditions),
+        metric_name=primary_metric(curve.task).replace("_", " "),
         first=labels[0],
         last=labels[-1],
-        margin=cell.margin(declared),
-        gain=cell.gain,
-        steps=scaling_law.steps(cell.levels, cell.horizon),
-        pairs=scaling_law.pairs(cell.levels, cell.horizon),
-        skill=cell.skill,
-        recalibrated=cell.recalibrated,
+        margin=curve.margin(declared),
+        gain=curve.gain,
+        steps=scaling_law.steps(curve.points, curve.horizon),
+        pairs=scaling_law.pairs(curve.points, curve.horizon),
+        skill=curve.skill,
+        recalibrated=curve.recalibrated,
         confidence=level,
         declared_confidence=cfg.confidence,
-        detectable_gain=cell.gain.detectable(level, cfg.power) if cell.gain else None,
-        horizon=cell.horizon,
-        baseline=baseline_of(cell.task),
+        detectable_gain=curve.gain.detectable(level, cfg.power) if curve.gain else None,
+        horizon=curve.horizon,
+        baseline=baseline_of(curve.task),
     )
 
 
@@ -174,43 +176,43 @@ def baseline_of(task: str) -> str:
     return "the base rate" if is_classification(task) else "a forecast of 0"
 
 
-def verdict_of(cell: Curve, declared: float, material: StudyRuns) -> Decision:
+def verdict_of(curve: Curve, declared: float, material: StudyRuns) -> Decision:
     """The decision on a curve of a law control, which is a family of its own and needs no controls.
 
     Args:
-        cell: as measured.
+        curve: as measured.
         declared: margin, in nats.
         material: settings.
     """
-    return curve_verdict(_evidence(cell, declared, material.cfg.confidence, material, (), judged=False))
+    return curve_verdict(_evidence(curve, declared, material.cfg.confidence, material, (), judged=False))
 
 
 def _pooled(found: Pooled, axis: Axis, confidence: float) -> dict[str, Any]:
     return {
         "timescale": found.timescale,
-        "cells": found.cells,
+        "curves": found.curves,
         "unit": f"nats per tenfold {axis.unit}" if axis.unit else "nats",
         "slope": describe.described(found.slope, confidence),
         "gain": describe.described(found.gain, confidence),
-        "between_cells_sd": found.between_cells_sd,
+        "between_curves_sd": found.between_curves_sd,
         "heterogeneity_p": found.heterogeneity_p,
     }
 
 
 def _interaction(
-    asked: Hypothesis,
+    hypothesis: Hypothesis,
     found: Interaction,
     level: float,
     family: Family,
     material: StudyRuns,
     controls: Entries,
 ) -> dict[str, Any]:
-    confidence, model = material.cfg.confidence, str(found.words["model"])
-    margin = margin_of(asked.margin, found.zero_loss)
+    confidence, model = material.cfg.confidence, str(found.key["model"])
+    margin = margin_of(hypothesis.margin, found.zero_loss)
     budgets = next(
-        (own for axis, own in zip(found.axes, found.levels, strict=True) if axis.name == "parameters"), ()
+        (own for axis, own in zip(found.axes, found.points, strict=True) if axis.name == "parameters"), ()
     )
-    standing = Preconditions.of(
+    preconditions = Preconditions.of(
         found.declared,
         found.seeds,
         found.collapsed,
@@ -218,23 +220,23 @@ def _interaction(
         failed_controls(controls, model),
         undeclared_controls(controls, model, budgets),
         found.lost_folds,
-        found.searches if asked.analysis == "confirmatory" else {},
+        found.searches if hypothesis.analysis == "confirmatory" else {},
     )
     labels = (found.axes[0].label, found.axes[1].label)
-    baseline = baseline_of(str(found.words["task"]))
+    baseline = baseline_of(str(found.key["task"]))
     decision = interaction_verdict(
-        found.effect, level, margin, labels, standing, found.skill, confidence, baseline
+        found.effect, level, margin, labels, preconditions, found.skill, confidence, baseline
     )
     return {
-        "experiment": asked.name,
-        "question": asked.question,
-        "analysis": asked.analysis,
+        "experiment": hypothesis.name,
+        "question": hypothesis.question,
+        "analysis": hypothesis.analysis,
         "axes": [axis.name for axis in found.axes],
         "axis_labels": list(labels),
-        "cell": found.words,
-        "label": describe.label_of(found.words),
-        "metric": primary_metric(str(found.words["task"])),
-        "levels": [list(own) for own in found.levels],
+        "key": found.key,
+        "label": describe.label_of(found.key),
+        "metric": primary_metric(str(found.key["task"])),
+        "points": [list(own) for own in found.points],
         "grid": found.grid,
         "effect": describe.described(found.effect, confidence, level),
         "detectable": found.effect.detectable(level, material.cfg.power) if found.effect else None,

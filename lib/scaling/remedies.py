@@ -21,7 +21,7 @@ def change_of_mind(decision: Decision, evidence: Evidence, power: float = _POWER
         evidence: that it rests on.
         power: chance with which a gain of the margin should be found.
     """
-    lacking = _standing(evidence)
+    lacking = _of_preconditions(evidence)
     lacking += _of_gate(decision, evidence)
     if decision.verdict == "undecidable":
         lacking += _skill(evidence) + precision(evidence, power)
@@ -32,7 +32,7 @@ def change_of_mind(decision: Decision, evidence: Evidence, power: float = _POWER
     return list(dict.fromkeys(lacking)) or [_beyond(evidence)]
 
 
-def _standing(e: Evidence) -> list[str]:
+def _of_preconditions(e: Evidence) -> list[str]:
     out = []
     if e.absent:
         out.append(f"Runs at {', '.join(e.absent)}.")
@@ -57,14 +57,10 @@ def _of_gate(decision: Decision, e: Evidence) -> list[str]:
     """What the deciding gate needs."""
     margin = number(e.margin)
     if decision.verdict == "scales":
-        text = (
-            f"Another test period in which the gain falls below {margin}, or a confound between the levels."
-        )
+        text = f"Another test period in which the gain falls below {margin}, or a confound along the axis."
         return [text]
     if decision.verdict == "flat":
-        text = (
-            f"A gain beyond ±{margin} in another test period, or with a better recipe for the larger levels."
-        )
+        text = f"A gain beyond ±{margin} in another test period, or with better recipes along the axis."
         return [text]
     if decision.verdict == "worsens":
         text = (
@@ -76,9 +72,7 @@ def _of_gate(decision: Decision, e: Evidence) -> list[str]:
     if decision.gate == "skill" and e.skilled:
         return [f"Evidence that {e.best} beats {e.baseline}."]
     if decision.gate == "reversal":
-        return [
-            "Training of the levels in between that does not fall behind, or a reason why size hurts there."
-        ]
+        return ["Training in between that does not fall behind, or a reason why size hurts there."]
     if decision.gate == "recalibration" and e.recalibrated is not None:
         return ["A gain that is left after recalibration: knowledge, not a better stated probability."]
     return []
@@ -92,7 +86,7 @@ def _skill(e: Evidence) -> list[str]:
     if not e.skill:
         out.append("The base rate of the training labels of every run.")
     elif not e.skilled:
-        out.append(f"A task, data or a recipe with which some level beats {e.baseline}.")
+        out.append(f"A task, data or a recipe with which some scale point beats {e.baseline}.")
     if e.recalibrated is None:
         out.append("A calibration part of at least 50 samples with five of either class at both ends.")
     return out

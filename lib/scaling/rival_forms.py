@@ -36,21 +36,21 @@ Fit = Callable[[Floats, Floats], tuple[dict[str, float], Callable[[Floats], Floa
 """From sizes and losses to parameters and the fitted curve."""
 
 
-def rival_forms(levels: Sequence[ScalePoint]) -> list[Form]:
+def rival_forms(points: Sequence[ScalePoint]) -> list[Form]:
     """Flat, log-linear, power and saturating law, compared by AICc and by leaving one size out.
 
     AICc (Hurvich & Tsai 1989) is over the runs (one point per size and seed); a form with k parameters is
     compared only if there are more than k different sizes, else it passes through the sizes' means whatever
     the truth. Leaving one size out tests each form on the mean loss of a size it has not seen.
     """
-    n = np.concatenate([np.full(level.seeds, float(level.size or 0.0)) for level in levels])
-    loss = np.concatenate([level.losses.means for level in levels])
+    n = np.concatenate([np.full(point.seeds, float(point.size or 0.0)) for point in points])
+    loss = np.concatenate([point.losses.means for point in points])
     return [_judge(name, fit, k, n, loss) for name, (fit, k) in FORMS.items()]
 
 
 def _flat(n: Floats, loss: Floats) -> tuple[dict[str, float], Callable[[Floats], Floats]]:
-    level = float(loss.mean())
-    return {"E": level}, lambda sizes: np.full(sizes.shape, level)
+    mean = float(loss.mean())
+    return {"E": mean}, lambda sizes: np.full(sizes.shape, mean)
 
 
 def _log_linear(n: Floats, loss: Floats) -> tuple[dict[str, float], Callable[[Floats], Floats]]:

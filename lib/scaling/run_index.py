@@ -39,16 +39,16 @@ class RunIndex:
 
     def __init__(self, runs: pl.DataFrame) -> None:
         self.rows: list[Row] = list(runs.to_dicts())
-        self._by_words: dict[tuple[Any, ...], Row] = {}
+        self._by_key: dict[tuple[Any, ...], Row] = {}
         self.repeated: list[str] = []
         """Paths that are declared more than once; the first row counts."""
         for row in self.rows:
-            words = (*problem_of(row), row["model"], row["budget"], row["seed"])
-            if words in self._by_words:
+            key = (*problem_of(row), row["model"], row["budget"], row["seed"])
+            if key in self._by_key:
                 self.repeated.append(str(row["path"]))
-            self._by_words.setdefault(words, row)
+            self._by_key.setdefault(key, row)
         self._by_case: dict[Case, dict[tuple[Any, ...], Row]] = {}
-        for row in self._by_words.values():
+        for row in self._by_key.values():
             run = row["model"], row["budget"], row["fold"], row["seed"]
             self._by_case.setdefault(case_of(row), {}).setdefault(run, row)
 
@@ -58,7 +58,7 @@ class RunIndex:
 
     def find(self, problem: Problem, model: str, budget: str, seeds: Sequence[int]) -> list[Row]:
         """Declared rows of these seeds, finished or not."""
-        found = [self._by_words.get((*problem, model, budget, seed)) for seed in seeds]
+        found = [self._by_key.get((*problem, model, budget, seed)) for seed in seeds]
         return [row for row in found if row is not None]
 
     def of_experiment(self, experiment: PlannedExperiment) -> list[Row]:
@@ -73,7 +73,7 @@ class RunIndex:
 
     def on_all_dates(self, row: Row, variants: Collection[str]) -> Row | None:
         """The run, of one of `variants`, that differs from `row` in its share of the training dates only."""
-        found = [self._by_words.get((variant, *_after_variant(row))) for variant in variants]
+        found = [self._by_key.get((variant, *_after_variant(row))) for variant in variants]
         return next((other for other in found if other and other["fold"] == row["fold"]), None)
 
 

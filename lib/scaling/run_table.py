@@ -180,9 +180,9 @@ def _derived(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def _shape(params: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, Any]:
     settings, architecture = params.get("settings") or {}, params.get("architecture") or {}
-    # Other models, and plugins, use these words for what is not a name: N-HiTS pools by three kernel sizes.
-    words = {name: settings.get(name) for name in ("channel_mode", "normalisation", "pooling")}
-    out = {name: word if isinstance(word, str) else None for name, word in words.items()}
+    # Other models, and plugins, use these for what is not a name: N-HiTS pools by three kernel sizes.
+    named = {name: settings.get(name) for name in ("channel_mode", "normalisation", "pooling")}
+    out = {name: value if isinstance(value, str) else None for name, value in named.items()}
     out |= {name: architecture.get(name) for name in ("d_model", "n_layers", "n_heads", "d_ff")}
     return out | {
         "param_count": counts.get("total"),

@@ -39,48 +39,48 @@ class ScalePoint:
         return float(self.losses.means.mean())
 
 
-def contrast(levels: Sequence[ScalePoint], weights: Floats, horizon: int) -> Estimate:
+def contrast(points: Sequence[ScalePoint], weights: Floats, horizon: int) -> Estimate:
     """A weighted sum of the points' mean losses, with dates resampled jointly and seeds apart.
 
     Args:
-        levels: on the same samples.
+        points: on the same samples.
         weights: (points,) one weight per point.
         horizon: least block length in bars.
     """
-    used = [(float(w), level) for w, level in zip(weights, levels, strict=True) if w != 0.0]
-    sums = np.sum([w * level.losses.sums.mean(axis=0) for w, level in used], axis=0)
-    noise = seed_noise_of_sum([(w, level.losses) for w, level in used])
-    return estimate_mean(sums, levels[0].losses.counts, horizon, noise)
+    used = [(float(w), point) for w, point in zip(weights, points, strict=True) if w != 0.0]
+    sums = np.sum([w * point.losses.sums.mean(axis=0) for w, point in used], axis=0)
+    noise = seed_noise_of_sum([(w, point.losses) for w, point in used])
+    return estimate_mean(sums, points[0].losses.counts, horizon, noise)
 
 
-def slope_weights(levels: Sequence[ScalePoint]) -> Floats | None:
+def slope_weights(points: Sequence[ScalePoint]) -> Floats | None:
     """Weights of the least-squares slope on log10 size; None unless there are two different sizes."""
-    if len(levels) < 2 or any(level.size is None for level in levels):
+    if len(points) < 2 or any(point.size is None for point in points):
         return None
-    x = np.log10([float(level.size or 0.0) for level in levels])
+    x = np.log10([float(point.size or 0.0) for point in points])
     centred = x - x.mean()
     spread = float(centred @ centred)
     return centred / spread if spread > 0.0 else None
 
 
-def gain_weights(levels: Sequence[ScalePoint]) -> Floats | None:
+def gain_weights(points: Sequence[ScalePoint]) -> Floats | None:
     """Weights of the loss of the first point minus that of the last; None with one point or equal sizes."""
-    if len(levels) < 2 or (levels[0].size is not None and levels[0].size == levels[-1].size):
+    if len(points) < 2 or (points[0].size is not None and points[0].size == points[-1].size):
         return None
-    weights = np.zeros(len(levels))
+    weights = np.zeros(len(points))
     weights[0], weights[-1] = 1.0, -1.0
     return weights
 
 
-def joint_block(levels: Sequence[ScalePoint], horizon: int) -> int:
+def joint_block(points: Sequence[ScalePoint], horizon: int) -> int:
     """Block length in dates for all points together: the longest that their differences from their mean
     need."""
-    by_date = np.array([level.losses.sums.mean(axis=0) / level.losses.counts for level in levels])
+    by_date = np.array([point.losses.sums.mean(axis=0) / point.losses.counts for point in points])
     return block_length(by_date - by_date.mean(axis=0), horizon)
 
 
 def point_draws(
-    levels: Sequence[ScalePoint], horizon: int, cfg: EvaluationConfig, draws: int
+    points: Sequence[ScalePoint], horizon: int, cfg: EvaluationConfig, draws: int
 ) -> Floats | None:
     """Draws of the points' mean losses; (draws, points), None if the test set is too short.
 
@@ -89,31 +89,31 @@ def point_draws(
     deviate), because resampling three to five seeds would understate their noise. Points with fewer than four
     seeds use the variance pooled over points.
     """
-    drawn = date_draws(levels, horizon, cfg, draws)
-    return None if drawn is None else drawn + seed_deviates(levels, draws, cfg.seed)
+    drawn = date_draws(points, horizon, cfg, draws)
+    return None if drawn is None else drawn + seed_deviates(points, draws, cfg.seed)
 
 
 def date_draws(
-    levels: Sequence[ScalePoint], horizon: int, cfg: EvaluationConfig, draws: int
+    points: Sequence[ScalePoint], horizon: int, cfg: EvaluationConfig, draws: int
 ) -> Floats | None:
     """Like `point_draws`, with the noise of dates alone."""
-    block = joint_block(levels, horizon)
-    counts = levels[0].losses.counts
+    block = joint_block(points, horizon)
+    counts = points[0].losses.counts
     if not enough_blocks(counts.size, block):
         return None
     weights = stationary_weights(counts.size, block, draws, cfg.seed)
-    sums = np.array([level.losses.sums.mean(axis=0) for level in levels])
+    sums = np.array([point.losses.sums.mean(axis=0) for point in points])
     drawn: Floats = (weights @ sums.T) / (weights @ counts)[:, None]
-    centre = np.array([level.mean for level in levels])
+    centre = np.array([point.mean for point in points])
     return centre + (drawn - centre) * widening(counts.size, block, cfg.confidence)
 
 
-def seed_deviates(levels: Sequence[ScalePoint], draws: int, seed: int) -> Floats:
+def seed_deviates(points: Sequence[ScalePoint], draws: int, seed: int) -> Floats:
     """Deviates of the points' means from the choice of seeds and searches; (draws, points), 0 if unknown."""
     generator = np.random.default_rng([seed, 71])
-    known = [replicates(level.losses.means, level.losses.searches) for level in levels]
+    known = [replicates(point.losses.means, point.losses.searches) for point in points]
     spread = [means for means, _ in known if means.size > 1]
-    out = np.zeros((draws, len(levels)))
+    out = np.zeros((draws, len(points)))
     if not spread:
         return out
     pooled_df = sum(means.size - 1 for means in spread)
@@ -128,14 +128,14 @@ def seed_deviates(levels: Sequence[ScalePoint], draws: int, seed: int) -> Floats
     return out
 
 
-def seed_deviates_of_another(levels: Sequence[ScalePoint], seeds: int, draws: int, seed: int) -> Floats:
+def seed_deviates_of_another(points: Sequence[ScalePoint], seeds: int, draws: int, seed: int) -> Floats:
     """Deviates of a further point's mean from the choice of its seeds, which differ as those of the others
     do; (draws,), 0 where nothing is known."""
-    spread = [level for level in levels if level.seeds > 1]
+    spread = [point for point in points if point.seeds > 1]
     if not spread:
         return np.zeros(draws)
     generator = np.random.default_rng([seed, 73])
-    degrees = sum(level.seeds - 1 for level in spread)
-    pooled = sum(float(level.losses.means.var(ddof=1)) * (level.seeds - 1) for level in spread) / degrees
+    degrees = sum(point.seeds - 1 for point in spread)
+    pooled = sum(float(point.losses.means.var(ddof=1)) * (point.seeds - 1) for point in spread) / degrees
     scale = np.sqrt(generator.chisquare(degrees, draws) / degrees)
     return np.asarray(generator.normal(size=draws) * np.sqrt(pooled / seeds) / scale)

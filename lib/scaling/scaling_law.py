@@ -49,61 +49,61 @@ class Law:
     curve: list[tuple[float, float, float, float]]
 
 
-def slope(levels: Sequence[ScalePoint], horizon: int) -> Estimate | None:
+def slope(points: Sequence[ScalePoint], horizon: int) -> Estimate | None:
     """Least-squares slope of the loss on log10 size: loss per tenfold size; negative is better.
 
     None unless there are two different sizes.
     """
-    weights = slope_weights(levels)
-    return None if weights is None else contrast(levels, weights, horizon)
+    weights = slope_weights(points)
+    return None if weights is None else contrast(points, weights, horizon)
 
 
-def log_log_slope(levels: Sequence[ScalePoint], horizon: int) -> Estimate | None:
+def log_log_slope(points: Sequence[ScalePoint], horizon: int) -> Estimate | None:
     """Least-squares slope of log loss on log size: minus the exponent of a pure power law A N^-alpha.
 
     The logarithm is taken to first order around each point's mean loss, so that the noise of dates and seeds
     carries over (delta method).
     """
-    weights = slope_weights(levels)
-    means = [level.mean for level in levels]
+    weights = slope_weights(points)
+    means = [point.mean for point in points]
     if weights is None or min(means) <= 0.0:
         return None
     weights = weights / math.log(10.0)
-    found = contrast(levels, weights / np.array(means), horizon)
+    found = contrast(points, weights / np.array(means), horizon)
     return replace(found, value=float(weights @ np.log(means)))
 
 
-def gain(levels: Sequence[ScalePoint], horizon: int) -> Estimate | None:
+def gain(points: Sequence[ScalePoint], horizon: int) -> Estimate | None:
     """Loss of the first scale point minus loss of the last, in the unit of the loss; positive is better. None
     with one point."""
-    weights = gain_weights(levels)
-    return None if weights is None else contrast(levels, weights, horizon)
+    weights = gain_weights(points)
+    return None if weights is None else contrast(points, weights, horizon)
 
 
-def pairs(levels: Sequence[ScalePoint], horizon: int) -> list[tuple[str, str, Estimate]]:
+def pairs(points: Sequence[ScalePoint], horizon: int) -> list[tuple[str, str, Estimate]]:
     """Gain from each scale point to each later one."""
     out = []
-    for before, after in combinations(range(len(levels)), 2):
-        weights = np.zeros(len(levels))
+    for before, after in combinations(range(len(points)), 2):
+        weights = np.zeros(len(points))
         weights[before], weights[after] = 1.0, -1.0
-        out.append((levels[before].label, levels[after].label, contrast(levels, weights, horizon)))
+        out.append((points[before].label, points[after].label, contrast(points, weights, horizon)))
     return out
 
 
-def steps(levels: Sequence[ScalePoint], horizon: int) -> list[tuple[str, str, Estimate]]:
+def steps(points: Sequence[ScalePoint], horizon: int) -> list[tuple[str, str, Estimate]]:
     """Gain of each scale point over the one before it."""
-    return [step for two in pairwise(levels) for step in pairs(two, horizon)]
+    return [step for two in pairwise(points) for step in pairs(two, horizon)]
 
 
 def straight_band(
-    levels: Sequence[ScalePoint], draws: Floats | None, confidence: float
+    points: Sequence[ScalePoint], draws: Floats | None, confidence: float
 ) -> list[tuple[float, float, float | None, float | None]]:
     """The straight line in log10 size through the scale points, with its pointwise interval from draws."""
-    weights = slope_weights(levels)
+    weights = slope_weights(points)
     if weights is None:
         return []
-    sizes = np.array([float(level.size or 0.0) for level in levels])
-    x, means = np.log10(sizes), np.array([level.mean for level in levels])
+    sizes = np.array([float(point.size or 0.0) for point in points])
+    x, means = np.log10(sizes), np.array([point.mean for point in points])
     grid = np.linspace(x.min(), x.max(), CURVE_POINTS)
     line = means.mean() + (grid - x.mean()) * float(weights @ means)
     if draws is None:
@@ -115,12 +115,12 @@ def straight_band(
 
 
 def fit_law_with_floor(
-    levels: Sequence[ScalePoint], horizon: int, cfg: EvaluationConfig, confidence: float | None = None
+    points: Sequence[ScalePoint], horizon: int, cfg: EvaluationConfig, confidence: float | None = None
 ) -> Law | None:
     """E + A N^-alpha over all runs, with intervals from seeds and blocks of dates.
 
     Args:
-        levels: with sizes, on the same samples.
+        points: with sizes, on the same samples.
         horizon: least block length in bars.
         cfg: seed and confidence.
         confidence: of the intervals, if not that of `cfg`.
@@ -130,15 +130,15 @@ def fit_law_with_floor(
         The exponent is identified if its interval keeps clear of both edges of the search, that of A lies
         above 0 (larger is better), and E is no loss below 0.
     """
-    if len({level.size for level in levels}) < _LAW_SIZES or any(level.size is None for level in levels):
+    if len({point.size for point in points}) < _LAW_SIZES or any(point.size is None for point in points):
         return None
-    drawn = point_draws(levels, horizon, cfg, LAW_DRAWS)
+    drawn = point_draws(points, horizon, cfg, LAW_DRAWS)
     if drawn is None:
         return None
-    best, fits = resampled_fits(levels, drawn)
+    best, fits = resampled_fits(points, drawn)
     tails = tails_of(confidence or cfg.confidence)
     note = why_not_identified(best, fits, tails)
-    sizes = np.array([float(level.size or 0.0) for level in levels])
+    sizes = np.array([float(point.size or 0.0) for point in points])
     grid = np.geomspace(sizes.min(), sizes.max(), CURVE_POINTS)
     low, high = np.quantile(fits.at(grid), tails, axis=0)
     curve = [tuple(map(float, at)) for at in zip(grid, best.at(grid)[0], low, high, strict=True)]
@@ -152,20 +152,20 @@ def fit_law_with_floor(
     )
 
 
-def resampled_fits(levels: Sequence[ScalePoint], drawn: Floats) -> tuple[LawFits, LawFits]:
+def resampled_fits(points: Sequence[ScalePoint], drawn: Floats) -> tuple[LawFits, LawFits]:
     """E + A N^-alpha fitted to the runs of scale points, and to the same runs shifted by draws of the points'
     means.
 
     Args:
-        levels: with sizes.
+        points: with sizes.
         drawn: (draws, points) as from `point_draws`.
     """
-    level_of = np.repeat(np.arange(len(levels)), [level.seeds for level in levels])
-    sizes = np.array([float(level.size or 0.0) for level in levels])[level_of]
-    runs = np.concatenate([level.losses.means for level in levels])
-    width = huber_width(runs, level_of)
-    centre = np.array([level.mean for level in levels])
-    return fit_law(sizes, runs, width), fit_law(sizes, runs + (drawn - centre)[:, level_of], width)
+    point_of = np.repeat(np.arange(len(points)), [point.seeds for point in points])
+    sizes = np.array([float(point.size or 0.0) for point in points])[point_of]
+    runs = np.concatenate([point.losses.means for point in points])
+    width = huber_width(runs, point_of)
+    centre = np.array([point.mean for point in points])
+    return fit_law(sizes, runs, width), fit_law(sizes, runs + (drawn - centre)[:, point_of], width)
 
 
 def why_not_identified(best: LawFits, fits: LawFits, tails: tuple[float, float]) -> str | None:
@@ -200,18 +200,18 @@ class Saturation:
     """The smallest scale point within the margin of the best, and how often each point is that in the
     draws."""
 
-    level: str
+    point: str
     size: float | None
     shares: dict[str, float]
 
 
-def saturation(levels: Sequence[ScalePoint], draws: Floats | None, margin: float) -> Saturation | None:
+def saturation(points: Sequence[ScalePoint], draws: Floats | None, margin: float) -> Saturation | None:
     """Scale point from which on no gain reaches the margin; None if the test set cannot be resampled."""
-    if draws is None or len(levels) < 2:
+    if draws is None or len(points) < 2:
         return None
-    means = np.array([level.mean for level in levels])
+    means = np.array([point.mean for point in points])
     first = int(np.argmax(means <= means.min() + margin))
     drawn = np.argmax(draws <= draws.min(axis=1, keepdims=True) + margin, axis=1)
-    shares = np.bincount(drawn, minlength=len(levels)) / draws.shape[0]
-    named = {level.label: float(share) for level, share in zip(levels, shares, strict=True)}
-    return Saturation(levels[first].label, levels[first].size, named)
+    shares = np.bincount(drawn, minlength=len(points)) / draws.shape[0]
+    named = {point.label: float(share) for point, share in zip(points, shares, strict=True)}
+    return Saturation(points[first].label, points[first].size, named)

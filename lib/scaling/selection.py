@@ -14,7 +14,7 @@ import polars as pl
 from lib.config.base import BUDGET_PARAMETERS, is_classification
 from lib.errors import DataError
 
-_WORDS = ["dataset", "model", "budget"]
+_KEY = ["dataset", "model", "budget"]
 
 
 def select_configuration(
@@ -51,16 +51,16 @@ def select_configuration(
     )
     candidates = (
         _in_common_folds(finished)
-        .group_by(*_WORDS, "seed")
+        .group_by(*_KEY, "seed")
         .agg(pl.col(metric).mean(), pl.col("n_selection").sum())
-        .group_by(_WORDS)
+        .group_by(_KEY)
         .agg(
             loss=pl.col(metric).mean(),
             error=pl.col(metric).std() / pl.len().sqrt(),
             seeds=pl.len(),
             n_selection=pl.col("n_selection").min(),
         )
-        .sort("loss", *_WORDS)
+        .sort("loss", *_KEY)
     )
     if candidates.is_empty():
         raise DataError(
@@ -85,11 +85,11 @@ def select_configuration(
         f"The worst candidate, {_name(worst)}, is {worst['loss'] - best['loss']:.5f} above the best."
     )
     return {
-        "chosen": {word: chosen[word] for word in _WORDS},
+        "chosen": {column: chosen[column] for column in _KEY},
         "problem": {"task": task, "timescale": timescale, "horizon": horizon, "measure": metric},
         "reasons": reasons,
         "candidates": [
-            {word: row[word] for word in _WORDS}
+            {column: row[column] for column in _KEY}
             | {
                 "mean_validation_loss": round(row["loss"], 6),
                 "standard_error": None if row["error"] is None else round(row["error"], 6),
@@ -104,8 +104,8 @@ def _in_common_folds(runs: pl.DataFrame) -> pl.DataFrame:
     """The runs in the folds that every candidate has; on the study's own split, where there is no fold."""
     if runs["fold"].is_not_null().any():
         runs = runs.filter(pl.col("fold").is_not_null())
-    candidates = runs.select(_WORDS).n_unique() if runs.height else 0
-    have = pl.struct(_WORDS).n_unique().over("fold")
+    candidates = runs.select(_KEY).n_unique() if runs.height else 0
+    have = pl.struct(_KEY).n_unique().over("fold")
     common = runs.filter(have == candidates)
     if runs.height and common.is_empty():
         raise DataError("the candidates have no walk-forward fold in common; finish the runs of one of them.")

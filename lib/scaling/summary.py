@@ -66,7 +66,7 @@ def scaling_summary(
 
     Returns:
         `confidence, waiting, questions, interactions, joint_law, diagnosis, walk_forward, power, baselines,
-        trading, controls, controls_passed, controls_text, too_good, test_looks, ledger, problems, warnings`.
+        trading, controls, controls_passed, controls_text, too_good, test_access, ledger, problems, warnings`.
         `questions` holds, for the experiments of role question, one entry per axis along which their runs
         differ in nothing else.
     """
@@ -85,9 +85,9 @@ def scaling_summary(
     _note_few_windows(minimum_train_windows, material)
     suspects = _note_too_good(material)
     controls = control_outcomes(experiments, material, planted_auc)
-    asked = hypotheses_of(experiments, material.index)
-    answers = answers_of(asked, material, controls, confirmatory)
-    diagnoses = [diagnose(one, material, controls) for one in asked]
+    hypotheses = hypotheses_of(experiments, material.index)
+    answers = answers_of(hypotheses, material, controls, confirmatory)
+    diagnoses = [diagnose(one, material, controls) for one in hypotheses]
     questions = [e for e in experiments.values() if e.role == "question"]
     margins = _margins(questions, material)
     rows = material.index.rows
@@ -105,7 +105,7 @@ def scaling_summary(
         "baselines": (tables := baseline_tables(list(margins), material)),
         "power": _power(tables, material, margins),
         "trading": deflated_trading(rows, search_trials),
-        "test_looks": len(seen),
+        "test_access": len(seen),
         "ledger": ledger(rows, len(seen), search_trials),
     }
     summary["problems"] = [vars(trouble) for trouble in material.troubles]
@@ -149,8 +149,8 @@ def _margins(questions: Sequence[PlannedExperiment], material: StudyRuns) -> dic
     found: dict[tuple[Case, bool], float] = {}
     for experiment in questions:
         for row in material.index.of_experiment(experiment):
-            asked = case_of(row), experiment.walk_forward
-            found[asked] = min(experiment.margin, found.get(asked, experiment.margin))
+            key = case_of(row), experiment.walk_forward
+            found[key] = min(experiment.margin, found.get(key, experiment.margin))
     return found
 
 
@@ -161,7 +161,7 @@ def _power(
     out = []
     cfg = material.cfg
     for table in tables:
-        case: Case = tuple(table[word] for word in CASE)
+        case: Case = tuple(table[column] for column in CASE)
         # Windows of the primary symbol, which decides; symbols of one date are not independent labels.
         rate, n = table["base_rate"], table["n"]
         planned = detectable(table["dates"], rate, case[6], cfg.confidence, cfg.power)
@@ -173,7 +173,7 @@ def _power(
             reach = measured if measured is not None else planned.log_loss
         out.append(
             {
-                "cell": dict(zip(CASE, case, strict=True)),
+                "problem": dict(zip(CASE, case, strict=True)),
                 "folds": table["folds"],
                 "n": n,
                 "effective_n": planned.effective_n,
@@ -220,13 +220,13 @@ def _put_on_record(material: StudyRuns) -> None:
         if row["status"] == "failed":
             material.notice("failed", str(row["path"]), f"{row['path']}: {row['problem']}; run left out.")
     if index.repeated:
-        said = _runs(len(index.repeated), "is", "are")
-        text = f"{said} declared twice; the first counts: {_list(index.repeated)}."
+        which = _runs(len(index.repeated), "is", "are")
+        text = f"{which} declared twice; the first counts: {_list(index.repeated)}."
         material.notice("duplicate", "runs", text)
     paths = [str(row["path"]) for row in index.rows if row["test_collapsed"] and row["family"] != "naive"]
     if paths:
-        said = _runs(len(paths), "forecasts", "forecast")
-        text = f"{said} nearly the same value for every test sample: {_list(paths)}."
+        which = _runs(len(paths), "forecasts", "forecast")
+        text = f"{which} nearly the same value for every test sample: {_list(paths)}."
         material.notice("collapsed", "runs", text)
 
 
@@ -251,11 +251,11 @@ def _note_few_windows(minimum: int, material: StudyRuns) -> None:
     few: dict[str, int] = {}
     for row in material.index.rows:
         if row["status"] == "done" and row["n_train"] is not None and row["n_train"] < minimum:
-            words = "/".join(map(str, (row[word] for word in PROBLEM)))
-            few[words] = min(int(row["n_train"]), few.get(words, int(row["n_train"])))
-    for words, n in few.items():
-        text = f"{words}: trained on {n} windows only, fewer than the minimum of {minimum}."
-        material.notice("few_windows", words, text)
+            where = "/".join(map(str, (row[column] for column in PROBLEM)))
+            few[where] = min(int(row["n_train"]), few.get(where, int(row["n_train"])))
+    for where, n in few.items():
+        text = f"{where}: trained on {n} windows only, fewer than the minimum of {minimum}."
+        material.notice("few_windows", where, text)
 
 
 def _runs(n: int, one: str, many: str) -> str:

@@ -86,7 +86,7 @@ def curve_verdict(evidence: Evidence) -> Decision:
         text = f"No usable run at {where}: the gain from {e.first} to {e.last} cannot be measured."
         return Decision("undecidable", "absent", text)
     if e.gain is None:
-        text = "The runs of this cell cannot be compared (see the warnings)."
+        text = "The runs of this curve cannot be compared (see the warnings)."
         return Decision("undecidable", "unmeasured", text)
     if e.gain.standard_error is None:
         return Decision("undecidable", "unmeasured", too_short(e.gain))
@@ -110,8 +110,8 @@ def _without_skill(
     if skilled_of(skill, confidence):
         return None
     text = (
-        f"No level beats {baseline}: the best, {best}, is {_beside(skill[best], confidence)}. Without skill "
-        f"it is moot how the loss changes between levels; {measured}."
+        f"No scale point beats {baseline}: the best, {best}, is {_beside(skill[best], confidence)}. Without "
+        f"skill it is moot how the loss changes between scale points; {measured}."
     )
     return Decision("undecidable", "skill", text, moot=True)
 
@@ -127,7 +127,7 @@ def _judged(e: Evidence, gain: Estimate, measured: str) -> Decision:
     if widest is not None and _reach(widest[2], e) <= e.margin:
         before, after, pair = widest
         text = (
-            f"Every two levels lie within ±{margin} of each other; the widest gain, from {before} to "
+            f"Every two scale points lie within ±{margin} of each other; the widest gain, from {before} to "
             f"{after}, is {_equivalence_span(pair, e)}."
         )
         return Decision("flat", "equivalence", text)
@@ -141,7 +141,7 @@ def _judged(e: Evidence, gain: Estimate, measured: str) -> Decision:
         before, after, pair = widest
         text = (
             f"{sentence(measured)}, within ±{margin}, but from {before} to {after} it is "
-            f"{_equivalence_span(pair, e)}: the loss does not stay level between."
+            f"{_equivalence_span(pair, e)}: the loss does not stay flat in between."
         )
         return Decision("undecidable", "equivalence", text)
     text = f"{sentence(measured)}: neither clear of 0 nor within ±{margin}{power}."
@@ -160,8 +160,8 @@ def _shut(e: Evidence, measured: str, sign: int) -> Decision | None:
         return Decision("undecidable", "reversal", text)
     if e.best not in e.skilled:
         text = (
-            f"{sentence(measured)}, but {e.best}, the best level, cannot be shown to beat {e.baseline} (it "
-            f"is {_beside(e.skill[str(e.best)], e.declared_confidence)})."
+            f"{sentence(measured)}, but {e.best}, the best scale point, cannot be shown to beat {e.baseline} "
+            f"(it is {_beside(e.skill[str(e.best)], e.declared_confidence)})."
         )
         return Decision("undecidable", "skill", text)
     if e.recalibrated is None or e.recalibrated.standard_error is None:
@@ -221,8 +221,8 @@ def interaction_verdict(
     effect: Estimate | None,
     confidence: float,
     margin: float,
-    words: tuple[str, str],
-    standing: Preconditions,
+    labels: tuple[str, str],
+    preconditions: Preconditions,
     skill: Mapping[str, Estimate],
     declared_confidence: float = 0.95,
     baseline: str = "the base rate",
@@ -236,30 +236,30 @@ def interaction_verdict(
         effect: gain along the first axis at the last scale point of the second minus that at its first.
         confidence: Holm's for this interaction.
         margin: in the unit of the loss.
-        words: labels of the two axes.
-        standing: preconditions of the four corners.
+        labels: of the two axes.
+        preconditions: preconditions of the four corners.
         skill: loss of the base rate minus that of each corner.
         declared_confidence: before any adjustment; decides skill and *flat*.
         baseline: what a forecast without skill predicts, in words.
     """
-    if standing.absent:
-        text = f"No usable run at {', '.join(standing.absent)}: the interaction cannot be measured."
+    if preconditions.absent:
+        text = f"No usable run at {', '.join(preconditions.absent)}: the interaction cannot be measured."
         return Decision("undecidable", "absent", text)
     if effect is None:
         return Decision("undecidable", "unmeasured", "The corners of the interaction cannot be compared.")
     if effect.standard_error is None:
         return Decision("undecidable", "unmeasured", too_short(effect))
-    first, second = words
+    first, second = labels
     measured = (
-        f"the gain from more {first} changes by {span(effect, confidence)} from the first to the last level "
-        f"of {second}"
+        f"the gain from more {first} changes by {span(effect, confidence)} from the first to the last scale "
+        f"point of {second}"
     )
-    if standing.blocked:
-        return Decision("undecidable", standing.blocked[0], f"{standing.blocked[1]}; {measured}.")
+    if preconditions.blocked:
+        return Decision("undecidable", preconditions.blocked[0], f"{preconditions.blocked[1]}; {measured}.")
     found = _without_skill(skill, declared_confidence, baseline, measured) or _judged_interaction(
         effect, confidence, margin, measured, declared_confidence
     )
-    return Decision(found.verdict, found.gate, found.reason + standing.weaknesses, found.moot)
+    return Decision(found.verdict, found.gate, found.reason + preconditions.weaknesses, found.moot)
 
 
 def _judged_interaction(

@@ -44,26 +44,26 @@ def contrasts_of(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
     """Pairs that are compared, the first minus the second: the largest size and the smallest of a model, and
     every sized model with every baseline that has no size."""
     sized = sorted({g for g in groups if g[1] != NO_BUDGET}, key=lambda g: (g[0], BUDGET_PARAMETERS[g[1]]))
-    opponents = [group for group in dict.fromkeys(groups) if group[1] == NO_BUDGET]
+    baselines = [group for group in dict.fromkeys(groups) if group[1] == NO_BUDGET]
     pairs = []
     for model in dict.fromkeys(model for model, _ in sized):
         own = [group for group in sized if group[0] == model]
         if len(own) > 1:
             pairs.append((own[-1], own[0]))
-    return pairs + list(product(sized, opponents))
+    return pairs + list(product(sized, baselines))
 
 
 def _entry(case: Case, question: str, rows: Sequence[Row], material: StudyRuns) -> dict[str, Any]:
-    words: dict[str, Any] = dict(zip(CASE, case, strict=True))
+    key: dict[str, Any] = dict(zip(CASE, case, strict=True))
     groups = list(dict.fromkeys((str(row["model"]), str(row["budget"])) for row in rows))
     numbers = sorted({int(row["fold"]) for row in rows})
-    found = [_fold(number, groups, rows, words, material) for number in numbers]
+    found = [_fold(number, groups, rows, key, material) for number in numbers]
     folds = [fold for fold in found if fold is not None]
     return {
         "question": question,
-        "cell": words,
-        "label": describe.label_of(words | {"model": "*", "budget": "*"}),
-        "metric": primary_metric(words["task"]),
+        "problem": key,
+        "label": describe.label_of(key | {"model": "*", "budget": "*"}),
+        "metric": primary_metric(key["task"]),
         "declared_folds": len(numbers),
         "folds": folds,
         "better": [_better(pair, folds) for pair in contrasts_of(groups)],
@@ -71,19 +71,19 @@ def _entry(case: Case, question: str, rows: Sequence[Row], material: StudyRuns) 
 
 
 def _fold(
-    number: int, groups: Sequence[Group], rows: Sequence[Row], words: Mapping[str, Any], material: StudyRuns
+    number: int, groups: Sequence[Group], rows: Sequence[Row], key: Mapping[str, Any], material: StudyRuns
 ) -> dict[str, Any] | None:
     """The usable runs of one fold, with all the seeds that it has."""
     own = [row for row in rows if row["fold"] == number]
     by_group = {g: [row for row in own if (row["model"], row["budget"]) == g] for g in groups}
-    joined = join(by_group, material, str(words["task"]), in_one_line(words))
-    return None if joined is None else _described(joined.parts[0], int(words["horizon"]), material)
+    joined = join(by_group, material, str(key["task"]), in_one_line(key))
+    return None if joined is None else _described(joined.parts[0], int(key["horizon"]), material)
 
 
 def _better(pair: tuple[Group, Group], folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """In how many of the folds that have both the first has the lower loss."""
     (model, budget), (against_model, against_budget) = pair
-    words = {
+    key = {
         "model": model,
         "budget": budget,
         "against_model": against_model,
@@ -93,9 +93,9 @@ def _better(pair: tuple[Group, Group], folds: Sequence[Mapping[str, Any]]) -> di
         line["difference"]["estimate"]
         for fold in folds
         for line in fold["differences"]
-        if all(line[name] == word for name, word in words.items())
+        if all(line[name] == column for name, column in key.items())
     ]
-    return words | {"folds": len(found), "better_folds": sum(value < 0 for value in found)}
+    return key | {"folds": len(found), "better_folds": sum(value < 0 for value in found)}
 
 
 def _described(fold: FoldPart[Group], horizon: int, material: StudyRuns) -> dict[str, Any]:

@@ -44,9 +44,9 @@ def too_good(
         found.append(float(value))
     if min(found) <= limit:
         return None
-    said = " and ".join(f"{value:.3f}" for value in found)
+    values = " and ".join(f"{value:.3f}" for value in found)
     return (
-        f"too good to be true: {word} {said} on the two parts of validation, beyond {limit:g}. "
+        f"too good to be true: {word} {values} on the two parts of validation, beyond {limit:g}. "
         "Look for channels that know the future."
     )
 

@@ -181,23 +181,23 @@ def check_ids(study: Study, grids: Mapping[str, Mapping[Run, str]]) -> None:
     """Labels that match nothing, or fields that a run key does not have."""
     taken: dict[str, str] = {}
     for name, experiment in study.experiments.items():
-        for title, words in experiment.ids.items():
+        for title, fields in experiment.ids.items():
             if (
                 taken.setdefault(title, name) != name
                 and study.experiments[taken[title]].ids != experiment.ids
             ):
                 raise ConfigError(f"experiment {name}: the id {title} is already used by {taken[title]}.")
-            unknown = sorted(set(words) - set(Run.__dataclass_fields__))
+            unknown = sorted(set(fields) - set(Run.__dataclass_fields__))
             if unknown:
                 raise ConfigError(
                     f"experiment {name}: id {title} names `{unknown[0]}`, which no run has."
                     f"{nearest(unknown[0], Run.__dataclass_fields__)}"
                 )
-            if not any(has_words(run, words) for run in grids[name]):
-                said = ", ".join(f"{key}: {value}" for key, value in words.items())
-                raise ConfigError(f"experiment {name}: id {title} ({said}) names none of its runs.")
+            if not any(has_fields(run, fields) for run in grids[name]):
+                given = ", ".join(f"{key}: {value}" for key, value in fields.items())
+                raise ConfigError(f"experiment {name}: id {title} ({given}) names none of its runs.")
 
 
-def has_words(run: Run, words: Mapping[str, str | int]) -> bool:
+def has_fields(run: Run, fields: Mapping[str, str | int]) -> bool:
     """Whether a run key has all these fields."""
-    return all(str(run.fields()[name]) == str(value) for name, value in words.items())
+    return all(str(run.fields()[name]) == str(value) for name, value in fields.items())

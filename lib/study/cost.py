@@ -20,7 +20,7 @@ from lib.config.resolve import RunSpecification, apply_parameters
 from lib.config.run_key import NO_BUDGET, Run
 from lib.config.training import Recipe
 from lib.models.transformer.parameters import count_parameters, flops_per_sample
-from lib.study.jobs import Pending, Search, search_of, words_of
+from lib.study.jobs import Pending, Search, key_of, search_of
 from lib.study.plan import Plan
 from lib.training.retention import kept_checkpoints, state_bytes
 
@@ -90,22 +90,22 @@ def forecast(
             own.add_training(plan, plan.specification(run), effort, 1, speeds, rates)
             own.add_disk(plan, run)
     for search, budget, times in _searched(plan, pending):
-        trained = plan.searches.specification(words_of(search), budget)
-        own = sums.setdefault((words_of(search)["model"], budget), _Sum())
+        trained = plan.searches.specification(key_of(search), budget)
+        own = sums.setdefault((key_of(search)["model"], budget), _Sum())
         own.trials += times
         effort = _effort(plan, trained, _space_of(plan, search))
         own.add_training(plan, trained, effort, times, speeds, rates)
-    return [own.cost(*words) for words, own in sums.items()]
+    return [own.cost(*sized) for sized, own in sums.items()]
 
 
 def _searched(plan: Plan, pending: Pending) -> Iterator[tuple[Search, str, int]]:
     """Searches and checks of what they found, with the budget that is trained and how often."""
     for search in pending.searches:
-        words = words_of(search)
-        if words["budget"] != NO_BUDGET:
-            yield search, words["budget"], json.loads(plan.searches.declaration(words))["n_trials"]
+        key = key_of(search)
+        if key["budget"] != NO_BUDGET:
+            yield search, key["budget"], json.loads(plan.searches.declaration(key))["n_trials"]
     for search, size in pending.checks:
-        check = json.loads(plan.searches.check_declaration(words_of(search), size))
+        check = json.loads(plan.searches.check_declaration(key_of(search), size))
         yield search, size, len(check["rates"])
 
 
@@ -126,7 +126,7 @@ class _Sum:
         operations = own * effort.flops
         self.samples, self.flops = self.samples + own, self.flops + operations
         dataset, timescale, model, budget = (
-            str(trained.run[word]) for word in ("dataset", "timescale", "model", "budget")
+            str(trained.run[field]) for field in ("dataset", "timescale", "model", "budget")
         )
         speed, rate = speeds.get((dataset, timescale, model, budget)), rates.get((model, budget))
         self.timed = self.timed and bool(speed or rate)
@@ -173,7 +173,7 @@ def effort_of(plan: Plan, run: Run, best: Mapping[str, Any] | None = None) -> Ef
 
 def _space_of(plan: Plan, search: Search) -> dict[str, list[Any]]:
     """What a search may try: all values of a choice, both ends of a range."""
-    space = json.loads(plan.searches.declaration(words_of(search)))["space"]["parameters"]
+    space = json.loads(plan.searches.declaration(key_of(search)))["space"]["parameters"]
     return {name: _ends(found) for name, found in space.items()}
 
 
@@ -204,8 +204,8 @@ def _operations_per_second(plan: Plan, speeds: Speeds) -> dict[tuple[str, str], 
         speed = speeds.get((run.dataset, run.timescale, run.model, run.budget))
         if speed:
             rate = speed * _flops(plan, run)
-            words = (run.model, run.budget)
-            rates[words] = min(rate, rates.get(words, rate))
+            sized = (run.model, run.budget)
+            rates[sized] = min(rate, rates.get(sized, rate))
     return rates
 
 

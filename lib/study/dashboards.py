@@ -55,25 +55,27 @@ def start_mlflow(store: Path, port: int) -> subprocess.Popen[bytes]:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    said = bytearray()
-    threading.Thread(target=_drain, args=(server, said), daemon=True).start()
+    output = bytearray()
+    threading.Thread(target=_drain, args=(server, output), daemon=True).start()
     limit = time.monotonic() + START_SECONDS
     try:
         while server.poll() is None and time.monotonic() < limit:
             with contextlib.suppress(OSError), urlopen(f"http://{HERE}:{port}/health", timeout=5):
                 return server
             time.sleep(0.2)
-        raise StudyError(f"{store}: MLflow's server did not start.\n{said.decode(errors='replace').strip()}")
+        raise StudyError(
+            f"{store}: MLflow's server did not start.\n{output.decode(errors='replace').strip()}"
+        )
     except BaseException:  # Ctrl-C, too
         end(server)
         raise
 
 
-def _drain(server: subprocess.Popen[bytes], said: bytearray) -> None:
+def _drain(server: subprocess.Popen[bytes], output: bytearray) -> None:
     """Read what a server says, so that it never waits for a reader; the last 4 kB are kept."""
     for line in server.stderr or ():
-        said += line
-        del said[:-4000]
+        output += line
+        del output[:-4000]
 
 
 def end(server: subprocess.Popen[bytes]) -> None:

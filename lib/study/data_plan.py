@@ -148,8 +148,8 @@ class DataPlan:
                 if name in self.symbols(vintage, dataset):
                     found += [{"kind": "prices", "name": name, "source": source, "label": o} for o in labels]
             for name in self.series_and_parts(vintage, dataset):
-                said = self.series_file.series[name].names.get(source, [])
-                labels = [said] if isinstance(said, str) else said
+                names = self.series_file.series[name].names.get(source, [])
+                labels = [names] if isinstance(names, str) else names
                 found += [{"kind": "series", "name": name, "source": source, "label": o} for o in labels]
         return json.dumps(found, sort_keys=True)
 

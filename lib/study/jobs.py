@@ -61,11 +61,11 @@ class Pending:
 
 def search_of(plan: Plan, run: Run) -> Search | None:
     """The search that a run is trained with; None without one."""
-    words = plan.searches.words(run)
-    return tuple(words.values()) if words else None
+    key = plan.searches.key(run)
+    return tuple(key.values()) if key else None
 
 
-def words_of(search: Search) -> dict[str, str]:
+def key_of(search: Search) -> dict[str, str]:
     """Fields of a search's key by name."""
     names = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "search")
     return dict(zip(names, search, strict=True))
@@ -89,8 +89,8 @@ def pending_of(plan: Plan, jobs: Sequence[Job], paths: Paths) -> Pending:
         tuple(
             r for r in whole.runs if f"{paths.run.format(**r.fields())}/predictions/test.parquet" in outputs
         ),
-        tuple(s for s in whole.searches if f"{paths.search.format(**words_of(s))}/best.json" in outputs),
-        tuple(c for c in whole.checks if paths.transfer_check.format(**words_of(c[0]), size=c[1]) in outputs),
+        tuple(s for s in whole.searches if f"{paths.search.format(**key_of(s))}/best.json" in outputs),
+        tuple(c for c in whole.checks if paths.transfer_check.format(**key_of(c[0]), size=c[1]) in outputs),
     )
 
 
@@ -125,11 +125,11 @@ def _beginnings(plan: Plan, phase: str, paths: Paths) -> list[str]:
     runs = [run for run in plan.scope(phase).runs if plan.specification(run).role == "question"]
     found = [paths.phase.format(phase=phase)]
     for run in runs:
-        words: dict[str, str | int] = run.fields() | {"vintage": plan.vintage(run)}
+        fields: dict[str, str | int] = run.fields() | {"vintage": plan.vintage(run)}
         own = (paths.run, paths.dataset, paths.quality, paths.batch_size.removesuffix(".json"))
-        found += [pattern.format(**words) for pattern in own]
+        found += [pattern.format(**fields) for pattern in own]
         if search := search_of(plan, run):
-            found.append(paths.search.format(**words_of(search)))
+            found.append(paths.search.format(**key_of(search)))
         vintage, slower = plan.vintage(run), ("daily", "weekly", "monthly")
         for symbol in plan.data.symbols(vintage, run.dataset):
             found.append(paths.prices.format(vintage=vintage, symbol=symbol))

@@ -41,9 +41,9 @@ def check_files(
         config = data.data_config(vintage)
         symbols = needed(vintage, "prices", data.symbols)
         series = needed(vintage, "series", data.series)
-        asked = {config.source: symbols} if symbols else {}
-        asked |= {source: asked.get(source, []) for source in config.series_sources if series}
-        for name, labels in asked.items():
+        wanted = {config.source: symbols} if symbols else {}
+        wanted |= {source: wanted.get(source, []) for source in config.series_sources if series}
+        for name, labels in wanted.items():
             if not source_class(name).knows_its_files:  # only the server knows whether it has it
                 continue
             source = open_source(config, name)

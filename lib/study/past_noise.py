@@ -11,13 +11,13 @@ from statistics import median
 from typing import Any
 
 from lib.config.base import is_classification
-from lib.scaling.axes import WORDS, Axis, Row
+from lib.scaling.axes import CURVE_KEY, Axis, Row
 from lib.scaling.design import Design, Noise, measured_noise
 
 Key = tuple[str, tuple[Any, ...]]
 """Name of the axis, and the key that the compared runs share (what varies is starred)."""
 Past = Mapping[Key, Noise]
-_ALIKE = slice(WORDS.index("timescale"), WORDS.index("horizon") + 1)
+_ALIKE = slice(CURVE_KEY.index("timescale"), CURVE_KEY.index("horizon") + 1)
 """From that key: timescale, task and horizon."""
 
 
@@ -29,21 +29,22 @@ def past_noise(summaries: Iterable[Mapping[str, Any]]) -> dict[Key, Noise]:
     """
     found: dict[Key, Noise] = {}
     for summary in summaries:
-        for cell in (cell for question in summary["questions"] for cell in question["cells"]):
-            gain, points = cell["gain"], cell["points"]
+        # Summaries from before curves were named so teach nothing; the preview says that noise is assumed.
+        for curve in (curve for question in summary["questions"] for curve in question.get("curves", ())):
+            gain, points = curve["gain"], curve["points"]
             if not gain["se_dates"]:
                 continue
-            horizon, ends = int(cell["horizon"]), (points[0], points[-1])
+            horizon, ends = int(curve["horizon"]), (points[0], points[-1])
             past = Design(
                 dates=round(horizon * points[0]["effective_n"]),
                 horizon=horizon,
-                folds=max(1, len(cell["folds"])),
+                folds=max(1, len(curve["folds"])),
                 seeds=min(int(point["seeds"]) for point in ends),
             )
-            unit = 1.0 if is_classification(cell["task"]) else 0.5 / points[0]["base_rate_log_loss"]
+            unit = 1.0 if is_classification(curve["task"]) else 0.5 / points[0]["base_rate_log_loss"]
             seeds = None if gain["se_seeds"] is None else unit * gain["se_seeds"]
-            words = {word: cell[word] for word in WORDS} | {"budget": cell["budget"] or "*"}
-            found[cell["axis"], tuple(words.values())] = measured_noise(unit * gain["se_dates"], seeds, past)
+            key = {column: curve[column] for column in CURVE_KEY} | {"budget": curve["budget"] or "*"}
+            found[curve["axis"], tuple(key.values())] = measured_noise(unit * gain["se_dates"], seeds, past)
     return found
 
 
@@ -56,13 +57,11 @@ def noise_from(past: Past, axis: Axis, row: Row, corners: int = 2) -> Noise | No
         row: the run.
         corners: 4 for an interaction, a difference of two gains whose noises are taken to be independent.
     """
-    words = axis.rest(row)
-    if corners == 2 and (own := past.get((axis.name, words))):
+    key = axis.rest(row)
+    if corners == 2 and (own := past.get((axis.name, key))):
         return own
     alike = [
-        noise
-        for (name, others), noise in past.items()
-        if name == axis.name and others[_ALIKE] == words[_ALIKE]
+        noise for (name, others), noise in past.items() if name == axis.name and others[_ALIKE] == key[_ALIKE]
     ]
     if not alike:
         return None

@@ -34,7 +34,7 @@ from lib.study.checks import (
     check_ids,
     check_models,
     check_tasks,
-    has_words,
+    has_fields,
 )
 from lib.study.data_plan import DataPlan
 from lib.study.meta_plan import MetaPlan, check_meta_modules
@@ -118,8 +118,10 @@ class Plan:
         """Runs by the labels that experiments give them."""
         found: dict[str, list[Run]] = {}
         for name, experiment in self.study.experiments.items():
-            for title, words in experiment.ids.items():
-                named = [run for run in self.grids[name] if has_words(run, words)]  # folds bear the same name
+            for title, fields in experiment.ids.items():
+                named = [
+                    run for run in self.grids[name] if has_fields(run, fields)
+                ]  # folds bear the same name
                 found[title] = list(dict.fromkeys([*found.get(title, []), *named]))
         return found
 
@@ -135,13 +137,13 @@ class Plan:
                 found.setdefault(run, []).append(title)
         return found
 
-    def run(self, words: Mapping[str, str]) -> Run:
+    def run(self, key: Mapping[str, str]) -> Run:
         """The declared run with the key of a path.
 
         Raises:
             ConfigError: no experiment of this study declares it.
         """
-        run = Run(**{**words, "horizon": int(words["horizon"]), "seed": int(words["seed"])})  # type: ignore[arg-type]
+        run = Run(**{**key, "horizon": int(key["horizon"]), "seed": int(key["seed"])})  # type: ignore[arg-type]
         if run not in self.experiment_of:
             raise ConfigError(
                 f"{run.label()}: no experiment of this study declares this run. "
@@ -152,10 +154,10 @@ class Plan:
 
     def _nearest(self, given: Run) -> Run:
         """The declared run that shares most fields with a given key, and of these the most similar."""
-        words = {name: str(word) for name, word in given.fields().items()}
+        fields = {name: str(value) for name, value in given.fields().items()}
 
         def likeness(run: Run) -> float:
-            pairs = [(words[name], str(word)) for name, word in run.fields().items()]
+            pairs = [(fields[name], str(value)) for name, value in run.fields().items()]
             return sum(difflib.SequenceMatcher(None, a, b).ratio() if a != b else 2.0 for a, b in pairs)
 
         return max(self.experiment_of, key=likeness)
@@ -172,14 +174,14 @@ class Plan:
         declared = specify(self.study, run, experiment)
         settings = registry.get(declared.model).Settings.model_validate(declared.settings)
         oracle = registry.get(declared.model).metadata.oracle
-        said = {
+        resolved = {
             "architecture": None if oracle else declared.architecture,
             "model": registry.full_name(declared.model),
             "plugin_hash": registry.plugin_hash(declared.model),
             "settings": settings.model_dump(mode="json"),
             "primary": self.data.primary_symbol(declared.vintage),
         }
-        return declared.model_copy(update=said)
+        return declared.model_copy(update=resolved)
 
     def facts(self, run: Run) -> dict[str, str | int | float | None]:
         """What is known of a run besides its key before it is trained: columns of the run table."""
@@ -194,7 +196,7 @@ class Plan:
             "context_length": specification.context_length,
             "labels": specification.labels,
             "search": specification.search,
-            "searched": "/".join(words.values()) if (words := self.searches.words(run)) else None,
+            "searched": "/".join(key.values()) if (key := self.searches.key(run)) else None,
             "family": registry.full_name(specification.model).split(":")[0],
             "id": self.id_of(run),
         }
@@ -220,20 +222,20 @@ class Plan:
         own = {(self.vintage(run), run.dataset, run.timescale) for run in self.experiment_of}
         return sorted(own.union(self.searches.datasets()))
 
-    def cells(self, vintage: str, dataset: str, timescale: str) -> list[str]:
-        """Declared samples of a dataset file, each as canonical JSON."""
+    def problems(self, vintage: str, dataset: str, timescale: str) -> list[str]:
+        """Declared problems of a dataset file, whose samples are counted: each as canonical JSON."""
         found = set()
         for run in self._runs_of.get((vintage, dataset, timescale), ()):
             if self.meta.of(run) or self.study.experiments[self.experiment_of[run]].fold:
                 continue  # other data, or other splits than those that are counted
             specification = self.specification(run)
-            cell = {
+            problem = {
                 "task": run.task,
                 "horizon": run.horizon,
                 "context_length": specification.context_length,
                 "barriers": specification.barriers.model_dump() if specification.barriers else None,
             }
-            found.add(json.dumps(cell, sort_keys=True))
+            found.add(json.dumps(problem, sort_keys=True))
         return sorted(found)
 
     @cached_property
@@ -271,17 +273,17 @@ class Plan:
                 f"{', '.join(known) or 'none'}. Promote a run: make promote RUN=results/runs/…"
             )
         run = read_json(record, dict)["run"]
-        words = {
+        dataset = {
             "vintage": self.config.data.vintage,
             "dataset": run["dataset"],
             "timescale": run["timescale"],
         }
-        if tuple(words.values()) not in self.datasets:
+        if tuple(dataset.values()) not in self.datasets:
             raise ConfigError(
                 f"production model {name} reads {run['dataset']} {run['timescale']}, which no experiment of "
                 "this configuration builds; add one that does to `experiments:`."
             )
-        return words
+        return dataset
 
     def has_weights(self, model: str, budget: str) -> bool:
         """Whether a model has the weights of a budget: of none, and an oracle of any, there are none."""

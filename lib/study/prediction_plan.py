@@ -18,10 +18,10 @@ from lib.config.base import BUDGET_PARAMETERS
 from lib.config.load import Study
 from lib.config.run_key import Run
 from lib.errors import ConfigError
-from lib.scaling.axes import WORDS, Axis, Row, grouped
+from lib.scaling.axes import CURVE_KEY, Axis, Row, grouped
 from lib.scaling.folds import declared_seeds, evidence_of
 from lib.scaling.hypotheses import hypotheses_of
-from lib.scaling.predicted import FORESEEN, LEAST_LEVELS
+from lib.scaling.predicted import FORESEEN, LEAST_POINTS
 from lib.scaling.run_index import RunIndex
 
 Key = tuple[str, str]
@@ -41,7 +41,7 @@ class PredictionPlan:
 
     def names(self) -> list[Key]:
         """All records of the study."""
-        return list(self._cells)
+        return list(self._curves)
 
     def runs(self, axis: str, name: str) -> list[Run]:
         """The smaller runs that a record is made from.
@@ -49,8 +49,8 @@ class PredictionPlan:
         Raises:
             ConfigError: no question of this study has such a record.
         """
-        cells = self._of(axis, name)
-        return [Run(**words) for cell in cells for own in cell["smaller"] for words in own["runs"]]
+        curves = self._of(axis, name)
+        return [Run(**key) for curve in curves for own in curve["smaller"] for key in own["runs"]]
 
     def declaration(self, axis: str, name: str, path: str) -> str:
         """What is to be predicted from which runs, as canonical JSON (see
@@ -61,26 +61,26 @@ class PredictionPlan:
             name: of the record.
             path: pattern of a run's folder.
         """
-        cells = [
-            cell
+        curves = [
+            curve
             | {
                 "smaller": [
                     {"level": own["level"], "size": own["size"], "rows": _rows(own, path)}
-                    for own in cell["smaller"]
+                    for own in curve["smaller"]
                 ]
             }
-            for cell in self._of(axis, name)
+            for curve in self._of(axis, name)
         ]
-        return json.dumps(cells, sort_keys=True)
+        return json.dumps(curves, sort_keys=True)
 
     def _of(self, axis: str, name: str) -> list[dict[str, Any]]:
-        if (axis, name) not in self._cells:
-            known = ", ".join("/".join(key) for key in self._cells) or "none"
+        if (axis, name) not in self._curves:
+            known = ", ".join("/".join(key) for key in self._curves) or "none"
             raise ConfigError(f"{axis}/{name}: no question of this study predicts that. Declared: {known}.")
-        return self._cells[axis, name]
+        return self._curves[axis, name]
 
     @cached_property
-    def _cells(self) -> dict[Key, list[dict[str, Any]]]:
+    def _curves(self) -> dict[Key, list[dict[str, Any]]]:
         return self._found[0]
 
     @property
@@ -89,34 +89,34 @@ class PredictionPlan:
 
     @cached_property
     def _found(self) -> tuple[dict[Key, list[dict[str, Any]]], dict[Run, list[Key]]]:
-        cells: dict[Key, list[dict[str, Any]]] = {}
+        curves: dict[Key, list[dict[str, Any]]] = {}
         waiting: dict[Run, list[Key]] = {}
         if not self._grow:
-            return cells, waiting
+            return curves, waiting
         questions = {name: e for name, e in self._study.experiments.items() if e.role == "question"}
-        for asked in hypotheses_of(
+        for hypothesis in hypotheses_of(
             questions, RunIndex(pl.DataFrame(self._facts(), infer_schema_length=None))
         ):
-            for axis in asked.judged:
+            for axis in hypothesis.judged:
                 if axis.name not in FORESEEN:
                     continue
-                key = axis.name, asked.name.replace(", ", ".")
-                for rows in grouped(axis, asked.rows).values():
+                key = axis.name, hypothesis.name.replace(", ", ".")
+                for rows in grouped(axis, hypothesis.rows).values():
                     own = evidence_of(rows)
-                    levels = axis.levels(own)
-                    if len(levels) < LEAST_LEVELS:
+                    points = axis.points(own)
+                    if len(points) < LEAST_POINTS:
                         continue
-                    cells.setdefault(key, []).append(_cell(axis, own, levels))
+                    curves.setdefault(key, []).append(_curve(axis, own, points))
                     for row in own:
-                        if axis.level(row) == levels[-1]:
+                        if axis.point(row) == points[-1]:
                             waiting.setdefault(_run(row), []).append(key)
-        return cells, {run: list(dict.fromkeys(keys)) for run, keys in waiting.items()}
+        return curves, {run: list(dict.fromkeys(keys)) for run, keys in waiting.items()}
 
     @property
     def _grow(self) -> bool:
         """Whether any hypothesis varies sizes or shares; a closer check takes a moment per run."""
         questions = [e for e in self._study.experiments.values() if e.role == "question"]
-        return any(len(e.budgets) >= LEAST_LEVELS or e.train_fraction < 1.0 for e in questions)
+        return any(len(e.budgets) >= LEAST_POINTS or e.train_fraction < 1.0 for e in questions)
 
     def _facts(self) -> list[dict[str, Any]]:
         """Rows like those of the run table, with the columns that hypotheses use."""
@@ -145,24 +145,24 @@ def _run(row: Row) -> Run:
     return Run(**{name: row[name] for name in _NAMES})
 
 
-def _cell(axis: Axis, rows: Sequence[Row], levels: Sequence[str]) -> dict[str, Any]:
-    by_level = {label: [row for row in rows if axis.level(row) == label] for label in levels}
-    largest = levels[-1]
+def _curve(axis: Axis, rows: Sequence[Row], points: Sequence[str]) -> dict[str, Any]:
+    by_point = {label: [row for row in rows if axis.point(row) == label] for label in points}
+    largest = points[-1]
     return {
-        "cell": dict(zip(WORDS, axis.rest(rows[0]), strict=True)),
+        "cell": dict(zip(CURVE_KEY, axis.rest(rows[0]), strict=True)),
         "largest": {
             "level": largest,
-            "size": _size(axis, by_level[largest][0]),
-            "seeds": declared_seeds(by_level[largest]),
+            "size": _size(axis, by_point[largest][0]),
+            "seeds": declared_seeds(by_point[largest]),
         },
         "smaller": [
             {
                 "level": label,
-                "size": _size(axis, by_level[label][0]),
-                "runs": [{name: row[name] for name in _NAMES} for row in by_level[label]],
-                "folds": [row["fold"] for row in by_level[label]],
+                "size": _size(axis, by_point[label][0]),
+                "runs": [{name: row[name] for name in _NAMES} for row in by_point[label]],
+                "folds": [row["fold"] for row in by_point[label]],
             }
-            for label in levels[:-1]
+            for label in points[:-1]
         ],
     }
 
@@ -176,8 +176,8 @@ def _size(axis: Axis, row: Row) -> float:
     )
 
 
-def _rows(level: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
+def _rows(point: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
     return [
-        {"path": path.format(**words), "fold": fold, "seed": words["seed"], "status": "done"}
-        for words, fold in zip(level["runs"], level["folds"], strict=True)
+        {"path": path.format(**key), "fold": fold, "seed": key["seed"], "status": "done"}
+        for key, fold in zip(point["runs"], point["folds"], strict=True)
     ]

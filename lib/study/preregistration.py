@@ -79,9 +79,9 @@ def declared_tests(plan: Plan) -> dict[str, list[str]]:
     """By experiment, one sentence per family of tests; none for controls, which have a rule of their own."""
     experiments = plan.study.experiments
     tests: dict[str, list[str]] = {name: [] for name in experiments}
-    for asked in hypotheses_in(plan):
-        for name in asked.planned:
-            tests[name] += tests_of(asked)
+    for hypothesis in hypotheses_in(plan):
+        for name in hypothesis.planned:
+            tests[name] += tests_of(hypothesis)
     models = _models_by_problem(plan)
     for name, experiment in experiments.items():
         if experiment.role == "question":
@@ -113,8 +113,8 @@ def declaration_hash(plan: Plan, name: str, tests: list[str]) -> str:
 
 def _search(plan: Plan, run: Run) -> str | None:
     """Key of the search that a run is trained with, as canonical JSON; None without one."""
-    words = plan.searches.words(run)
-    return json.dumps(words, sort_keys=True) if words else None
+    key = plan.searches.key(run)
+    return json.dumps(key, sort_keys=True) if key else None
 
 
 def _problem(run: Run) -> tuple[str, str, str, str, int]:

@@ -115,32 +115,32 @@ def reach_table(found: Sequence[Reach], power: float) -> Table | None:
     for column in table.columns[2:]:
         column.no_wrap = True
     for reach in found:
-        one, cells = reach.weakest, len(reach.comparisons)
+        one, curves = reach.weakest, len(reach.comparisons)
         table.add_row(
             reach.phase or "–",
-            f"{reach.experiment}: {reach.along}" + (f", {cells} cells" if cells > 1 else ""),
+            f"{reach.experiment}: {reach.along}" + (f", {curves} curves" if curves > 1 else ""),
             f"{'about ' if one.estimated else ''}{one.design.dates:,} / {one.design.horizon}",
             f"{one.noise.label:.3f} {one.noise.source}",
             "–" if one.shows is None else f"{one.shows:.4f}",
             "–" if one.flat is None else f"{one.flat:.4f}",
             f"{reach.margin:g}",
-            f"{reach.answer} in {cells - reach.able}" if 0 < reach.able < cells else reach.answer,
+            f"{reach.answer} in {curves - reach.able}" if 0 < reach.able < curves else reach.answer,
         )
     table.caption = (
-        "Of a question's weakest cell. about: by the calendar. noise: standard deviation of the paired "
+        "Of a question's weakest curve. about: by the calendar. noise: standard deviation of the paired "
         "difference of one label. gain: at Holm's level for the first of its family. flat: smallest margin "
-        "within which equal levels are found flat. Every verdict takes skill and controls as well."
+        "within which equal scale points are found flat. Every verdict takes skill and controls as well."
     )
     return table
 
 
 def remedies(found: Sequence[Reach], bars_per_year: Mapping[str, float]) -> list[str]:
     """What would let questions show their margins, one line each; equal lines are printed once."""
-    told: dict[str, list[str]] = {}
+    whose: dict[str, list[str]] = {}
     for reach in found:
         if text := _remedy(reach, bars_per_year):
-            told.setdefault(text, []).append(f"{reach.experiment} ({reach.along})")
-    return [f"{', '.join(names)}: {text}" for text, names in told.items()]
+            whose.setdefault(text, []).append(f"{reach.experiment} ({reach.along})")
+    return [f"{', '.join(names)}: {text}" for text, names in whose.items()]
 
 
 def _remedy(reach: Reach, bars_per_year: Mapping[str, float]) -> str:
@@ -157,7 +157,7 @@ def _remedy(reach: Reach, bars_per_year: Mapping[str, float]) -> str:
     if reach.dates_needed is None:
         return f"{lacking}."
     more = reach.dates_needed - design.dates
-    years = more / bars_per_year[str(reach.weakest.words["timescale"])]
+    years = more / bars_per_year[str(reach.weakest.key["timescale"])]
     folds = ""
     if design.folds > 1:
         folds = f", {math.ceil(more / (design.dates / design.folds)):,} more folds like its {design.folds}"
@@ -169,14 +169,16 @@ def _remedy(reach: Reach, bars_per_year: Mapping[str, float]) -> str:
     return "; ".join(ways) + "."
 
 
-def weak_cells(samples: Samples) -> list[str]:
+def sparse_problems(samples: Samples) -> list[str]:
     """Problems with too few samples of a class, in the data that are here, one line each."""
     lines = []
-    for (_, dataset, timescale), cells in samples.items():
-        for cell in cells:
-            few = [split for split, counted in cell["splits"].items() if counted["flagged"]]
+    for (_, dataset, timescale), problems in samples.items():
+        for problem in problems:
+            few = [split for split, counted in problem["splits"].items() if counted["flagged"]]
             if few:
-                lines.append(f"{dataset} {timescale} {cell['task']} h{cell['horizon']}: {', '.join(few)}")
+                lines.append(
+                    f"{dataset} {timescale} {problem['task']} h{problem['horizon']}: {', '.join(few)}"
+                )
     more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     return lines[:SHOWN] + more
 
@@ -213,8 +215,8 @@ def dearest(plan: Plan) -> dict[str, dict[str, str]]:
         facts = plan.facts(run)
         usual = facts["context_length"] == plan.config.context_length[run.timescale]  # type: ignore[index]
         problem = (facts["condition"], facts["train_fraction"], run.task, run.timescale, run.horizon)
-        asked = ("base", 1.0, wanted.task, wanted.timescale, wanted.horizon)
-        if problem != asked or not usual or run.budget == NO_BUDGET:
+        selected = ("base", 1.0, wanted.task, wanted.timescale, wanted.horizon)
+        if problem != selected or not usual or run.budget == NO_BUDGET:
             continue
         effort = effort_of(plan, run)
         cost = effort.windows * effort.flops

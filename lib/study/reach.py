@@ -43,7 +43,7 @@ Samples = Mapping[tuple[str, str, str], Iterable[Mapping[str, Any]]]
 class PlannedComparison:
     """One gain or interaction that will be tested, and what its design can show."""
 
-    words: Row
+    key: Row
     """A row of one of its runs."""
     design: Design
     estimated: bool
@@ -117,19 +117,19 @@ class _Designs:
         self._plan, self._past, self._today = plan, past, today
         self._runs = {run.label(): run for run in plan.runs}
         self._counted = {
-            (vintage, dataset, timescale, str(cell["task"]), int(cell["horizon"])): cell["splits"]
-            for (vintage, dataset, timescale), cells in samples.items()
-            for cell in cells
+            (vintage, dataset, timescale, str(problem["task"]), int(problem["horizon"])): problem["splits"]
+            for (vintage, dataset, timescale), problems in samples.items()
+            for problem in problems
         }
 
     def comparison(self, axes: Sequence[Axis], rows: Sequence[Row], family: int) -> PlannedComparison:
         """What some runs can show that differ along one axis, or two."""
         cfg, own = self._plan.config.evaluation, evidence_of(rows)
         dates, estimated = self._dates(own)
-        levels = [axis.levels(own) for axis in axes]
+        points = [axis.points(own) for axis in axes]
         seeds = min(
-            declared_seeds([row for row in own if tuple(axis.level(row) for axis in axes) == corner])
-            for corner in product(*((found[0], found[-1]) for found in levels))
+            declared_seeds([row for row in own if tuple(axis.point(row) for axis in axes) == corner])
+            for corner in product(*((found[0], found[-1]) for found in points))
         )
         corners = 2 ** len(axes)
         folds = len({row["fold"] for row in own})
@@ -137,7 +137,7 @@ class _Designs:
         noise = noise_from(self._past, axes[0], own[0], corners) or assumed_noise(self._rate(own[0]), corners)
         flat = None
         if len(axes) == 1:
-            flat = smallest_flat(design, noise, len(levels[0]), cfg.confidence, cfg.power)
+            flat = smallest_flat(design, noise, len(points[0]), cfg.confidence, cfg.power)
         shows = smallest_gain(design, noise, cfg.confidence, family, cfg.power)
         return PlannedComparison(own[0], design, estimated, noise, shows, flat)
 
@@ -183,37 +183,48 @@ def reaches(
     designs, cfg = _Designs(plan, samples, past, today), plan.config.evaluation
     every, phases = hypotheses_in(plan), plan.config.phases
     confirmatory, out = confirmatory_size(every), []
-    for asked, own in [(one, own) for one in every for own in contrasts_of(one)]:
-        first = asked.name.split(", ")[0]
+    for hypothesis, own in [(one, own) for one in every for own in contrasts_of(one)]:
+        first = hypothesis.name.split(", ")[0]
         if only is not None and first not in phases[only]:
             continue
-        family = _family(asked, own, confirmatory)
+        family = _family(hypothesis, own, confirmatory)
         found = [designs.comparison(axes, rows, family) for axes, rows in own]
         found.sort(key=lambda one: -math.inf if one.shows is None else -one.shows)
         weakest = found[0]
         pooled = len(found) if len(own[0][0]) == 1 else 1
-        ways = changes(weakest.design, weakest.noise, cfg.confidence, family, cfg.power, asked.margin, pooled)
+        ways = changes(
+            weakest.design, weakest.noise, cfg.confidence, family, cfg.power, hypothesis.margin, pooled
+        )
         phase = only or next((p for p, declared in phases.items() if first in declared), None)
         out.append(
-            Reach(phase, asked.name, asked.analysis, _along(*own[0]), asked.margin, family, found, ways)
+            Reach(
+                phase,
+                hypothesis.name,
+                hypothesis.analysis,
+                _along(*own[0]),
+                hypothesis.margin,
+                family,
+                found,
+                ways,
+            )
         )
     order = [*phases, None]
     return sorted(out, key=lambda reach: order.index(reach.phase))
 
 
-def _family(asked: Hypothesis, own: Sequence[Contrast], confirmatory: int) -> int:
+def _family(hypothesis: Hypothesis, own: Sequence[Contrast], confirmatory: int) -> int:
     """Size of the family of some contrasts, as `lib.scaling.families` makes them: one of all confirmatory
     questions; an exploratory question, and the interactions of an exploratory experiment, are one each."""
-    if asked.analysis == "confirmatory":
+    if hypothesis.analysis == "confirmatory":
         return confirmatory
     if len(own[0][0]) == 1:
         return len(own)
-    return sum(len(other) for other in contrasts_of(asked) if len(other[0][0]) > 1)
+    return sum(len(other) for other in contrasts_of(hypothesis) if len(other[0][0]) > 1)
 
 
 def _along(axes: Sequence[Axis], rows: Sequence[Row]) -> str:
     """`parameters 2M to 200M`, or `parameters × input channels`."""
     if len(axes) > 1:
         return " × ".join(axis.label for axis in axes)
-    levels = axes[0].levels(rows)
-    return f"{axes[0].label} {levels[0]} to {levels[-1]}"
+    points = axes[0].points(rows)
+    return f"{axes[0].label} {points[0]} to {points[-1]}"

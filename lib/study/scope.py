@@ -30,8 +30,8 @@ class Scope:
         names = {
             name for name in self.experiments if self._plan.study.experiments[name].role != "base_models"
         }
-        asked = {run for name in names for run in self._plan.grids[name]}
-        return [run for run in self._plan.experiment_of if run in asked]
+        named = {run for name in names for run in self._plan.grids[name]}
+        return [run for run in self._plan.experiment_of if run in named]
 
     @cached_property
     def vintages(self) -> list[str]:
@@ -47,8 +47,8 @@ class Scope:
         """Paths of all searches, by a pattern in the fields of a search's key."""
         found: dict[str, None] = {}
         for run in self.runs:
-            if words := self._plan.searches.words(run):
-                found[pattern.format(**words)] = None
+            if key := self._plan.searches.key(run):
+                found[pattern.format(**key)] = None
         return list(found)
 
     def check_paths(self, pattern: str) -> list[str]:
@@ -57,8 +57,8 @@ class Scope:
         found: dict[str, None] = {}
         for run in self.runs:
             for size in self._plan.searches.checked_sizes(run):
-                words = self._plan.searches.words(run) or {}
-                found[pattern.format(**words, size=size)] = None
+                key = self._plan.searches.key(run) or {}
+                found[pattern.format(**key, size=size)] = None
         return list(found)
 
     def declared_runs(self) -> str:

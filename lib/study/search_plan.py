@@ -62,18 +62,18 @@ class SearchPlan:
             return None
         return experiment.seeds.index(run.seed) % experiment.searches + 1
 
-    def words(self, run: Run) -> dict[str, str] | None:
+    def key(self, run: Run) -> dict[str, str] | None:
         """Key of the search that the run is trained with; None without one."""
         budget = self.budget(run)
         if budget is None:
             return None
         experiment = self._study.experiments[self._experiment_of[run]]
-        words = {name: str(value) for name, value in run.fields().items() if name != "seed"}
+        key = {name: str(value) for name, value in run.fields().items() if name != "seed"}
         if transfer := self._study.searches[experiment.tuning].transfer:
             altered = experiment.role in ("null_control", "leak_control")
             condition = BASE if altered else experiment.condition
-            words |= {"variant": condition, "dataset": transfer.dataset or run.dataset}
-        return words | {"budget": budget, "search": str(self.number(run))}
+            key |= {"variant": condition, "dataset": transfer.dataset or run.dataset}
+        return key | {"budget": budget, "search": str(self.number(run))}
 
     def n_trials(self, run: Run) -> int:
         """Trials of the search that the run is trained with; 0 without one."""
@@ -82,82 +82,82 @@ class SearchPlan:
             return 0
         return experiment.n_trials or self._study.searches[experiment.tuning].n_trials
 
-    def vintage(self, words: Mapping[str, str]) -> str:
+    def vintage(self, key: Mapping[str, str]) -> str:
         """Vintage whose data a search uses."""
-        return self.specification(words).vintage
+        return self.specification(key).vintage
 
     def datasets(self) -> list[tuple[str, str, str]]:
         """(vintage, dataset, timescale) of every dataset file that the searches need."""
         found = set()
         for runs in self._searched.values():
-            words, name = self.words(runs[0]), self._experiment_of[runs[0]]
-            assert words is not None
-            found.add((data_identity(self._study, name)[1], words["dataset"], words["timescale"]))
+            key, name = self.key(runs[0]), self._experiment_of[runs[0]]
+            assert key is not None
+            found.add((data_identity(self._study, name)[1], key["dataset"], key["timescale"]))
         return sorted(found)
 
     def trained(self) -> list[RunSpecification]:
         """What the trials of every search train, and the checks of its recipe at other sizes."""
         found = []
-        for key, runs in self._searched.items():
-            words = dict(zip(_WORDS, key, strict=True))
-            sizes = {words["budget"], *self.checked_sizes(runs[0])}
-            found += [self.specification(words, size) for size in sorted(sizes)]
+        for values, runs in self._searched.items():
+            key = dict(zip(_KEY, values, strict=True))
+            sizes = {key["budget"], *self.checked_sizes(runs[0])}
+            found += [self.specification(key, size) for size in sorted(sizes)]
         return found
 
-    def specification(self, words: Mapping[str, str], budget: str | None = None) -> RunSpecification:
+    def specification(self, key: Mapping[str, str], budget: str | None = None) -> RunSpecification:
         """What the trials of a search train, before any parameter is tried.
 
         Args:
-            words: key of the search.
+            key: of the search.
             budget: another size than the searched one, on the same data and with the same seed.
 
         Raises:
             ConfigError: no experiment declares it.
         """
-        run = self._served(words)[0]
+        run = self._served(key)[0]
         name = self._experiment_of[run]
         experiment = self._study.experiments[name]
         space = self._study.searches[experiment.tuning]
-        own = {word: value for word, value in words.items() if word != "search"}
-        own["budget"] = budget or words["budget"]
-        seed = trial_seed(space.seed, int(words["search"]), self._judged_seeds)
+        own = {name: value for name, value in key.items() if name != "search"}
+        own["budget"] = budget or key["budget"]
+        seed = trial_seed(space.seed, int(key["search"]), self._judged_seeds)
         trial = Run(**{**own, "horizon": run.horizon, "seed": seed})  # type: ignore[arg-type]
         found = self._specify(trial, name)
-        return self._everywhere(found, words, experiment) if space.transfer else found
+        return self._everywhere(found, key, experiment) if space.transfer else found
 
     def _everywhere(
-        self, found: RunSpecification, words: Mapping[str, str], experiment: PlannedExperiment
+        self, found: RunSpecification, key: Mapping[str, str], experiment: PlannedExperiment
     ) -> RunSpecification:
         """Without what only one of the runs has that a transfer serves, on years before all their tests."""
         data, transfer = self._study.config.data, self._study.searches[experiment.tuning].transfer
         assert transfer is not None
         changes: dict[str, object] = {
             "experiment": "transfer", "question": "Which recipe?", "role": "question", "fold": None,
-            "train_fraction": 1.0, "condition": words["variant"], "labels": "true", "planted": "none",
+            "train_fraction": 1.0, "condition": key["variant"], "labels": "true", "planted": "none",
         }  # fmt: skip
         if not experiment.meta:
             lengths: Mapping[str, int] = self._study.config.context_length  # type: ignore[assignment]
             changes["context_length"] = lengths[str(found.run["timescale"])]
-        folds = [self._study.experiments[self._experiment_of[run]].fold for run in self._served(words)]
+        folds = [self._study.experiments[self._experiment_of[run]].fold for run in self._served(key)]
         known = [fold for fold in folds if fold is not None]
         if known and data.walk_forward:
             own = (experiment.data and experiment.data.splits) or data.splits
             changes["splits"] = early_years(data.walk_forward, own, min(known), transfer.selection_years)
         return found.model_copy(update=changes)
 
-    def declaration(self, words: Mapping[str, str]) -> str:
+    def declaration(self, key: Mapping[str, str]) -> str:
         """Declaration of a search, as canonical JSON.
 
         Args:
-            words: of the search.
+            key: of the search.
 
         Raises:
             ConfigError: no experiment declares it.
         """
-        return json.dumps(self._content(words, self._served(words)[0]), sort_keys=True)
+        return json.dumps(self._content(key, self._served(key)[0]), sort_keys=True)
 
-    def _content(self, words: Mapping[str, str], run: Run) -> dict[str, object]:
-        specification = self.specification(words)
+    def _content(self, key: Mapping[str, str], run: Run) -> dict[str, object]:
+        specification = self.specification(key)
         experiment = self._study.experiments[self._experiment_of[run]]
         space = self._space(specification, self._study.searches[experiment.tuning])
         return {
@@ -187,40 +187,38 @@ class SearchPlan:
 
     def checked_sizes(self, run: Run) -> list[str]:
         """Budgets at which the transferred recipe of a run is checked; none without a transfer."""
-        words = self.words(run)
-        if words is None or words["search"] != "1" or words["budget"] == NO_BUDGET:
+        key = self.key(run)
+        if key is None or key["search"] != "1" or key["budget"] == NO_BUDGET:
             return []
         transfer = self._study.searches[self._study.experiments[self._experiment_of[run]].tuning].transfer
         if transfer is None or not transfer.rates:
             return []
-        sizes = {other.budget for other in self._served(words)} | {words["budget"]}
+        sizes = {other.budget for other in self._served(key)} | {key["budget"]}
         return [size for size in BUDGET_PARAMETERS if size in sizes] if len(sizes) > 1 else []
 
-    def check_declaration(self, words: Mapping[str, str], size: str) -> str:
+    def check_declaration(self, key: Mapping[str, str], size: str) -> str:
         """What is trained at a size to see whether the recipe of a search holds there, as canonical JSON."""
-        tuning = self._study.experiments[self._experiment_of[self._served(words)[0]]].tuning
+        tuning = self._study.experiments[self._experiment_of[self._served(key)[0]]].tuning
         transfer = self._study.searches[tuning].transfer
         assert transfer is not None
         content = {
-            "specification": self.specification(words, size).model_dump(mode="json"),
+            "specification": self.specification(key, size).model_dump(mode="json"),
             "rates": sorted({1.0, *transfer.rates}),
         }
         return json.dumps(content, sort_keys=True)
 
-    def _served(self, words: Mapping[str, str]) -> list[Run]:
-        runs = self._searched.get(_key(words))
+    def _served(self, key: Mapping[str, str]) -> list[Run]:
+        runs = self._searched.get(_values(key))
         if runs is None:
-            raise ConfigError(
-                f"{'/'.join(words.values())}: no experiment of this study declares this search."
-            )
+            raise ConfigError(f"{'/'.join(key.values())}: no experiment of this study declares this search.")
         return runs
 
     @cached_property
     def _searched(self) -> dict[tuple[str, ...], list[Run]]:
         found: dict[tuple[str, ...], list[Run]] = {}
         for run in self._experiment_of:
-            if words := self.words(run):
-                found.setdefault(_key(words), []).append(run)
+            if key := self.key(run):
+                found.setdefault(_values(key), []).append(run)
         return found
 
     @cached_property
@@ -261,19 +259,19 @@ def by_shape(architectures: Sequence[Architecture]) -> list[Architecture]:
 def trial_seed(base: int, number: int, judged: Collection[int]) -> int:
     """Seed of a search's sampler and of the networks of its trials; none that a run is judged with."""
     for attempt in count():
-        words = f"search/{base}/{number}/{attempt}"
-        seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "big") >> 1
+        name = f"search/{base}/{number}/{attempt}"
+        seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
         if seed not in judged:
             return seed
     raise AssertionError("count() does not end")
 
 
-_WORDS = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "search")
+_KEY = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "search")
 _SEARCHED_BY = {"barriers", "recipe", "training", "data", "tuning", "n_trials", "meta"}
 """Of an experiment: what decides what its searches find."""
 BASE = "base"
 """The condition of an experiment without alterations."""
 
 
-def _key(words: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(str(words[name]) for name in _WORDS)
+def _values(key: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(str(key[name]) for name in _KEY)

@@ -56,9 +56,9 @@ class ShapePlan:
         memory fits that of the others."""
         found: dict[tuple[str, ...], RunSpecification] = {}
         for own in self._trained():
-            words = tuple(str(own.run[word]) for word in ("dataset", "timescale", "model", "budget"))
-            if self._cost(own) > self._cost(found.setdefault(words, own)):
-                found[words] = own
+            setting = tuple(str(own.run[field]) for field in ("dataset", "timescale", "model", "budget"))
+            if self._cost(own) > self._cost(found.setdefault(setting, own)):
+                found[setting] = own
         return found
 
     def _cost(self, specification: RunSpecification) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Seconds and memory of every tier on one core, beside all of pandas-ta-classic (`make bench-features`).
 
 Each measurement is a process of its own: seconds of the computation once the libraries are imported, seconds
-of the whole process with start and imports, and the peak memory of the process. The opponent computes its
+of the whole process with start and imports, and the peak memory of the process. The baseline computes its
 indicators on the same bars in the same run.
 """
 

@@ -55,13 +55,13 @@ class Market:
     seeds: int = 5
     common: float = 0.15
     """Part of a day's loss that all runs share."""
-    level_dates: float = 0.03
-    """Part of a day's loss that the runs of one level share."""
+    point_dates: float = 0.03
+    """Part of a day's loss that the runs of one scale point share."""
     run_dates: float = 0.03
     """Part of a day's loss that is a run's own."""
     between_seeds: float = 0.002
     searches: int = 0
-    """Searches of a level, to which its seeds are dealt in turn; 0: one recipe for all."""
+    """Searches of a scale point, to which its seeds are dealt in turn; 0: one recipe for all."""
     between_searches: float = 0.0
     """Luck of a configuration, which all seeds of one search share."""
     folds: int = 1
@@ -72,7 +72,7 @@ class Market:
     base_odds: float = 0.0
     """Log-odds of an event of which nothing is known."""
     between_folds: float = 0.0
-    """Luck of a level in a fold, which all its seeds share: the same years were its training and its test."""
+    """Luck of a scale point in a fold, which all its seeds share: they have the same years."""
     margin: float = 0.005
     contrasts: int = 6
     """Of the family that is judged together."""
@@ -85,7 +85,7 @@ class Market:
         kernel = np.ones(self.horizon) / np.sqrt(self.horizon)
         return np.apply_along_axis(lambda x: np.convolve(x, kernel, "valid"), -1, raw)
 
-    def levels(
+    def points(
         self, sizes: Sequence[float | None], means: Sequence[float], rng: np.random.Generator,
         common: Floats | None = None,
     ) -> list[ScalePoint]:  # fmt: skip
@@ -93,7 +93,7 @@ class Market:
         shared = self.common * (self.moving(rng) if common is None else common)
         out = []
         for at, (size, mean) in enumerate(zip(sizes, means, strict=True)):
-            own = self.level_dates * self.moving(rng)
+            own = self.point_dates * self.moving(rng)
             runs = self.run_dates * self.moving(rng, self.seeds)
             offset = self.between_seeds * rng.normal(size=(self.seeds, 1))
             sums = mean + shared + own + runs + offset
@@ -118,12 +118,12 @@ def inside(truth: float, low: float | None, high: float | None) -> bool | None:
 
 def log_slope(market: Market, rng: np.random.Generator) -> Outcome:
     """Loss per tenfold size, gain and log-log exponent with three sizes, under L = A N^-alpha."""
-    alpha, level = 0.02, 0.9
-    means = [level * (n / THREE[0]) ** -alpha for n in THREE]
-    levels = market.levels(THREE, means, rng)
+    alpha, scale = 0.02, 0.9
+    means = [scale * (n / THREE[0]) ** -alpha for n in THREE]
+    points = market.points(THREE, means, rng)
     x = np.log10(THREE) - np.mean(np.log10(THREE))
-    slope, gain = scaling_law.slope(levels, market.horizon), scaling_law.gain(levels, market.horizon)
-    exponent = scaling_law.log_log_slope(levels, market.horizon)
+    slope, gain = scaling_law.slope(points, market.horizon), scaling_law.gain(points, market.horizon)
+    exponent = scaling_law.log_log_slope(points, market.horizon)
     return {
         "slope": inside(float(x @ means / (x @ x)), *slope.interval(CONFIDENCE)),
         "gain": inside(means[0] - means[-1], *gain.interval(CONFIDENCE)),
@@ -134,7 +134,7 @@ def log_slope(market: Market, rng: np.random.Generator) -> Outcome:
 def law_with_floor(market: Market, rng: np.random.Generator, alpha: float = 0.35) -> Outcome:
     """E + A N^-alpha with six sizes."""
     means = [0.60 + 0.12 * (n / SIX[0]) ** -alpha for n in SIX]
-    found = scaling_law.fit_law_with_floor(market.levels(SIX, means, rng), market.horizon, CFG, CONFIDENCE)
+    found = scaling_law.fit_law_with_floor(market.points(SIX, means, rng), market.horizon, CFG, CONFIDENCE)
     return {
         "alpha": inside(alpha, found.exponent.low, found.exponent.high),
         "floor": inside(0.60, found.floor.low, found.floor.high),
@@ -147,8 +147,8 @@ def joint_law(market: Market, rng: np.random.Generator, alpha: float = 0.35, bet
     grid = [(n, d) for n in THREE for d in (500.0, 1000.0, 2000.0, 4000.0)]
     sizes, samples = np.array([n for n, _ in grid]), np.array([d for _, d in grid])
     means = 0.5 + 0.1 * (sizes / THREE[0]) ** -alpha + 0.1 * (samples / 500.0) ** -beta
-    levels = market.levels([None] * len(grid), list(means), rng)
-    found = fit_joint_law(levels, sizes, samples, market.horizon, CFG, CONFIDENCE)
+    points = market.points([None] * len(grid), list(means), rng)
+    found = fit_joint_law(points, sizes, samples, market.horizon, CFG, CONFIDENCE)
     intervals = {name: found.parameters[name] for name in ("alpha", "beta")}
     return {
         "alpha": inside(alpha, intervals["alpha"].low, intervals["alpha"].high),
@@ -159,25 +159,25 @@ def joint_law(market: Market, rng: np.random.Generator, alpha: float = 0.35, bet
 
 def interaction(market: Market, rng: np.random.Generator) -> Outcome:
     """Difference in differences of two axes."""
-    levels = market.levels([None] * 4, [0.70, 0.69, 0.69, 0.67], rng)
+    points = market.points([None] * 4, [0.70, 0.69, 0.69, 0.67], rng)
     weights = np.array([-1.0, 1.0, 1.0, -1.0])
     truth = -0.70 + 0.69 + 0.69 - 0.67
-    return {"effect": inside(truth, *contrast(levels, weights, market.horizon).interval(CONFIDENCE))}
+    return {"effect": inside(truth, *contrast(points, weights, market.horizon).interval(CONFIDENCE))}
 
 
 def pooled(market: Market, rng: np.random.Generator) -> Outcome:
-    """Mean slope and gain of four cells that share their dates."""
+    """Mean slope and gain of four curves that share their dates."""
     shared = market.moving(rng)
-    cells = []
+    curves = []
     for _ in range(4):
         own = 0.7 * shared + 0.7 * market.moving(rng)
-        levels = market.levels(THREE, [0.70, 0.69, 0.68], rng, common=own)
-        words = {"task": "direction", "timescale": "daily", "horizon": market.horizon}
-        cell = Curve(AXES["parameters"], words, {}, {}, levels)
-        cell.gain = scaling_law.gain(levels, market.horizon)
-        cell.dates = np.arange(market.days).astype("datetime64[D]")
-        cells.append(cell)
-    (found,) = pool(cells)
+        points = market.points(THREE, [0.70, 0.69, 0.68], rng, common=own)
+        key = {"task": "direction", "timescale": "daily", "horizon": market.horizon}
+        curve = Curve(AXES["parameters"], key, {}, {}, points)
+        curve.gain = scaling_law.gain(points, market.horizon)
+        curve.dates = np.arange(market.days).astype("datetime64[D]")
+        curves.append(curve)
+    (found,) = pool(curves)
     return {
         "slope": inside(-0.01, *found.slope.interval(CONFIDENCE)),
         "gain": inside(0.02, *found.gain.interval(CONFIDENCE)),
@@ -226,16 +226,16 @@ def _single_run_truth(market: Market) -> dict[str, float]:
 
 
 def judged(
-    levels: Sequence[ScalePoint], market: Market, confidence: float, gated: bool = True,
+    points: Sequence[ScalePoint], market: Market, confidence: float, gated: bool = True,
     recalibrated: Estimate | None = None,
 ) -> Decision:  # fmt: skip
-    """The decision on a cell with these levels; not `gated`: whatever their number of replicates.
+    """The decision on a curve with these scale points; not `gated`: whatever their number of replicates.
 
-    All levels are far better than the base rate, and recalibration changes nothing unless it is given: the
-    gates that are not simulated stand open.
+    All scale points are far better than the base rate, and recalibration changes nothing unless it is given:
+    the gates that are not simulated stand open.
     """
-    declared = {level.label: level.seeds for level in levels} if gated else {}
-    gain = scaling_law.gain(levels, market.horizon)
+    declared = {point.label: point.seeds for point in points} if gated else {}
+    gain = scaling_law.gain(points, market.horizon)
     evidence = Evidence(
         **vars(Preconditions.of(declared, declared)),
         metric_name="log loss",
@@ -243,9 +243,9 @@ def judged(
         last="200M",
         margin=market.margin,
         gain=gain,
-        steps=scaling_law.steps(levels, market.horizon),
-        pairs=scaling_law.pairs(levels, market.horizon),
-        skill={level.label: Estimate(0.1, 0.001, 1000.0) for level in levels},
+        steps=scaling_law.steps(points, market.horizon),
+        pairs=scaling_law.pairs(points, market.horizon),
+        skill={point.label: Estimate(0.1, 0.001, 1000.0) for point in points},
         recalibrated=gain if recalibrated is None else recalibrated,
         confidence=confidence,
         declared_confidence=CFG.confidence,
@@ -254,46 +254,46 @@ def judged(
 
 
 Measured = list[tuple[Sequence[ScalePoint], Estimate, float]]
-"""Cells that are judged together: levels, gain and Holm's level of each."""
+"""Curves that are judged together: points, gain and Holm's level of each."""
 
 
-def family(cells: Sequence[Sequence[ScalePoint]], market: Market) -> Measured:
-    """Cells with their gains at Holm's levels."""
-    gains = [scaling_law.gain(levels, market.horizon) for levels in cells]
+def family(curves: Sequence[Sequence[ScalePoint]], market: Market) -> Measured:
+    """Curves with their gains at Holm's levels."""
+    gains = [scaling_law.gain(points, market.horizon) for points in curves]
     confidences = holm_families([("confirmatory", "gains", gains)], CFG.confidence)[0].levels
-    return list(zip(cells, gains, confidences, strict=True))
+    return list(zip(curves, gains, confidences, strict=True))
 
 
 def flat_study(market: Market, rng: np.random.Generator) -> Outcome:
-    """A study in which size does nothing: whether any of its cells is called scaling or worsening.
+    """A study in which size does nothing: whether any of its curves is called scaling or worsening.
 
-    `any_cell_scales_ungated`: whether one would be if the number of seeds were not asked for.
+    `any_curve_scales_ungated`: whether one would be if the number of seeds were not asked for.
     """
-    measured = family([market.levels(THREE, [0.69] * 3, rng) for _ in range(market.contrasts)], market)
+    measured = family([market.points(THREE, [0.69] * 3, rng) for _ in range(market.contrasts)], market)
     verdicts = clear_verdicts(measured, market)
     ungated = clear_verdicts(measured, market, gated=False) if market.seeds < 3 else verdicts
     first, _, confidence = measured[0]
-    return {"any_cell_scales": "scales" in verdicts, "any_cell_worsens": "worsens" in verdicts,
-            "any_cell_scales_ungated": "scales" in ungated,
-            "first_cell_flat": judged(first, market, confidence).verdict == "flat"}  # fmt: skip
+    return {"any_curve_scales": "scales" in verdicts, "any_curve_worsens": "worsens" in verdicts,
+            "any_curve_scales_ungated": "scales" in ungated,
+            "first_curve_flat": judged(first, market, confidence).verdict == "flat"}  # fmt: skip
 
 
 def clear_verdicts(measured: Measured, market: Market, gated: bool = True) -> list[str]:
-    """Verdicts of the cells whose gain is clear of 0 at Holm's level; no other scales or worsens."""
+    """Verdicts of the curves whose gain is clear of 0 at Holm's level; no other scales or worsens."""
     out = []
-    for levels, gain, confidence in measured:
+    for points, gain, confidence in measured:
         low, high = gain.interval(confidence)
         if low > 0.0 or high < 0.0:
-            out.append(judged(levels, market, confidence, gated).verdict)
+            out.append(judged(points, market, confidence, gated).verdict)
     return out
 
 
 def two_margins(market: Market, rng: np.random.Generator) -> Outcome:
-    """One of the confirmatory cells gains two margins in two equal steps, the others nothing."""
+    """One of the confirmatory curves gains two margins in two equal steps, the others nothing."""
     gains = [2.0 * market.margin, *[0.0] * (market.contrasts - 1)]
-    cells = [market.levels(THREE, [0.69, 0.69 - gain / 2, 0.69 - gain], rng) for gain in gains]
-    measured = family(cells, market)
-    first, second = (judged(levels, market, own).verdict for levels, _, own in measured[:2])
+    curves = [market.points(THREE, [0.69, 0.69 - gain / 2, 0.69 - gain], rng) for gain in gains]
+    measured = family(curves, market)
+    first, second = (judged(points, market, own).verdict for points, _, own in measured[:2])
     clear = clear_verdicts(measured, market)
     return {"found": first == "scales", "other_scales": clear.count("scales") > (first == "scales"),
             "second_flat": second == "flat"}  # fmt: skip
@@ -302,11 +302,11 @@ def two_margins(market: Market, rng: np.random.Generator) -> Outcome:
 def forecasts(
     market: Market, rng: np.random.Generator, known: Sequence[float], boldness: Sequence[float]
 ) -> tuple[list[ScalePoint], dict[str, list[Part]], StudyRuns]:
-    """Walk-forward folds of forecasts, each with a calibration part, as `cell_skill` measures them.
+    """Walk-forward folds of forecasts, each with a calibration part, as `measure_skill` measures them.
 
-    A level knows a part of the true log-odds, of standard deviation `known` (rising: each contains the one
-    before; the last is all there is) and says honestly what follows from it; each seed adds an error of its
-    own, and says it `boldness` times too boldly.
+    A scale point knows a part of the true log-odds, of standard deviation `known` (rising: each contains the
+    one before; the last is all there is) and says honestly what follows from it; each seed adds an error of
+    its own, and says it `boldness` times too boldly.
     """
     days, held = market.days // market.folds, market.calibration
     n = market.folds * (days + held)
@@ -338,12 +338,12 @@ def forecasts(
             positions = range(at * market.seeds, (at + 1) * market.seeds)
             parts.setdefault(str(at), []).append((aligned, positions, own_rows))
     material = Calibrated(rows)
-    levels = []
+    points = []
     for at, size in enumerate(THREE[: len(known)]):
         own_losses = [aligned.losses(positions) for aligned, positions, _ in parts[str(at)]]
         sums = np.concatenate([one.sums for one in own_losses], axis=1)
-        levels.append(ScalePoint(str(at), size, DateLosses(sums, np.ones(sums.shape[1]))))
-    return levels, parts, material  # type: ignore[return-value]
+        points.append(ScalePoint(str(at), size, DateLosses(sums, np.ones(sums.shape[1]))))
+    return points, parts, material  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -359,17 +359,17 @@ class Calibrated:
 def whole_rule(
     market: Market, rng: np.random.Generator, known: Sequence[float], boldness: Sequence[float]
 ) -> tuple[str, str]:
-    """Verdict and gate of a cell, skill and recalibration measured from forecasts; one cell of its family."""
-    levels, parts, material = forecasts(market, rng, known, boldness)
-    skill, recalibrated = measure_skill(levels, parts, market.horizon, material)
-    gain = scaling_law.gain(levels, market.horizon)
+    """Verdict and gate of a curve that is its own family, with skill and recalibration from forecasts."""
+    points, parts, material = forecasts(market, rng, known, boldness)
+    skill, recalibrated = measure_skill(points, parts, market.horizon, material)
+    gain = scaling_law.gain(points, market.horizon)
     others = [1.0] * (market.contrasts - 1)
     confidence = holm_confidences([gain.p_value(), *others], CFG.confidence)[0]
-    declared = {level.label: level.seeds for level in levels}
+    declared = {point.label: point.seeds for point in points}
     evidence = Evidence(
         **vars(Preconditions.of(declared, declared)), metric_name="log loss", first="0", last="2",
-        margin=market.margin, gain=gain, steps=scaling_law.steps(levels, market.horizon),
-        pairs=scaling_law.pairs(levels, market.horizon), skill=skill, recalibrated=recalibrated,
+        margin=market.margin, gain=gain, steps=scaling_law.steps(points, market.horizon),
+        pairs=scaling_law.pairs(points, market.horizon), skill=skill, recalibrated=recalibrated,
         confidence=confidence, declared_confidence=CFG.confidence,
     )  # fmt: skip
     decision = curve_verdict(evidence)
@@ -428,8 +428,8 @@ def knows_nothing(market: Market, rng: np.random.Generator) -> Outcome:
 
 def flat_interaction(market: Market, rng: np.random.Generator) -> Outcome:
     """No interaction: whether one is called."""
-    levels = market.levels([None] * 4, [0.70, 0.69, 0.69, 0.68], rng)
-    effect = contrast(levels, np.array([-1.0, 1.0, 1.0, -1.0]), market.horizon)
+    points = market.points([None] * 4, [0.70, 0.69, 0.69, 0.68], rng)
+    effect = contrast(points, np.array([-1.0, 1.0, 1.0, -1.0]), market.horizon)
     skilled = {"all": Estimate(0.1, 0.001, 1000.0)}  # the gate of skill is open: what is counted is the rest
     decision = interaction_verdict(effect, CFG.confidence, MARGIN, ("a", "b"), Preconditions(), skilled)
     return {"called": decision.verdict in ("scales", "worsens")}
@@ -437,31 +437,31 @@ def flat_interaction(market: Market, rng: np.random.Generator) -> Outcome:
 
 def at_the_margin(market: Market, rng: np.random.Generator) -> Outcome:
     """The true gain is exactly the margin: whether it is called flat."""
-    levels = market.levels(THREE, [0.69, 0.69 - MARGIN / 2, 0.69 - MARGIN], rng)
-    return {"called_flat": judged(levels, market, CFG.confidence).verdict == "flat"}
+    points = market.points(THREE, [0.69, 0.69 - MARGIN / 2, 0.69 - MARGIN], rng)
+    return {"called_flat": judged(points, market, CFG.confidence).verdict == "flat"}
 
 
 def bent(market: Market, rng: np.random.Generator) -> Outcome:
     """First and last size are alike, the middle one is better by the margin: whether it is called flat."""
-    levels = market.levels(THREE, [0.69, 0.69 - MARGIN, 0.69], rng)
-    return {"called_flat": judged(levels, market, CFG.confidence).verdict == "flat"}
+    points = market.points(THREE, [0.69, 0.69 - MARGIN, 0.69], rng)
+    return {"called_flat": judged(points, market, CFG.confidence).verdict == "flat"}
 
 
 def flat_law(market: Market, rng: np.random.Generator) -> Outcome:
     """Six sizes that do nothing: whether an exponent is claimed."""
-    levels = market.levels(SIX, [0.69] * 6, rng)
-    found = scaling_law.fit_law_with_floor(levels, market.horizon, CFG)
+    points = market.points(SIX, [0.69] * 6, rng)
+    found = scaling_law.fit_law_with_floor(points, market.horizon, CFG)
     return {"identified": found.identified}
 
 
-QUIET = Market(level_dates=0.01, run_dates=0.01, between_seeds=0.0005)
+QUIET = Market(point_dates=0.01, run_dates=0.01, between_seeds=0.0005)
 """Little noise, in which exponents can be identified at all."""
 DESIGN = Market(
     days=4518,
     horizon=1,
     seeds=5,
     common=0.45,
-    level_dates=0.085,
+    point_dates=0.085,
     run_dates=0.08,
     between_seeds=0.002,
     folds=9,
@@ -471,7 +471,7 @@ DESIGN = Market(
     contrasts=22,
 )
 """The question of size on touches in config/study.yaml (a test holds this to it): nine folds of two years at
-h1. A day's paired difference of two levels varies by 0.13 nats."""
+h1. A day's paired difference of two scale points varies by 0.13 nats."""
 DIRECTION = replace(DESIGN, days=4482, horizon=5, base_odds=0.2, margin=0.005)
 """The same on the direction of five days, of which the preview says that it cannot show its margin."""
 LUCKY = replace(DESIGN, searches=3, between_searches=0.003)
@@ -484,7 +484,7 @@ COVERAGE: dict[str, tuple[Callable[[Market, np.random.Generator], Outcome], Mark
     "joint law, 3 sizes x 4 shares": (joint_law, QUIET),
     "three sizes, design, luck of 3 searches": (log_slope, LUCKY),
     "interaction": (interaction, Market()),
-    "pooled over 4 cells": (pooled, Market()),
+    "pooled over 4 curves": (pooled, Market()),
     "single run, h5": (single_run, Market()),
     "single run, h1": (single_run, Market(horizon=1)),
 }
@@ -496,8 +496,8 @@ ERRORS: dict[str, tuple[Callable[[Market, np.random.Generator], Outcome], Market
     "flat study at the size of design": (flat_study, DESIGN),
     "flat study, design, luck of 3 searches": (flat_study, LUCKY),
     "flat study, design, loud luck of 3 searches": (flat_study, replace(LUCKY, between_searches=0.01)),
-    "two margins in one cell, design": (two_margins, DESIGN),
-    "two margins in one cell, design on direction": (two_margins, DIRECTION),
+    "two margins in one curve, design": (two_margins, DESIGN),
+    "two margins in one curve, design on direction": (two_margins, DIRECTION),
     "flat study, design on direction": (flat_study, DIRECTION),
     "flat study, design on direction, luck of 3 searches": (
         flat_study,

@@ -2,7 +2,7 @@
 
 `make bench-training` writes `results/benchmarks/training.json`. Every row is a process of its own. Ours is
 the engine as a study uses it (`lib.training.engine.train`, windows, dropout, clipping, AdamW); the peak is
-that of a large matrix product with the same data type and threads in the same run; the opponent trains the
+that of a large matrix product with the same data type and threads in the same run; the baseline trains the
 same architecture of `transformers` with the `Trainer`, once with its defaults and once with our batch and
 precision. `busy` is ours again beside a process that does nothing but compute.
 """

@@ -3,7 +3,7 @@
 Every run that the plan declares for a network is trained by `train_run` (its own fold, labels, share of
 the dates and words), measured by `evaluate_run` and collected by `collect_runs`; then all is judged as by
 `fit_scaling`. What is left out cannot change a verdict: files, resampled intervals of single runs, simple
-opponents, and all channels and symbols but those of Aa20, because the oracle reads two channels of the one
+baselines, and all channels and symbols but those of Aa20, because the oracle reads two channels of the one
 symbol that is judged. `study` goes the whole way.
 """
 

@@ -154,7 +154,7 @@ def big_study(
             for name, share in (("frac12", 0.125), ("frac25", 0.25), ("frac50", 0.5))
         },
         "baselines": PlannedExperiment(
-            question="What do simple opponents reach on the same samples?", datasets=["Aa20"],
+            question="What do simple baselines reach on the same samples?", datasets=["Aa20"],
             timescales=["daily"], tasks=tasks, horizons=[5],
             models=["base_rate", "logistic", "xgboost"], seeds=[42],
         ),
@@ -213,7 +213,7 @@ def make_study(
 
 
 def facts_of(experiment: PlannedExperiment) -> dict[str, Any]:
-    """What a plan says of an experiment's runs beside their words."""
+    """What a plan says of an experiment's runs beside their key."""
     return {
         "condition": experiment.condition, "fold": experiment.fold,
         "train_fraction": experiment.train_fraction, "context_length": experiment.context_length or 80,
@@ -229,15 +229,15 @@ def _declared(name: str, experiment: PlannedExperiment) -> list[dict[str, Any]]:
     ):  # fmt: skip
         sized = model.startswith(("patchtst", "oracle"))
         for budget in experiment.budgets if sized else ["none"]:
-            words = {"variant": experiment.variant, "dataset": dataset, "timescale": timescale, "task": task,
+            key = {"variant": experiment.variant, "dataset": dataset, "timescale": timescale, "task": task,
                      "horizon": horizon, "model": model, "budget": budget, "seed": seed}  # fmt: skip
             path = (
                 f"results/runs/{experiment.variant}/{dataset}/{timescale}/{task}/h{horizon}/{model}/{budget}"
                 f"/seed{seed}"
             )
             family = FAMILY.get(model, "naive")
-            asked = {"experiment": name, "role": experiment.role, "question": experiment.question}
-            rows.append(words | facts_of(experiment) | asked | {"family": family, "path": path})
+            declared = {"experiment": name, "role": experiment.role, "question": experiment.question}
+            rows.append(key | facts_of(experiment) | declared | {"family": family, "path": path})
     return rows
 
 
@@ -327,7 +327,7 @@ def _said(task: str, score: np.ndarray, probability: np.ndarray) -> dict[str, An
 
 
 def hash_of(path: str) -> int:
-    """A number from a run's words that is the same in every process and every folder."""
+    """A number from a run's key that is the same in every process and every folder."""
     return zlib.crc32(path.rsplit("results/runs/", 1)[-1].encode())
 
 
@@ -336,11 +336,11 @@ def _write_records(
 ) -> None:
     n_train = round(2000 * row["train_fraction"]) * (1 + "ABCDE".index(row["dataset"][0]))
     size = PARAMETERS[row["budget"]]
-    words = {
+    key = {
         k: row[k] for k in ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "seed")
     }
     params = {
-        "run": words,
+        "run": key,
         "model": REGISTERED[row["family"]],
         "settings": {"channel_mode": "mixed", "normalisation": "zscore", "pooling": "last"},
         "architecture": SHAPE if row["budget"] != "none" else None,
@@ -399,7 +399,7 @@ def summarise(
         study.rows, lambda path: read_run(Path(path)), {p.as_posix(): text for p, text in problems.items()}
     )
     summary = scaling_summary(
-        study.experiments, runs, read_predictions, cfg, lambda *words: 0.75, primary=SYMBOL, search_trials=30
+        study.experiments, runs, read_predictions, cfg, lambda *key: 0.75, primary=SYMBOL, search_trials=30
     )
     results = study.folder / "results"
     write_parquet_atomic(runs, results / "runs.parquet")

@@ -39,10 +39,8 @@ FACTS = {"condition": "base", "fold": None, "train_fraction": 1.0, "context_leng
 
 
 def path_of(row: dict[str, Any]) -> str:
-    words = [row[k] for k in ("variant", "dataset", "timescale", "task")]
-    return "/".join(
-        map(str, [*words, f"h{row['horizon']}", row["model"], row["budget"], f"seed{row['seed']}"])
-    )
+    key = [row[k] for k in ("variant", "dataset", "timescale", "task")]
+    return "/".join(map(str, [*key, f"h{row['horizon']}", row["model"], row["budget"], f"seed{row['seed']}"]))
 
 
 def run_row(task: str, model: str, budget: str, seed: int = 42, **changes: Any) -> dict[str, Any]:
@@ -52,7 +50,7 @@ def run_row(task: str, model: str, budget: str, seed: int = 42, **changes: Any) 
     row: dict[str, Any] = dict.fromkeys(RUNS_SCHEMA) | {
         "experiment": "quickstart" if budget != "none" else "quickstart_baselines",
         "role": "question",
-        "question": QUESTION if budget != "none" else "What do simple opponents reach?",
+        "question": QUESTION if budget != "none" else "What do simple baselines reach?",
         "variant": "base",
         **FACTS,
         "dataset": "Aa20",
@@ -187,7 +185,7 @@ def points(task: str, budgets: tuple[str, ...] = tuple(BUDGETS)) -> list[dict[st
     return out
 
 
-def cell(task: str, **changes: Any) -> dict[str, Any]:
+def curve(task: str, **changes: Any) -> dict[str, Any]:
     gain = LEVEL[task]["2M"][1] - LEVEL[task]["200M"][1]
     reason = (
         "Only one seed at 2M, 20M, 200M: the noise between seeds is unknown, so neither scaling nor flatness "
@@ -241,7 +239,7 @@ def cell(task: str, **changes: Any) -> dict[str, Any]:
         },
         "skill": [
             {
-                "level": budget,
+                "point": budget,
                 "beats_base_rate": False,
                 "estimate": lead,
                 "low": lead - 0.009,
@@ -356,16 +354,16 @@ def scaling(**changes: Any) -> dict[str, Any]:
         "verdict": "undecidable",
         "gate": "seeds",
         "moot": False,
-        "reason": "All 2 cells are undecidable.",
+        "reason": "All 2 curves are undecidable.",
         "change_mind": ["At least two more seeds at 2M, 20M, 200M."],
-        "cells": [cell("direction"), cell("threshold_1pct")],
+        "curves": [curve("direction"), curve("threshold_1pct")],
     }
     return {
         "confidence": 0.95,
         "questions": [question],
         "controls": controls(),
         "baselines": [baseline_table(task) for task in LEVEL],
-        "test_looks": 14,
+        "test_access": 14,
         "warnings": [],
         **changes,
     }

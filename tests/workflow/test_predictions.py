@@ -47,8 +47,8 @@ def begun(project: Project, budget: str) -> datetime:
 
 def test_the_largest_size_is_trained_after_its_prediction_is_on_record(predicted: Project) -> None:
     [entry] = read_json(predicted.folder / RECORD, list)
-    [cell] = entry["cells"]
-    assert (cell["largest"], [own["level"] for own in cell["from"]]) == ("200M", ["2M", "20M"])
+    [curve] = entry["cells"]
+    assert (curve["largest"], [own["level"] for own in curve["from"]]) == ("200M", ["2M", "20M"])
     written = (predicted.folder / RECORD).stat().st_mtime
     for seed in SEEDS:
         of = {size: predicted.folder / RUN.format(budget=size, seed=seed) for size in SIZES}
@@ -57,11 +57,11 @@ def test_the_largest_size_is_trained_after_its_prediction_is_on_record(predicted
     assert datetime.fromisoformat(entry["date"]) <= begun(predicted, "200M")
 
     [question] = read_json(predicted.folder / "results/scaling.json")["questions"]
-    said = question["cells"][0]["prediction"]
+    said = question["curves"][0]["prediction"]
     assert said["on_record"] is True
-    assert said["law"] == cell["law"]
-    assert said["realised"] == pytest.approx(question["cells"][0]["points"][-1]["value"])
-    assert said["inside"] == (cell["law"]["low"] <= said["realised"] <= cell["law"]["high"])
+    assert said["law"] == curve["law"]
+    assert said["realised"] == pytest.approx(question["curves"][0]["points"][-1]["value"])
+    assert said["inside"] == (curve["law"]["low"] <= said["realised"] <= curve["law"]["high"])
     assert said["text"].startswith("Before 200M was trained, the law fitted to 2M and 20M")
 
 
@@ -81,7 +81,7 @@ def test_a_prediction_made_again_is_a_further_entry_and_trains_nothing(predicted
     assert "Nothing to be done" in predicted.snakemake("-n", "results/scaling.json").stdout
     # What was written after the largest was trained predicts nothing.
     [question] = read_json(predicted.folder / "results/scaling.json")["questions"]
-    assert question["cells"][0]["prediction"]["confidence"] == first[0]["cells"][0]["confidence"]
+    assert question["curves"][0]["prediction"]["confidence"] == first[0]["cells"][0]["confidence"]
 
 
 def test_a_size_that_was_there_first_is_not_trained_again_and_not_said_to_be_predicted(
@@ -100,7 +100,7 @@ def test_a_size_that_was_there_first_is_not_trained_again_and_not_said_to_be_pre
     done = project.snakemake("results/scaling.json")
     assert done.returncode == 0, done.stdout
     [question] = read_json(project.folder / "results/scaling.json")["questions"]
-    said = question["cells"][0]["prediction"]
+    said = question["curves"][0]["prediction"]
     assert said == {
         "on_record": False,
         "largest": "200M",
@@ -111,6 +111,6 @@ def test_a_size_that_was_there_first_is_not_trained_again_and_not_said_to_be_pre
     assert project.snakemake(RECORD, "--force").returncode == 0
     assert project.snakemake("results/scaling.json", "--force").returncode == 0
     [question] = read_json(project.folder / "results/scaling.json")["questions"]
-    assert question["cells"][0]["prediction"]["on_record"] is False
+    assert question["curves"][0]["prediction"]["on_record"] is False
     study(project, ["200M"])
     assert "train" not in planned(project)

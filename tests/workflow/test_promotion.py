@@ -295,7 +295,7 @@ def test_a_meta_module_goes_from_folds_to_its_comparison_and_signal(project: Pro
     assert table["date"].min() >= date(2004, 1, 1)
     result = read_json(folder / "comparison.json")
     assert result["rows"][0]["name"] == "logistic"
-    assert {gain["opponent"] for gain in result["gains"]} == {"best_single", "average"}
+    assert {gain["reference"] for gain in result["gains"]} == {"best_single", "average"}
     signal = pl.read_parquet(folder / "signal.parquet")
     assert signal["calibrated_probability"].is_between(0, 1).all()
     learner = project.folder / "results/runs/meta-small/Aa20/daily/direction/h1/logistic/none/seed42"

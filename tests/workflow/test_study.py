@@ -194,8 +194,8 @@ def test_a_changed_family_of_features_remakes_the_datasets_that_hold_it_and_no_o
 def test_folds_decide_and_the_studys_own_test_is_opened_afterwards(prepared):
     """Shares of the dates in two folds; nothing is trained for the study's own test while it is closed."""
     folds = {"first_test": "2004-01-01", "test_months": 21, "validation_months": 12}
-    asked = {"question": "Is it short of data?", "models": ["logistic"], "seeds": [1, 2, 3]}
-    prepared.experiment(**asked, walk_forward=True, train_fractions=[0.375, 1.0])
+    declared = {"question": "Is it short of data?", "models": ["logistic"], "seeds": [1, 2, 3]}
+    prepared.experiment(**declared, walk_forward=True, train_fractions=[0.375, 1.0])
     prepared.study(data={"walk_forward": folds})
     done = prepared.snakemake("results/report.html")
     assert done.returncode == 0, done.stdout
@@ -214,14 +214,14 @@ def test_folds_decide_and_the_studys_own_test_is_opened_afterwards(prepared):
     assert str(params["splits"]["test_end"]) == "2007-06-30"
     assert not (results / "runs/base").exists()
     [question] = read_json(results / "scaling.json")["questions"]
-    [cell] = question["cells"]
-    assert (question["experiment"], cell["folds"]) == ("small", [1, 2])
-    assert [point["level"] for point in cell["points"]] == ["0.375", "1"]
+    [curve] = question["curves"]
+    assert (question["experiment"], curve["folds"]) == ("small", [1, 2])
+    assert [point["point"] for point in curve["points"]] == ["0.375", "1"]
     tested = [
         pl.read_parquet(results / f"runs/{fold}/{run}/predictions/test.parquet") for fold in ("wf01", "wf02")
     ]
-    assert cell["points"][0]["n"] == sum(frame.height for frame in tested)
-    assert cell["confirmation"]["state"] == "closed"
+    assert curve["points"][0]["n"] == sum(frame.height for frame in tested)
+    assert curve["confirmation"]["state"] == "closed"
     assert "The study's own test" in (results / "report.md").read_text()
     [record] = read_json(results / "declarations/small-wf01.json")
 
@@ -231,11 +231,11 @@ def test_folds_decide_and_the_studys_own_test_is_opened_afterwards(prepared):
     assert re.search(r"^train +6$", told, re.MULTILINE), "two shares, three seeds, and no fold again"
     done = prepared.snakemake("results/report.html")
     assert done.returncode == 0, done.stdout
-    [cell] = read_json(results / "scaling.json")["questions"][0]["cells"]
-    assert cell["folds"] == [1, 2]
-    assert cell["confirmation"]["state"] == "open"
+    [curve] = read_json(results / "scaling.json")["questions"][0]["curves"]
+    assert curve["folds"] == [1, 2]
+    assert curve["confirmation"]["state"] == "open"
     own = pl.read_parquet(results / f"runs/base/{run}/predictions/test.parquet")
-    assert cell["confirmation"]["n"] == own.height
+    assert curve["confirmation"]["n"] == own.height
     assert min(own["date"]) > max(tested[1]["date"])
     assert read_json(results / "declarations/small-wf01.json") == [record], "what was declared stands"
     opening = read_json(results / "confirmation.json", dict)
@@ -245,7 +245,7 @@ def test_folds_decide_and_the_studys_own_test_is_opened_afterwards(prepared):
     prepared.study(data={"walk_forward": folds})
     done = prepared.snakemake("results/scaling.json")
     assert done.returncode == 0, done.stdout
-    [cell] = read_json(results / "scaling.json")["questions"][0]["cells"]
-    assert cell["confirmation"]["state"] == "closed again"
-    assert opening["opened"][:10] in cell["confirmation"]["text"]
+    [curve] = read_json(results / "scaling.json")["questions"][0]["curves"]
+    assert curve["confirmation"]["state"] == "closed again"
+    assert opening["opened"][:10] in curve["confirmation"]["text"]
     assert read_json(results / "confirmation.json", dict) == opening

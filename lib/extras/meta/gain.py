@@ -107,7 +107,7 @@ def compare(found: Sequence[MetaCandidate], task: str, horizon: int, cfg: Evalua
         `calibrated` or both are not.
     """
     metric = primary_metric(task)
-    opponents = [best(found, "base"), *(c for c in found if c.kind == "average")]
+    references = [best(found, "base"), *(c for c in found if c.kind == "average")]
     rows, gains = [], []
     for candidate in found:
         row: dict[str, Any] = {
@@ -125,12 +125,12 @@ def compare(found: Sequence[MetaCandidate], task: str, horizon: int, cfg: Evalua
                         row[f"{prefix}{name}{end}"] = measured[f"{name}{end}"]
         rows.append(row)
         if candidate.kind == "learner":
-            gains += [_gain(candidate, o, c, task, horizon, cfg) for o in opponents for c in (False, True)]
+            gains += [_gain(candidate, r, c, task, horizon, cfg) for r in references for c in (False, True)]
     result: dict[str, Any] = plain(
         {
             "metric": metric,
             "best_learner": best(found, "learner").name,
-            "best_single": opponents[0].name,
+            "best_single": references[0].name,
             "rows": rows,
             "gains": gains,
         }
@@ -151,17 +151,17 @@ def signal(learner: MetaCandidate) -> pl.DataFrame:
 
 def _gain(
     learner: MetaCandidate,
-    opponent: MetaCandidate,
+    reference: MetaCandidate,
     calibrated: bool,
     task: str,
     horizon: int,
     cfg: EvaluationConfig,
 ) -> dict[str, Any]:
-    estimate = paired_difference(opponent.test(calibrated), learner.test(calibrated), task, horizon)
+    estimate = paired_difference(reference.test(calibrated), learner.test(calibrated), task, horizon)
     low, high = estimate.interval(cfg.confidence) if estimate else (None, None)
     return {
         "learner": learner.name,
-        "opponent": "best_single" if opponent.kind == "base" else opponent.name,
+        "reference": "best_single" if reference.kind == "base" else reference.name,
         "calibrated": calibrated,
         "gain": estimate.value if estimate else None,
         "low": low,

@@ -52,7 +52,7 @@ def power_section(inputs: ReportInputs, names: Names) -> Section:
     ]  # fmt: skip
     body = [
         [
-            TableCell(names.problem(row.get("cell") or {})),
+            TableCell(names.problem(row.get("problem") or {})),
             TableCell(count(row.get("n"))),
             TableCell(count(row.get("effective_n"))),
             TableCell(percent(row.get("base_rate"))),
@@ -65,9 +65,9 @@ def power_section(inputs: ReportInputs, names: Names) -> Section:
         for row in rows
     ]
     caption = (
-        "Smallest AUC that can be told from 0.5, and smallest difference in loss between two models, with "
-        "80 % power; planned: what the same function said before training, in nats, and for returns as a "
-        "share of the squared error."
+        "Smallest AUC that can be distinguished from 0.5, and smallest difference in loss between two "
+        "models, with 80 % power; planned: what the same function gave before training, in nats, and for "
+        "returns as a share of the squared error."
     )
     folded = f"All {plural(len(body), 'test set')}" if len(body) > _FOLD_BEYOND else None
     notes = [prose(row.get("text")) for row in rows[:1] if row.get("text")]
@@ -93,8 +93,8 @@ def _question_power(questions: Sequence[Mapping[str, Any]]) -> Table:
         for one in questions
     ]
     caption = (
-        "Smallest gain in nats that the weakest cell of each question shows with 80 % power, at Holm's level "
-        "and with the measured noise of dates and seeds."
+        "Smallest gain in nats that the weakest curve of each question shows with 80 % power, at Holm's "
+        "level and with the measured noise of dates and seeds."
     )
     folded = f"All {plural(len(body), 'question')}" if len(body) > _FOLD_BEYOND else None
     return Table(caption, columns, body, folded)
@@ -104,22 +104,23 @@ def confounds_section(inputs: ReportInputs) -> Section:
     """Unintended differences between compared runs."""
     compared = Compared(inputs)
     found: dict[tuple[str, str], list[TableCell]] = {}
-    cells = [(q, c) for q in inputs.scaling.get("questions") or [] for c in q.get("cells") or []]
+    curves = [(q, c) for q in inputs.scaling.get("questions") or [] for c in q.get("curves") or []]
     heading = "What else differed?"
-    if not cells:
+    if not curves:
         return Section("confounds", heading, "Nothing was compared along an axis in this study.")
     unrecorded = 0
-    for question, cell in cells:
-        paths = [str(r.get("path")) for r in compared.runs(cell) if r.get("status") == "done"]
+    for question, curve in curves:
+        paths = [str(r.get("path")) for r in compared.runs(curve) if r.get("status") == "done"]
         unrecorded += any(path not in inputs.run_provenance for path in paths)
         folds: dict[str, list[dict[str, str]]] = {}
         for fact in (fact for path in paths if (fact := _facts(path, inputs))):
             folds.setdefault(fact.get("fold", ""), []).append(fact)
-        asked, axis = str(question.get("question") or ""), str(cell.get("axis") or "parameters")
+        question_text, axis = str(question.get("question") or ""), str(curve.get("axis") or "parameters")
         differing = [pair for facts in folds.values() for pair in _differences(facts, axis).items()]
         for key, values in differing:
             found.setdefault(
-                (asked, key), [TableCell(asked), TableCell(key, code=True), TableCell(listed(values))]
+                (question_text, key),
+                [TableCell(question_text), TableCell(key, code=True), TableCell(listed(values))],
             )
     rounding = sorted({key for _, key in found if key in _ROUNDING})
     others = sum(key not in _ROUNDING for _, key in found)
@@ -137,8 +138,8 @@ def confounds_section(inputs: ReportInputs) -> Section:
         )
     if unrecorded:
         notes.append(
-            f"In {unrecorded} of {plural(len(cells), 'cell')} the provenance of some runs is not at hand, so "
-            "their commit, packages, hardware and data could not be compared."
+            f"In {unrecorded} of {plural(len(curves), 'curve')} the provenance of some runs is not at hand, "
+            "so their commit, packages, hardware and data could not be compared."
         )
     columns = [Column("Question", wide=True), Column("Setting"), Column("Values", wide=True)]
     table = Table("Settings that differ between compared runs.", columns, list(found.values()))
@@ -173,8 +174,8 @@ def declaration_section(inputs: ReportInputs) -> Section:
     lead = (
         "Every comparison was declared before its first run was finished."
         if not late
-        else f"{plural(late, 'experiment')} changed its declaration after runs were finished: what these say "
-        "was not declared beforehand."
+        else f"{plural(late, 'experiment')} changed its declaration after runs were finished: what these "
+        "show was not declared beforehand."
     )
     columns = [
         Column("Experiment"), Column("What will be tested", wide=True), Column("Declared (UTC)"),
@@ -188,14 +189,14 @@ def declaration_section(inputs: ReportInputs) -> Section:
 def ledger_section(inputs: ReportInputs) -> Section:
     """Number of test-set accesses and trials."""
     ledger = inputs.scaling.get("ledger") or {}
-    looks = ledger.get("looks", inputs.scaling.get("test_looks"))
-    if looks is None:
-        return Section("ledger", "Ledger of the test set", "Looks at the test set were not counted.")
-    lead = prose(ledger.get("text")) or f"The test set was looked at {plural(int(looks), 'time')}."
+    accesses = ledger.get("test_access", inputs.scaling.get("test_access"))
+    if accesses is None:
+        return Section("ledger", "Ledger of the test set", "Test-set access was not counted.")
+    lead = prose(ledger.get("text")) or f"The test set was accessed {plural(int(accesses), 'time')}."
     rows = [
         [TableCell(label), TableCell(count(ledger.get(key)))]
         for label, key in (
-            ("Distinct predictions of test samples", "looks"),
+            ("Distinct predictions of test samples", "test_access"),
             ("Runs", "runs"),
             ("Trials of searches (validation only)", "search_trials"),
         )

@@ -33,7 +33,7 @@ _WORDS = {
     "scales": "they help each other",
     "worsens": "they get in each other's way",
     "flat": "no interaction beyond the margin",
-    "undecidable": "cannot be told",
+    "undecidable": "undecided",
 }
 
 
@@ -74,7 +74,7 @@ def _pair(row: Mapping[str, Any], names: Names) -> str:
     """The two axes and the problem they were measured in."""
     axes = " × ".join(map(str, row.get("axis_labels") or row.get("axes") or []))
     axes = f"{axes[:1].upper()}{axes[1:]}"
-    return f"{axes}: {names.problem(row['cell'])}" if row.get("cell") else axes
+    return f"{axes}: {names.problem(row['key'])}" if row.get("key") else axes
 
 
 def _said(row: Mapping[str, Any]) -> str:
@@ -104,7 +104,7 @@ def _panel(row: Mapping[str, Any], names: Names) -> Panel:
     reading = f"Difference in differences {span}. {prose(row.get('reason'))}"
     first, second = [str(label) for label in row.get("axis_labels") or row.get("axes") or ("first", "second")]
     rows = [
-        [*map(str, g["levels"]), interval(g.get("value"), g.get("low"), g.get("high"))]
+        [*map(str, g["points"]), interval(g.get("value"), g.get("low"), g.get("high"))]
         for g in row["grid"]
         if finite(g.get("value")) is not None
     ]
@@ -116,7 +116,7 @@ def _panel(row: Mapping[str, Any], names: Names) -> Panel:
 def _figure(row: Mapping[str, Any], meaning: str) -> Markup:
     grid = [g for g in row["grid"] if finite(g.get("value")) is not None]
     labels = [str(label) for label in row.get("axis_labels") or row.get("axes") or ("", "")]
-    firsts, seconds = (list(dict.fromkeys(str(g["levels"][axis]) for g in grid)) for axis in (0, 1))
+    firsts, seconds = (list(dict.fromkeys(str(g["points"][axis]) for g in grid)) for axis in (0, 1))
     ends = [v for g in grid for k in ("value", "low", "high") if (v := finite(g.get(k))) is not None]
     chart = Chart((-0.4, len(seconds) - 0.4), padded(ends, 0.12))
     metric = metric_words(str(row.get("metric", "log_loss")))
@@ -124,7 +124,7 @@ def _figure(row: Mapping[str, Any], meaning: str) -> Markup:
     for position, first in enumerate(firsts):
         kind = kind_of(first)
         shift = (position - (len(firsts) - 1) / 2) * 0.12  # so that intervals do not hide each other
-        line = [(seconds.index(str(g["levels"][1])) + shift, g) for g in grid if str(g["levels"][0]) == first]
+        line = [(seconds.index(str(g["points"][1])) + shift, g) for g in grid if str(g["points"][0]) == first]
         chart.line([(x, float(g["value"])) for x, g in line], f"series thin {kind}")
         for x, g in line:
             if finite(g.get("low")) is not None and finite(g.get("high")) is not None:
@@ -134,8 +134,8 @@ def _figure(row: Mapping[str, Any], meaning: str) -> Markup:
 
 
 def _tip(point: Mapping[str, Any]) -> str:
-    levels = ", ".join(map(str, point["levels"]))
-    return f"{levels}: {interval(point['value'], point.get('low'), point.get('high'))}"
+    at = ", ".join(map(str, point["points"]))
+    return f"{at}: {interval(point['value'], point.get('low'), point.get('high'))}"
 
 
 def _diagnosis(inputs: ReportInputs) -> Section | None:
@@ -148,7 +148,7 @@ def _diagnosis(inputs: ReportInputs) -> Section | None:
     readings = [str(one.get("reading")) for one in found]
     short = readings.count("data-limited")
     lead = (
-        f"{short} of {plural(len(found), 'cell')} are limited by their data rather than by size."
+        f"In {short} of {plural(len(found), 'grid')} of sizes and shares of the data, data are what is short."
         if found
         else "No runs on parts of the training data: whether data are what is short was not measured."
     )

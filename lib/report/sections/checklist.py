@@ -24,13 +24,13 @@ _MOST = 6
 
 def checklist_section(inputs: ReportInputs) -> Section | None:
     """One table of facts; None where no curve has sizes."""
-    cells = [
-        (question, cell)
+    curves = [
+        (question, curve)
         for question in inputs.scaling.get("questions") or []
-        for cell in question.get("cells") or []
-        if question.get("scale") == "log" and len(cell.get("points") or []) > 1
+        for curve in question.get("curves") or []
+        if question.get("scale") == "log" and len(curve.get("points") or []) > 1
     ]
-    if not cells:
+    if not curves:
         return None
     sized = [
         row
@@ -41,12 +41,13 @@ def checklist_section(inputs: ReportInputs) -> Section | None:
         and row.get("param_count")
     ]
     body = [
-        [TableCell(topic), TableCell(asked), TableCell(answer)]
-        for topic, asked, answer in (
-            *_form(inputs, cells), *_training(inputs, sized), *_data(inputs, cells), *_fitting(inputs, cells)
+        [TableCell(topic), TableCell(question), TableCell(answer)]
+        for topic, question, answer in (
+            *_form(inputs, curves), *_training(inputs, sized), *_data(inputs, curves),
+            *_fitting(inputs, curves),
         )
     ]  # fmt: skip
-    columns = [Column("Topic"), Column("Asked"), Column("Answer", wide=True)]
+    columns = [Column("Topic"), Column("Question"), Column("Answer", wide=True)]
     caption = (
         "The points of the checklist of (Mis)Fitting (arXiv 2502.18969), answered from this study's files."
     )
@@ -57,23 +58,23 @@ def checklist_section(inputs: ReportInputs) -> Section | None:
 Line = tuple[str, str, str]
 
 
-def _form(inputs: ReportInputs, cells: Sequence[tuple[Row, Row]]) -> list[Line]:
-    along = listed(dict.fromkeys(str(q.get("axis_label") or q.get("axis")) for q, _ in cells))
-    forms = list(dict.fromkeys(str(f["form"]) for _, c in cells for f in c.get("forms") or []))
-    identified = sum(bool((c.get("law") or {}).get("identified")) for _, c in cells)
-    foretold = [p for _, c in cells if (p := c.get("prediction"))]
+def _form(inputs: ReportInputs, curves: Sequence[tuple[Row, Row]]) -> list[Line]:
+    along = listed(dict.fromkeys(str(q.get("axis_label") or q.get("axis")) for q, _ in curves))
+    forms = list(dict.fromkeys(str(f["form"]) for _, c in curves for f in c.get("forms") or []))
+    identified = sum(bool((c.get("law") or {}).get("identified")) for _, c in curves)
+    foretold = [p for _, c in curves if (p := c.get("prediction"))]
     known = [p["inside"] for p in foretold if p.get("inside") is not None]
     recorded = sum(bool(p.get("on_record")) for p in foretold)
     return [
         ("Form", "What is fitted",
          "a straight line of test loss in log₁₀ size; E + A·N^−α where four sizes or more identify it "
-         f"({identified} of {plural(len(cells), 'cell')})"),
+         f"({identified} of {plural(len(curves), 'curve')})"),
         ("Form", "Rival forms", listed(forms) or "none could be compared"),
         ("Form", "Variables", along),
         ("Form", "Decided beforehand", _declared(inputs)),
         ("Form", "Prediction outside the fit",
-         f"{recorded} of {len(foretold)} on record before the largest level was trained; {sum(known)} of "
-         f"{len(known)} with an interval came out inside" if foretold else "none: fewer than three levels"),
+         f"{recorded} of {len(foretold)} on record before the largest scale point was trained; {sum(known)} "
+         f"of {len(known)} with an interval were inside" if foretold else "none: fewer than 3 scale points"),
     ]  # fmt: skip
 
 
@@ -128,20 +129,20 @@ def _recipe(inputs: ReportInputs, rows: Sequence[Row]) -> str:
     return ", ".join(f"{name} {value}" for name, value in shared.items()) or _UNKNOWN
 
 
-def _data(inputs: ReportInputs, cells: Sequence[tuple[Row, Row]]) -> list[Line]:
-    points = [point for _, cell in cells for point in cell.get("points") or []]
+def _data(inputs: ReportInputs, curves: Sequence[tuple[Row, Row]]) -> list[Line]:
+    points = [point for _, curve in curves for point in curve.get("points") or []]
     seeds = sorted({int(p.get("seeds") or 0) for p in points})
-    folds = sorted({len(c.get("folds") or []) for _, c in cells})
+    folds = sorted({len(c.get("folds") or []) for _, c in curves})
     trained = _column([r for r in inputs.runs.to_dicts() if r.get("status") == "done"], "n_train")
     sources = dict.fromkeys(f"{p.get('source')} ({p.get('vintage')})" for p in inputs.prices.values())
-    levels = sorted({len(c.get("points") or []) for _, c in cells})
+    n_points = sorted({len(c.get("points") or []) for _, c in curves})
     return [
         ("Data", "Source", listed(sources) or _UNKNOWN),
         ("Data", "How D is counted", "windows of the training part; a share: its latest dates"),
         ("Data", "Training windows", _range(trained, ",.0f")),
         ("Data", "Repetition", "the same windows every epoch: the history is finite"),
         ("Points", "Points of a fit",
-         f"{_range(levels)} levels of {_range(seeds)} {'seed' if seeds == [1] else 'seeds'}"),
+         f"{_range(n_points)} scale points of {_range(seeds)} {'seed' if seeds == [1] else 'seeds'}"),
         ("Points", "Loss of a point",
          "best model, test part, primary symbol; " + ("the dates of " + _range(folds) + " folds" if any(folds)
           else "one division of time")),
@@ -155,13 +156,13 @@ def _left_out(inputs: ReportInputs) -> str:
     return f"{plural(len(out), 'notice')} of runs or folds left out, all listed below" if out else "nothing"
 
 
-def _fitting(inputs: ReportInputs, cells: Sequence[tuple[Row, Row]]) -> list[Line]:
+def _fitting(inputs: ReportInputs, curves: Sequence[tuple[Row, Row]]) -> list[Line]:
     level = (finite(inputs.scaling.get("confidence")) or 0.95) * 100
-    families = {(q.get("family") or {}).get("size") for q, _ in cells} - {None}
+    families = {(q.get("family") or {}).get("size") for q, _ in curves} - {None}
     commit = str(inputs.provenance.get("git_commit") or _UNKNOWN)
     return [
         ("Fit", "Loss minimised",
-         f"line: squared error, levels weighted alike; law: Huber, {HUBER} robust standard deviations"),
+         f"line: squared error, scale points weighted alike; law: Huber, {HUBER} robust standard deviations"),
         ("Fit", "Procedure and starts",
          f"line: closed form; law: E and A in closed form at each of {STARTS} exponents from "
          f"{EXPONENTS[0]} to {EXPONENTS[1]:g}, the best refined by golden section"),
@@ -170,7 +171,7 @@ def _fitting(inputs: ReportInputs, cells: Sequence[tuple[Row, Row]]) -> list[Lin
          f"{level:g} %, over dates (paired stationary bootstrap; {LAW_DRAWS} draws for the law, {DRAWS} for "
          "a prediction) and seeds (t)"),
         ("Uncertainty", "Correction for many tests", f"Holm, families of {_range(sorted(families))}"),
-        ("Uncertainty", "Test predictions looked at", count(inputs.scaling.get("test_looks"))),
+        ("Uncertainty", "Distinct test predictions read", count(inputs.scaling.get("test_access"))),
         ("Availability", "Code", f"commit {commit}"),
         ("Availability", "Points", "runs.csv and scaling.json beside this report; data by SHA-256"),
     ]  # fmt: skip

@@ -169,16 +169,16 @@ def limits_section(inputs: ReportInputs) -> Section:
             "Three sizes leave no degree of freedom for a power law with a floor: only the slope and the "
             "gain between the ends are tested."
         )
-    looks = finite(inputs.scaling.get("test_looks"))
-    if looks:
+    accesses = finite(inputs.scaling.get("test_access"))
+    if accesses:
         points.append(
-            f"The test set was looked at {plural(int(looks), 'time')} (distinct predictions). Every choice "
+            f"The test set was accessed {plural(int(accesses), 'time')} (distinct predictions). Every choice "
             "made after reading this report spends more of it."
         )
     devices = sorted({str(r["device"]) for r in rows if r.get("device")})
     if devices:
         points.append(f"Trained on {listed(devices)} only; other hardware was not verified by this study.")
-    return Section("limits", "Limits", "What these numbers do not say.", bullets=[*points, *_ALWAYS])
+    return Section("limits", "Limits", "What these numbers do not show.", bullets=[*points, *_ALWAYS])
 
 
 _ALWAYS = (
@@ -189,5 +189,5 @@ _ALWAYS = (
     "Intervals resample blocks of dates. They hold for markets like the ones in the test period and say "
     "nothing about a new regime.",
     "A forecast is not a profit: costs, slippage and capacity are outside these measures.",
-    "Intervals in charts are point by point; only the verdicts are adjusted for the number of cells.",
+    "Intervals in charts are point by point; only the verdicts are adjusted for the number of curves.",
 )

@@ -15,8 +15,8 @@ from lib.report.svg import Strip
 from lib.report.wording import (
     DASH,
     Names,
-    cell_name,
     count,
+    curve_name,
     finite,
     interval,
     metric_words,
@@ -37,7 +37,7 @@ def laws_section(inputs: ReportInputs, names: Names) -> Section | None:
     sized = [
         q for q in questions if q.get("scale") == "log" or str(q.get("axis", "parameters")) == "parameters"
     ]
-    sized = [q for q in sized if any(_exponent(c) for c in q.get("cells") or [])]
+    sized = [q for q in sized if any(_exponent(c) for c in q.get("curves") or [])]
     pooled = [q for q in questions if q.get("pooled")]
     if not sized and not pooled:
         return None
@@ -52,8 +52,8 @@ def laws_section(inputs: ReportInputs, names: Names) -> Section | None:
     return Section("laws", "Is there a law?", _lead(sized, inputs), notes, tables=tables)
 
 
-def _exponent(cell: Row) -> bool:
-    return finite((cell.get("log_log_slope") or {}).get("estimate")) is not None
+def _exponent(curve: Row) -> bool:
+    return finite((curve.get("log_log_slope") or {}).get("estimate")) is not None
 
 
 def _lead(questions: Sequence[Row], inputs: ReportInputs) -> str:
@@ -61,15 +61,15 @@ def _lead(questions: Sequence[Row], inputs: ReportInputs) -> str:
     first = next((q for q in questions if q.get("axis") in (None, "parameters")), None)
     start = ""
     if first:
-        cells = [c for c in first.get("cells") or [] if _exponent(c)]
-        spans = [c["log_log_slope"] for c in cells]
+        curves = [c for c in first.get("curves") or [] if _exponent(c)]
+        spans = [c["log_log_slope"] for c in curves]
         values = sorted(float(s["estimate"]) for s in spans)
         below = sum((h := finite(s.get("high"))) is not None and h < 0 for s in spans)
         finest = max(map(decimals, values))
         among = " to ".join(dict.fromkeys(number(v, finest) for v in (values[0], values[-1])))
         start = (
             f"Along parameters the log–log slope is {among}, clearly below 0 in {below} of "
-            f"{plural(len(cells), 'cell')}. "
+            f"{plural(len(curves), 'curve')}. "
         )
     return (
         f"{start}A log–log slope of −0.01 means that tenfold size multiplies the loss by 0.977; minus the "
@@ -79,17 +79,17 @@ def _lead(questions: Sequence[Row], inputs: ReportInputs) -> str:
 
 def _identified(question: Row) -> str:
     """Whether E + A·N^−α can be read along one axis, in one sentence."""
-    cells = [c for c in question.get("cells") or [] if _exponent(c)]
+    curves = [c for c in question.get("curves") or [] if _exponent(c)]
     start = f"Along {question.get('axis_label') or 'parameters'} the law with a floor, E + A·N^−α,"
-    known = sum(bool((c.get("law") or {}).get("identified")) for c in cells)
+    known = sum(bool((c.get("law") or {}).get("identified")) for c in curves)
     if known:
-        return f"{start} is identified in {known} of {plural(len(cells), 'cell')}."
-    if any(c.get("law") for c in cells):
+        return f"{start} is identified in {known} of {plural(len(curves), 'curve')}."
+    if any(c.get("law") for c in curves):
         return (
-            f"{start} is identified in no cell: resampled test sets send its exponent to the edge of what is "
-            "searched, or its amplitude changes sign. The slope is what can be read."
+            f"{start} is identified in no curve: resampled test sets send its exponent to the edge of what "
+            "is searched, or its amplitude changes sign. The slope is what can be read."
         )
-    most = max((len(c.get("points") or []) for c in cells), default=0)
+    most = max((len(c.get("points") or []) for c in curves), default=0)
     return (
         f"{start} has three parameters: {plural(most, 'size')} leave no degree of freedom to fit and test "
         "it, so neither a floor nor its exponent is given. The slope is what can be read."
@@ -97,8 +97,8 @@ def _identified(question: Row) -> str:
 
 
 def _exponents(question: Row, names: Names, position: int) -> Table:
-    cells = list(question.get("cells") or [])
-    ends = [v for c in cells for k in ("estimate", "low", "high")
+    curves = list(question.get("curves") or [])
+    ends = [v for c in curves for k in ("estimate", "low", "high")
             if (v := finite((c.get("log_log_slope") or {}).get(k))) is not None]  # fmt: skip
     far = max([1e-6, *map(abs, ends)]) * 1.05
     strip = Strip(-far, far, (0.0,))
@@ -111,10 +111,10 @@ def _exponents(question: Row, names: Names, position: int) -> Table:
         Column("Error: dates", numeric=True),
         Column("seeds", numeric=True),
     ]
-    rows = [_exponent_row(c, strip, names) for c in cells]
-    if any(c.get("law") for c in cells):
+    rows = [_exponent_row(c, strip, names) for c in curves]
+    if any(c.get("law") for c in curves):
         columns.append(Column("E + A·N^−α", wide=True))
-        rows = [[*row, TableCell(_law(c))] for row, c in zip(rows, cells, strict=True)]
+        rows = [[*row, TableCell(_law(c))] for row, c in zip(rows, curves, strict=True)]
     caption = (
         f"{question.get('question') or ''} Loss against {along}: the slope on log–log axes, the slope of the "
         "loss per tenfold, and how much of the latter's standard error comes from the test dates and how "
@@ -124,11 +124,11 @@ def _exponents(question: Row, names: Names, position: int) -> Table:
     return Table(caption, columns, rows, fold if position or len(rows) > 12 else None)
 
 
-def _exponent_row(cell: Row, strip: Strip, names: Names) -> list[TableCell]:
-    log, slope = cell.get("log_log_slope") or {}, cell.get("slope") or {}
+def _exponent_row(curve: Row, strip: Strip, names: Names) -> list[TableCell]:
+    log, slope = curve.get("log_log_slope") or {}, curve.get("slope") or {}
     value, low, high = (finite(log.get(key)) for key in ("estimate", "low", "high"))
     return [
-        TableCell(f"{cell_name(cell, names)} · {cell.get('model')}"),
+        TableCell(f"{curve_name(curve, names)} · {curve.get('model')}"),
         TableCell("", drawing=strip.draw(value, low, high, "ink")),
         TableCell(interval(value, low, high), sort=value),
         TableCell(_span(slope), sort=finite(slope.get("estimate"))),
@@ -141,8 +141,8 @@ def _span(found: Row) -> str:
     return interval(found.get("estimate"), found.get("low"), found.get("high"))
 
 
-def _law(cell: Row) -> str:
-    law = cell.get("law") or {}
+def _law(curve: Row) -> str:
+    law = curve.get("law") or {}
     if law.get("identified"):
         spans = [f"{sign} = {interval(v.get('estimate'), v.get('low'), v.get('high'), 3)}"
                  for sign, key in (("E", "E"), ("α", "alpha")) if (v := law.get(key))]  # fmt: skip
@@ -151,23 +151,23 @@ def _law(cell: Row) -> str:
 
 
 def _forms(question: Row, names: Names) -> list[Table]:
-    cells = [c for c in question.get("cells") or [] if c.get("forms")]
-    if not cells:
+    curves = [c for c in question.get("curves") or [] if c.get("forms")]
+    if not curves:
         return []
-    rows = [_form_row(c, form, names) for c in cells for form in c["forms"]]
+    rows = [_form_row(c, form, names) for c in curves for form in c["forms"]]
     columns = [
         Column("Problem and model"), Column("Form"),
         *(Column(h, numeric=True) for h in ("AICc", "above the best", "Weight", "Left-out error")),
         Column("Parameters"), Column("Note", wide=True),
     ]  # fmt: skip
-    loss = metric_words(str(cells[0].get("metric", "log_loss")))
+    loss = metric_words(str(curves[0].get("metric", "log_loss")))
     caption = (
         "Rival forms over the runs. AICc: lower fits better, beside its distance from the best and Akaike's "
         f"weight. Left-out error: root mean squared error in {loss} for a size that was left out of the fit, "
         "one at a time."
     )
-    best = [_best(c["forms"]) for c in cells]
-    wins = {form: best.count(form) for form in dict.fromkeys(str(f["form"]) for f in cells[0]["forms"])}
+    best = [_best(c["forms"]) for c in curves]
+    wins = {form: best.count(form) for form in dict.fromkeys(str(f["form"]) for f in curves[0]["forms"])}
     best_counts = ", ".join(f"{name} {n}" for name, n in wins.items() if n)
     along = str(question.get("axis_label") or "parameters")
     fold = f"{question.get('question') or ''} Rival forms along {along}: ".lstrip()
@@ -180,10 +180,10 @@ def _best(forms: Sequence[Row]) -> str | None:
     return str(min(known, key=lambda f: float(f["aicc"]))["form"]) if known else None
 
 
-def _form_row(cell: Row, form: Row, names: Names) -> list[TableCell]:
+def _form_row(curve: Row, form: Row, names: Names) -> list[TableCell]:
     found = form.get("parameters") or {}
     return [
-        TableCell(f"{cell_name(cell, names)} · {cell.get('model')}"),
+        TableCell(f"{curve_name(curve, names)} · {curve.get('model')}"),
         TableCell(str(form.get("form"))),
         TableCell(number(form.get("aicc"), 1)),
         TableCell(number(form.get("delta_aicc"), 1)),
@@ -198,9 +198,9 @@ def _form_row(cell: Row, form: Row, names: Names) -> list[TableCell]:
 
 def _pooled(questions: Sequence[Row]) -> Table:
     columns = [
-        Column("Question", wide=True), Column("Cells", numeric=True),
+        Column("Question", wide=True), Column("Curves", numeric=True),
         Column("Gain [interval]", numeric=True), Column("Slope per tenfold", numeric=True),
-        Column("Cells differ by", numeric=True), Column("p", numeric=True),
+        Column("Curves differ by", numeric=True), Column("p", numeric=True),
     ]  # fmt: skip
     rows = []
     for question, pooled in ((q, found) for q in questions for found in q["pooled"]):
@@ -211,16 +211,16 @@ def _pooled(questions: Sequence[Row]) -> Table:
                 TableCell(
                     f"{question.get('question') or ''} Along {question.get('axis_label')}{where}".strip()
                 ),
-                TableCell(count(pooled.get("cells"))),
+                TableCell(count(pooled.get("curves"))),
                 TableCell(_span(gain)),
                 TableCell(_span(slope)),
-                TableCell(number(pooled.get("between_cells_sd"))),
+                TableCell(number(pooled.get("between_curves_sd"))),
                 TableCell(p_value(pooled.get("heterogeneity_p"))),
             ]
         )
     caption = (
-        "All cells of a question together, in nats: gain from the first to the last level, cells resampled "
-        "together date by date. Cells differ by: standard deviation of their true gains beyond noise; p: "
-        "Cochran's Q. A mean over cells that differ answers for none of them alone."
+        "All curves of a question together, in nats: gain from the first to the last scale point, curves "
+        "resampled together date by date. Curves differ by: standard deviation of their true gains beyond "
+        "noise; p: Cochran's Q. A mean over curves that differ answers for none of them alone."
     )
     return Table(caption, columns, rows)

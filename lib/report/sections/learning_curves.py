@@ -44,7 +44,7 @@ def curves_section(inputs: ReportInputs, names: Names) -> Section:
     lead = "No loss curves in this study: no finished run was trained in more than one step."
     if panels:
         lead = "Training keeps the weights with the lowest selection loss (marked), intercept re-fitted."
-    entries = [*BUDGET_LEGEND, ("base", "opponent"), ("line series ink", "selection"),
+    entries = [*BUDGET_LEGEND, ("base", "baseline"), ("line series ink", "selection"),
                ("line series dashed ink", "training")]  # fmt: skip
     return Section("curves", "How training went", lead, notes, legend(entries) if panels else None, panels)
 

@@ -37,18 +37,20 @@ _KINDS = {
     "law_control": "Known law",
 }
 _FOLD_BEYOND = 6
-_TOLD = 8
+_SENTENCES = 8
 """Sentences about problems beside the verdicts; the section holds the others."""
 Row = Mapping[str, Any]
 Ends = Callable[[Row, str], tuple[float | None, float | None, float | None]]
 
 
-def opponent_sentences(inputs: ReportInputs, names: Names) -> list[str]:
+def baseline_sentences(inputs: ReportInputs, names: Names) -> list[str]:
     """One sentence per problem: which model was best on validation, and whether others differ from it."""
     tables = [table for table in inputs.scaling.get("baselines") or [] if table.get("rows")]
-    sentences = [_sentence(table, inputs, names) for table in tables[:_TOLD]]
-    if len(tables) > _TOLD:
-        sentences.append(f"{plural(len(tables) - _TOLD, 'more problem')}: see “Against simple opponents”.")
+    sentences = [_sentence(table, inputs, names) for table in tables[:_SENTENCES]]
+    if len(tables) > _SENTENCES:
+        sentences.append(
+            f"{plural(len(tables) - _SENTENCES, 'more problem')}: see “Against simple baselines”."
+        )
     return sentences
 
 
@@ -72,7 +74,7 @@ def _sentence(table: Row, inputs: ReportInputs, names: Names) -> str:
     if better:
         parts.append(f"{models_words(better)} {'is' if len(better) == 1 else 'are'} clearly better on test")
     if unclear:
-        parts.append(f"{models_words(unclear)} cannot be told apart from it")
+        parts.append(f"{models_words(unclear)} cannot be distinguished from it")
     if silent:
         parts.append(f"nothing is concluded about {models_words(silent)}, whose controls failed")
     finding = "; ".join(parts) if parts else "there is nothing to compare it with"
@@ -93,11 +95,11 @@ def reference_of(table: Row) -> str:
     return model_words(table.get("reference"), table.get("reference_budget"))
 
 
-def opponents_section(inputs: ReportInputs, names: Names) -> Section:
+def baselines_section(inputs: ReportInputs, names: Names) -> Section:
     """All models of a problem on the same test samples, with intervals and tests."""
     tables = [t for t in inputs.scaling.get("baselines") or [] if t.get("rows")]
     if not tables:
-        return Section("opponents", "Against simple opponents", "No models to compare in this study.")
+        return Section("baselines", "Against simple baselines", "No models to compare in this study.")
     lead = (
         "Each model against the one that was best on validation, on the same test dates. "
         "A difference whose interval includes 0 is no difference that this test set can show. Intervals "
@@ -105,11 +107,11 @@ def opponents_section(inputs: ReportInputs, names: Names) -> Section:
         "comparisons of their table."
     )
     notes = [f"Controls failed, {barred}." for barred in [barred_words(inputs)] if barred]
-    marks = legend([*BUDGET_LEGEND, ("base", "opponent")])
+    marks = legend([*BUDGET_LEGEND, ("base", "baseline")])
     drawn = []
     for position, table in enumerate(tables):
         drawn += [_table(table, names, position >= _FOLD_BEYOND), _tests(table, names)]
-    return Section("opponents", "Against simple opponents", lead, notes, marks, tables=drawn)
+    return Section("baselines", "Against simple baselines", lead, notes, marks, tables=drawn)
 
 
 def _ordered(table: Row) -> tuple[str, list[Row]]:

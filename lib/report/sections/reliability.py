@@ -44,9 +44,9 @@ def reliability_section(inputs: ReportInputs, names: Names) -> Section:
     lead = (
         "A forecast is reliable where its mark lies on the diagonal; with few independent samples per mark, "
         "some scatter is chance. Bins hold equal counts. The rows below the axis show where each model's "
-        "forecasts lie: a short row is a model that says nearly the same every day."
+        "forecasts lie: a short row is a model that forecasts nearly the same every day."
     )
-    marks = legend([*BUDGET_LEGEND, ("base", "opponent"), ("line diagonal", "perfectly reliable")])
+    marks = legend([*BUDGET_LEGEND, ("base", "baseline"), ("line diagonal", "perfectly reliable")])
     return Section("reliability", heading, lead, notes, marks, panels)
 
 

@@ -47,7 +47,7 @@ def _better(entry: Entry, names: Names) -> Table:
         ]
         for line in entry["better"]
     ]
-    return Table(f"{names.problem(entry['cell'])}: {entry['question']}", columns, body)
+    return Table(f"{names.problem(entry['problem'])}: {entry['question']}", columns, body)
 
 
 def _single(entry: Entry, names: Names) -> Table:
@@ -72,7 +72,7 @@ def _single(entry: Entry, names: Names) -> Table:
             ]
             for line in fold.get("models") or []
         ]
-    problem = names.problem(entry["cell"])
+    problem = names.problem(entry["problem"])
     shown, declared = len(entry["folds"]), entry.get("declared_folds")
     return Table(
         f"{problem}, fold by fold", columns, body, f"{problem}: {shown} of {declared} folds one by one"

@@ -41,7 +41,7 @@ def _sentence(checks: list[tuple[str, str, TransferCheck]]) -> str:
     if lost:
         return f"Did the recipe transfer? Not to {listed(lost)}: another rate is clearly better there."
     if unknown:
-        return f"Did the recipe transfer? It cannot be said for {listed(unknown)}."
+        return f"Did the recipe transfer? Unknown for {listed(unknown)}."
     return (
         "Did the recipe transfer? Yes: at every size the found rate is within one standard error of the best."
     )

@@ -12,7 +12,7 @@ from lib.report.compared import Compared
 from lib.report.wording import (
     DASH,
     Names,
-    cell_name,
+    curve_name,
     duration,
     finite,
     interval,
@@ -25,14 +25,14 @@ Entry = Mapping[str, Any]
 Span = tuple[float | None, float | None, float | None]
 
 
-def foretold(cell: Entry) -> str:
+def foretold(curve: Entry) -> str:
     """The prediction for the largest scale point and its outcome; empty where there was none."""
-    return str((cell.get("prediction") or {}).get("text") or "")
+    return str((curve.get("prediction") or {}).get("text") or "")
 
 
-def kept_word(cell: Entry) -> str:
+def kept_word(curve: Entry) -> str:
     """`inside`, `outside`, or why neither."""
-    prediction = cell.get("prediction") or {}
+    prediction = curve.get("prediction") or {}
     if not prediction:
         return DASH
     if not prediction.get("on_record"):
@@ -40,84 +40,87 @@ def kept_word(cell: Entry) -> str:
     return {True: "inside", False: "outside"}.get(prediction.get("inside"), "no interval")  # type: ignore[arg-type]
 
 
-def predicted_words(cells: Sequence[Entry], decisive: Entry | None, names: Names) -> list[str]:
+def predicted_words(curves: Sequence[Entry], decisive: Entry | None, names: Names) -> list[str]:
     """The prediction of the curve that decides the answer, and the number of curves whose prediction came
     true."""
-    predicted = [cell for cell in cells if foretold(cell)]
+    predicted = [curve for curve in curves if foretold(curve)]
     if not predicted:
         return []
     own = decisive if decisive is not None and foretold(decisive) else predicted[0]
     if len(predicted) == 1:
         return [foretold(own)]
-    known = [kept for cell in predicted if (kept := (cell.get("prediction") or {}).get("inside")) is not None]
+    known = [
+        kept for curve in predicted if (kept := (curve.get("prediction") or {}).get("inside")) is not None
+    ]
     return [
-        f"{cell_name(own, names)}: {foretold(own)}",
-        f"Of {plural(len(predicted), 'cell')}, {len(known)} had a prediction with an interval on record; "
+        f"{curve_name(own, names)}: {foretold(own)}",
+        f"Of {plural(len(predicted), 'curve')}, {len(known)} had a prediction with an interval on record; "
         f"{sum(known)} came out inside.",
     ]
 
 
-def lift_of(cell: Entry, point: Entry, compared: Compared) -> Span:
+def lift_of(curve: Entry, point: Entry, compared: Compared) -> Span:
     """How far a scale point's loss is below that of the linear model on the same dates, by Holm's interval;
     positive is better. Unknown where no linear model was run on them."""
-    row = compared.against_others(cell, str(point.get("budget") or point.get("level")))
+    row = compared.against_others(curve, str(point.get("budget") or point.get("point")))
     value, low, high = triple_holm(row, "over_linear") if row is not None else (None, None, None)
     return (None if value is None else -value, None if high is None else -high, None if low is None else -low)
 
 
-def _best(cell: Entry, compared: Compared) -> tuple[str, Span] | None:
+def _best(curve: Entry, compared: Compared) -> tuple[str, Span] | None:
     """The scale point furthest ahead of the linear model."""
-    found = [(str(p.get("level")), lift_of(cell, p, compared)) for p in cell.get("points") or []]
-    known = [(level, span) for level, span in found if span[0] is not None]
+    found = [(str(p.get("point")), lift_of(curve, p, compared)) for p in curve.get("points") or []]
+    known = [(at, span) for at, span in found if span[0] is not None]
     return max(known, key=lambda one: one[1][0] or 0.0, default=None)
 
 
-def best_lift(cell: Entry, compared: Compared) -> str:
+def best_lift(curve: Entry, compared: Compared) -> str:
     """Lead of the best scale point over the linear model."""
-    best = _best(cell, compared)
+    best = _best(curve, compared)
     return interval(*best[1]) if best else DASH
 
 
-def beside_linear(cell: Entry, compared: Compared) -> str:
+def beside_linear(curve: Entry, compared: Compared) -> str:
     """Whether a linear model is beaten: a law of worse models has no use."""
-    best = _best(cell, compared)
+    best = _best(curve, compared)
     if best is None:
         return "No linear model was run on these samples."
-    level, (value, low, _) = best
+    at, (value, low, _) = best
     if low is not None and low > 0:
-        return f"{level} beats the linear model by {interval(*best[1])}."
+        return f"{at} beats the linear model by {interval(*best[1])}."
     if value is not None and value <= 0:
         return (
-            f"No level is ahead of the linear model ({level} by {interval(*best[1])}): this law is of no use."
+            f"No scale point is ahead of the linear model ({at} by {interval(*best[1])}): "
+            "this law is of no use."
         )
-    return f"No level clearly beats the linear model ({level} by {interval(*best[1])})."
+    return f"No scale point clearly beats the linear model ({at} by {interval(*best[1])})."
 
 
-def worth_words(cell: Entry, margin: float | None, compared: Compared) -> list[str]:
+def worth_words(curve: Entry, margin: float | None, compared: Compared) -> list[str]:
     """One sentence on whether a tenfold larger model is worth its compute, and one on whether a linear model
     is beaten."""
-    if str(cell.get("axis") or "parameters") != "parameters":
+    if str(curve.get("axis") or "parameters") != "parameters":
         return []
-    return [text for text in (_worth(cell, margin, compared), beside_linear(cell, compared)) if text]
+    return [text for text in (_worth(curve, margin, compared), beside_linear(curve, compared)) if text]
 
 
 _NOTHING_SHOWN = ("absent", "unmeasured", "seeds", "collapsed")
 """Gates behind which neither a gain nor its absence is shown."""
 
 
-def _worth(cell: Entry, margin: float | None, compared: Compared) -> str:
-    slope = cell.get("slope") or {}
+def _worth(curve: Entry, margin: float | None, compared: Compared) -> str:
+    slope = curve.get("slope") or {}
     change, low, high = (finite(slope.get(key)) for key in ("estimate", "low", "high"))
     if change is None or margin is None:
         return ""
-    undecided = cell.get("verdict") == "undecidable"
-    if cell.get("gate") == "controls":
-        answer = "not to be told while a control fails"
-    elif undecided and cell.get("gate") in _NOTHING_SHOWN:
+    undecided = curve.get("verdict") == "undecidable"
+    if curve.get("gate") == "controls":
+        answer = "unknown while a control fails"
+    elif undecided and curve.get("gate") in _NOTHING_SHOWN:
         answer = "these runs cannot tell"
-    elif cell.get("moot"):
+    elif curve.get("moot"):
         answer = "no, since no size beats the base rate"
-    elif high is not None and -high >= margin and cell.get("verdict") == "scales":
+    elif high is not None and -high >= margin and curve.get("verdict") == "scales":
         answer = "yes"
     elif low is not None and -low < margin:
         answer = "no"
@@ -125,18 +128,18 @@ def _worth(cell: Entry, margin: float | None, compared: Compared) -> str:
         answer = "these runs cannot tell"
     return (
         f"Worth more compute? {answer[:1].upper()}{answer[1:]}: tenfold parameters change the loss by "
-        f"{interval(change, low, high)} (less is better; margin {number(margin, 3)}){_cost(cell, compared)}."
+        f"{interval(change, low, high)} (less is better; margin {number(margin, 3)}){_cost(curve, compared)}."
     )
 
 
-def _cost(cell: Entry, compared: Compared) -> str:
+def _cost(curve: Entry, compared: Compared) -> str:
     """What a tenfold of parameters has cost in time, and would cost once more."""
-    levels = compared.levels(cell)
-    sizes = {str(p.get("level")): finite(p.get("size")) for p in cell.get("points") or []}
+    points = compared.points(curve)
+    sizes = {str(p.get("point")): finite(p.get("size")) for p in curve.get("points") or []}
     spent = {
-        level: sum(float(row.get("total_seconds") or 0.0) for row in rows if row.get("status") == "done")
-        for level, rows in levels.items()
-        if sizes.get(level)
+        at: sum(float(row.get("total_seconds") or 0.0) for row in rows if row.get("status") == "done")
+        for at, rows in points.items()
+        if sizes.get(at)
     }
     if len(spent) < 2:
         return ""

@@ -61,9 +61,9 @@ def power_markdown(plan: Plan) -> str:
     ]
     found = reaches(plan, {}, plan.config.data.splits.test_start)
     for reach in found:
-        one, cells = reach.weakest, len(reach.comparisons)
+        one, curves = reach.weakest, len(reach.comparisons)
         shows, flat = ("–" if x is None else f"{x:.4f}" for x in (one.shows, one.flat))
-        along = reach.along + (f", {cells} cells" if cells > 1 else "")
+        along = reach.along + (f", {curves} curves" if curves > 1 else "")
         lines.append(
             f"| `{reach.experiment}` | {along} | {one.design.dates:,} / {one.design.horizon} | {shows} "
             f"| {flat} | {reach.margin:g} | {reach.answer} |"

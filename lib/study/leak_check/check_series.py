@@ -137,8 +137,8 @@ def _search(name: str, definition: SeriesDefinition, frames: Mapping[str, pl.Dat
 
 def _lag(frames: Mapping[str, pl.DataFrame]) -> str:
     """When values may be used, for a person to judge."""
-    said = []
+    parts = []
     for part, frame in frames.items():
         row = frame.row(-1, named=True)
-        said.append(f"{part} of {row['date']:%a} {row['date']} is used from {row['available_from']} on")
-    return "; ".join(said) + "; "
+        parts.append(f"{part} of {row['date']:%a} {row['date']} is used from {row['available_from']} on")
+    return "; ".join(parts) + "; "

@@ -33,19 +33,19 @@ Stored = Callable[[str, str], Path]
 """Where the raw file of a series lies: vintage and series to a path."""
 
 
-def leak_check(plan: Plan, asked: Sequence[str], stored: Stored) -> Iterator[Outcome]:
+def leak_check(plan: Plan, requested: Sequence[str], stored: Stored) -> Iterator[Outcome]:
     """Verdicts, one by one as they are found.
 
     Args:
         plan: the study, already validated.
-        asked: requested checks, `kind` or `kind:name` each; empty: everything of the study.
+        requested: checks, `kind` or `kind:name` each; empty: everything of the study.
         stored: of raw files that may be there.
 
     Raises:
         ConfigError: a requested check does not exist.
     """
     wanted: dict[str, set[str]] = {}
-    for word in asked or KINDS:
+    for word in requested or KINDS:
         kind, _, name = word.partition(":")
         if kind not in KINDS:
             raise ConfigError(f"WHAT={word}: {kind} is not one of {', '.join(KINDS)}.{nearest(kind, KINDS)}")

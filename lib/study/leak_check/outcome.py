@@ -32,8 +32,8 @@ def conclusion(verdicts: Iterable[Outcome]) -> str:
     """The last line."""
     found = list(verdicts)
     counts = {state: sum(v.state == state for v in found) for state in ("leak", "unclear", "not checked")}
-    said = [f"{number} {state}" for state, number in counts.items() if number]
+    parts = [f"{number} {state}" for state, number in counts.items() if number]
     if not all(verdict.passes for verdict in found):
-        return f"FAILED: {', '.join(said)} of {len(found)}."
-    left = f" ({', '.join(said)})" if said else ""
+        return f"FAILED: {', '.join(parts)} of {len(found)}."
+    left = f" ({', '.join(parts)})" if parts else ""
     return f"No look-ahead found in {sum(v.state == 'clean' for v in found)} of {len(found)}{left}."

@@ -30,7 +30,7 @@ NAMED = 4
 """Examples in one line."""
 COUNTED = 1000
 """Files of a folder that are counted at most: it may be a large disk."""
-MEND = "Restore them from a backup, or delete them: what can be made again will be."
+REPAIR = "Restore them from a backup, or delete them: what can be made again will be."
 
 
 def packages(lock: Path) -> Check:
@@ -160,13 +160,13 @@ def hashes(root: Path, manifests: Iterable[Path], at_most: int) -> Check:
     if size > at_most:
         if missing := [path for path in paths if not path.is_file()]:
             found = f"{len(missing)} recorded files are missing: {_some(missing)}"
-            return Check("data", "fail", found, MEND)
+            return Check("data", "fail", found, REPAIR)
         found = f"{len(paths)} files are there, {gigabytes(size)}"
         return Check("data", "pass", found, unchecked=f"hashes of data; {others}")
     checked, wrong = verify(root, present)
     if wrong:
         found = f"{len(wrong)} of {checked} differ: {_some(item.path for item in wrong)}"
-        return Check("data", "fail", found, MEND)
+        return Check("data", "fail", found, REPAIR)
     return Check("data", "pass", f"{checked} files match their hashes", unchecked=others)
 
 

@@ -52,7 +52,7 @@ def preflight(
         ask_torch: let PyTorch say what it would compute on, and compare an accelerator with the CPU; takes
             seconds without one, up to minutes with one.
     """
-    config, sources = plan.config, _still_asked(plan, places)
+    config, sources = plan.config, _sources_in_use(plan, places)
     need = needs(plan, pending, datasets)
     study = f"valid: {len(plan.runs)} runs, {len(pending)} of them still to be trained"
     return [
@@ -84,12 +84,12 @@ def _steps(plan: Plan) -> list[Check]:
     return compare(plan.study.architectures, device)
 
 
-def _still_asked(plan: Plan, places: Places) -> set[str]:
+def _sources_in_use(plan: Plan, places: Places) -> set[str]:
     """Sources that will be queried for series: those preferred for what is not here yet."""
-    asked = set(plan.config.data.compare_with)
+    found = set(plan.config.data.compare_with)
     for vintage in plan.vintages:
         for name in plan.data.series(vintage):
             if not (places.work / places.series.format(vintage=vintage, series=name)).exists():
                 origins = json.loads(plan.data.series_settings(vintage, name))["origins"]
-                asked |= {source for source, _ in origins[:1]}
-    return asked
+                found |= {source for source, _ in origins[:1]}
+    return found

@@ -259,11 +259,11 @@ def test_gains_are_paired_calibrated_alike_and_over_the_best_on_selection():
     found, result = compared(1)
     assert result["best_single"] == "fair"
     assert [row["kind"] for row in result["rows"]] == ["learner", "base", "base", "average"]
-    gains = {(g["opponent"], g["calibrated"]): g for g in result["gains"]}
+    gains = {(g["reference"], g["calibrated"]): g for g in result["gains"]}
     rows = {row["name"]: row for row in result["rows"]}
-    for opponent, name in (("best_single", "fair"), ("average", "average")):
+    for reference, name in (("best_single", "fair"), ("average", "average")):
         for calibrated, column in ((False, "log_loss"), (True, "calibrated_log_loss")):
-            gain = gains[opponent, calibrated]
+            gain = gains[reference, calibrated]
             assert gain["gain"] == pytest.approx(rows[name][column] - rows["learner"][column], abs=1e-6)
             assert gain["low"] < gain["gain"] < gain["high"]
     assert rows["learner"]["calibrated_log_loss"] < rows["learner"]["log_loss"], "it was overconfident"

@@ -1,4 +1,4 @@
-"""Opponents that know nothing but the price: what they state, and that they cannot look ahead."""
+"""Baselines that know nothing but the price: what they state, and that they cannot look ahead."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tests.unit.reporting_study import (
     FACTS,
     all_rows,
     baseline_table,
-    cell,
+    curve,
     full_study,
     missing,
     run_row,
@@ -38,7 +38,7 @@ def column(table, label):
     return [row[place].text for row in table.rows]
 
 
-def asked(**changes):
+def with_question(**changes):
     result = scaling()
     result["questions"][0] |= changes
     return result
@@ -54,12 +54,12 @@ LAW = {
 }
 
 
-def test_every_cell_shows_its_log_log_slope_with_its_interval(study):
+def test_every_curve_shows_its_log_log_slope_with_its_interval(study):
     laws = section(study, "laws")
     assert column(laws.tables[0], "Log–log slope [interval]") == [
         "0.0010 [−0.0015, 0.0035]", "−0.0019 [−0.0044, 0.0006]",
     ]  # fmt: skip
-    assert "clearly below 0 in 0 of 2 cells" in laws.lead
+    assert "clearly below 0 in 0 of 2 curves" in laws.lead
 
 
 def test_three_sizes_are_said_to_leave_no_freedom_for_a_floor(study):
@@ -67,13 +67,13 @@ def test_three_sizes_are_said_to_leave_no_freedom_for_a_floor(study):
 
 
 def test_an_identified_law_is_given_with_its_intervals_and_drawn(study):
-    cells = [cell("direction", law=LAW), cell("threshold_1pct", law=LAW | {"identified": False})]
-    inputs = replace(study, scaling=asked(cells=cells))
+    curves = [curve("direction", law=LAW), curve("threshold_1pct", law=LAW | {"identified": False})]
+    inputs = replace(study, scaling=with_question(curves=curves))
     laws = section(inputs, "laws")
     assert column(laws.tables[0], "E + A·N^−α") == [
         "E = 0.610 [0.600, 0.620]; α = 0.310 [0.210, 0.440]", "not identified",
     ]  # fmt: skip
-    assert "identified in 1 of 2 cells" in laws.notes[0]
+    assert "identified in 1 of 2 curves" in laws.notes[0]
     drawn = [str(panel.figure).count("series dashed ink") for panel in section(inputs, "scaling").panels]
     assert drawn == [1, 0]
 
@@ -85,13 +85,13 @@ def test_rival_forms_and_the_pooled_result_are_shown(study):
     ]
     pooled = {
         "timescale": "daily",
-        "cells": 2,
+        "curves": 2,
         "gain": {"estimate": 0.004, "low": 0.001, "high": 0.007},
         "slope": {"estimate": -0.002, "low": -0.003, "high": -0.001},
-        "between_cells_sd": 0.0012,
+        "between_curves_sd": 0.0012,
         "heterogeneity_p": 0.03,
     }
-    result = asked(cells=[cell("direction", forms=forms)], pooled=[pooled], axis_label="parameters")
+    result = with_question(curves=[curve("direction", forms=forms)], pooled=[pooled], axis_label="parameters")
     tables = section(replace(study, scaling=result), "laws").tables
     assert column(tables[0], "Gain [interval]") == ["0.0040 [0.0010, 0.0070]"]
     assert column(tables[0], "p") == ["0.030"]
@@ -102,7 +102,7 @@ def test_rival_forms_and_the_pooled_result_are_shown(study):
 
 def test_seed_and_sampling_errors_stand_apart(study):
     slope = {"estimate": -0.01, "low": -0.02, "high": 0.0, "se_dates": 0.003, "se_seeds": 0.0045}
-    result = asked(cells=[cell("direction", slope=slope)])
+    result = with_question(curves=[curve("direction", slope=slope)])
     table = section(replace(study, scaling=result), "laws").tables[0]
     assert (column(table, "Error: dates"), column(table, "seeds")) == (["0.00300"], ["0.00450"])
 
@@ -119,14 +119,14 @@ def with_tests(**changes):
 
 def test_tests_of_models_are_shown_and_a_difference_is_clear_only_after_holm(study):
     gap = {"difference": 0.015, "difference_low": 0.01, "difference_high": 0.02}
-    for low, word in ((-0.001, "cannot be told apart"), (0.004, "all 5 others are clearly worse")):
+    for low, word in ((-0.001, "cannot be distinguished"), (0.004, "all 5 others are clearly worse")):
         holm = {"difference_low_holm": low, "difference_high_holm": 0.03, "difference_p_holm": 0.004}
         table = with_tests(**gap, **holm)
         best = next(row for row in table["rows"] if row["model"] == table["reference"])
         best.update(dict.fromkeys(gap | holm))
         inputs = replace(study, scaling=scaling(baselines=[table]))
-        assert word in build_page(inputs).opponents[0]
-    shown = section(inputs, "opponents")
+        assert word in build_page(inputs).baselines[0]
+    shown = section(inputs, "baselines")
     assert sorted(set(column(shown.tables[0], "p (Holm)"))) == ["0.004", "–"]
     assert set(column(shown.tables[0], "Difference [Holm]")) == {"reference", "0.0150 [0.0040, 0.0300]"}
     assert set(column(shown.tables[0], "Could be best")) == {"yes"}
@@ -135,7 +135,7 @@ def test_tests_of_models_are_shown_and_a_difference_is_clear_only_after_holm(stu
     assert "DeLong p" not in [head.label for head in shown.tables[1].columns]
 
 
-def test_a_level_is_below_the_base_rate_only_by_the_paired_difference(study):
+def test_a_scale_point_is_below_the_base_rate_only_by_the_paired_difference(study):
     table = baseline_table("direction")
     spans = {"2M": (-0.02, -0.03, -0.01), "20M": (-0.01, -0.03, 0.01), "200M": (0.02, 0.01, 0.03)}
     for row in table["rows"]:
@@ -162,8 +162,10 @@ def share_of(row, variant):
 def test_missing_runs_of_a_question_about_shares_are_named(study):
     base = run_row("direction", "patchtst-mixed", "2M")
     rows = [base, share_of(base, "frac25"), missing(share_of(base, "frac50"))]
-    shares = cell("direction", axis="data", budget="2M", train_fraction="*")
-    result = asked(axis="data", experiment="data_frac25, data_frac50", cells=[shares], change_mind=["More."])
+    shares = curve("direction", axis="data", budget="2M", train_fraction="*")
+    result = with_question(
+        axis="data", experiment="data_frac25, data_frac50", curves=[shares], change_mind=["More."]
+    )
     [verdict] = build_page(replace(study, runs=runs_frame(rows), scaling=result)).verdicts
     assert verdict.change == [
         "More.",
@@ -174,22 +176,22 @@ def test_missing_runs_of_a_question_about_shares_are_named(study):
 
 def test_what_would_change_the_answer_is_the_evaluations_own_sentence(study):
     said = ["About 3.1 times as many seeds, whose noise hides a gain of 0.0050.", "Runs at 200M."]
-    cells = [cell("direction", change_mind=said), cell("threshold_1pct", change_mind=said)]
-    [verdict] = build_page(replace(study, scaling=asked(cells=cells, change_mind=said))).verdicts
+    curves = [curve("direction", change_mind=said), curve("threshold_1pct", change_mind=said)]
+    [verdict] = build_page(replace(study, scaling=with_question(curves=curves, change_mind=said))).verdicts
     assert verdict.change == said
 
 
-def test_cells_that_lack_the_same_are_told_together_with_what_each_lacks(study):
+def test_curves_that_lack_the_same_are_told_together_with_what_each_lacks(study):
     seeds = "At least two more seeds at 2M, 20M, 200M."
     dates = [
         f"About {n} times as many test dates, so that a gain of 0.005 could be shown." for n in ("7.4", "21")
     ]
-    cells = [
-        cell(task, change_mind=[seeds, own])
+    curves = [
+        curve(task, change_mind=[seeds, own])
         for task, own in zip(("direction", "threshold_1pct"), dates, strict=True)
     ]
     [verdict] = build_page(
-        replace(study, scaling=asked(cells=cells, change_mind=cells[0]["change_mind"]))
+        replace(study, scaling=with_question(curves=curves, change_mind=curves[0]["change_mind"]))
     ).verdicts
     assert verdict.change == [
         seeds,
@@ -201,7 +203,7 @@ def test_a_slope_that_is_clear_is_not_called_no_change(study):
     slope = {"estimate": -0.004, "low": -0.007, "high": -0.001}
     for low, word in ((-0.001, "clear of 0"), (0.001, "clear once all comparisons are counted")):
         gain = {"estimate": 0.008, "low": low, "high": 0.02, "low_holm": -0.002, "high_holm": 0.02}
-        shown = asked(cells=[cell("direction", slope=slope, gain=gain)])
+        shown = with_question(curves=[curve("direction", slope=slope, gain=gain)])
         title = section(replace(study, scaling=shown), "scaling").panels[0].title
         assert "log loss slopes down from 2M to 200M" in title
         assert title.endswith(f"the gain is not {word}")
@@ -226,8 +228,8 @@ def test_folds_are_shown_one_by_one_with_how_often_a_model_is_better(study):
          "differences": [pair | {"difference": estimate(-0.02, -0.05, 0.01)}]}
         for n in (1, 2)
     ]  # fmt: skip
-    cell = {**FACTS, "dataset": "Aa50", "timescale": "daily", "task": "direction", "horizon": 5}
-    entry = {"question": "Do other years agree?", "cell": cell, "metric": "log_loss", "declared_folds": 3,
+    curve = {**FACTS, "dataset": "Aa50", "timescale": "daily", "task": "direction", "horizon": 5}
+    entry = {"question": "Do other years agree?", "problem": curve, "metric": "log_loss", "declared_folds": 3,
              "folds": folds, "better": [pair | {"folds": 2, "better_folds": 1}]}  # fmt: skip
     inputs = replace(study, scaling=scaling(questions=[], walk_forward=[entry]))
     found = section(inputs, "folds")
@@ -246,17 +248,17 @@ def test_folds_are_shown_one_by_one_with_how_often_a_model_is_better(study):
 
 
 def test_the_studys_own_test_stands_beside_the_verdict_of_the_folds(study):
-    opened = {"state": "open", "gain": estimate(0.004, -0.01, 0.02), "says": "cannot tell"}
+    opened = {"state": "open", "gain": estimate(0.004, -0.01, 0.02), "agreement": "cannot tell"}
     for confirmation, said in (
         (opened, "0.0040 [−0.0100, 0.0200]: cannot tell"),
         ({"state": "closed"}, "closed"),
         ({"state": "closed again"}, "closed again"),
     ):
-        cells = [cell("direction", folds=[1, 2], confirmation=confirmation)]
-        [verdict] = build_page(replace(study, scaling=asked(cells=cells))).verdicts
+        curves = [curve("direction", folds=[1, 2], confirmation=confirmation)]
+        [verdict] = build_page(replace(study, scaling=with_question(curves=curves))).verdicts
         assert column(verdict.table, "The study's own test") == [said]
         assert "stands beside them and decides nothing" in verdict.table.caption
-    [verdict] = build_page(replace(study, scaling=asked(cells=[cell("direction")]))).verdicts
+    [verdict] = build_page(replace(study, scaling=with_question(curves=[curve("direction")]))).verdicts
     assert "The study's own test" not in [head.label for head in verdict.table.columns]
 
 
@@ -284,7 +286,9 @@ def test_runs_of_different_folds_are_no_confound_and_those_of_one_are(study):
     params = {
         row["path"]: {"fold": row["fold"], "splits": {"train_end": f"201{row['fold']}-12-31"}} for row in rows
     }
-    inputs = replace(study, runs=runs_frame(rows), params=params, scaling=asked(cells=[cell("direction")]))
+    inputs = replace(
+        study, runs=runs_frame(rows), params=params, scaling=with_question(curves=[curve("direction")])
+    )
     assert "nothing differed but the axis" in section(inputs, "confounds").lead
     params[rows[-1]["path"]] |= {"splits": {"train_end": "2011-06-30"}}
     found = section(inputs, "confounds")
@@ -348,7 +352,7 @@ def test_an_ablation_is_shown_where_it_was_run(study):
     assert column(table, "Difference from the best [90 %]")[0] == "best"
     for head, name, digits in (("Log loss", "log_loss", 4), ("AUC", "auc", 3), ("wf02", "wf02", 3)):
         assert column(table, head)[0] == f"{best[name]:.{digits}f}"
-    assert all(cell.text not in ("", "–") for row in table.rows for cell in row[4:])
+    assert all(curve.text not in ("", "–") for row in table.rows for curve in row[4:])
     failed = section(replace(study, ablation_problems=["ablation: no."]), "ablations")
     assert failed.notes == ["ablation: no."]
     assert all(s.id != "ablations" for s in build_page(study).sections)
@@ -360,19 +364,19 @@ def test_a_chart_of_reliability_draws_four_models_at_most(study):
          "observed_high": p + 0.1, "bin_low": p - 0.1, "bin_high": p + 0.1}
         for p in (0.3, 0.6)
     ]  # fmt: skip
-    opponent = run_row("direction", "logistic", "none")
+    baseline = run_row("direction", "logistic", "none")
     rows = [
-        opponent | {"model": f"opponent_{n}", "path": f"opponents/{n}", "best_validation_loss": 0.6 + n / 100}
+        baseline | {"model": f"baseline_{n}", "path": f"baselines/{n}", "best_validation_loss": 0.6 + n / 100}
         for n in range(6)
     ]
     rows.append(run_row("direction", "patchtst-mixed", "2M", best_validation_loss=0.9))
     metrics = {str(row["path"]): {"reliability": {"test": bins}} for row in rows}
     shown = section(replace(study, runs=runs_frame(rows), metrics=metrics), "reliability")
     (panel,) = shown.panels
-    for name, drawn in {"patchtst-mixed 2M": True, "opponent_2": True, "opponent_3": False}.items():
+    for name, drawn in {"patchtst-mixed 2M": True, "baseline_2": True, "baseline_3": False}.items():
         assert (f"{name}: 0.350 of 50" in panel.figure) == drawn
     assert "those with sizes, then the best on validation; the numbers hold all" in panel.reading
-    assert {row[0].text for row in panel.table.rows} > {"opponent_5, seed 42"}
+    assert {row[0].text for row in panel.table.rows} > {"baseline_5, seed 42"}
 
 
 def in_parts(metrics, **parts):
@@ -413,7 +417,7 @@ def test_corrections_are_compared_and_the_chosen_one_is_drawn_before_and_after(s
 
 
 def test_the_planned_power_of_a_regression_is_shown(study):
-    power = {"cell": {"task": "regression"}, "n": 700, "planned_relative_mse": 0.142, "enough": None}
+    power = {"problem": {"task": "regression"}, "n": 700, "planned_relative_mse": 0.142, "enough": None}
     assert "14.2 %" in render_markdown(build_page(replace(study, scaling=scaling(power=[power]))))
 
 

@@ -22,7 +22,7 @@ from tests.unit.reporting_study import (
     BUDGETS,
     QUESTION,
     all_rows,
-    cell,
+    curve,
     full_study,
     missing,
     run_row,
@@ -86,7 +86,7 @@ def test_a_full_study_gives_well_formed_html_with_every_section(html):
     assert len(ids) == len(set(ids))
     sections = [a["id"] for tag, a in tree.tags if tag == "section"]
     assert sections == [
-        "verdict", "scaling", "laws", "opponents", "controls", "reliability", "coverage", "trading", "curves",
+        "verdict", "scaling", "laws", "baselines", "controls", "reliability", "coverage", "trading", "curves",
         "search", "data", "runs", "power", "confounds", "declared", "ledger", "cost", "provenance", "limits",
     ]  # fmt: skip
     links = [a["href"] for tag, a in tree.tags if tag == "a" and a["href"].startswith("#")]
@@ -134,40 +134,40 @@ def test_the_answer_is_the_evaluations_verdict_in_plain_words(study, verdict, an
 
 def test_a_question_without_skill_is_called_moot(study):
     result = scaling()
-    for entry in (result["questions"][0], *result["questions"][0]["cells"]):
+    for entry in (result["questions"][0], *result["questions"][0]["curves"]):
         entry |= {"gate": "skill", "moot": True}
     page = build_page(replace(study, scaling=result))
     assert page.verdicts[0].answer == "Moot: no skill."
     assert "Nothing here beats the base rate" in page.verdicts[0].sentence
     assert {row[1].text for row in page.verdicts[0].table.rows} == {"moot: no skill"}
     [scaling_section] = [section for section in page.sections if section.id == "scaling"]
-    assert all("no level beats the base rate" in panel.title for panel in scaling_section.panels)
+    assert all("no scale point beats the base rate" in panel.title for panel in scaling_section.panels)
 
 
 def test_an_exploratory_answer_is_labelled_in_page_and_markdown(study):
     result = scaling()
     result["questions"][0]["analysis"] = "exploratory"
     for text in (html_of(replace(study, scaling=result)), markdown_of(replace(study, scaling=result))):
-        assert "Exploratory: corrected for its own cells only." in text
+        assert "Exploratory: corrected for its own curves only." in text
 
 
-def test_the_table_of_cells_holds_what_every_gate_saw(study):
+def test_the_table_of_curves_holds_what_every_gate_saw(study):
     [shown] = build_page(study).verdicts
     heads = [column.label for column in shown.table.columns]
-    row = dict(zip(heads, [cell.text.replace("−", "-") for cell in shown.table.rows[0]], strict=True))
+    row = dict(zip(heads, [curve.text.replace("−", "-") for curve in shown.table.rows[0]], strict=True))
     assert row["Verdict"] == "undecidable: too few seeds"
-    own = scaling()["questions"][0]["cells"][0]
+    own = scaling()["questions"][0]["curves"][0]
     assert row["Recalibrated"].startswith(f"{own['recalibrated']['estimate']:.4f} [")
     best = max(one["estimate"] for one in own["skill"])
-    assert row["Best level over the base rate"].startswith(f"{best:.4f} [")
+    assert row["Best over the base rate"].startswith(f"{best:.4f} [")
 
 
-def test_a_flat_cell_shows_the_interval_that_equivalence_goes_by(study):
+def test_a_flat_curve_shows_the_interval_that_equivalence_goes_by(study):
     result = scaling()
-    for entry in (result["questions"][0], *result["questions"][0]["cells"]):
+    for entry in (result["questions"][0], *result["questions"][0]["curves"]):
         entry |= {"verdict": "flat", "gate": "equivalence"}
     [shown] = build_page(replace(study, scaling=result)).verdicts
-    gains = [cell["gain"]["estimate"] for cell in result["questions"][0]["cells"]]
+    gains = [curve["gain"]["estimate"] for curve in result["questions"][0]["curves"]]
     assert shown.number in {f"{g:.4f} [{g - 0.007:.4f}, {g + 0.007:.4f}]".replace("-", "−") for g in gains}
 
 
@@ -221,7 +221,7 @@ def test_a_cell_that_a_spreadsheet_would_run_is_made_harmless():
 def test_text_from_data_and_configuration_is_escaped(study):
     result = scaling(warnings=[SCRIPT])
     result["questions"][0] |= {"question": SCRIPT, "reason": SCRIPT}
-    result["questions"][0]["cells"] = [cell("direction", model=SCRIPT, reason=SCRIPT)]
+    result["questions"][0]["curves"] = [curve("direction", model=SCRIPT, reason=SCRIPT)]
     result["controls"][0]["reason"] = SCRIPT
     finding = {
         "severity": "error",
@@ -291,9 +291,9 @@ def test_a_study_of_2880_runs_stays_below_eight_megabytes(study):
         for seed in range(480)
         for row in base
     ]
-    cells = [cell("direction") | {"horizon": horizon} for horizon in range(1, 200)]
+    curves = [curve("direction") | {"horizon": horizon} for horizon in range(1, 200)]
     result = scaling()
-    result["questions"][0]["cells"] = cells
+    result["questions"][0]["curves"] = curves
     html = html_of(replace(study, runs=runs_frame(rows), scaling=result))
     assert len(html.encode()) < 8_000_000
     assert html.count("/seed479<") == len(base)
@@ -319,8 +319,8 @@ def test_a_study_of_missing_runs_only_is_reported(study):
     empty = {"value": None, "low": None, "high": None, "param_count": None, "seeds": 0, "budget": "2M"}
     none = {"estimate": None, "low": None, "high": None, "low_holm": None, "high_holm": None}
     result = scaling(controls=[], baselines=[])
-    result["questions"][0]["cells"] = [
-        cell(
+    result["questions"][0]["curves"] = [
+        curve(
             "direction", points=[empty], slope=none, gain=none, detectable_gain=None, reason="No usable run."
         )
     ]
@@ -350,8 +350,8 @@ def test_regression_is_reported_by_squared_error():
         "test_r2": -0.012,
     }
     result = scaling(controls=[], baselines=[])
-    result["questions"][0]["cells"] = [
-        cell("direction") | {"task": "regression", "metric": "mse", "margin": 4e-6}
+    result["questions"][0]["curves"] = [
+        curve("direction") | {"task": "regression", "metric": "mse", "margin": 4e-6}
     ]
     html = html_of(ReportInputs("Returns", runs=runs_frame([row]), scaling=result))
     assert "0.000412 [0.000300, 0.000500]" in html
@@ -414,10 +414,10 @@ def test_symbols_below_the_title_are_counted_where_they_are_too_many(study, coun
 
 
 def test_warnings_that_say_the_same_stand_in_one_line():
-    cells = ("base/Aa20/direction/*", "base/Aa20/threshold_1pct/*")
+    curves = ("base/Aa20/direction/*", "base/Aa20/threshold_1pct/*")
     said = [f"only one seed at {size}." for size in ("2M", "20M", "200M")] + ["no null control is declared."]
-    alone = "1 run says nearly the same for every sample: results/runs/null."
-    lines = grouped([alone, *(f"{cell}: {text}" for cell in cells for text in said)])
+    alone = "1 run forecasts nearly the same for every sample: results/runs/null."
+    lines = grouped([alone, *(f"{curve}: {text}" for curve in curves for text in said)])
     assert lines == [
         alone,
         "Only one seed at 2M, 20M and 200M; no null control is declared. In 2 places: "

@@ -92,13 +92,13 @@ def test_the_power_and_the_ledger_are_told(page, inputs):
     questions, sets = section(page, "power").tables
     assert len(sets.rows) == len(inputs.scaling["power"])
     assert len(questions.rows) == len(inputs.scaling["questions"])
-    for row, asked in zip(questions.rows, inputs.scaling["questions"], strict=True):
-        told = "can answer" if asked["power"]["enough"] else "cannot show its margin"
+    for row, question in zip(questions.rows, inputs.scaling["questions"], strict=True):
+        told = "can answer" if question["power"]["enough"] else "cannot show its margin"
         assert told == row[3].text
-        assert told in asked["power"]["text"]
+        assert told in question["power"]["text"]
         assert bool(row[4].text) is (told != "can answer")
-    looks = section(page, "ledger").tables[0].rows[0][1].text
-    assert looks == str(inputs.scaling["ledger"]["looks"])
+    accesses = section(page, "ledger").tables[0].rows[0][1].text
+    assert accesses == str(inputs.scaling["ledger"]["test_access"])
 
 
 def test_the_text_holds_every_section(page):

@@ -16,7 +16,7 @@ CFG = EvaluationConfig(bootstrap_draws=100)
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Study:
-    """A made study of one question with four seeds, one opponent and both controls, evaluated once."""
+    """A made study of one question with four seeds, one baseline and both controls, evaluated once."""
     declared = small_study()
     seeds = [42, 43, 44, 45]
     declared["phase1"] = declared["phase1"].model_copy(update={"seeds": seeds})
@@ -123,7 +123,7 @@ def test_forecasts_that_are_no_numbers_are_flagged_and_left_out(copy):
     [verdict] = page.verdicts
     assert "not finite" in warnings(page)
     assert "Weakened" in verdict.reason
-    alarms = [row for row in page.runs.rows if any("not finite" in cell.text for cell in row)]
+    alarms = [row for row in page.runs.rows if any("not finite" in curve.text for curve in row)]
     assert len(alarms) == 1
 
 
@@ -166,11 +166,11 @@ def test_a_study_of_one_size_has_no_verdict_and_lists_the_question(copy):
     rows = [row for row in copy.rows if row["experiment"] != "phase1" or row["budget"] == "2M"]
     page, text = report(Study(declared, rows, copy.folder))
     assert page.verdicts == []
-    [asked, opponents] = page.unanswered
-    assert asked.startswith(declared["phase1"].question)
-    assert "(only 2M)" in asked
-    assert "have no size to grow" in opponents
-    assert asked.split(":")[0] in text.replace("\\", "")
+    [about_size, about_baselines] = page.unanswered
+    assert about_size.startswith(declared["phase1"].question)
+    assert "(only 2M)" in about_size
+    assert "have no size to grow" in about_baselines
+    assert about_size.split(":")[0] in text.replace("\\", "")
 
 
 def test_forecasts_of_other_dates_are_compared_on_those_that_all_hold(copy):
@@ -192,8 +192,8 @@ def test_a_failed_null_control_silences_every_title_and_sentence(copy):
     assert "The controls must pass before anything here can be read." in verdict.change
     assert "log loss falls from" not in text.split("## Verdict")[1].split("What would change")[0]
     assert all("nothing is concluded" in panel.title for panel in page.sections[0].panels)
-    assert page.opponents
-    assert all("no difference on test is read as a finding" in said for said in page.opponents)
+    assert page.baselines
+    assert all("no difference on test is read as a finding" in said for said in page.baselines)
     assert "a null or law control among them: no verdict of this study counts" in text
 
 
@@ -204,4 +204,4 @@ def test_a_failed_positive_control_silences_its_own_model_only(copy):
     assert page.verdicts[0].verdict == "undecidable"
     assert "no verdict of this study counts" not in text
     assert "nothing is concluded about patchtst-mixed" in text
-    assert all("controls failed" in said or "a control of it failed" in said for said in page.opponents)
+    assert all("controls failed" in said or "a control of it failed" in said for said in page.baselines)

@@ -12,14 +12,14 @@ import yaml
 
 from lib.scaling.run_table import RUNS_SCHEMA, collect_runs, read_run
 
-WORDS: dict[str, Any] = {
+KEY: dict[str, Any] = {
     "variant": "base", "dataset": "Aa20", "timescale": "daily", "task": "direction", "horizon": 5,
     "model": "patchtst-mixed", "budget": "2M", "seed": 42,
 }  # fmt: skip
-DECLARED = WORDS | {"experiment": "phase1", "role": "question", "question": "More parameters?", "path": "r/1"}
+DECLARED = KEY | {"experiment": "phase1", "role": "question", "question": "More parameters?", "path": "r/1"}
 FILES = {
     "metrics.json": {
-        "run": WORDS,
+        "run": KEY,
         "parameters": {"total": 2_010_000, "embedding": 9_000, "head": 193},
         "fit": {"best_step": 24, "train_gap": 0.02},
         "calibration": {
@@ -72,7 +72,7 @@ def test_a_finished_run_fills_its_row(tmp_path: Path) -> None:
     row = collect_runs([DECLARED | {"path": str(folder)}], lambda path: read_run(Path(path))).row(
         0, named=True
     )
-    expected = WORDS | {
+    expected = KEY | {
         "status": "done", "experiment": "phase1", "family": "transformer", "channel_mode": "mixed",
         "normalisation": "zscore", "pooling": "last", "d_model": 192, "n_layers": 6, "n_heads": 8,
         "d_ff": 480, "param_count": 2_010_000, "embedding_count": 9_000, "head_count": 193,

@@ -13,7 +13,7 @@ from lib.scaling.comparison_table import comparison_table
 
 DAYS = 300
 OUTCOME = (np.random.default_rng(3).random(DAYS) < 0.4).astype(float)
-WORDS = {
+KEY = {
     "condition": "base",
     "train_fraction": 1.0,
     "context_length": 80,
@@ -49,7 +49,7 @@ def read(path: str, split: str) -> pl.DataFrame:
 def runs() -> pl.DataFrame:
     return pl.DataFrame(
         [
-            WORDS | {"variant": "base", "fold": None, "model": model, "budget": "none", "seed": seed,
+            KEY | {"variant": "base", "fold": None, "model": model, "budget": "none", "seed": seed,
                      "path": f"{model}/{seed}", "status": "done", "train_seconds": float(seed)}
             for model in ("weak", "strong")
             for seed in (1, 2, 3)
@@ -63,7 +63,7 @@ def tables() -> list[dict[str, Any]]:
          "difference_high": 0.03, "in_confidence_set": False},
         {"model": "strong", "budget": "none", "difference": None, "in_confidence_set": True},
     ]  # fmt: skip
-    return [WORDS | {"folds": [], "rows": [row | {"seeds": 3} for row in rows]}]
+    return [KEY | {"folds": [], "rows": [row | {"seeds": 3} for row in rows]}]
 
 
 def made(**changes: Any) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ def test_the_planned_gain_is_found_in_four_of_five_studies() -> None:
     assert np.mean(found) == pytest.approx(0.8, abs=0.07)
 
 
-def test_equal_levels_are_found_flat_within_what_is_planned() -> None:
+def test_equal_scale_points_are_found_flat_within_what_is_planned() -> None:
     design = Design(dates=600, horizon=1, folds=1, seeds=4)
     within = smallest_flat(design, Noise(0.13, 0.0, "assumed"), 2, 0.95, 0.8)
     rng, found = np.random.default_rng(1), []
@@ -101,10 +101,10 @@ def test_measured_noise_returns_the_errors_it_came_from() -> None:
 def test_what_would_show_the_margin_is_named_with_its_figure() -> None:
     weak = Design(dates=4500, horizon=5, folds=9, seeds=5)
     noise = Noise(0.1, 0.0, "assumed")
-    found = {way.text: way for way in changes(weak, noise, 0.95, 22, 0.8, 0.006, cells=2)}
+    found = {way.text: way for way in changes(weak, noise, 0.95, 22, 0.8, 0.006, curves=2)}
     assert list(found) == [
         "a horizon of 1 bar", "alone in its family instead of one of 22",
-        "its 2 cells pooled, if their noises are independent",
+        "its 2 curves pooled, if their noises are independent",
     ]  # fmt: skip
     assert found["a horizon of 1 bar"].enough
     assert found["a horizon of 1 bar"].shows == pytest.approx(3.9 * 0.1 / 4500**0.5, rel=0.01)

@@ -1,5 +1,5 @@
-"""What smaller levels predict for a larger one: right as often as it says, wrong where the law bends, and
-kept."""
+"""What smaller scale points predict for a larger one: right as often as it says, wrong where the law bends,
+and kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lib.inference.comparisons import DateLosses
 from lib.report.compared import Compared
 from lib.report.render import ReportInputs, build_page, render_html, render_markdown
 from lib.report.sections.worth import beside_linear, worth_words
-from lib.scaling.axes import AXES, WORDS
+from lib.scaling.axes import AXES, CURVE_KEY
 from lib.scaling.extrapolation import extrapolate
 from lib.scaling.predicted import predictions, with_entry
 from lib.scaling.run_index import RunIndex, StudyRuns
@@ -36,7 +36,7 @@ def log_linear(size: float) -> float:
 
 
 def made(law: Law, sizes: tuple[float, ...], rng: np.random.Generator, own: float = 0.05) -> list[ScalePoint]:
-    """Levels whose expected losses obey a law: hard days for all, days of each level's own over a week,
+    """Scale points whose expected losses obey a law: hard days for all, days of each point's own over a week,
     seeds."""
     dates, seeds = 300, 3
     common = rng.normal(0, 0.3, dates)
@@ -90,11 +90,11 @@ def test_two_sizes_say_that_they_leave_no_freedom_and_three_may_identify_a_floor
 
 
 def test_a_short_test_set_gives_a_number_without_an_interval() -> None:
-    levels = [
+    points = [
         ScalePoint(str(size), size, DateLosses(np.full((2, 6), loss), np.ones(6)))
         for size, loss in ((1.0, 0.7), (10.0, 0.6))
     ]
-    said = extrapolate(levels, 100.0, 2, 5, CFG)
+    said = extrapolate(points, 100.0, 2, 5, CFG)
     assert (said.law.low, said.law.high) == (None, None)
     assert said.law.estimate == pytest.approx(0.5)
     assert "no interval" in said.note
@@ -113,7 +113,7 @@ def forecasts(path: str) -> pl.DataFrame:
 
 
 def declared() -> list[dict[str, Any]]:
-    def level(label: str, size: float) -> dict[str, Any]:
+    def point(label: str, size: float) -> dict[str, Any]:
         rows = [{"path": f"{label}/{s}", "fold": None, "seed": s, "status": "done"} for s in (1, 2)]
         return {"level": label, "size": size, "rows": rows}
 
@@ -121,12 +121,12 @@ def declared() -> list[dict[str, Any]]:
         {
             "cell": {"task": "direction", "horizon": 1, "budget": "*"},
             "largest": {"level": "200M", "size": 2e8, "seeds": 2},
-            "smaller": [level("2M", 2e6), level("20M", 2e7)],
+            "smaller": [point("2M", 2e6), point("20M", 2e7)],
         }
     ]
 
 
-def test_a_record_is_made_from_the_smaller_levels_alone() -> None:
+def test_a_record_is_made_from_the_smaller_points_alone() -> None:
     read = []
 
     def reader(path: str, split: str) -> pl.DataFrame:
@@ -135,14 +135,14 @@ def test_a_record_is_made_from_the_smaller_levels_alone() -> None:
 
     seen: set[str] = set()
     material = StudyRuns(RunIndex(pl.DataFrame()), PredictionFiles(reader, "SPY", seen), CFG)
-    [cell] = predictions("parameters", declared(), material)
+    [curve] = predictions("parameters", declared(), material)
     assert sorted(read) == [("20M/1", "test"), ("20M/2", "test"), ("2M/1", "test"), ("2M/2", "test")]
     assert len(seen) == 4, "each is a look at the test set"
-    assert [own["loss"] for own in cell["from"]] == sorted(
-        (own["loss"] for own in cell["from"]), reverse=True
+    assert [own["loss"] for own in curve["from"]] == sorted(
+        (own["loss"] for own in curve["from"]), reverse=True
     )
-    assert cell["law"]["low"] < cell["law"]["estimate"] < cell["law"]["high"]
-    assert cell["law"]["estimate"] < cell["from"][-1]["loss"]
+    assert curve["law"]["low"] < curve["law"]["estimate"] < curve["law"]["high"]
+    assert curve["law"]["estimate"] < curve["from"][-1]["loss"]
 
 
 def test_a_record_only_grows_and_says_nothing_twice() -> None:
@@ -155,21 +155,21 @@ def test_a_record_only_grows_and_says_nothing_twice() -> None:
     assert [entry["cells"][0]["law"] for entry in second] == [1, 2]
 
 
-def test_records_need_two_levels_to_say_anything() -> None:
+def test_records_need_two_points_to_say_anything() -> None:
     def reader(path: str, split: str) -> pl.DataFrame:
         if path.startswith("2M"):
             raise OSError("gone")
         return forecasts(path)
 
     material = StudyRuns(RunIndex(pl.DataFrame()), PredictionFiles(reader, "SPY", set()), CFG)
-    [cell] = predictions("parameters", declared(), material)
-    assert cell["problem"] == "fewer than two smaller sizes can be used"
-    assert "law" not in cell
+    [curve] = predictions("parameters", declared(), material)
+    assert curve["problem"] == "fewer than two smaller sizes can be used"
+    assert "law" not in curve
 
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[pl.DataFrame, Any]]:
-    """A made-up study of three sizes and linear opponents, judged with a prediction written at some time."""
+    """A made-up study of three sizes and linear baselines, judged with a prediction written at some time."""
     wanted = {name: e for name, e in small_study().items() if name in ("phase1", "baselines")}
     made_up = make_study(tmp_path_factory.mktemp("judged"), wanted)
     runs, _ = summarise(made_up, EvaluationConfig(bootstrap_draws=100))
@@ -183,17 +183,17 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[pl.D
         ]
         return {"level": budget, "size": size, "rows": own}
 
-    words = dict(zip(WORDS, AXES["parameters"].rest(rows[0]), strict=True))
-    cell = {
-        "cell": words,
+    key = dict(zip(CURVE_KEY, AXES["parameters"].rest(rows[0]), strict=True))
+    curve = {
+        "cell": key,
         "largest": {"level": "200M", "size": 2e8, "seeds": 3},
         "smaller": [smaller("2M", 2e6), smaller("20M", 2e7)],
     }
     material = StudyRuns(RunIndex(runs), PredictionFiles(read_predictions, SYMBOL, set()), CFG)
-    cells = predictions("parameters", [cell], material)
+    curves = predictions("parameters", [curve], material)
 
     def judge(written: str | None, **changes: Any) -> tuple[pl.DataFrame, Any]:
-        said = [cell | changes for cell in cells]
+        said = [curve | changes for curve in curves]
         record = [with_entry([], said, datetime.fromisoformat(written))] if written else []
         summary = scaling_summary(
             made_up.experiments, runs, read_predictions, CFG, primary=SYMBOL, predicted=record
@@ -207,10 +207,10 @@ def test_only_what_was_written_before_the_largest_began_is_held_against_it(
     judged: Callable[..., tuple[pl.DataFrame, Any]],
 ) -> None:
     runs, summary = judged("2026-01-10T00:00:00+00:00")
-    [cell] = summary["questions"][0]["cells"]
-    said = cell["prediction"]
+    [curve] = summary["questions"][0]["curves"]
+    said = curve["prediction"]
     assert said["on_record"] is True
-    assert said["realised"] == pytest.approx(cell["points"][-1]["value"])
+    assert said["realised"] == pytest.approx(curve["points"][-1]["value"])
     assert said["inside"] == (said["law"]["low"] <= said["realised"] <= said["law"]["high"])
 
     # Beside the verdict and before any fit through all points, in both renderings.
@@ -224,10 +224,10 @@ def test_only_what_was_written_before_the_largest_began_is_held_against_it(
     assert reading.startswith("Before 200M was trained")
     assert reading.index("Before 200M") < reading.index("Slope")
 
-    # A level without some of the dates has another loss on the rest, whatever its size.
+    # A scale point without some of the dates has another loss on the rest, whatever its size.
     for lacking in ({"dates": said["dates"] + 1}, {"folds": [1, 2]}):
         _, summary = judged("2026-01-10T00:00:00+00:00", **lacking)
-        other = summary["questions"][0]["cells"][0]["prediction"]
+        other = summary["questions"][0]["curves"][0]["prediction"]
         assert "inside" not in other
         assert other["text"].endswith(
             f"measured on {said['dates']} test dates, so the two cannot be compared."
@@ -235,7 +235,7 @@ def test_only_what_was_written_before_the_largest_began_is_held_against_it(
 
     for late in ("2026-01-30T12:00:01+00:00", None):
         _, summary = judged(late)
-        said = summary["questions"][0]["cells"][0]["prediction"]
+        said = summary["questions"][0]["curves"][0]["prediction"]
         assert said["on_record"] is False
         assert said["text"] == "Not on record: nothing was predicted before 200M was trained."
 
@@ -260,7 +260,7 @@ def test_a_report_says_what_more_compute_is_worth_beside_a_linear_model_and_how_
     fitted = next(section for section in page.sections if section.id == "fitting")
     answers = {row[1].text: row[2].text for row in fitted.tables[0].rows}
     assert answers["Sizes"] == "2.02M to 202M"
-    assert answers["Points of a fit"] == "3 levels of 3 seeds"
+    assert answers["Points of a fit"] == "3 scale points of 3 seeds"
     assert answers["Learning rate"] == "0.0003"
     assert answers["Training windows"] == "2,000"
     assert "| Loss minimised |" in render_markdown(page).replace("Fit | ", "| ")
@@ -274,7 +274,7 @@ def test_a_report_says_what_more_compute_is_worth_beside_a_linear_model_and_how_
         ("undecidable", "recalibration", "These runs cannot tell: "),
         ("undecidable", "skill", "These runs cannot tell: "),
         ("undecidable", "seeds", "These runs cannot tell: "),
-        ("undecidable", "controls", "Not to be told while a control fails: "),
+        ("undecidable", "controls", "Unknown while a control fails: "),
     ],
 )
 def test_more_compute_is_worth_it_only_where_the_verdict_says_that_size_helps(
@@ -283,22 +283,22 @@ def test_more_compute_is_worth_it_only_where_the_verdict_says_that_size_helps(
     class Alone(Compared):
         def __init__(self) -> None: ...
 
-        def levels(self, cell: Any) -> Any:
+        def points(self, curve: Any) -> Any:
             return {}
 
-        def against_others(self, cell: Any, level: str) -> Any:
+        def against_others(self, curve: Any, point: str) -> Any:
             return None
 
     steep = {"estimate": -0.02, "low": -0.03, "high": -0.01}
-    cell = {"axis": "parameters", "verdict": verdict, "gate": gate, "slope": steep, "points": []}
-    said = worth_words(cell, 0.005, Alone())[0]
+    curve = {"axis": "parameters", "verdict": verdict, "gate": gate, "slope": steep, "points": []}
+    said = worth_words(curve, 0.005, Alone())[0]
     assert said.startswith(f"Worth more compute? {answer}")
-    small = cell | {"slope": {"estimate": 0.0, "low": -0.001, "high": 0.001}}
+    small = curve | {"slope": {"estimate": 0.0, "low": -0.001, "high": 0.001}}
     assert ("? No: " in worth_words(small, 0.005, Alone())[0]) == (gate not in ("seeds", "controls"))
 
 
 def test_a_law_below_the_linear_model_is_called_of_no_use() -> None:
-    cell = {"axis": "parameters", "points": [{"level": "2M", "budget": "2M"}]}
+    curve = {"axis": "parameters", "points": [{"point": "2M", "budget": "2M"}]}
 
     class Against(Compared):
         def __init__(self, difference: float) -> None:
@@ -308,9 +308,9 @@ def test_a_law_below_the_linear_model_is_called_of_no_use() -> None:
                 "over_linear_high_holm": difference + 0.01,
             }
 
-        def against_others(self, cell: Any, level: str) -> Any:
+        def against_others(self, curve: Any, point: str) -> Any:
             return self.line
 
-    assert "of no use" in beside_linear(cell, Against(0.002))
-    assert beside_linear(cell, Against(-0.002)).startswith("No level clearly beats the linear model")
-    assert beside_linear(cell, Against(-0.02)) == "2M beats the linear model by 0.0200 [0.0100, 0.0300]."
+    assert "of no use" in beside_linear(curve, Against(0.002))
+    assert beside_linear(curve, Against(-0.002)).startswith("No scale point clearly beats the linear model")
+    assert beside_linear(curve, Against(-0.02)) == "2M beats the linear model by 0.0200 [0.0100, 0.0300]."

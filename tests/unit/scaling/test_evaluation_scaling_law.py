@@ -41,9 +41,9 @@ def world(
     shared = rng.normal(0.65, 0.2, dates)
     sizes = []
     for name, count in parameters.items():
-        level = law(count)  # type: ignore[operator]
+        mean = law(count)  # type: ignore[operator]
         own = rng.normal(0, 0.02, (seeds, dates)) + rng.normal(0, noise, (seeds, 1))
-        sizes.append(ScalePoint(name, count, DateLosses(shared + level + own, np.ones(dates))))
+        sizes.append(ScalePoint(name, count, DateLosses(shared + mean + own, np.ones(dates))))
     return sizes
 
 
@@ -191,17 +191,17 @@ def test_an_exponent_of_a_loss_that_rises_or_falls_below_zero_is_not_claimed() -
     assert "a loss below 0" in deep.note
 
 
-def test_cells_of_different_timescales_are_not_pooled_with_each_other() -> None:
-    def cell(timescale: str, step: int, seed: int) -> Curve:
-        levels = world(THREE, lambda n: -0.02 * np.log10(n), dates=200, seed=seed)
-        words = {"task": "direction", "timescale": timescale, "horizon": 5}
-        made = Curve(AXES["parameters"], words, {}, {}, levels, gain=gain(levels, 5))
+def test_curves_of_different_timescales_are_not_pooled_with_each_other() -> None:
+    def curve(timescale: str, step: int, seed: int) -> Curve:
+        points = world(THREE, lambda n: -0.02 * np.log10(n), dates=200, seed=seed)
+        key = {"task": "direction", "timescale": timescale, "horizon": 5}
+        made = Curve(AXES["parameters"], key, {}, {}, points, gain=gain(points, 5))
         made.dates = np.datetime64("2015-01-02") + step * np.arange(200)
         return made
 
-    daily, weekly = [cell("daily", 1, s) for s in (1, 2)], [cell("weekly", 7, s) for s in (3, 4)]
-    found = pool([*daily, *weekly, cell("monthly", 30, 5)])
-    assert [(pooled.timescale, pooled.cells) for pooled in found] == [("daily", 2), ("weekly", 2)]
+    daily, weekly = [curve("daily", 1, s) for s in (1, 2)], [curve("weekly", 7, s) for s in (3, 4)]
+    found = pool([*daily, *weekly, curve("monthly", 30, 5)])
+    assert [(pooled.timescale, pooled.curves) for pooled in found] == [("daily", 2), ("weekly", 2)]
     assert found[1].gain == pool(weekly)[0].gain
     assert found[1].gain.value == pytest.approx(np.mean([c.gain.value for c in weekly if c.gain]))
 
@@ -221,30 +221,30 @@ def test_steps_add_up_to_the_gain() -> None:
     assert sum(e.value for _, _, e in made) == pytest.approx(gain(sizes, 1).value)  # type: ignore[union-attr]
 
 
-def test_features_saturate_at_the_smallest_level_within_the_margin_of_the_best() -> None:
+def test_features_saturate_at_the_smallest_scale_point_within_the_margin_of_the_best() -> None:
     tiers = {"20": 20, "50": 50, "200": 200, "500": 500}
     means = {20: 0.03, 50: 0.01, 200: 0.0005, 500: 0.0}
-    levels = world(tiers, lambda n: means[n], noise=0.0005)
-    draws = point_draws(levels, 1, CFG, 500)
-    found = saturation(levels, draws, 0.005)
+    points = world(tiers, lambda n: means[n], noise=0.0005)
+    draws = point_draws(points, 1, CFG, 500)
+    found = saturation(points, draws, 0.005)
     assert found is not None
-    assert (found.level, found.size) == ("200", 200)
+    assert (found.point, found.size) == ("200", 200)
     assert found.shares["200"] > 0.8
     assert sum(found.shares.values()) == pytest.approx(1)
-    assert saturation(levels, None, 0.005) is None
+    assert saturation(points, None, 0.005) is None
 
 
-def test_draws_of_levels_have_the_noise_of_dates_and_seeds() -> None:
-    levels = world(THREE, lambda n: 0.0, noise=0.02, seeds=5)
-    draws = point_draws(levels, 1, CFG, 4000)
+def test_draws_of_scale_points_have_the_noise_of_dates_and_seeds() -> None:
+    points = world(THREE, lambda n: 0.0, noise=0.02, seeds=5)
+    draws = point_draws(points, 1, CFG, 4000)
     assert draws is not None
-    estimate = slope(levels, 1)
+    estimate = slope(points, 1)
     assert estimate is not None
     weights = np.array([-0.5, 0.0, 0.5])
     low, high = np.quantile(draws @ weights, [0.025, 0.975])
     expected = estimate.interval(0.95)
     assert (low, high) == pytest.approx(expected, abs=0.35 * (expected[1] - expected[0]))  # type: ignore[operator]
-    band = straight_band(levels, draws, 0.95)
+    band = straight_band(points, draws, 0.95)
     assert len(band) == 50
     assert all(low < value < high for _, value, low, high in band)  # type: ignore[operator]
 
@@ -252,13 +252,13 @@ def test_draws_of_levels_have_the_noise_of_dates_and_seeds() -> None:
 def test_the_joint_law_tells_sizes_and_data_apart() -> None:
     grid = [(n, d) for n in (2e6, 2e7, 2e8) for d in (500.0, 1000.0, 2000.0, 4000.0)]
     law = {i: 0.1 * (n / 2e6) ** -0.4 + 0.1 * (d / 500) ** -0.6 for i, (n, d) in enumerate(grid)}
-    levels = world({str(i): i for i in law}, lambda i: law[i], noise=0.0002)
+    points = world({str(i): i for i in law}, lambda i: law[i], noise=0.0002)
     sizes, samples = np.array([n for n, _ in grid]), np.array([d for _, d in grid])
-    found = fit_joint_law(levels, sizes, samples, 1, CFG)
+    found = fit_joint_law(points, sizes, samples, 1, CFG)
     assert found is not None
     assert found.identified
     for name, truth in (("alpha", 0.4), ("beta", 0.6)):
         interval = found.parameters[name]
         assert interval.low < truth < interval.high
-    assert found.fitted == pytest.approx([level.mean for level in levels], abs=0.004)
-    assert fit_joint_law(levels[:4], sizes[:4], samples[:4], 1, CFG) is None
+    assert found.fitted == pytest.approx([point.mean for point in points], abs=0.004)
+    assert fit_joint_law(points[:4], sizes[:4], samples[:4], 1, CFG) is None

@@ -63,7 +63,7 @@ def test_test_figures_change_nothing():
         {"status": "missing"},
     ],
 )
-def test_controls_shares_and_opponents_are_no_candidates(columns):
+def test_controls_shares_and_baselines_are_no_candidates(columns):
     with pytest.raises(DataError, match="no finished run of direction h5, daily"):
         select_configuration(table(**columns), "direction", "daily", 5, 80)
 

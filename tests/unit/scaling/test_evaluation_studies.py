@@ -48,8 +48,8 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, pl.DataFrame
 
 def test_every_axis_is_asked_about_once(grown: tuple[Study, pl.DataFrame, dict[str, Any]]) -> None:
     _, _, summary = grown
-    asked = [(q["experiment"], q["axis"], len(q["cells"])) for q in summary["questions"]]
-    assert asked == [
+    questions = [(q["experiment"], q["axis"], len(q["curves"])) for q in summary["questions"]]
+    assert questions == [
         ("phase5", "parameters", 4),
         ("phase5", "features", 3),
         ("phase4", "parameters", 4),
@@ -64,46 +64,46 @@ def test_each_axis_finds_its_planted_direction(
 ) -> None:
     for question in grown[2]["questions"]:
         assert question["pooled"][0]["gain"]["estimate"] > 0, question["axis"]
-        for cell in question["cells"]:
+        for curve in question["curves"]:
             if question["scale"] == "log":
-                assert len(cell["band"]) == 50
+                assert len(curve["band"]) == 50
             else:
-                assert cell["slope"]["estimate"] is None
-                assert cell["forms"] == []
+                assert curve["slope"]["estimate"] is None
+                assert curve["forms"] == []
     data = next(q for q in grown[2]["questions"] if q["axis"] == "data")
-    assert [p["level"] for p in data["cells"][0]["points"]] == ["0.125", "0.25", "0.5", "1"]
-    assert [p["size"] for p in data["cells"][0]["points"]] == [250, 500, 1000, 2000]
-    found = {cell["budget"]: (cell["verdict"], cell["gate"]) for cell in data["cells"]}
+    assert [p["point"] for p in data["curves"][0]["points"]] == ["0.125", "0.25", "0.5", "1"]
+    assert [p["size"] for p in data["curves"][0]["points"]] == [250, 500, 1000, 2000]
+    found = {curve["budget"]: (curve["verdict"], curve["gate"]) for curve in data["curves"]}
     assert found["20M"] == found["200M"] == ("scales", "gain")
     assert found["2M"] == ("undecidable", "skill"), (
         "on every share its forecasts are no better than the base rate"
     )
-    assert data["gate"] == "cells"
+    assert data["gate"] == "curves"
 
 
-def test_features_have_a_saturation_point_and_four_levels_a_law(
+def test_features_have_a_saturation_point_and_four_scale_points_a_law(
     grown: tuple[Study, pl.DataFrame, dict[str, Any]],
 ) -> None:
     features = next(q for q in grown[2]["questions"] if q["axis"] == "features")
-    cell = features["cells"][0]
-    assert cell["dataset"] == "Aa*"
-    assert cell["saturation"]["level"] in ("50", "200", "500")
-    assert sum(row["share"] for row in cell["saturation"]["shares"]) == pytest.approx(1)
-    assert cell["law"]["alpha"]["low"] <= cell["law"]["alpha"]["high"]
+    curve = features["curves"][0]
+    assert curve["dataset"] == "Aa*"
+    assert curve["saturation"]["point"] in ("50", "200", "500")
+    assert sum(row["share"] for row in curve["saturation"]["shares"]) == pytest.approx(1)
+    assert curve["law"]["alpha"]["low"] <= curve["law"]["alpha"]["high"]
     parameters = next(q for q in grown[2]["questions"] if q["axis"] == "parameters")
-    assert parameters["cells"][0]["law"] is None
-    assert "no degrees of freedom" in parameters["cells"][0]["forms"][3]["note"]
+    assert parameters["curves"][0]["law"] is None
+    assert "no degrees of freedom" in parameters["curves"][0]["forms"][3]["note"]
 
 
-def test_cells_are_pooled_in_nats(grown: tuple[Study, pl.DataFrame, dict[str, Any]]) -> None:
+def test_curves_are_pooled_in_nats(grown: tuple[Study, pl.DataFrame, dict[str, Any]]) -> None:
     mixed = next(q for q in grown[2]["questions"] if q["experiment"] == "phase1")
     gains = []
-    for cell in mixed["cells"]:
-        zero = cell["points"][0]["base_rate_log_loss"]
-        scale = 1.0 if cell["task"] != "regression" else 1 / (2 * zero)
-        gains.append(cell["gain"]["estimate"] * scale)
+    for curve in mixed["curves"]:
+        zero = curve["points"][0]["base_rate_log_loss"]
+        scale = 1.0 if curve["task"] != "regression" else 1 / (2 * zero)
+        gains.append(curve["gain"]["estimate"] * scale)
     (pooled,) = mixed["pooled"]
-    assert (pooled["cells"], pooled["timescale"]) == (2, "daily")
+    assert (pooled["curves"], pooled["timescale"]) == (2, "daily")
     assert pooled["gain"]["estimate"] == pytest.approx(sum(gains) / 2, rel=1e-6)
     assert pooled["heterogeneity_p"] is not None
 
@@ -115,8 +115,8 @@ def test_interactions_are_differences_in_differences(
     pairs = {tuple(entry["axes"]) for entry in found}
     assert pairs == {("parameters", "features"), ("parameters", "quality"), ("parameters", "data")}
     for entry in found:
-        at = {tuple(point["levels"]): point["value"] for point in entry["grid"]}
-        first, second = entry["levels"]
+        at = {tuple(point["points"]): point["value"] for point in entry["grid"]}
+        first, second = entry["points"]
         by_hand = (at[first[0], second[-1]] - at[first[-1], second[-1]]) - (
             at[first[0], second[0]] - at[first[-1], second[0]]
         )
@@ -186,7 +186,7 @@ def test_a_diagnosis_passes_the_gates_of_every_verdict(tmp_path: Path) -> None:
 def test_every_test_set_says_what_it_can_show(grown: tuple[Study, pl.DataFrame, dict[str, Any]]) -> None:
     for entry in grown[2]["power"]:
         assert entry["effective_n"] == pytest.approx(entry["n"] / 5)
-        if entry["cell"]["task"] != "regression":
+        if entry["problem"]["task"] != "regression":
             assert 0.5 < entry["detectable_auc"] < 0.75
             assert entry["enough"] is (entry["detectable_log_loss"] <= entry["margin"])
             assert "chance of 80%" in entry["text"]
@@ -207,11 +207,11 @@ def test_two_axes_of_the_dataset_make_one_grid(tmp_path: Path) -> None:
     phase = study["phase5"].model_copy(update={"datasets": ["Aa20", "Aa50", "Ba20", "Ba50"]})
     made = make_study(tmp_path, {"phase5": phase}, WORLD)
     runs, summary = summarise(made, CFG)
-    assert {(q["axis"], q["cells"][0]["dataset"]) for q in summary["questions"]} == {
+    assert {(q["axis"], q["curves"][0]["dataset"]) for q in summary["questions"]} == {
         ("features", "Aa*"), ("assets", "*a20"),
     }  # fmt: skip
     (entry,) = summary["interactions"]
-    assert entry["cell"]["dataset"] == "*a*"
+    assert entry["key"]["dataset"] == "*a*"
     material = StudyRuns(RunIndex(runs), PredictionFiles(read_predictions), CFG)
     rows = material.index.rows
     (group,) = interactions_of([AXES["features"], AXES["assets"]], rows)
@@ -267,8 +267,8 @@ def kinds(summary: dict[str, Any]) -> set[str]:
     return {problem["kind"] for problem in summary["problems"]}
 
 
-def the_cell(summary: dict[str, Any]) -> dict[str, Any]:
-    return summary["questions"][0]["cells"][0]
+def the_curve(summary: dict[str, Any]) -> dict[str, Any]:
+    return summary["questions"][0]["curves"][0]
 
 
 def test_a_whole_study_passes_its_controls_and_has_no_problems(spoilt: Spoil) -> None:
@@ -282,9 +282,9 @@ def test_a_missing_run_is_listed_and_weakens_the_verdict(spoilt: Spoil) -> None:
     runs, summary = spoilt(lambda study: shutil.rmtree(run_of(study)))
     assert (runs["status"] == "missing").sum() == 1
     assert "missing" in kinds(summary)
-    assert the_cell(summary)["points"][1]["seeds"] == 2
-    assert the_cell(summary)["verdict"] == "undecidable"
-    assert "Only two seeds at 20M" in the_cell(summary)["reason"]
+    assert the_curve(summary)["points"][1]["seeds"] == 2
+    assert the_curve(summary)["verdict"] == "undecidable"
+    assert "Only two seeds at 20M" in the_curve(summary)["reason"]
 
 
 def test_a_missing_run_beside_three_others_weakens_a_verdict_in_words(tmp_path: Path) -> None:
@@ -293,8 +293,8 @@ def test_a_missing_run_beside_three_others_weakens_a_verdict_in_words(tmp_path: 
     made = make_study(tmp_path, {"phase1": phase}, WORLD)
     shutil.rmtree(run_of(made))
     _, summary = summarise(made, CFG)
-    assert the_cell(summary)["verdict"] == "scales"
-    assert "Weakened: some seeds are missing at 20M" in the_cell(summary)["reason"]
+    assert the_curve(summary)["verdict"] == "scales"
+    assert "Weakened: some seeds are missing at 20M" in the_curve(summary)["reason"]
 
 
 def test_a_failed_run_is_listed_with_its_reason(spoilt: Spoil) -> None:
@@ -304,7 +304,7 @@ def test_a_failed_run_is_listed_with_its_reason(spoilt: Spoil) -> None:
     row = runs.filter(pl.col("status") == "failed").row(0, named=True)
     assert "its files are damaged" in row["problem"]
     assert "failed" in kinds(summary)
-    assert the_cell(summary)["points"][1]["seeds"] == 2
+    assert the_curve(summary)["points"][1]["seeds"] == 2
 
 
 @pytest.mark.parametrize(
@@ -320,15 +320,15 @@ def test_a_failed_run_is_listed_with_its_reason(spoilt: Spoil) -> None:
 def test_a_spoilt_run_is_named_and_the_rest_is_measured(spoilt: Spoil, kind: str, change: Any) -> None:
     _, summary = spoilt(lambda study: change_test(run_of(study), change))
     assert kind in kinds(summary)
-    cell = the_cell(summary)
+    curve = the_curve(summary)
     if kind == "other_targets":
-        assert cell["verdict"] == "undecidable"
+        assert curve["verdict"] == "undecidable"
     elif kind == "other_dates":
-        assert {point["seeds"] for point in cell["points"]} == {3}
-        assert cell["verdict"] == "scales"
-        assert "20 test samples that not all runs hold are left out" in cell["reason"]
+        assert {point["seeds"] for point in curve["points"]} == {3}
+        assert curve["verdict"] == "scales"
+        assert "20 test samples that not all runs hold are left out" in curve["reason"]
     else:
-        assert [point["seeds"] for point in cell["points"]] == [3, 2, 3]
+        assert [point["seeds"] for point in curve["points"]] == [3, 2, 3]
 
 
 def test_a_size_whose_runs_all_collapsed_decides_nothing(spoilt: Spoil) -> None:
@@ -338,8 +338,8 @@ def test_a_size_whose_runs_all_collapsed_decides_nothing(spoilt: Spoil) -> None:
 
     _, summary = spoilt(spoil)
     assert "collapsed" in kinds(summary)
-    assert the_cell(summary)["verdict"] == "undecidable"
-    assert "nothing was learned" in the_cell(summary)["reason"]
+    assert the_curve(summary)["verdict"] == "undecidable"
+    assert "nothing was learned" in the_curve(summary)["reason"]
 
 
 def test_a_single_seed_decides_nothing(spoilt: Spoil) -> None:
@@ -349,7 +349,7 @@ def test_a_single_seed_decides_nothing(spoilt: Spoil) -> None:
 
     _, summary = spoilt(spoil)
     assert "single_seed" in kinds(summary)
-    assert the_cell(summary)["verdict"] == "undecidable"
+    assert the_curve(summary)["verdict"] == "undecidable"
 
 
 def test_one_size_left_decides_nothing(spoilt: Spoil) -> None:
@@ -360,8 +360,8 @@ def test_one_size_left_decides_nothing(spoilt: Spoil) -> None:
 
     _, summary = spoilt(spoil)
     assert {"missing", "one_size"} <= kinds(summary)
-    assert the_cell(summary)["verdict"] == "undecidable"
-    assert len(the_cell(summary)["points"]) == 1
+    assert the_curve(summary)["verdict"] == "undecidable"
+    assert len(the_curve(summary)["points"]) == 1
 
 
 def test_a_test_set_of_one_class_is_measured_by_loss_alone(spoilt: Spoil) -> None:
@@ -372,7 +372,7 @@ def test_a_test_set_of_one_class_is_measured_by_loss_alone(spoilt: Spoil) -> Non
 
     _, summary = spoilt(spoil)
     assert "one_class" in kinds(summary)
-    assert all(point["auc"] is None and point["value"] is not None for point in the_cell(summary)["points"])
+    assert all(point["auc"] is None and point["value"] is not None for point in the_curve(summary)["points"])
     assert summary["power"][0]["detectable_auc"] is None
 
 
@@ -390,7 +390,7 @@ def test_a_failed_control_forbids_a_verdict_and_is_named(spoilt: Spoil) -> None:
     _, summary = spoilt(spoil)
     assert summary["controls_passed"] is False
     assert "by more than chance although nothing can be learned" in summary["controls_text"]
-    assert the_cell(summary)["verdict"] == "undecidable"
+    assert the_curve(summary)["verdict"] == "undecidable"
     assert "control" in kinds(summary)
 
 

@@ -15,7 +15,7 @@ import pytest
 from lib.config.base import BUDGET_PARAMETERS
 from lib.config.experiment import PlannedExperiment
 from lib.config.workflow import EvaluationConfig
-from lib.results.summary_entries import CELL, QUESTION, SUMMARY
+from lib.results.summary_entries import CURVE, QUESTION, SUMMARY
 from lib.scaling.run_table import RUNS_SCHEMA
 from lib.scaling.summary import scaling_summary
 from tests.unit.made_study import facts_of
@@ -174,15 +174,15 @@ def scales() -> dict[str, Any]:
 
 def test_a_world_in_which_size_helps_scales(scales: dict[str, Any]) -> None:
     (question,) = scales["questions"]
-    (cell,) = question["cells"]
-    assert question["verdict"] == cell["verdict"] == "scales"
-    assert question["reason"] == cell["reason"]
-    assert cell["slope"]["high_holm"] < 0
-    assert cell["slope"]["degrees_of_freedom"] == 1
-    assert cell["gain"]["estimate"] > 0.005
-    assert [point["budget"] for point in cell["points"]] == list(BUDGETS)
-    assert [point["seeds"] for point in cell["points"]] == [3, 3, 3]
-    for point in cell["points"]:
+    (curve,) = question["curves"]
+    assert question["verdict"] == curve["verdict"] == "scales"
+    assert question["reason"] == curve["reason"]
+    assert curve["slope"]["high_holm"] < 0
+    assert curve["slope"]["degrees_of_freedom"] == 1
+    assert curve["gain"]["estimate"] > 0.005
+    assert [point["budget"] for point in curve["points"]] == list(BUDGETS)
+    assert [point["seeds"] for point in curve["points"]] == [3, 3, 3]
+    for point in curve["points"]:
         assert point["low"] < point["value"] < point["high"]
         assert point["auc_low"] < point["auc"] < point["auc_high"]
     lacking = [
@@ -191,7 +191,7 @@ def test_a_world_in_which_size_helps_scales(scales: dict[str, Any]) -> None:
         "no positive control of patchtst at 20M, 200M is declared",
         "no law control that expects scales or flat is declared",
     ]
-    assert cell["reason"].endswith(f"Weakened: {'; '.join(lacking)}.")
+    assert curve["reason"].endswith(f"Weakened: {'; '.join(lacking)}.")
     assert scales["warnings"] == [f"base/Aa20/daily/direction/h1/patchtst: {what}." for what in lacking]
 
 
@@ -206,10 +206,10 @@ def test_a_study_with_all_its_controls_has_nothing_to_say_against_itself() -> No
 
 def test_the_contract_of_the_file(scales: dict[str, Any]) -> None:
     assert set(scales) == set(SUMMARY)
-    (cell,) = scales["questions"][0]["cells"]
+    (curve,) = scales["questions"][0]["curves"]
     assert set(scales["questions"][0]) == set(QUESTION)
-    assert set(cell) == set(CELL)
-    assert {"estimate", "low", "high", "low_holm", "high_holm", "unit"} <= set(cell["slope"])
+    assert set(curve) == set(CURVE)
+    assert {"estimate", "low", "high", "low_holm", "high_holm", "unit"} <= set(curve["slope"])
     assert {"experiment", "role", "model", "budget", "auc", "low", "high", "level", "planted_auc",
             "required_auc", "passed", "reason"} <= set(scales["controls"][0])  # fmt: skip
 
@@ -234,10 +234,10 @@ def test_all_models_stand_in_one_table_against_the_best_on_validation(scales: di
     assert rows["patchtst", "2M"]["difference"] == pytest.approx(gap)
 
 
-def test_looks_at_test_are_counted_by_content(scales: dict[str, Any]) -> None:
-    assert scales["test_looks"] == 9 + 3 + 3 + 3
+def test_access_to_the_test_set_is_counted_by_content(scales: dict[str, Any]) -> None:
+    assert scales["test_access"] == 9 + 3 + 3 + 3
     same = World(lambda budget, seed: 0.0).summary({"phase1": experiment()})
-    assert same["test_looks"] == 1
+    assert same["test_access"] == 1
 
 
 def test_a_world_in_which_size_does_nothing_is_flat() -> None:
@@ -344,7 +344,7 @@ def test_a_missing_size_forbids_an_answer_and_is_listed() -> None:
 
     summary = World(scaling).summary(STUDY, spoil)
     assert "No usable run at 200M" in summary["questions"][0]["reason"]
-    assert [point["budget"] for point in summary["questions"][0]["cells"][0]["points"]] == ["2M", "20M"]
+    assert [point["budget"] for point in summary["questions"][0]["curves"][0]["points"]] == ["2M", "20M"]
     assert any("phase1: 3 of 12 runs are missing" in warning for warning in summary["warnings"])
 
 
@@ -353,10 +353,10 @@ def test_a_study_without_any_result_still_says_so() -> None:
         row["status"] = "missing"
 
     summary = World(scaling).summary(STUDY, spoil)
-    assert summary["test_looks"] == 0
+    assert summary["test_access"] == 0
     assert summary["baselines"] == []
     assert summary["questions"][0]["verdict"] == "undecidable"
-    assert summary["questions"][0]["cells"][0]["slope"]["estimate"] is None
+    assert summary["questions"][0]["curves"][0]["slope"]["estimate"] is None
 
 
 @pytest.mark.parametrize(
@@ -391,28 +391,28 @@ def test_a_test_set_of_one_class_has_losses_but_no_auc() -> None:
     world = World(scaling)
     world.target[:] = 1.0
     summary = world.summary({"phase1": experiment()})
-    (cell,) = summary["questions"][0]["cells"]
-    assert all(point["auc"] is None and point["value"] is not None for point in cell["points"])
+    (curve,) = summary["questions"][0]["curves"]
+    assert all(point["auc"] is None and point["value"] is not None for point in curve["points"])
 
 
 def test_regression_is_judged_on_squared_error_with_the_margin_in_its_unit() -> None:
     summary = World(scaling).summary({"phase1": experiment(tasks=["regression"])})
-    (cell,) = summary["questions"][0]["cells"]
-    zero = cell["points"][0]["base_rate_log_loss"]
-    assert cell["metric"] == "mse"
-    assert cell["margin"] == pytest.approx(zero * (1 - np.exp(-0.01)))
-    assert cell["verdict"] == "scales"
-    assert cell["points"][0]["auc"] is None
+    (curve,) = summary["questions"][0]["curves"]
+    zero = curve["points"][0]["base_rate_log_loss"]
+    assert curve["metric"] == "mse"
+    assert curve["margin"] == pytest.approx(zero * (1 - np.exp(-0.01)))
+    assert curve["verdict"] == "scales"
+    assert curve["points"][0]["auc"] is None
     assert "mse_low" in summary["baselines"][0]["rows"][0]
 
 
-def test_more_cells_make_each_interval_wider() -> None:
-    one = World(scaling).summary({"phase1": experiment()})["questions"][0]["cells"][0]
+def test_more_curves_make_each_interval_wider() -> None:
+    one = World(scaling).summary({"phase1": experiment()})["questions"][0]["curves"][0]
     tasks = ["direction", "threshold_1pct", "threshold_2pct"]
-    many = World(flat).summary({"phase1": experiment(tasks=tasks)})["questions"][0]["cells"]
+    many = World(flat).summary({"phase1": experiment(tasks=tasks)})["questions"][0]["curves"]
     assert one["gain"]["low_holm"] == one["gain"]["low"]
     assert len(many) == 3
-    assert all(cell["gain"]["low_holm"] < cell["gain"]["low"] for cell in many)
+    assert all(curve["gain"]["low_holm"] < curve["gain"]["low"] for curve in many)
 
 
 def test_confirmatory_questions_are_one_family_and_exploratory_ones_stay_apart() -> None:
@@ -424,44 +424,46 @@ def test_confirmatory_questions_are_one_family_and_exploratory_ones_stay_apart()
     questions = World(flat).summary(study)["questions"]
     assert [q["analysis"] for q in questions] == ["confirmatory", "confirmatory", "exploratory"]
     assert [q["family"]["size"] for q in questions] == [2, 2, 1]
-    gains = [q["cells"][0]["gain"] for q in questions]
+    gains = [q["curves"][0]["gain"] for q in questions]
     assert [gain["low_holm"] < gain["low"] for gain in gains] == [True, True, False]
 
 
-def the_cell(summary: dict[str, Any]) -> dict[str, Any]:
+def the_curve(summary: dict[str, Any]) -> dict[str, Any]:
     (question,) = summary["questions"]
-    (cell,) = question["cells"]
-    assert (question["verdict"], question["gate"]) == (cell["verdict"], cell["gate"])
-    assert question["moot"] is cell["moot"]
-    return dict(cell)
+    (curve,) = question["curves"]
+    assert (question["verdict"], question["gate"]) == (curve["verdict"], curve["gate"])
+    assert question["moot"] is curve["moot"]
+    return dict(curve)
 
 
-def test_a_cell_carries_the_evidence_of_every_gate(scales: dict[str, Any]) -> None:
-    cell = the_cell(scales)
-    assert (cell["gate"], cell["moot"]) == ("gain", False)
-    assert [one["level"] for one in cell["skill"]] == list(BUDGETS)
-    for one, point in zip(cell["skill"], cell["points"], strict=True):
+def test_a_curve_carries_the_evidence_of_every_gate(scales: dict[str, Any]) -> None:
+    curve = the_curve(scales)
+    assert (curve["gate"], curve["moot"]) == ("gain", False)
+    assert [one["point"] for one in curve["skill"]] == list(BUDGETS)
+    for one, point in zip(curve["skill"], curve["points"], strict=True):
         assert one["estimate"] + point["value"] == pytest.approx(np.log(2))
         assert one["beats_base_rate"] is (one["low_holm"] > 0)
-    assert 0 < cell["recalibrated"]["low_holm"] < cell["recalibrated"]["estimate"] < cell["gain"]["estimate"]
-    assert cell["equivalence"]["confidence"] == pytest.approx(0.9)
-    ends = [(pair["from"], pair["to"]) for pair in cell["equivalence"]["pairs"]]
+    assert (
+        0 < curve["recalibrated"]["low_holm"] < curve["recalibrated"]["estimate"] < curve["gain"]["estimate"]
+    )
+    assert curve["equivalence"]["confidence"] == pytest.approx(0.9)
+    ends = [(pair["from"], pair["to"]) for pair in curve["equivalence"]["pairs"]]
     assert ends == [("2M", "20M"), ("2M", "200M"), ("20M", "200M")]
-    assert cell["change_mind"] == scales["questions"][0]["change_mind"]
-    assert cell["change_mind"][0].startswith("Another test period")
+    assert curve["change_mind"] == scales["questions"][0]["change_mind"]
+    assert curve["change_mind"][0].startswith("Another test period")
 
 
 def test_a_middle_size_that_is_far_worse_is_no_scaling() -> None:
-    cell = the_cell(World(lambda budget, seed: {"2M": 0.6, "20M": 1.6}.get(budget, 0.2)).summary(STUDY))
-    assert (cell["verdict"], cell["gate"]) == ("undecidable", "reversal")
-    assert "but from 2M to 20M the log loss rises" in cell["reason"]
+    curve = the_curve(World(lambda budget, seed: {"2M": 0.6, "20M": 1.6}.get(budget, 0.2)).summary(STUDY))
+    assert (curve["verdict"], curve["gate"]) == ("undecidable", "reversal")
+    assert "but from 2M to 20M the log loss rises" in curve["reason"]
 
 
 def test_sizes_that_are_all_worse_than_the_base_rate_are_moot_whatever_they_gain() -> None:
-    cell = the_cell(World(lambda budget, seed: {"2M": 5.0, "20M": 4.0}.get(budget, 3.0)).summary(STUDY))
-    assert cell["gain"]["low_holm"] > 0.005
-    assert (cell["verdict"], cell["gate"], cell["moot"]) == ("undecidable", "skill", True)
-    assert "No level beats the base rate" in cell["reason"]
+    curve = the_curve(World(lambda budget, seed: {"2M": 5.0, "20M": 4.0}.get(budget, 3.0)).summary(STUDY))
+    assert curve["gain"]["low_holm"] > 0.005
+    assert (curve["verdict"], curve["gate"], curve["moot"]) == ("undecidable", "skill", True)
+    assert "No scale point beats the base rate" in curve["reason"]
 
 
 def test_a_size_that_only_states_itself_less_boldly_has_not_learned_more() -> None:
@@ -475,30 +477,30 @@ def test_a_size_that_only_states_itself_less_boldly_has_not_learned_more() -> No
         return original(exp, task, budget, seed, part).with_columns(probability_1=1 / (1 + (-odds).exp()))
 
     world.predictions = bold  # type: ignore[method-assign]
-    cell = the_cell(world.summary(STUDY))
-    assert cell["gain"]["low_holm"] > 0.005
-    assert abs(cell["recalibrated"]["estimate"]) < 0.001
-    assert (cell["verdict"], cell["gate"]) == ("undecidable", "recalibration")
-    assert "what differs is how sure the models are" in cell["reason"]
+    curve = the_curve(world.summary(STUDY))
+    assert curve["gain"]["low_holm"] > 0.005
+    assert abs(curve["recalibrated"]["estimate"]) < 0.001
+    assert (curve["verdict"], curve["gate"]) == ("undecidable", "recalibration")
+    assert "what differs is how sure the models are" in curve["reason"]
 
 
 def test_a_world_in_which_size_hurts_worsens() -> None:
-    cell = the_cell(World(lambda budget, seed: {"2M": 0.2, "20M": 0.6}.get(budget, 1.2)).summary(STUDY))
-    assert (cell["verdict"], cell["gate"]) == ("worsens", "gain")
+    curve = the_curve(World(lambda budget, seed: {"2M": 0.2, "20M": 0.6}.get(budget, 1.2)).summary(STUDY))
+    assert (curve["verdict"], curve["gate"]) == ("worsens", "gain")
 
 
 def test_without_a_calibration_part_nothing_scales() -> None:
     world = World(scaling)
-    cell = the_cell(world.summary(STUDY, lambda row: world.calibration.update({row["path"]: NO_ROWS})))
-    assert (cell["verdict"], cell["gate"]) == ("undecidable", "recalibration")
-    assert "A calibration part of at least 50 samples" in " ".join(cell["change_mind"])
-    assert cell["recalibrated"]["estimate"] is None
+    curve = the_curve(world.summary(STUDY, lambda row: world.calibration.update({row["path"]: NO_ROWS})))
+    assert (curve["verdict"], curve["gate"]) == ("undecidable", "recalibration")
+    assert "A calibration part of at least 50 samples" in " ".join(curve["change_mind"])
+    assert curve["recalibrated"]["estimate"] is None
 
 
 def test_without_a_base_rate_no_skill_is_claimed() -> None:
-    cell = the_cell(World(scaling).summary(STUDY, lambda row: row.update(train_base_rate=None)))
-    assert (cell["verdict"], cell["gate"], cell["moot"]) == ("undecidable", "skill", False)
-    assert cell["skill"] == []
+    curve = the_curve(World(scaling).summary(STUDY, lambda row: row.update(train_base_rate=None)))
+    assert (curve["verdict"], curve["gate"], curve["moot"]) == ("undecidable", "skill", False)
+    assert curve["skill"] == []
 
 
 def test_a_study_without_controls_is_told_so() -> None:
@@ -519,7 +521,7 @@ def test_runs_of_an_experiment_are_found_though_another_declared_them_first() ->
     summary = scaling_summary(both, runs, world.read, CFG)
     assert [q["verdict"] for q in summary["questions"]] == ["scales", "undecidable"]
     assert "Only two seeds at 2M, 20M, 200M" in summary["questions"][1]["reason"]
-    assert summary["questions"][1]["cells"][0]["points"][0]["seeds"] == 2
+    assert summary["questions"][1]["curves"][0]["points"][0]["seeds"] == 2
     assert "few_seeds" in {problem["kind"] for problem in summary["problems"]}
 
 
@@ -539,15 +541,15 @@ def test_several_symbols_make_no_more_independent_labels_than_the_one_that_decid
     assert summary["questions"][0]["verdict"] == "scales"
 
 
-def test_what_a_cell_could_have_shown_is_told_at_the_level_it_is_judged_at() -> None:
+def test_what_a_curve_could_have_shown_is_told_at_the_level_it_is_judged_at() -> None:
     tasks = ["direction", "threshold_1pct", "threshold_2pct"]
-    one = World(flat).summary({"phase1": experiment()})["questions"][0]["cells"][0]
-    many = World(flat).summary({"phase1": experiment(tasks=tasks)})["questions"][0]["cells"]
+    one = World(flat).summary({"phase1": experiment()})["questions"][0]["curves"][0]
+    many = World(flat).summary({"phase1": experiment(tasks=tasks)})["questions"][0]["curves"]
     assert many[0]["gain"]["low"] == pytest.approx(one["gain"]["low"])
-    assert all(cell["detectable_gain"] > 1.1 * one["detectable_gain"] for cell in many)
+    assert all(curve["detectable_gain"] > 1.1 * one["detectable_gain"] for curve in many)
 
 
-def test_opponents_are_adjusted_for_their_number_with_the_noise_of_seeds() -> None:
+def test_baselines_are_adjusted_for_their_number_with_the_noise_of_seeds() -> None:
     # The seeds of 20M are so unlike that its mean says little, however clear it is on these dates.
     loud = World(lambda budget, seed: {("20M", 1): 3.0}.get((budget, seed), 0.9))
     (table,) = loud.summary({"phase1": experiment()})["baselines"]
@@ -600,7 +602,7 @@ def test_where_several_symbols_were_forecast_and_none_decides_nothing_is_pooled(
 
     world.read = two  # type: ignore[method-assign]
     summary = world.summary({"phase1": experiment()}, primary="SPY")
-    assert the_cell(summary)["gate"] == "absent"
+    assert the_curve(summary)["gate"] == "absent"
     assert any("of 2 symbols, none of them SPY" in text for text in summary["warnings"])
 
 
@@ -622,4 +624,4 @@ def test_predictions_seen_before_count_as_looks_and_the_same_ones_count_once() -
         found = scaling_summary(
             {"phase1": experiment()}, runs, lambda path, split: world.frames[path], CFG, seen=seen
         )
-        assert found["test_looks"] == found["ledger"]["looks"] == len(seen) == 1 + 9 + 3
+        assert found["test_access"] == found["ledger"]["test_access"] == len(seen) == 1 + 9 + 3

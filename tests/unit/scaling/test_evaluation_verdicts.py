@@ -26,7 +26,7 @@ def measured(value: float, error: float) -> Estimate:
 
 
 def losses(*means: float, error: float = 0.001, **changes: object) -> Evidence:
-    """A cell whose sizes have these mean losses; recalibration changes nothing."""
+    """A curve whose sizes have these mean losses; recalibration changes nothing."""
     named = list(zip(BUDGETS, means, strict=True))
     pairs = [(a, b, measured(x - y, error)) for (a, x), (b, y) in combinations(named, 2)]
     base = Evidence(
@@ -69,17 +69,17 @@ def test_the_same_downwards_worsens() -> None:
     assert "2M beats the base rate" in decision.reason
 
 
-def test_levels_within_the_margin_of_each_other_are_flat() -> None:
+def test_scale_points_within_the_margin_of_each_other_are_flat() -> None:
     decision = curve_verdict(FLAT)
     assert (decision.verdict, decision.gate) == ("flat", "equivalence")
-    assert "Every two levels lie within ±0.0050" in decision.reason
+    assert "Every two scale points lie within ±0.0050" in decision.reason
     assert "(90% interval)" in decision.reason
 
 
 STEP_BACK = losses(0.66, 0.664, 0.64, error=0.0002)
 """Not beyond the margin, and clear of 0."""
 GATES: dict[str, tuple[Evidence, Gate, str]] = {
-    "a level without runs": (
+    "a scale point without runs": (
         replace(SCALES, absent=["200M"]), "absent", "No usable run at 200M: the gain from 2M to 200M"),
     "runs that cannot be compared": (
         replace(SCALES, gain=None), "unmeasured", "cannot be compared"),
@@ -91,15 +91,15 @@ GATES: dict[str, tuple[Evidence, Gate, str]] = {
         replace(SCALES, few_seeds={"200M": 1}), "seeds", "Only one seed at 200M: the noise between seeds is"),
     "two seeds": (
         replace(SCALES, few_seeds={"2M": 2}), "seeds", "Only two seeds at 2M: the noise between seeds"),
-    "a collapsed level": (
+    "a collapsed scale point": (
         replace(SCALES, collapsed=["200M"]), "collapsed", "nothing was learned there"),
     "no skill at any size": (
-        losses(0.72, 0.71, 0.70), "skill", "No level beats the base rate: the best, 200M, is worse by 0.01"),
+        losses(0.72, 0.71, 0.70), "skill", "No scale point beats the base rate: the best, 200M, is worse by"),
     "an unknown base rate": (
         replace(SCALES, skill={}), "skill", "The loss of the base rate is not known"),
     "the best size without skill": (
         replace(SCALES, skill=SCALES.skill | {"200M": measured(0.05, 0.05)}), "skill",
-        "but 200M, the best level, cannot be shown to beat the base rate (it is better by 0.0500"),
+        "but 200M, the best scale point, cannot be shown to beat the base rate (it is better by 0.0500"),
     "a gain that may be none": (
         losses(0.66, 0.65, 0.64, error=0.02), "gain", "neither clear of 0 nor within ±0.0050; this test set"),
     "a clear gain below the margin": (
@@ -123,7 +123,7 @@ def test_every_gate_decides_alone(made: Evidence, gate: Gate, words: str) -> Non
     decision = curve_verdict(made)
     assert (decision.verdict, decision.gate) == ("undecidable", gate)
     assert words in decision.reason
-    assert decision.moot == (words.startswith("No level beats"))
+    assert decision.moot == (words.startswith("No scale point beats"))
 
 
 def test_gates_are_asked_in_their_order() -> None:
@@ -180,7 +180,7 @@ def test_a_stricter_level_can_take_a_finding_back() -> None:
     assert decided(replace(made, confidence=0.999)) == ("undecidable", "gain")
 
 
-def test_flatness_needs_no_adjustment_for_the_number_of_cells() -> None:
+def test_flatness_needs_no_adjustment_for_the_number_of_curves() -> None:
     assert decided(replace(FLAT, confidence=0.9999)) == ("flat", "equivalence")
     edge = losses(0.65, 0.65, 0.65, error=0.005 / 1.7)  # within the margin at 90 %, not at 95 %
     assert decided(edge) == ("flat", "equivalence")
@@ -189,7 +189,7 @@ def test_flatness_needs_no_adjustment_for_the_number_of_cells() -> None:
 
 def test_returns_are_held_against_a_forecast_of_zero() -> None:
     made = losses(0.72, 0.71, 0.70, baseline="a forecast of 0")
-    assert "No level beats a forecast of 0" in curve_verdict(made).reason
+    assert "No scale point beats a forecast of 0" in curve_verdict(made).reason
 
 
 def test_what_is_missing_weakens_a_verdict_in_words() -> None:
@@ -200,11 +200,13 @@ def test_what_is_missing_weakens_a_verdict_in_words() -> None:
     assert decision.reason.endswith("Weakened: no null control is declared.")
 
 
-def test_what_stands_behind_levels_is_read_from_their_runs() -> None:
-    standing = Preconditions.of({"a": 5, "b": 5, "c": 3, "d": 2}, {"a": 5, "b": 4, "c": 0, "d": 2}, ["b"], 7)
-    assert (standing.absent, standing.incomplete, standing.collapsed) == (["c"], ["b"], ["b"])
-    assert standing.few_seeds == {"d": 2}
-    assert standing.shared_dates == 7
+def test_what_stands_behind_scale_points_is_read_from_their_runs() -> None:
+    preconditions = Preconditions.of(
+        {"a": 5, "b": 5, "c": 3, "d": 2}, {"a": 5, "b": 4, "c": 0, "d": 2}, ["b"], 7
+    )
+    assert (preconditions.absent, preconditions.incomplete, preconditions.collapsed) == (["c"], ["b"], ["b"])
+    assert preconditions.few_seeds == {"d": 2}
+    assert preconditions.shared_dates == 7
 
 
 def minds(evidence: Evidence) -> list[str]:
@@ -222,9 +224,9 @@ def minds(evidence: Evidence) -> list[str]:
         (replace(FLAT, few_seeds={"2M": 2}), "At least one more seed at 2M."),
         (replace(FLAT, failed_controls=["null"]), "controls must pass"),
         (replace(FLAT, collapsed=["2M"]), "Runs at 2M that learn something"),
-        (losses(0.72, 0.71, 0.70), "with which some level beats the base rate"),
+        (losses(0.72, 0.71, 0.70), "with which some scale point beats the base rate"),
         (replace(SCALES, skill={}), "The base rate of the training labels"),
-        (losses(0.66, 0.68, 0.64), "Training of the levels in between that does not fall behind"),
+        (losses(0.66, 0.68, 0.64), "Training in between that does not fall behind"),
         (replace(SCALES, recalibrated=measured(0.0, 0.001)), "left after recalibration"),
         (replace(SCALES, recalibrated=None), "A calibration part of at least 50 samples"),
         (losses(0.66, 0.658, 0.6555, error=0.001), "clearly beyond or clearly within 0.0050"),
@@ -243,7 +245,7 @@ def test_everything_that_is_lacking_is_named_not_only_what_decided() -> None:
     assert minds(made) == [
         "The controls must pass before anything here can be read.",
         "At least two more seeds at 2M.",
-        "A task, data or a recipe with which some level beats the base rate.",
+        "A task, data or a recipe with which some scale point beats the base rate.",
         "A calibration part of at least 50 samples with five of either class at both ends.",
         "About 126 times as many test dates (walk-forward folds, or a longer test), so that a gain of 0.0050 "
         "could be shown.",
@@ -263,7 +265,7 @@ def test_as_many_dates_and_seeds_as_are_asked_for_would_show_the_margin() -> Non
     assert enough.detectable(0.95) == pytest.approx(0.005, rel=0.05)
 
 
-def test_a_question_can_answer_only_if_its_weakest_cell_shows_the_margin() -> None:
+def test_a_question_can_answer_only_if_its_weakest_curve_shows_the_margin() -> None:
     sharp, blunt = (replace(losses(0.65, 0.65, 0.65), detectable_gain=shown) for shown in (0.004, 0.02))
     assert sharp.margin == 0.005
     able = question_power([sharp], [1.0], 0.8)
@@ -272,11 +274,11 @@ def test_a_question_can_answer_only_if_its_weakest_cell_shows_the_margin() -> No
     both = question_power([sharp, blunt], [1.0, 1.0], 0.8)
     assert (both["enough"], both["able"], both["detectable_gain"]) == (False, 1, 0.02)
     assert "cannot show its margin" in both["text"]
-    assert "0.0200 nats in the weakest of 2 cells" in both["text"]
+    assert "0.0200 nats in the weakest of 2 curves" in both["text"]
     nothing = question_power([replace(sharp, detectable_gain=None)], [1.0], 0.8)
     assert nothing["enough"] is None
     partly = question_power([sharp, replace(sharp, detectable_gain=None)], [1.0, 1.0], 0.8)
-    assert partly["enough"] is False, "a cell without a gain can show nothing"
+    assert partly["enough"] is False, "a curve without a gain can show nothing"
 
 
 def test_more_seeds_are_asked_for_only_where_seeds_are_noisy() -> None:
@@ -302,8 +304,11 @@ def test_an_interaction_of_forecasts_without_skill_is_moot(value: float) -> None
     assert judged(SKILL).gate != "skill"
     blind = judged({"2M 20": measured(-0.01, 0.002), "200M 50": measured(0.001, 0.001)})
     assert (blind.verdict, blind.gate, blind.moot) == ("undecidable", "skill", True)
-    assert "No level beats the base rate: the best, 200M 50, is better by 0.0010" in blind.reason
-    assert "moot how the loss changes between levels; the gain from more parameters changes" in blind.reason
+    assert "No scale point beats the base rate: the best, 200M 50, is better by 0.0010" in blind.reason
+    assert (
+        "moot how the loss changes between scale points; the gain from more parameters changes"
+        in blind.reason
+    )
     unknown = judged({})
     assert (unknown.verdict, unknown.gate, unknown.moot) == ("undecidable", "skill", False)
     assert "The loss of the base rate is not known" in unknown.reason
@@ -320,9 +325,9 @@ def test_skill_of_one_corner_among_four_is_corrected_for_their_number() -> None:
 def test_interactions_are_judged_by_the_difference_in_differences() -> None:
     sound = Preconditions()
 
-    def judged(value: float, error: float, standing: Preconditions = sound) -> Decision:
+    def judged(value: float, error: float, preconditions: Preconditions = sound) -> Decision:
         axes = ("parameters", "channels")
-        return interaction_verdict(measured(value, error), 0.95, 0.005, axes, standing, SKILL)
+        return interaction_verdict(measured(value, error), 0.95, 0.005, axes, preconditions, SKILL)
 
     def outcome(value: float, error: float) -> tuple[Verdict, Gate]:
         decision = judged(value, error)
@@ -351,7 +356,7 @@ def test_interactions_are_judged_by_the_difference_in_differences() -> None:
     assert "Weakened: some seeds are missing at 2M 20; 9 test samples" in weaker.reason
 
 
-def test_a_question_is_answered_only_if_its_cells_agree() -> None:
+def test_a_question_is_answered_only_if_its_curves_agree() -> None:
     scales, flat = Decision("scales", "gain", "S."), Decision("flat", "equivalence", "F.")
     worsens, unclear = Decision("worsens", "gain", "W."), Decision("undecidable", "gain", "U.")
     moot = Decision("undecidable", "skill", "M.", moot=True)
@@ -361,14 +366,14 @@ def test_a_question_is_answered_only_if_its_cells_agree() -> None:
         assert (both.verdict, both.gate) == (one.verdict, one.gate)
         assert words in both.reason
     mixed = question_verdict([scales, flat, worsens, unclear, moot])
-    assert (mixed.verdict, mixed.gate, mixed.moot) == ("undecidable", "cells", False)
+    assert (mixed.verdict, mixed.gate, mixed.moot) == ("undecidable", "curves", False)
     assert "1 scales, 1 flat, 1 worsens, 2 undecidable (1 moot)" in mixed.reason
     nothing = question_verdict([moot, moot])
     assert (nothing.verdict, nothing.gate, nothing.moot) == ("undecidable", "skill", True)
-    assert "In none of the 2 cells" in nothing.reason
+    assert "In none of the 2 curves" in nothing.reason
     assert question_verdict([scales, moot]).verdict == "undecidable"
     assert question_verdict([unclear, unclear]).gate == "gain"
-    assert question_verdict([unclear, moot]).gate == "cells"
+    assert question_verdict([unclear, moot]).gate == "curves"
     assert question_verdict([]).verdict == "undecidable"
 
 

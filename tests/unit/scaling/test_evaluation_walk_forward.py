@@ -12,7 +12,7 @@ from lib.config.workflow import EvaluationConfig
 from lib.metrics.classification import roc_auc
 from lib.scaling.axes import AXES
 from lib.scaling.baselines import baseline_tables
-from lib.scaling.confirmation import confirmation, says
+from lib.scaling.confirmation import agreement, confirmation
 from lib.scaling.control_runs import null_entries
 from lib.scaling.controls import null_level
 from lib.scaling.curves import Curve, curves_of
@@ -31,12 +31,12 @@ CASE = {
 }  # fmt: skip
 GRID = {"timescales": ["daily"], "tasks": ["direction"], "horizons": [1], "datasets": ["Aa50"]}
 SIZED = {"models": ["patchtst-mixed"], "budgets": ["2M", "200M"], "seeds": [1, 2, 3]}
-OPPONENTS = {"models": ["base_rate"], "seeds": [1]}
+BASELINES = {"models": ["base_rate"], "seeds": [1]}
 SURE = {"2M": 0.55, "20M": 0.57, "200M": 0.6, "none": 0.5}
 
 
 def experiments(folds: int, opened: bool = False, shares: Collection[float] = (1.0,)) -> dict:
-    """An experiment in folds (and on the study's own split) and its opponents, as they are planned."""
+    """An experiment in folds (and on the study's own split) and its baselines, as they are planned."""
     found = {}
     for fold in [*range(1, folds + 1), *([None] if opened else [])]:
         for share in shares:
@@ -48,7 +48,7 @@ def experiments(folds: int, opened: bool = False, shares: Collection[float] = (1
                 question="In other years?", declared="sized", **own, **GRID, **SIZED
             )
         found[f"naive-{label}"] = PlannedExperiment(
-            question="Opponents?", declared="naive", **planned, **GRID, **OPPONENTS
+            question="Baselines?", declared="naive", **planned, **GRID, **BASELINES
         )
     return found
 
@@ -80,9 +80,9 @@ def predictions(path: str, _split: str) -> pl.DataFrame:
     )
 
 
-def material(asked: dict, missing: Collection[str] = (), confirmation: str = "closed") -> StudyRuns:
+def material(planned: dict, missing: Collection[str] = (), confirmation: str = "closed") -> StudyRuns:
     rows = []
-    for experiment in asked.values():
+    for experiment in planned.values():
         facts = {"condition": "base", "fold": experiment.fold, "train_fraction": experiment.train_fraction}
         facts |= {"search": None, "family": "naive" if experiment.declared == "naive" else "transformer"}
         for budget in experiment.budgets or ["none"]:
@@ -106,28 +106,28 @@ def material(asked: dict, missing: Collection[str] = (), confirmation: str = "cl
     return StudyRuns(index, PredictionFiles(predictions), EvaluationConfig(confirmation=confirmation))  # type: ignore[arg-type]
 
 
-def measured(asked: dict, *missing: str, **settings: str) -> tuple[Curve, StudyRuns]:
-    found = material(asked, missing, **settings)
-    [cell] = curves_of(AXES["parameters"], next(a for a in hypotheses_of(asked, found.index)).rows, found)
-    return cell, found
+def measured(planned: dict, *missing: str, **settings: str) -> tuple[Curve, StudyRuns]:
+    found = material(planned, missing, **settings)
+    [curve] = curves_of(AXES["parameters"], next(a for a in hypotheses_of(planned, found.index)).rows, found)
+    return curve, found
 
 
 def lost(fold: int, budget: str, *seeds: int) -> list[str]:
     return [f"wf{fold:02d}/patchtst-mixed/{budget}/{seed}" for seed in seeds]
 
 
-def test_a_cell_pools_the_dates_of_all_folds_and_keeps_the_samples_of_each():
-    cell, found = measured(experiments(3))
-    assert cell.dates is not None
-    assert (cell.folds, cell.dates.size, cell.seeds) == ([1, 2, 3], 3 * DAYS, {"2M": 3, "200M": 3})
-    assert np.all(np.diff(cell.dates) > np.timedelta64(0, "D"))
+def test_a_curve_pools_the_dates_of_all_folds_and_keeps_the_samples_of_each():
+    curve, found = measured(experiments(3))
+    assert curve.dates is not None
+    assert (curve.folds, curve.dates.size, curve.seeds) == ([1, 2, 3], 3 * DAYS, {"2M": 3, "200M": 3})
+    assert np.all(np.diff(curve.dates) > np.timedelta64(0, "D"))
     expected = (2 * np.log(0.6 / 0.55) + np.log(0.5 / 0.55)) / 3
-    assert cell.gain is not None
-    assert cell.gain.value == pytest.approx(expected, abs=0.003)
-    assert cell.gain.se_seeds > 0
-    assert [point["n"] for point in cell.points] == [3 * DAYS] * 2
-    assert cell.points[0]["base_rate_log_loss"] == pytest.approx(0.71), "mean over the folds"
-    for parts in cell.parts.values():
+    assert curve.gain is not None
+    assert curve.gain.value == pytest.approx(expected, abs=0.003)
+    assert curve.gain.se_seeds > 0
+    assert [point["n"] for point in curve.entries] == [3 * DAYS] * 2
+    assert curve.entries[0]["base_rate_log_loss"] == pytest.approx(0.71), "mean over the folds"
+    for parts in curve.parts.values():
         assert [row["fold"] for _, _, rows in parts for row in rows] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
         for aligned, positions, rows in parts:
             np.testing.assert_array_equal(aligned.target, outcomes(rows[0]["fold"]))
@@ -136,61 +136,61 @@ def test_a_cell_pools_the_dates_of_all_folds_and_keeps_the_samples_of_each():
 
 
 def test_the_auc_of_folds_is_the_mean_of_theirs():
-    cell, _ = measured(experiments(2))
+    curve, _ = measured(experiments(2))
     by_fold = [
         roc_auc(outcomes(fold), predictions(path, "test")["probability_1"].to_numpy())
         for fold in (1, 2)
         for path in lost(fold, "200M", 1, 2, 3)
     ]
-    assert cell.points[1]["auc"] == pytest.approx(np.mean(by_fold))
+    assert curve.entries[1]["auc"] == pytest.approx(np.mean(by_fold))
 
 
-def test_a_level_is_judged_by_the_seeds_that_every_fold_has():
-    cell, _ = measured(experiments(3), *lost(2, "2M", 1))
-    assert (cell.seeds, cell.declared) == ({"2M": 2, "200M": 3}, {"2M": 3, "200M": 3})
-    assert {row["seed"] for _, _, rows in cell.parts["2M"] for row in rows} == {2, 3}
+def test_a_scale_point_is_judged_by_the_seeds_that_every_fold_has():
+    curve, _ = measured(experiments(3), *lost(2, "2M", 1))
+    assert (curve.seeds, curve.declared) == ({"2M": 2, "200M": 3}, {"2M": 3, "200M": 3})
+    assert {row["seed"] for _, _, rows in curve.parts["2M"] for row in rows} == {2, 3}
 
 
-def test_a_fold_without_a_level_is_left_out_for_all_and_named_in_the_reason():
-    asked = experiments(3)
-    found = material(asked, lost(2, "200M", 1, 2, 3))
-    [question] = answers_of(hypotheses_of(asked, found.index), found, []).questions
-    cell, _ = measured(asked, *lost(2, "200M", 1, 2, 3))
-    assert (cell.folds, dict(cell.lost_folds)) == ([1, 3], {2: ["200M"]})
-    assert cell.dates is not None
-    assert cell.dates.size == 2 * DAYS, "2M is not judged on more dates than 200M"
-    assert "fold 2 is left out for want of 200M" in question["cells"][0]["reason"]
+def test_a_fold_without_a_scale_point_is_left_out_for_all_and_named_in_the_reason():
+    planned = experiments(3)
+    found = material(planned, lost(2, "200M", 1, 2, 3))
+    [question] = answers_of(hypotheses_of(planned, found.index), found, []).questions
+    curve, _ = measured(planned, *lost(2, "200M", 1, 2, 3))
+    assert (curve.folds, dict(curve.lost_folds)) == ([1, 3], {2: ["200M"]})
+    assert curve.dates is not None
+    assert curve.dates.size == 2 * DAYS, "2M is not judged on more dates than 200M"
+    assert "fold 2 is left out for want of 200M" in question["curves"][0]["reason"]
     assert "lost_fold" in {trouble.kind for trouble in found.troubles}
 
 
-def test_levels_without_a_common_fold_cannot_be_compared():
-    cell, found = measured(experiments(2), *lost(1, "2M", 1, 2, 3), *lost(2, "200M", 1, 2, 3))
-    assert cell.gain is None
-    assert not cell.absent
+def test_scale_points_without_a_common_fold_cannot_be_compared():
+    curve, found = measured(experiments(2), *lost(1, "2M", 1, 2, 3), *lost(2, "200M", 1, 2, 3))
+    assert curve.gain is None
+    assert not curve.absent
     assert "fold 1 is left out for all, without a usable run of 2M" in found.troubles[0].text
 
 
 def test_the_studys_own_split_stands_beside_the_verdict_and_never_in_it():
     alone, _ = measured(experiments(2))
-    cell, found = measured(experiments(2, opened=True), confirmation="open")
-    assert cell.gain == alone.gain
-    assert (cell.folds, cell.confirmation.folds) == ([1, 2], [])  # type: ignore[union-attr]
-    said = confirmation(cell, "scales", 0.005, found.cfg)
-    assert said is not None
-    assert (said["state"], said["says"], said["n"]) == ("open", "agrees", DAYS)
-    assert said["gain"]["estimate"] == pytest.approx(np.log(0.6 / 0.55), abs=0.003)
+    curve, found = measured(experiments(2, opened=True), confirmation="open")
+    assert curve.gain == alone.gain
+    assert (curve.folds, curve.confirmation.folds) == ([1, 2], [])  # type: ignore[union-attr]
+    beside = confirmation(curve, "scales", 0.005, found.cfg)
+    assert beside is not None
+    assert (beside["state"], beside["agreement"], beside["n"]) == ("open", "agrees", DAYS)
+    assert beside["gain"]["estimate"] == pytest.approx(np.log(0.6 / 0.55), abs=0.003)
     closed = confirmation(alone, "scales", 0.005, EvaluationConfig())
     assert closed is not None
     assert closed["state"] == "closed"
     missing = [f"base/patchtst-mixed/2M/{seed}" for seed in (1, 2, 3)]
-    cell, found = measured(experiments(2, opened=True), *missing, confirmation="open")
-    said = confirmation(cell, "scales", 0.005, found.cfg)
-    assert said is not None
-    assert (said["says"], said["gain"]["estimate"]) == ("cannot tell", None)
+    curve, found = measured(experiments(2, opened=True), *missing, confirmation="open")
+    beside = confirmation(curve, "scales", 0.005, found.cfg)
+    assert beside is not None
+    assert (beside["agreement"], beside["gain"]["estimate"]) == ("cannot tell", None)
 
 
 @pytest.mark.parametrize(
-    ("verdict", "interval", "said"),
+    ("verdict", "interval", "beside"),
     [
         ("scales", (0.001, 0.02), "agrees"),
         ("scales", (-0.01, 0.02), "cannot tell"),
@@ -204,20 +204,20 @@ def test_the_studys_own_split_stands_beside_the_verdict_and_never_in_it():
         ("scales", (None, None), "cannot tell"),
     ],
 )
-def test_it_agrees_contradicts_or_cannot_tell(verdict, interval, said):
-    assert says(verdict, *interval, 0.005) == said
+def test_it_agrees_contradicts_or_cannot_tell(verdict, interval, beside):
+    assert agreement(verdict, *interval, 0.005) == beside
 
 
 def test_shares_interactions_and_the_diagnosis_pool_the_folds_too():
-    asked = experiments(2, shares=(0.25, 1.0))
-    found = material(asked, lost(1, "2M", 3))
-    [sizes, data] = hypotheses_of(asked, found.index)
+    planned = experiments(2, shares=(0.25, 1.0))
+    found = material(planned, lost(1, "2M", 3))
+    [sizes, data] = hypotheses_of(planned, found.index)
     assert (sizes.name, data.name) == ("sized", "sized")
     assert [axis.name for axis in data.judged] == ["data"]
-    cells = curves_of(AXES["data"], data.rows, found)
-    assert [cell.words["budget"] for cell in cells] == ["2M", "200M"]
-    assert all(cell.folds == [1, 2] and list(cell.seeds) == ["0.25", "1"] for cell in cells)
-    assert cells[0].seeds == {"0.25": 3, "1": 2}
+    curves = curves_of(AXES["data"], data.rows, found)
+    assert [curve.key["budget"] for curve in curves] == ["2M", "200M"]
+    assert all(curve.folds == [1, 2] and list(curve.seeds) == ["0.25", "1"] for curve in curves)
+    assert curves[0].seeds == {"0.25": 3, "1": 2}
     [(first, second, rows)] = interactions_of(data.axes, data.rows)
     effect = measure_interaction(first, second, rows, found)
     assert effect.seeds == {"2M 0.25": 3, "2M 1": 2, "200M 0.25": 3, "200M 1": 3}
@@ -231,9 +231,9 @@ def test_shares_interactions_and_the_diagnosis_pool_the_folds_too():
     assert not law["identified"]
 
 
-def test_opponents_are_compared_over_all_folds():
-    asked = experiments(2, opened=True)
-    found = material(asked)
+def test_baselines_are_compared_over_all_folds():
+    planned = experiments(2, opened=True)
+    found = material(planned)
     case = tuple(CASE.values())
     [table] = baseline_tables([(case, True)], found)  # type: ignore[list-item]
     assert (table["folds"], table["n"], table["dates"]) == ([1, 2], 2 * DAYS, 2 * DAYS)
@@ -246,7 +246,7 @@ def test_opponents_are_compared_over_all_folds():
 
 def null_runs(*leans: float, budgets: tuple[str, ...] = ("2M", "200M")) -> tuple[dict, StudyRuns]:
     """A null control in as many folds, in which 2M leans by so many deviations to what happens."""
-    asked = {
+    planned = {
         name: one.model_copy(
             update={
                 "role": "null_control",
@@ -258,7 +258,7 @@ def null_runs(*leans: float, budgets: tuple[str, ...] = ("2M", "200M")) -> tuple
         for name, one in experiments(len(leans)).items()
         if one.declared == "sized"
     }
-    found = material(asked)
+    found = material(planned)
 
     def read(path: str, split: str) -> pl.DataFrame:
         variant, _, budget, seed = path.split("/")
@@ -268,38 +268,38 @@ def null_runs(*leans: float, budgets: tuple[str, ...] = ("2M", "200M")) -> tuple
         score = 0.5 + 0.01 * (rng.normal(size=DAYS) + lean * (2 * outcomes(fold) - 1))
         return predictions(path, split).with_columns(probability_0=1 - score, probability_1=pl.Series(score))
 
-    return asked, StudyRuns(found.index, PredictionFiles(read), found.cfg)
+    return planned, StudyRuns(found.index, PredictionFiles(read), found.cfg)
 
 
 def test_a_null_control_is_judged_on_the_dates_of_all_its_folds_together():
     """A draw that is rare in one fold and not over all of them is no fault."""
-    asked, found = null_runs(-0.2, 0.4, -0.2)
-    small, large = null_entries(asked, found)
+    planned, found = null_runs(-0.2, 0.4, -0.2)
+    small, large = null_entries(planned, found)
     assert (small["experiment"], small["variant"], small["folds"]) == ("sized", "null", [1, 2, 3])
     assert (small["budget"], large["budget"]) == ("2M", "200M")
     assert small["passed"]
     assert large["passed"]
-    second = {name: one for name, one in asked.items() if one.fold == 2}
+    second = {name: one for name, one in planned.items() if one.fold == 2}
     [alone, _] = null_entries(second, found)
     assert not alone["passed"]
     assert alone["auc"] > 0.58
-    asked, found = null_runs(-0.2, -0.2, -0.2)
-    assert not null_entries(asked, found)[0]["passed"], "what lasts is found"
+    planned, found = null_runs(-0.2, -0.2, -0.2)
+    assert not null_entries(planned, found)[0]["passed"], "what lasts is found"
 
 
 def test_the_intervals_of_all_null_controls_hold_together():
     """Two sizes and their gain are three chances to fail; another control adds its own."""
-    asked, found = null_runs(0.0, 0.0)
-    assert [entry["level"] for entry in null_entries(asked, found)] == [pytest.approx(null_level(3))] * 2
-    asked, found = null_runs(0.0, 0.0, budgets=("2M",))
-    assert [entry["level"] for entry in null_entries(asked, found)] == [pytest.approx(null_level(1))]
-    both = asked | {
-        f"more-{name}": one.model_copy(update={"declared": "more"}) for name, one in asked.items()
+    planned, found = null_runs(0.0, 0.0)
+    assert [entry["level"] for entry in null_entries(planned, found)] == [pytest.approx(null_level(3))] * 2
+    planned, found = null_runs(0.0, 0.0, budgets=("2M",))
+    assert [entry["level"] for entry in null_entries(planned, found)] == [pytest.approx(null_level(1))]
+    both = planned | {
+        f"more-{name}": one.model_copy(update={"declared": "more"}) for name, one in planned.items()
     }
     assert [entry["level"] for entry in null_entries(both, found)] == [pytest.approx(null_level(2))] * 2
 
 
-def test_sizes_are_compared_with_each_other_and_with_every_opponent():
+def test_sizes_are_compared_with_each_other_and_with_every_baseline():
     small, large, naive, linear = ("a", "2M"), ("a", "200M"), ("base_rate", "none"), ("logistic", "none")
     assert contrasts_of([naive, large, linear, small]) == [
         (large, small), (small, naive), (small, linear), (large, naive), (large, linear),
@@ -307,9 +307,9 @@ def test_sizes_are_compared_with_each_other_and_with_every_opponent():
 
 
 def test_folds_are_listed_with_how_often_each_is_better():
-    asked = experiments(3)
-    [entry] = walk_forward_entries(asked, material(asked, lost(2, "200M", 1, 2, 3)))
-    assert entry["cell"] == CASE
+    planned = experiments(3)
+    [entry] = walk_forward_entries(planned, material(planned, lost(2, "200M", 1, 2, 3)))
+    assert entry["problem"] == CASE
     assert entry["declared_folds"] == 3
     assert [(fold["fold"], fold["first"], fold["dates"]) for fold in entry["folds"]] == [
         (1, "2011-01-01", DAYS), (2, "2012-01-01", DAYS), (3, "2013-01-01", DAYS),

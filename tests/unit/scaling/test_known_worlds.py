@@ -32,8 +32,8 @@ def test_the_question_of_size_is_answered_as_it_was_planted(world, tmp_path):
     for name, question in found.items():
         assert question["verdict"] == world.verdict, (name, question["reason"])
         assert question["gate"] == world.gate, (name, question["reason"])
-        assert [cell["folds"] for cell in question["cells"]] == [list(range(1, 10))]
-        assert all(point["seeds"] == 5 for point in question["cells"][0]["points"])
+        assert [curve["folds"] for curve in question["curves"]] == [list(range(1, 10))]
+        assert all(point["seeds"] == 5 for point in question["curves"][0]["points"])
 
 
 @pytest.mark.slow

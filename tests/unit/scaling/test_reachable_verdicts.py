@@ -50,7 +50,7 @@ def controls_of(experiments: Mapping[str, PlannedExperiment], material: StudyRun
     return control_outcomes(experiments, material, None)
 
 
-def cells_asked(experiments, material) -> list[tuple[Hypothesis, Axis, list[Row]]]:
+def curves_asked(experiments, material) -> list[tuple[Hypothesis, Axis, list[Row]]]:
     return [
         (one, axis, own)
         for one in hypotheses_of(experiments, material.index)
@@ -60,16 +60,16 @@ def cells_asked(experiments, material) -> list[tuple[Hypothesis, Axis, list[Row]
 
 
 def obstacles(axis: Axis, rows: list[Row], controls: list[dict], plan: Plan) -> set[str]:
-    """What keeps a cell from a verdict, however well its runs turn out."""
+    """What keeps a curve from a verdict, however well its runs turn out."""
     found, rows = set(), evidence_of(rows)
-    levels = axis.levels(rows)
-    seeds = {label: {r["seed"] for r in rows if axis.level(r) == label} for label in levels}
-    folds = {label: {r["fold"] for r in rows if axis.level(r) == label} for label in levels}
+    points = axis.points(rows)
+    seeds = {label: {r["seed"] for r in rows if axis.point(r) == label} for label in points}
+    folds = {label: {r["fold"] for r in rows if axis.point(r) == label} for label in points}
     if min(map(len, seeds.values())) < LEAST_SEEDS or len({frozenset(own) for own in seeds.values()}) > 1:
         found.add("seeds")
     if len({frozenset(own) for own in folds.values()}) > 1:
         found.add("folds")
-    if undeclared_controls(controls, str(rows[0]["model"]), levels if axis.name == "parameters" else ()):
+    if undeclared_controls(controls, str(rows[0]["model"]), points if axis.name == "parameters" else ()):
         found.add("controls")
     if any(calibration_days(plan, row) < MINIMUM for row in rows):
         found.add("calibration")
@@ -91,16 +91,16 @@ def test_whatever_a_configuration_asks_can_be_answered_or_is_known_to_be_a_rehea
     plan = plans[name]
     experiments, material = material_of(plan)
     controls = controls_of(experiments, material)
-    cells = cells_asked(experiments, material)
-    found = [obstacles(axis, rows, controls, plan) for _, axis, rows in cells]
+    curves = curves_asked(experiments, material)
+    found = [obstacles(axis, rows, controls, plan) for _, axis, rows in curves]
     if name in ONE_SEED:
         assert found
         assert all("seeds" in own for own in found)
     else:
         assert not [
-            (one.name, axis.name, own) for (one, axis, _), own in zip(cells, found, strict=True) if own
+            (one.name, axis.name, own) for (one, axis, _), own in zip(curves, found, strict=True) if own
         ]
-    assert bool(cells) == (name in {*STUDIES, *ONE_SEED})
+    assert bool(curves) == (name in {*STUDIES, *ONE_SEED})
 
 
 @pytest.mark.parametrize("role", ["null_control", "leak_control", "positive_control", "law_control"])
@@ -108,9 +108,9 @@ def test_a_study_that_lacks_a_control_is_seen_to_lack_it(role, plans):
     experiments, material = material_of(plans["study"])
     kept = {name: one for name, one in experiments.items() if one.role != role}
     controls = controls_of(kept, material)
-    cells = cells_asked(experiments, material)
-    lacking = [obstacles(axis, rows, controls, plans["study"]) for _, axis, rows in cells]
-    sized = [own for own, (_, axis, _) in zip(lacking, cells, strict=True) if axis.name == "parameters"]
+    curves = curves_asked(experiments, material)
+    lacking = [obstacles(axis, rows, controls, plans["study"]) for _, axis, rows in curves]
+    sized = [own for own, (_, axis, _) in zip(lacking, curves, strict=True) if axis.name == "parameters"]
     assert sized
     assert all(own == {"controls"} for own in sized)
 
@@ -121,7 +121,7 @@ def test_every_phase_has_the_controls_that_its_own_report_needs(name, plans):
     for phase in ("phase1", "phase2", "phase3", "phase4", "phase5"):
         experiments, material = material_of(plan, phase)
         controls = controls_of(experiments, material)
-        cells = cells_asked(experiments, material)
+        curves = curves_asked(experiments, material)
         more = name == "finding" and phase != "phase1"  # which confirms sizes alone
-        assert {one.analysis for one, _, _ in cells} == {"exploratory" if more else "confirmatory"}
-        assert not any(obstacles(axis, rows, controls, plan) for _, axis, rows in cells), phase
+        assert {one.analysis for one, _, _ in curves} == {"exploratory" if more else "confirmatory"}
+        assert not any(obstacles(axis, rows, controls, plan) for _, axis, rows in curves), phase

@@ -1,4 +1,4 @@
-"""A whole made study of three classes: with budgets, opponents and controls; evaluated and reported."""
+"""A whole made study of three classes: with budgets, baselines and controls; evaluated and reported."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ def test_every_run_is_evaluated(study):
 
 def test_size_is_judged_by_the_log_loss_of_three_classes(study):
     (question,) = study[2]["questions"]
-    (cell,) = question["cells"]
-    assert cell["metric"] == "log_loss"
+    (curve,) = question["curves"]
+    assert curve["metric"] == "log_loss"
     assert question["verdict"] == "scales", question["reason"]
-    losses = [point["value"] for point in cell["points"]]
+    losses = [point["value"] for point in curve["points"]]
     assert losses == sorted(losses, reverse=True)
-    for point in cell["points"]:
+    for point in curve["points"]:
         assert point["value"] < point["base_rate_log_loss"], "shares of all three classes, not of one"
         assert 0.5 < point["auc_low"] < point["auc"] < point["auc_high"], "of one class against the rest"
 
 
-def test_the_null_control_and_the_opponents_are_measured(study):
+def test_the_null_control_and_the_baselines_are_measured(study):
     _, _, scaling = study
     null = next(c for c in scaling["controls"] if c["role"] == "null_control")
     assert null["passed"], null["reason"]

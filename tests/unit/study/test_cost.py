@@ -16,12 +16,12 @@ from lib.study.jobs import (
     Pending,
     everything,
     jobs_by_phase,
+    key_of,
     pending_of,
     search_of,
-    words_of,
 )
 from lib.study.plan import Plan
-from lib.study.preview import cost_table, dearest, phase_table, weak_cells
+from lib.study.preview import cost_table, dearest, phase_table, sparse_problems
 from tests.unit.shipped import planned, shipped
 
 EXPERIMENT = {
@@ -74,7 +74,7 @@ def test_a_finished_search_costs_nothing_and_says_how_long_its_runs_take():
 def test_the_costliest_architecture_and_window_of_a_search_count(tmp_path):
     made = plan(own={"tuning": "architectural"})
     effort = effort_of(made, made.runs[0])
-    space = json.loads(made.searches.declaration(words_of(search_of(made, made.runs[0]))))["space"]
+    space = json.loads(made.searches.declaration(key_of(search_of(made, made.runs[0]))))["space"]
     longest, largest = (max(space["parameters"][n]["values"]) for n in ("max_steps", "effective_batch"))
     assert effort.windows == longest * largest
     declared = made.specification(made.runs[0])
@@ -162,12 +162,12 @@ def test_costs_are_shown_with_what_is_not_known_said():
     assert "not measured yet" in text
 
 
-def test_small_cells_are_named_and_a_long_list_is_cut():
+def test_sparse_problems_are_named_and_a_long_list_is_cut():
     part = {"flagged": False}
     weak = {"task": "direction", "horizon": 5, "splits": {"train": {"flagged": True}, "test": part}}
     fine = weak | {"splits": {"train": part, "test": part}}
-    assert weak_cells({("v", "Ad100", "monthly"): [weak, fine]}) == ["Ad100 monthly direction h5: train"]
-    lines = weak_cells({("v", "Ad100", "monthly"): [weak] * 25})
+    assert sparse_problems({("v", "Ad100", "monthly"): [weak, fine]}) == ["Ad100 monthly direction h5: train"]
+    lines = sparse_problems({("v", "Ad100", "monthly"): [weak] * 25})
     assert len(lines) == 21
     assert lines[-1] == "and 5 more"
 

@@ -62,14 +62,16 @@ def test_window_lengths_are_compared_with_each_other(tests):
         assert len(folds) == 5
         for found in folds:
             [gain] = found
-            assert gain.startswith("gain in loss over bars of a window, 60 to 120 (3 levels), margin 0.01")
+            assert gain.startswith(
+                "gain in loss over bars of a window, 60 to 120 (3 scale points), margin 0.01"
+            )
 
 
 def test_folds_are_one_question_over_all_their_dates(tests):
     for name in ("p1_parameters-wf01", "p1_parameters-wf09"):
         gain, tables = tests[name]
-        assert gain.startswith("gain in loss over parameters, 2M to 200M (3 levels), margin 0.005")
-        assert "in 1 cell, over the test dates of 9 folds, adjusted by Holm" in gain
+        assert gain.startswith("gain in loss over parameters, 2M to 200M (3 scale points), margin 0.005")
+        assert "in 1 curve, over the test dates of 9 folds, adjusted by Holm" in gain
         assert tables == "paired differences of all models from the one that is best on validation"
     assert [name for name in tests if name.startswith("p5_all-")] == [f"p5_all-wf0{n}" for n in (6, 7, 8, 9)]
     assert "over the test dates of 4 folds" in tests["p5_all-wf06"][0]
@@ -111,11 +113,11 @@ def evaluated(tmp_path_factory):
 def test_window_lengths_are_one_question_with_a_slope(evaluated):
     [question] = [q for q in evaluated["questions"] if q["axis"] == AXES["context"].name]
     assert question["experiment"] == "windows"
-    [cell] = question["cells"]
-    assert [point["level"] for point in cell["points"]] == ["60", "80", "120"]
-    assert [point["size"] for point in cell["points"]] == [60, 80, 120]
-    assert (cell["condition"], cell["context_length"]) == ("untuned", "*")
-    assert cell["slope"]["estimate"] is not None
+    [curve] = question["curves"]
+    assert [point["point"] for point in curve["points"]] == ["60", "80", "120"]
+    assert [point["size"] for point in curve["points"]] == [60, 80, 120]
+    assert (curve["condition"], curve["context_length"]) == ("untuned", "*")
+    assert curve["slope"]["estimate"] is not None
 
 
 PLANNED = {"quarter": ["quarter-frac25"], "windows": [f"windows-ctx{bars}" for bars in (60, 80, 120)]}
@@ -123,7 +125,7 @@ PLANNED = {"quarter": ["quarter-frac25"], "windows": [f"windows-ctx{bars}" for b
 
 
 def test_what_is_tested_is_what_is_declared(evaluated, tmp_path):
-    """Axes, numbers of cells and interactions of the summary against the sentences of the declaration."""
+    """Axes, numbers of curves and interactions of the summary against the sentences of the declaration."""
     shutil.copytree(CONFIG, tmp_path / "config")
     base = {
         "question": "Does it help?", "datasets": ["Aa20"], "timescales": ["daily"], "tasks": ["direction"],
@@ -143,9 +145,9 @@ def test_what_is_tested_is_what_is_declared(evaluated, tmp_path):
         for name in PLANNED.get(question["experiment"], [question["experiment"]]):
             told = [test for test in declared[name] if f" over {question['axis_label']}, " in test]
             assert len(told) == 1, (name, question["axis"])
-            assert f"in {len(question['cells'])} cell" in told[0]
+            assert f"in {len(question['curves'])} curve" in told[0]
     slopes = [test for own in declared.values() for test in own if " over " in test and "paired" not in test]
-    assert len(set(slopes)) == len({(q["axis"], len(q["cells"])) for q in evaluated["questions"]})
+    assert len(set(slopes)) == len({(q["axis"], len(q["curves"])) for q in evaluated["questions"]})
     pairs = {(i["experiment"], *i["axis_labels"]) for i in evaluated["interactions"]}
     assert pairs == {
         ("tiers", "parameters", "input channels"), ("quarter", "parameters", "training samples"),

@@ -97,7 +97,7 @@ def test_a_search_of_architectures_offers_those_of_the_budget_and_the_run_gets_i
     made = plan()
     for budget in ("2M", "20M"):
         run = next(run for run in made.runs if run.budget == budget)
-        content = json.loads(made.searches.declaration(made.searches.words(run)))
+        content = json.loads(made.searches.declaration(made.searches.key(run)))
         offered = content["space"]["parameters"]["architecture"]
         assert offered["ordered"]
         assert 25 <= len(offered["values"]) <= 35
@@ -277,7 +277,7 @@ def test_a_share_of_the_dates_keeps_its_value_from_the_plan_to_the_table(plan, s
     assert len(rows) == 2
     [part] = [row for name, row in rows.items() if name != "base"]
     assert part["train_fraction"] == share
-    assert float(AXES["data"].level(part)) == pytest.approx(share, rel=1e-14)
+    assert float(AXES["data"].point(part)) == pytest.approx(share, rel=1e-14)
     assert (part["condition"], part["fold"], part["context_length"]) == ("base", None, 80)
 
 

@@ -63,7 +63,7 @@ def test_questions_have_the_dates_of_all_their_folds_and_the_family_of_all_that_
     touch = found["touch", "parameters 2M to 20M"]
     assert touch.weakest.design.folds == folds >= 8
     assert touch.weakest.design.dates == pytest.approx(folds * 2 * 252, rel=0.02)
-    assert touch.family == 1 + (2 + 2) + 1, "cells of both axes of the other question, and their interaction"
+    assert touch.family == 1 + (2 + 2) + 1, "curves of both axes of the other question, and their interaction"
     assert confirmatory_contrasts(made) == touch.family
     few = found["some", "parameters 2M to 20M"]
     assert (few.family, few.weakest.design.folds) == (1, 2)
@@ -114,10 +114,10 @@ def test_too_few_test_dates_are_refused_in_words(plan):
 def test_counted_samples_replace_the_calendar_and_the_assumed_base_rate(plan):
     made = plan(own=DIRECTION | {"walk_forward": False})
     part = {"n": 749, "base_rate": 0.1}
-    cell = {"task": "direction", "horizon": 5, "splits": {"train": part, "test": part}}
+    problem = {"task": "direction", "horizon": 5, "splits": {"train": part, "test": part}}
     [guess] = reaches(made, {}, TODAY)
     assert "about 499 / 5" in shown([guess])
-    [reach] = reaches(made, {("embedded-2018", "Aa20", "daily"): [cell]}, TODAY)
+    [reach] = reaches(made, {("embedded-2018", "Aa20", "daily"): [problem]}, TODAY)
     assert reach.weakest.design.dates == 749
     assert reach.weakest.noise.label == pytest.approx(0.3 * 0.3)
     assert "about" not in shown([reach]).split("gain: at Holm")[0].split("Of a question")[0]
@@ -126,13 +126,13 @@ def test_counted_samples_replace_the_calendar_and_the_assumed_base_rate(plan):
 def test_noise_of_past_runs_replaces_the_assumed_one(plan):
     made = plan(touch=TOUCH, other=TOUCH | {"datasets": ["Aa100"]}, direction=DIRECTION)
     point = {"effective_n": 400.0, "seeds": 5, "base_rate_log_loss": 0.5}
-    cell = {
+    curve = {
         "axis": "parameters", "condition": "base", "train_fraction": 1.0, "context_length": 80,
         "dataset": "Aa20", "timescale": "daily", "task": "threshold_1pct", "horizon": 1,
         "model": "patchtst-mixed", "budget": None, "folds": [1, 2], "points": [point, point],
         "gain": {"se_dates": 0.01, "se_seeds": 0.001, "estimate": 0.3},
     }  # fmt: skip
-    past = past_noise([{"questions": [{"cells": [cell]}]}])
+    past = past_noise([{"questions": [{"curves": [curve]}]}])
     touch, other, direction = reaches(made, {}, TODAY, past)
     assert touch.weakest.noise == Noise(pytest.approx(0.2), pytest.approx(0.001 * 5**0.5), "measured")
     assert other.weakest.noise.source == "measured alike"
@@ -140,14 +140,14 @@ def test_noise_of_past_runs_replaces_the_assumed_one(plan):
     assert direction.weakest.noise.source == "assumed"
     assumed, _, _ = reaches(made, {}, TODAY)
     assert touch.weakest.shows > 1.25 * assumed.weakest.shows
-    unmeasured = cell | {"gain": dict.fromkeys(("se_dates", "se_seeds", "estimate"))}
-    assert past_noise([{"questions": [{"cells": [unmeasured]}]}]) == {}
+    unmeasured = curve | {"gain": dict.fromkeys(("se_dates", "se_seeds", "estimate"))}
+    assert past_noise([{"questions": [{"curves": [unmeasured]}]}]) == {}
 
 
 def test_the_phase_asked_for_comes_first(plan):
     study = {"phases": {"phase1": ["touch"], "phase2": ["direction"]}}
     made = plan(study, touch=TOUCH, direction=DIRECTION, own=TOUCH | {"datasets": ["Aa50"]})
     assert [r.phase for r in reaches(made, {}, TODAY)] == ["phase1", "phase2", None]
-    [asked] = reaches(made, {}, TODAY, only="phase2")
-    assert asked.phase == "phase2", "a preview of one phase shows that phase"
-    assert asked.family == confirmatory_contrasts(made), "its level is that of the whole study"
+    [reach] = reaches(made, {}, TODAY, only="phase2")
+    assert reach.phase == "phase2", "a preview of one phase shows that phase"
+    assert reach.family == confirmatory_contrasts(made), "its level is that of the whole study"

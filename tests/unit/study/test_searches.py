@@ -27,7 +27,7 @@ def plan(overrides: dict | None = None, **experiments: dict) -> Plan:
 
 
 def declared(made: Plan, run) -> dict:
-    return json.loads(made.searches.declaration(made.searches.words(run)))
+    return json.loads(made.searches.declaration(made.searches.key(run)))
 
 
 def test_run_seeds_are_dealt_to_three_searches_with_seeds_of_their_own():
@@ -54,7 +54,7 @@ def test_a_transferred_recipe_is_searched_once_before_the_first_fold_s_test():
     assert {run.variant for run in made.runs} == {"wf02", "wf03", "wf02-frac50", "wf03-frac50"}
     first = {made.facts(run)["searched"] for run in made.runs if run.seed == 42}
     assert first == {"base/Aa20/daily/direction/5/patchtst-mixed/2M/1"}
-    found = made.searches.specification(made.searches.words(made.runs[0]))
+    found = made.searches.specification(made.searches.key(made.runs[0]))
     assert found.run["budget"] == "2M"
     assert found.architecture == made.study.architectures["2M"]
     splits = found.splits
@@ -63,7 +63,7 @@ def test_a_transferred_recipe_is_searched_once_before_the_first_fold_s_test():
     assert splits.test_start == date(2012, 1, 1), "where fold 2, the first that is trained, is tested"
     assert (found.fold, found.train_fraction) == (None, 1.0)
     assert {made.vintage(run) for run in made.runs} == {
-        made.searches.vintage(made.searches.words(made.runs[0]))
+        made.searches.vintage(made.searches.key(made.runs[0]))
     }
 
 
@@ -82,7 +82,7 @@ def test_a_transfer_is_checked_at_every_size_once():
         ("1", "20M"),
         ("1", "200M"),
     ]
-    check = json.loads(made.searches.check_declaration(made.searches.words(made.runs[0]), "200M"))
+    check = json.loads(made.searches.check_declaration(made.searches.key(made.runs[0]), "200M"))
     assert check["rates"] == [0.5, 1.0, 2.0]
     assert check["specification"]["run"]["budget"] == "200M"
     trials = {cost.budget: cost.trials for cost in forecast(made, pending, {})}
@@ -102,6 +102,6 @@ def test_a_study_says_what_differs_in_its_experiments():
     )
     assert made.searches.n_trials(made.runs[0]) == 7
     assert made.specification(made.runs[0]).recipe.max_steps == 2400
-    assert made.searches.words(made.runs[-1]) is None
+    assert made.searches.key(made.runs[-1]) is None
     with pytest.raises(ConfigError, match=r"overrides:` names owm(.|\n)*own"):
         plan({"owm": {}}, own={})

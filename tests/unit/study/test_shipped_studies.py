@@ -85,9 +85,9 @@ def test_the_study_has_one_recipe_per_task_and_model_and_three_searches_for_each
             searches.setdefault((run.task, run.horizon, run.model), set()).add(facts["searched"])
     assert searches
     assert {len(own) for own in searches.values()} == {3}
-    for words in set().union(*searches.values()):
-        assert words.split("/")[:2] == ["base", "Aa20"]
-        assert words.split("/")[6] == "2M"
+    for key in set().union(*searches.values()):
+        assert key.split("/")[:2] == ["base", "Aa20"]
+        assert key.split("/")[6] == "2M"
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -144,17 +144,17 @@ def test_controls_of_sizes_train_by_the_recipe_that_is_judged(name, market):
         runs = [run for run in plan.runs if plan.facts(run)["experiment"] == control]
         assert {run.budget for run in runs} == {"2M", "20M", "200M"}
         for run in runs:
-            words = plan.searches.words(run)
+            key = plan.searches.key(run)
             if name == "finding":  # which searches nothing
-                assert words is None
+                assert key is None
                 assert plan.specification(run).recipe == plan.specification(judged[0]).recipe
                 continue
-            assert words is not None
+            assert key is not None
             if control == "control_null_sizes":
-                assert (run.budget, "/".join(words.values())) in searches
-            searched = plan.searches.specification(words)
+                assert (run.budget, "/".join(key.values())) in searches
+            searched = plan.searches.specification(key)
             assert (searched.labels, searched.planted) == ("true", "none")
-            assert searched.condition == words["variant"] == searched.run["variant"]
+            assert searched.condition == key["variant"] == searched.run["variant"]
             assert searched.recipe == plan.specification(run).recipe
 
 
@@ -224,7 +224,7 @@ def selected(name: str, market: Path, file: Path, confirmation: str = "open", **
 @pytest.mark.parametrize("name", STUDIES)
 def test_whatever_is_selected_the_whole_study_can_be_planned(name, market, tmp_path, monkeypatch, read_once):
     monkeypatch.chdir(tmp_path)
-    candidates = {words for ids in IDS.values() for words in ids.values()}
+    candidates = {key for ids in IDS.values() for key in ids.values()}
     assert len(candidates) == 24
     for number, (dataset, budget) in enumerate(sorted(candidates)):
         plan = selected(name, market, Path(f"{number}.yaml"), dataset=dataset, budget=budget)

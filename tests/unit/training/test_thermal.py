@@ -225,7 +225,7 @@ def test_a_request_to_stop_ends_a_pause_within_a_second(machine: Machine, pause:
 
 
 @pytest.mark.parametrize("text", ["nan", "-40", "300", "900", "1e9", "inf"])
-@pytest.mark.faults("A sensor that lies (NaN, −40, 300 and more)", happens="told once and ignored", user="look at the sensor")  # fmt: skip  # noqa: E501
+@pytest.mark.faults("A sensor that lies (NaN, −40, 300 and more)", happens="reported once and ignored", user="look at the sensor")  # fmt: skip  # noqa: E501
 def test_an_implausible_reading_is_reported_once_and_ignored(machine: Machine, capsys, text: str) -> None:
     machine.set(text)
     guard = machine.guard()
@@ -234,7 +234,7 @@ def test_an_implausible_reading_is_reported_once_and_ignored(machine: Machine, c
     assert (guard.last, seen(guard), machine.pauses) == (None, [], [])
 
 
-@pytest.mark.faults("A sensor that vanishes", happens="told once; training goes on", user="look at the sensor")  # fmt: skip  # noqa: E501
+@pytest.mark.faults("A sensor that vanishes", happens="reported once; training goes on", user="look at the sensor")  # fmt: skip  # noqa: E501
 def test_a_sensor_that_vanishes_is_reported_once_and_training_goes_on(machine: Machine, capsys) -> None:
     machine.set(90)
     guard = machine.guard()
@@ -249,7 +249,7 @@ def test_a_sensor_that_vanishes_is_reported_once_and_training_goes_on(machine: M
     assert guard.maximum == 90.0
 
 
-@pytest.mark.faults("No sensor at all", happens="told once, loudly; training goes on", user="watch the machine, or set thermal.sensor")  # fmt: skip  # noqa: E501
+@pytest.mark.faults("No sensor at all", happens="reported once, loudly; training goes on", user="watch the machine, or set thermal.sensor")  # fmt: skip  # noqa: E501
 def test_no_sensor_is_said_once_and_loudly(machine: Machine, monkeypatch, capsys) -> None:
     monkeypatch.setattr("lib.training.thermal.find_sensors", lambda config: [])
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The record of looks at the test set only grows."""
+"""The record of test-set access only grows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ONE, TWO, THREE = ("1" * 64, "2" * 64, "3" * 64)
 
 
 def test_what_was_seen_once_stays_on_record(tmp_path: Path) -> None:
-    path = tmp_path / "results" / "looks.txt"
+    path = tmp_path / "results" / "access.txt"
     assert read_test_access(path) == set()
     add_test_access(path, [])
     assert not path.exists()
@@ -21,7 +21,7 @@ def test_what_was_seen_once_stays_on_record(tmp_path: Path) -> None:
 
 
 def test_a_torn_line_costs_itself_and_no_other(tmp_path: Path) -> None:
-    path = tmp_path / "looks.txt"
+    path = tmp_path / "access.txt"
     add_test_access(path, {ONE})
     with path.open("a", encoding="utf-8") as file:
         file.write(TWO[:20])
