@@ -21,6 +21,10 @@ from lib.training.layers import PathDropout, use_fast_layers
 if TYPE_CHECKING:
     from lib.models.transformer.factory import NetworkFactory
 
+SKIP_RATE = 200.0
+"""Rate of the skip, times its number of channels, relative to the network's. Its weights begin at 0 and have
+far to go: with 20 channels, ten times the rate. A step moves the forecast no further with more channels."""
+
 
 class Readout(nn.Module):
     """From the patches of all sequences to one number per sample, or to `outputs` of them.
@@ -149,6 +153,7 @@ class PatchTST(nn.Module):
         self.skip = nn.Linear(channels, factory.outputs, bias=False) if settings["skip"] else None
         if self.skip is not None:
             nn.init.zeros_(self.skip.weight)
+            self.skip.weight.rate_multiplier = SKIP_RATE / channels  # type: ignore[attr-defined]
         use_fast_layers(self)
         if mup:
             scale_for_size(self, architecture)
