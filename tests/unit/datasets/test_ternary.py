@@ -10,8 +10,8 @@ import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from lib.config.barrier_labels import BarrierConfig
 from lib.config.data import SplitConfig
+from lib.config.experiment import BarrierConfig
 from lib.config.model import Architecture
 from lib.config.training import Recipe, Runtime
 from lib.config.workflow import EvaluationConfig

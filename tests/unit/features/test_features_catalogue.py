@@ -28,7 +28,6 @@ def test_tiers_are_nested_and_have_exactly_their_number_of_channels(timescale: s
 def test_no_feature_looks_back_further_than_the_cap(timescale: str) -> None:
     for feature in catalogue(2000, timescale):
         assert 1 <= feature.look_back <= LOOK_BACK_CAP[timescale], feature.name
-        assert feature.warm_up == feature.look_back - 1
 
 
 @pytest.mark.parametrize("timescale", TIMESCALES)

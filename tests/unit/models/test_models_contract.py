@@ -13,6 +13,7 @@ import pytest
 from lib.config.base import StrictModel
 from lib.config.model import Architecture
 from lib.config.training import Recipe, Runtime
+from lib.config.validation import validate
 from lib.data.io import read_json
 from lib.datasets.windows import Samples
 from lib.errors import ConfigError, IntegrityError, ModelError
@@ -470,7 +471,7 @@ def test_settings_are_strict():
     for name in registry.names():
         assert issubclass(registry.get(name).Settings, StrictModel)
         with pytest.raises(ConfigError, match=r"config/models/x\.yaml: unknown key `nonsense`"):
-            registry.get(name).configure({"nonsense": 1}, "config/models/x.yaml")
+            validate(registry.get(name).Settings, {"nonsense": 1}, "config/models/x.yaml")
 
 
 def test_a_missing_weights_file_is_named(tmp_path):

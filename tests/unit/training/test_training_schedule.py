@@ -8,14 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_training_resume import StopAt, rows
 
 from lib.errors import TrainingStopped
 from lib.training import engine
 from lib.training.average import Average
-from tests.unit.training_samples import TinyNetwork, context, make_samples, recipe, weights_hash
+from tests.unit.training_samples import (
+    SELECTION,
+    TRAIN,
+    StopAt,
+    TinyNetwork,
+    context,
+    recipe,
+    rows,
+    weights_hash,
+)
 
-TRAIN, SELECTION = make_samples(), make_samples(40, 1)
 MISLEADING = replace(SELECTION, target=1 - SELECTION.target)
 """The better a network learns, the worse it does here: patience ends soon."""
 

@@ -19,8 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lib.config.model import Architecture
 from lib.config.training import Recipe, Runtime
 from lib.errors import ConfigError, ModelError
-from lib.models.transformer.factory import NetworkFactory
-from lib.models.transformer.patchtst import PatchTSTSettings
+from lib.models.transformer.patchtst import NetworkFactory, PatchTSTSettings
 from lib.training.devices import Device
 from lib.tuning.batch_size import (
     _climb,
