@@ -14,10 +14,6 @@ from lib.models.registry import register
 from lib.models.rounds import OneRoundModel
 
 
-class BaseRateSettings(StrictModel):
-    """It has none."""
-
-
 @register("naive:base_rate")
 class BaseRate(OneRoundModel):
     """Forecasts the same number for every sample of a symbol."""
@@ -26,7 +22,8 @@ class BaseRate(OneRoundModel):
         has_budget=False, input="last_bar", ternary=True, description="training base rate of the symbol"
     )
     stored = ("rates", "pooled")
-    Settings: ClassVar[type[StrictModel]] = BaseRateSettings
+    Settings: ClassVar[type[StrictModel]] = StrictModel
+    """It has none."""
     rates: dict[str, list[float]]
     """By symbol the share of each class (rising), or the mean return."""
     pooled: list[float]

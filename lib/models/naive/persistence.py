@@ -22,10 +22,6 @@ from lib.models.registry import register
 from lib.models.rounds import OneRoundModel
 
 
-class PersistenceSettings(StrictModel):
-    """It has none."""
-
-
 @register("naive:persistence")
 class Persistence(OneRoundModel):
     """The share of class 1 after each class, or of each of three classes; no number for returns."""
@@ -34,7 +30,8 @@ class Persistence(OneRoundModel):
         has_budget=False, input="window", ternary=True, description="the last outcome again"
     )
     stored = ("rates",)
-    Settings: ClassVar[type[StrictModel]] = PersistenceSettings
+    Settings: ClassVar[type[StrictModel]] = StrictModel
+    """It has none."""
     rates: list[float] | list[list[float]]
     """Share of class 1 after class 0, and after class 1; of three classes the shares of all after each."""
 

@@ -14,7 +14,8 @@ from lib.metrics.losses import intercept_refitted_loss
 from lib.metrics.ternary import log_loss_per_sample
 from lib.models.classes import softmax
 from lib.training.checkpoint import CheckpointStore
-from lib.training.engine import predict_logits, train
+from lib.training.engine import train
+from lib.training.forward import predict_logits
 from tests.unit.training_samples import (
     SELECTION,
     TRAIN,
