@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from lib.config.barrier_labels import BarrierConfig
 from lib.config.data import SplitConfig
+from lib.config.experiment import BarrierConfig
 from lib.config.validation import validate
 from lib.data.io import read_parquet, read_schema, write_json_atomic
 from lib.datasets.windows import base_rates, load_samples

@@ -11,5 +11,5 @@ from lib.training.tracking import prepare_store
 with job(snakemake):
     config = validate(WorkflowConfig, snakemake.config, "configuration").tracking
     if config.mlflow:
-        prepare_store(config.folder, config.project, config.mlflow_uri)
+        prepare_store(config)
     write_json_atomic(Path(snakemake.output[0]), config.model_dump(mode="json"))

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, TypeAliasType, Union, get_args, get_
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from lib.config.barrier_labels import BarrierConfig
 from lib.config.data import (
     DataConfig,
     DownloadConfig,
@@ -21,7 +20,7 @@ from lib.config.data import (
     ValidationConfig,
     WalkForwardConfig,
 )
-from lib.config.experiment import Experiment, ExperimentData
+from lib.config.experiment import BarrierConfig, Experiment, ExperimentData
 from lib.config.hpo import Choice, FloatRange, IntRange, SearchConfig, SearchSpace, Transfer
 from lib.config.meta import BaseForecasts, MetaModule
 from lib.config.model import Architecture, AssetsFile, ModelFile, RecipeFile

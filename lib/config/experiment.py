@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lib.config.barrier_labels import BarrierConfig
 from lib.config.base import Budget, Dataset, Name, StrictModel, Task, Timescale
 from lib.config.data import SplitConfig, SyntheticConfig
 from lib.config.model import RecipeFile
@@ -22,6 +21,21 @@ class ExperimentData(StrictModel):
     synthetic: SyntheticConfig = SyntheticConfig()
     splits: SplitConfig | None = None
     """Its own division of time, for a market of other years than the study's."""
+
+
+class BarrierConfig(StrictModel):
+    """Ternary labels of task `triple_barrier`: barriers around the close, in units of the volatility expected
+    over the horizon."""
+
+    upper: float = Field(1.0, gt=0)
+    """Distance of the upper barrier in standard deviations of the horizon's return."""
+    lower: float = Field(1.0, gt=0)
+    """Likewise, of the lower one."""
+    volatility_span: int = Field(50, ge=2)
+    """Span, in bars up to the present one, of the exponentially weighted deviation of log returns."""
+    neutrals: Literal["keep", "drop"] = "keep"
+    """`drop`: bars after which neither barrier is touched are no samples in any part. Measures are then
+    conditional on a touch, which nobody knows in advance."""
 
 
 class Experiment(StrictModel):

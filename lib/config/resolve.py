@@ -10,9 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lib.config.barrier_labels import BarrierConfig
 from lib.config.base import StrictModel, is_ternary
 from lib.config.data import SplitConfig
+from lib.config.experiment import BarrierConfig
 from lib.config.fold_splits import with_study_test
 from lib.config.load import Study, recipe_for
 from lib.config.model import Architecture

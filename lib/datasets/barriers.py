@@ -10,7 +10,7 @@ import math
 
 import polars as pl
 
-from lib.config.barrier_labels import BarrierConfig
+from lib.config.experiment import BarrierConfig
 
 
 def triple_barrier(horizon: int, barriers: BarrierConfig) -> pl.Expr:

@@ -9,8 +9,8 @@ from typing import get_args
 
 import polars as pl
 
-from lib.config.barrier_labels import BarrierConfig
 from lib.config.base import Task, is_ternary, threshold_of
+from lib.config.experiment import BarrierConfig
 from lib.datasets.barriers import triple_barrier
 from lib.errors import ConfigError, DataError
 

@@ -15,9 +15,9 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from lib.config.barrier_labels import BarrierConfig
 from lib.config.base import Task, classes_of
 from lib.config.data import SplitConfig
+from lib.config.experiment import BarrierConfig
 from lib.datasets.planted_controls import PLANTED_CHANNEL, shifted, tomorrow
 from lib.datasets.splits import PARTS, assign, check_not_empty
 from lib.datasets.targets import add_targets

@@ -30,7 +30,8 @@ def declarations() -> tuple[Declaration, ...]:
     families: Any = importlib.import_module("lib.features.families")
     for module in sorted(found.name for found in pkgutil.iter_modules(families.__path__)):
         importlib.import_module(f"lib.features.families.{module}")
-    return tuple(sorted(declared(), key=lambda declaration: declaration.tier))
+    # By name, because a test or script may have imported one of them before the others.
+    return tuple(sorted(declared(), key=lambda each: (each.tier, each.compute.__module__)))
 
 
 def period_at(period: int, timescale: str) -> int:

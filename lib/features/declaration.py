@@ -38,11 +38,6 @@ class Feature:
     """Names of the features that it is derived of; they stand before it in the catalogue."""
     derive: Derive | None = None
 
-    @property
-    def warm_up(self) -> int:
-        """Bars at the start of a history for which it has no value."""
-        return self.look_back - 1
-
 
 @dataclass(frozen=True)
 class Declaration:

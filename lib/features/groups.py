@@ -53,15 +53,13 @@ _features: list[SeriesFeature] = []
 
 
 def _declare(
-    group: str,
-    name: str,
-    formula: str,
-    lengths: tuple[int, int, int],
-    extra: int,
-    compute: Callable[[int], pl.Expr],
-) -> None:
-    by_frequency = dict(zip(("daily", "weekly", "monthly"), lengths, strict=True))
-    _features.append(SeriesFeature(name, group, formula, by_frequency, lambda n: n + extra, compute))
+    group: str, name: str, formula: str, *lengths: tuple[int, int, int], compute: Callable[[int], pl.Expr],
+    extra: int = 0,
+) -> None:  # fmt: skip
+    """An indicator for each of some lengths, each for daily, weekly and monthly values."""
+    for each in lengths:
+        by_frequency = dict(zip(("daily", "weekly", "monthly"), each, strict=True))
+        _features.append(SeriesFeature(name, group, formula, by_frequency, lambda n: n + extra, compute))
 
 
 def _mean(n: int) -> pl.Expr:
@@ -78,80 +76,57 @@ def _rank(n: int) -> pl.Expr:
     return 2 * (VALUE.rolling_rank(n, method="average") - 0.5) / n - 1
 
 
+def _change(n: int) -> pl.Expr:
+    return VALUE - VALUE.shift(n)
+
+
+def _to_mean(n: int) -> pl.Expr:
+    return VALUE - _mean(n)
+
+
 for group in ("rate", "sentiment", "volatility", "trends"):
-    _declare(group, "rank_{n}", "percentile rank in the last {n} values, -1 to 1", (252, 52, 24), 0, _rank)
+    _declare(
+        group, "rank_{n}", "percentile rank in the last {n} values, -1 to 1", (252, 52, 24), compute=_rank
+    )
 
-_declare("rate", "change_{n}", "v[t] - v[t-{n}]", (1, 1, 1), 1, lambda n: VALUE - VALUE.shift(n))
-_declare("rate", "change_{n}", "v[t] - v[t-{n}]", (5, 4, 3), 1, lambda n: VALUE - VALUE.shift(n))
-_declare("rate", "change_{n}", "v[t] - v[t-{n}]", (20, 13, 12), 1, lambda n: VALUE - VALUE.shift(n))
-_declare("rate", "to_mean_{n}", "v[t] - SMA(v, {n})[t]", (60, 26, 18), 0, lambda n: VALUE - _mean(n))
+_CHANGE, _TO_MEAN = "v[t] - v[t-{n}]", "v[t] - SMA(v, {n})[t]"
+_declare("rate", "change_{n}", _CHANGE, (1, 1, 1), (5, 4, 3), (20, 13, 12), extra=1, compute=_change)
+_declare("rate", "to_mean_{n}", _TO_MEAN, (60, 26, 18), compute=_to_mean)
 
-_declare("sentiment", "momentum_{n}", "v[t] - v[t-{n}]", (5, 2, 1), 1, lambda n: VALUE - VALUE.shift(n))
-_declare("sentiment", "momentum_{n}", "v[t] - v[t-{n}]", (20, 4, 3), 1, lambda n: VALUE - VALUE.shift(n))
-_declare("sentiment", "to_mean_{n}", "v[t] - SMA(v, {n})[t]", (10, 3, 2), 0, lambda n: VALUE - _mean(n))
-_declare("sentiment", "to_mean_{n}", "v[t] - SMA(v, {n})[t]", (50, 10, 6), 0, lambda n: VALUE - _mean(n))
+_declare("sentiment", "momentum_{n}", _CHANGE, (5, 2, 1), (20, 4, 3), extra=1, compute=_change)
+_declare("sentiment", "to_mean_{n}", _TO_MEAN, (10, 3, 2), (50, 10, 6), compute=_to_mean)
 _declare(
-    "sentiment",
-    "regime_{n}",
-    "(SMA(v, {n}/5) - SMA(v, {n}))[t] over the deviation of the last {n} values",
-    (50, 10, 10),
-    0,
-    lambda n: _over(_mean(n // 5) - _mean(n), VALUE.rolling_std(n)),
-)
+    "sentiment", "regime_{n}", "(SMA(v, {n}/5) - SMA(v, {n}))[t] over the deviation of the last {n} values",
+    (50, 10, 10), compute=lambda n: _over(_mean(n // 5) - _mean(n), VALUE.rolling_std(n)),
+)  # fmt: skip
 _declare(
-    "sentiment",
-    "rate_of_change_{n}",
-    "(v[t] - v[t-{n}]) over the mean size of the last {n} values",
-    (10, 4, 4),
-    1,
-    lambda n: _over(VALUE - VALUE.shift(n), VALUE.abs().rolling_mean(n)),
-)
+    "sentiment", "rate_of_change_{n}", "(v[t] - v[t-{n}]) over the mean size of the last {n} values",
+    (10, 4, 4), extra=1, compute=lambda n: _over(_change(n), VALUE.abs().rolling_mean(n)),
+)  # fmt: skip
 
-for lengths in ((1, 1, 1), (5, 4, 3), (20, 13, 12)):
-    _declare(
-        "volatility",
-        "change_{n}",
-        "ln(v[t] / v[t-{n}])",
-        lengths,
-        1,
-        lambda n: (VALUE / VALUE.shift(n)).log(),
-    )
-for lengths in ((10, 4, 3), (50, 26, 12)):
-    _declare(
-        "volatility",
-        "to_mean_{n}",
-        "ln(v[t] / SMA(v, {n})[t])",
-        lengths,
-        0,
-        lambda n: (VALUE / _mean(n)).log(),
-    )
 _declare(
-    "volatility",
-    "regime_{n}",
-    "ln(SMA(v, {n}/5) / SMA(v, {n}))[t]",
-    (100, 25, 15),
-    0,
-    lambda n: (_mean(n // 5) / _mean(n)).log(),
-)
+    "volatility", "change_{n}", "ln(v[t] / v[t-{n}])", (1, 1, 1), (5, 4, 3), (20, 13, 12),
+    extra=1, compute=lambda n: (VALUE / VALUE.shift(n)).log(),
+)  # fmt: skip
+_declare(
+    "volatility", "to_mean_{n}", "ln(v[t] / SMA(v, {n})[t])", (10, 4, 3), (50, 26, 12),
+    compute=lambda n: (VALUE / _mean(n)).log(),
+)  # fmt: skip
+_declare(
+    "volatility", "regime_{n}", "ln(SMA(v, {n}/5) / SMA(v, {n}))[t]", (100, 25, 15),
+    compute=lambda n: (_mean(n // 5) / _mean(n)).log(),
+)  # fmt: skip
 
-for lengths in ((1, 1, 1), (20, 4, 3), (60, 13, 12)):
-    _declare(
-        "trends",
-        "momentum_{n}",
-        "(v[t] - v[t-{n}]) over the mean of the last year's values",
-        lengths,
-        1,
-        lambda n: _over(VALUE - VALUE.shift(n), VALUE.rolling_mean(max(n, 12), min_samples=2)),
-    )
-for lengths in ((60, 13, 6), (250, 52, 12)):
-    _declare(
-        "trends",
-        "surprise_{n}",
-        "(v[t] - mean of the {n} values before) over their deviation",
-        lengths,
-        1,
-        lambda n: _over(VALUE - _mean(n).shift(1), VALUE.rolling_std(n).shift(1)),
-    )
+_declare(
+    "trends", "momentum_{n}", "(v[t] - v[t-{n}]) over the mean of the last year's values",
+    (1, 1, 1), (20, 4, 3), (60, 13, 12),
+    extra=1, compute=lambda n: _over(_change(n), VALUE.rolling_mean(max(n, 12), min_samples=2)),
+)  # fmt: skip
+_declare(
+    "trends", "surprise_{n}", "(v[t] - mean of the {n} values before) over their deviation",
+    (60, 13, 6), (250, 52, 12),
+    extra=1, compute=lambda n: _over(VALUE - _mean(n).shift(1), VALUE.rolling_std(n).shift(1)),
+)  # fmt: skip
 
 
 def group_features(group: str) -> list[SeriesFeature]:

@@ -102,7 +102,7 @@ def _provenance(
         "seconds": {name: round(value, 3) for name, value in finished.seconds.items()},
         "peak_memory_mb": round(result.peak_memory_bytes / 1e6, 1),
         "energy_kwh": result.kwh,
-        "temperature_max": context.thermal.maximum,
+        "temperature_max": context.thermal.record.maximum,
         "temperature_pause_seconds": round(context.thermal.record.paused, 1),
         "temperatures": context.thermal.record.published(),
         "fit": {

@@ -66,7 +66,6 @@ def context_for(
         ),
         tracker=open_tracker(
             config.tracking,
-            config.tracking.folder,
             label,
             resolved.model_dump(mode="json"),
             {"fingerprint": fingerprint},

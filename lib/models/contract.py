@@ -15,11 +15,10 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from lib.config.barrier_labels import BarrierConfig
 from lib.config.base import StrictModel, classes_of, is_binary, outputs_of
+from lib.config.experiment import BarrierConfig
 from lib.config.model import Architecture
 from lib.config.training import Recipe
-from lib.config.validation import validate
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
 from lib.models.predictions import Predictions
@@ -141,19 +140,6 @@ class Model(ABC):
         self.architecture = architecture
         self.recipe = recipe
         self.seed = seed
-
-    @classmethod
-    def configure(cls, content: Mapping[str, Any], where: str) -> StrictModel:
-        """Settings from the `settings:` of a model file, defaults included.
-
-        Args:
-            content: names and values.
-            where: names the file, for messages.
-
-        Raises:
-            ConfigError: one line per problem; an unknown key comes with the nearest valid one.
-        """
-        return validate(cls.Settings, content, where)
 
     @abstractmethod
     def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:

@@ -1,15 +1,50 @@
-"""Results of models that need no training engine: one row of history per round of learning."""
+"""Models that need no training engine: their results, one row of history per round of learning, and those
+that learn in one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
+from lib.datasets.windows import Samples
 from lib.metrics.losses import intercept_refitted_loss, mean_loss
-from lib.training.context import TrainingResult
+from lib.models.contract import Model
+from lib.models.storage import read_plain, write_plain
+from lib.training.context import TrainingContext, TrainingResult
 
-if TYPE_CHECKING:
-    from lib.datasets.windows import Samples
-    from lib.models.contract import Model
+
+class OneRoundModel(Model):
+    """A model that is a handful of numbers: learned in one round, stored as JSON."""
+
+    stored: ClassVar[tuple[str, ...]]
+    """Names of the attributes that hold them."""
+
+    @abstractmethod
+    def learn(self, train: Samples) -> None:
+        """Fill those attributes."""
+
+    def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
+        """Learn from the training windows; the selection windows are only measured."""
+        begin = time.monotonic()
+        self.check_training(train, selection)
+        self.learn(train)
+        losses = losses_of(self, train, selection)
+        seconds = time.monotonic() - begin
+        return untrained_result(losses[2], seconds, [history_row(1, *losses, seconds)])
+
+    def save(self, folder: Path) -> None:
+        """A handful of numbers as JSON."""
+        write_plain(folder, self, {name: getattr(self, name) for name in self.stored})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """From its folder."""
+        model, content = read_plain(folder, cls)
+        for name in cls.stored:
+            setattr(model, name, content[name])
+        return model
 
 
 def losses_of(model: Model, train: Samples, selection: Samples) -> tuple[float, float, float]:

@@ -27,7 +27,7 @@ from lib.training.context import OUTPUTS, Loss, TrainingContext, TrainingResult
 from lib.training.devices import Device, rng_state, seed_everything, set_rng_state
 from lib.training.draws import Draws, drawing
 from lib.training.energy import EnergyMeter, find_counters
-from lib.training.forward import evaluation_batch, forward, keeps_statistics, predict_logits, summed_loss
+from lib.training.forward import evaluation_batch, forward, keeps_statistics, summed_loss
 from lib.training.health import Watch, likely_cause, worries
 from lib.training.layers import use_fast_layers
 from lib.training.memory import memory_told
@@ -40,8 +40,6 @@ from lib.training.threads import kept_threads
 
 if TYPE_CHECKING:
     from lib.datasets.windows import Samples
-
-__all__ = ["predict_logits", "train"]
 
 
 def train(

@@ -113,19 +113,14 @@ class Progress:
             time.time(),
         )
         self._heart.beat(self._beat)
-        if self._written_at is not None and moment - self._written_at < self._interval():
-            return
-        self._written_at = moment
-        parts = [f"{self.label}  step {step}/{self.total_steps}"]
+        parts = [f"step {step}/{self.total_steps}"]
         if loss is not None:
             parts.append(f"loss {loss:.4f}")
         if samples_per_second:
             parts.append(f"{samples_per_second:,.0f} samples/s")
         if temperature is not None:
             parts.append(f"{temperature:.0f} °C")
-        if left is not None:
-            parts.append(f"at most {duration(left)} left")
-        self._write("  ".join(parts))
+        self._write(moment, *parts, _at_most(left))
 
     def alive(self, doing: str, temperature: float | None = None) -> None:
         """A sign of life where no step is done: nothing is written to the terminal.
@@ -142,14 +137,11 @@ class Progress:
     def validated(self, step: int, train_loss: float, selection_loss: float, best: bool = False) -> None:
         """Report the losses after a validation; not written more often than other lines."""
         moment = self._now()
-        if self._written_at is not None and moment - self._written_at < self._interval():
-            return
-        self._written_at = moment
         mark = " (best)" if best else ""
-        text = f"train {train_loss:.4f}  selection {selection_loss:.4f}{mark}"
-        left = self._seconds_left(moment, step)
-        tail = f"  at most {duration(left)} left" if left is not None else ""
-        self._write(f"{self.label}  step {step}/{self.total_steps}  {text}{tail}")
+        losses = (f"train {train_loss:.4f}", f"selection {selection_loss:.4f}{mark}")
+        self._write(
+            moment, f"step {step}/{self.total_steps}", *losses, _at_most(self._seconds_left(moment, step))
+        )
 
     def close(self, message: str | None = None) -> None:
         """End the line; `message` stays below it. Calling it again does nothing more."""
@@ -171,8 +163,12 @@ class Progress:
         per_step = (moment - self._first[0]) / (done - self._first[1])
         return max(0, self.total_steps - done) * per_step
 
-    def _write(self, text: str) -> None:
-        stream = self._stream or sys.stderr
+    def _write(self, moment: float, *parts: str) -> None:
+        """Write a line of these parts, if one is due."""
+        if self._written_at is not None and moment - self._written_at < self._interval():
+            return
+        self._written_at = moment
+        stream, text = self._stream or sys.stderr, "  ".join(filter(None, (self.label, *parts)))
         with contextlib.suppress(OSError, ValueError):  # a closed terminal must not end training
             if _is_terminal(stream):
                 stream.write(_ERASE + text)
@@ -188,20 +184,15 @@ class NullProgress(Progress):
     def __init__(self) -> None:
         super().__init__(1, "")
 
-    def update(
-        self,
-        step: int,
-        loss: float | None = None,
-        samples_per_second: float | None = None,
-        temperature: float | None = None,
-    ) -> None:
-        """Nothing."""
-
-    def validated(self, step: int, train_loss: float, selection_loss: float, best: bool = False) -> None:
-        """Nothing."""
-
     def close(self, message: str | None = None) -> None:
         """Nothing."""
+
+    def _write(self, moment: float, *parts: str) -> None:
+        """Nothing."""
+
+
+def _at_most(seconds: float | None) -> str:
+    return "" if seconds is None else f"at most {duration(seconds)} left"
 
 
 def _is_terminal(stream: TextIO) -> bool:

@@ -11,6 +11,8 @@ import platform
 from pathlib import Path
 from typing import Protocol
 
+import psutil
+
 from lib.config.training import ThermalConfig
 from lib.errors import ConfigError
 from lib.training.apple_sensors import apple_sensor
@@ -52,37 +54,20 @@ class FileSensor:
 
 
 class LinuxSensor:
-    """The hottest CPU or GPU chip among hwmon's and the thermal zones.
-
-    Args:
-        root: where the kernel shows its devices.
-    """
+    """The hottest CPU or GPU chip that the kernel shows (hwmon, or thermal zones where there is none)."""
 
     name = "Linux hardware monitor"
     degrees = True
 
-    def __init__(self, root: Path = Path("/sys")) -> None:
-        self._root = root
-
     def read(self) -> float | None:
         """Maximum over the chips that matter: a hot SSD or wireless card says nothing about training."""
-        readings = self._readings()
-        chips = {name: values for name, values in readings.items() if name in (*_CPU_CHIPS, *_GPU_CHIPS)}
-        return max((value for values in (chips or readings).values() for value in values), default=None)
-
-    def _readings(self) -> dict[str, list[float]]:
-        """Degrees Celsius of each chip, by the driver's name for it."""
         found: dict[str, list[float]] = {}
-        for folder in sorted((self._root / "class" / "hwmon").glob("hwmon*")):
-            inputs = sorted(folder.glob("temp*_input"))
-            labels = [_text(path.with_name(path.name.replace("_input", "_label"))) for path in inputs]
-            for path, label in zip(inputs, labels, strict=True):
-                # AMD's Tctl may carry an offset for fan control; Tdie, where it exists, is the true value.
-                if not (label == "Tctl" and "Tdie" in labels):
-                    found.setdefault(_text(folder / "name"), []).extend(_degrees(path))
-        for folder in sorted((self._root / "class" / "thermal").glob("thermal_zone*")):
-            found.setdefault(_text(folder / "type"), []).extend(_degrees(folder / "temp"))
-        return {name: values for name, values in found.items() if values}
+        for name, inputs in psutil.sensors_temperatures().items():
+            labels = {each.label for each in inputs}
+            # AMD's Tctl may carry an offset for fan control; Tdie, where it exists, is the true value.
+            found[name] = [e.current for e in inputs if not (e.label == "Tctl" and "Tdie" in labels)]
+        chips = [found[name] for name in (*_CPU_CHIPS, *_GPU_CHIPS) if name in found]
+        return max((value for values in chips or found.values() for value in values), default=None)
 
 
 class NvidiaSensor:
@@ -129,18 +114,3 @@ def find_sensors(config: ThermalConfig) -> list[Sensor]:
     with contextlib.suppress(Exception):  # no driver, library or permission: all mean "no such sensor"
         candidates.append(NvidiaSensor())
     return [sensor for sensor in candidates if sensor.read() is not None]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def _degrees(path: Path) -> list[float]:
-    """The reading of one input, from thousandths of a degree; empty where it cannot be read now."""
-    try:
-        return [int(_text(path)) / 1000]
-    except ValueError:
-        return []

@@ -103,11 +103,6 @@ class ThermalGuard:
         """What is read, or None."""
         return ", ".join(sensor.name for sensor in self.sensors) or None
 
-    @property
-    def maximum(self) -> float | None:
-        """Highest temperature of all invocations in degrees Celsius, or None."""
-        return self.record.maximum
-
     def check(self, step: int) -> None:
         """Check the machine between two steps: may pause, for minutes if it is hot.
 

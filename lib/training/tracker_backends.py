@@ -9,6 +9,7 @@ import netrc
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -56,23 +57,24 @@ class Backend(Protocol):
         """End the run: `finished`, `pruned`, `failed` or `stopped`."""
 
 
+@dataclass
+class TrackedRun:
+    """What is tracked of one run, as `lib.training.tracking.open_tracker` explains it."""
+
+    config: TrackingConfig
+    run_name: str
+    params: Mapping[str, Any]
+    tags: Mapping[str, str]
+    group: Group | None = None
+
+
 class MlflowBackend:
     """One run in an MLflow store (client interface only: nothing global is changed)."""
 
     name = "MLflow"
 
-    def __init__(
-        self,
-        config: TrackingConfig,
-        folder: Path,
-        run_name: str,
-        params: Mapping[str, Any],
-        tags: Mapping[str, str],
-        group: Group | None = None,
-    ) -> None:
-        self._group = group
-        self._config, self._folder, self._run_name = config, folder, run_name
-        self._params, self._tags = flatten(params), dict(tags)
+    def __init__(self, tracked: TrackedRun) -> None:
+        self._tracked = tracked
         self._client: Any = None
         self._run_id = ""
         self._written: set[tuple[str, int]] = set()
@@ -81,17 +83,17 @@ class MlflowBackend:
         """Begin a run, or continue the unfinished one with the same `fingerprint` tag."""
         from mlflow.entities import Param
 
-        self._client, experiment = mlflow_store(self._folder, self._config.project, self._config.mlflow_uri)
-        if self._group:
-            self._tags["mlflow.parentRunId"] = self._parent(experiment, self._group)
+        run, tags = self._tracked, dict(self._tracked.tags)
+        self._client, experiment = mlflow_store(run.config)
+        if run.group:
+            tags["mlflow.parentRunId"] = self._parent(experiment, run.group)
         self._run_id = self._unfinished(experiment) or ""
         if self._run_id:
             self._client.update_run(self._run_id, status="RUNNING")
             self._written = self._points()
             return
-        run = self._client.create_run(experiment, run_name=self._run_name, tags=self._tags)
-        self._run_id = run.info.run_id
-        entries = [Param(key[:250], str(value)[:6000]) for key, value in self._params.items()]
+        self._run_id = self._client.create_run(experiment, run_name=run.run_name, tags=tags).info.run_id
+        entries = [Param(key[:250], str(value)[:6000]) for key, value in flatten(run.params).items()]
         for first in range(0, len(entries), 100):  # MLflow's limit for one call
             self._client.log_batch(self._run_id, params=entries[first : first + 100])
 
@@ -131,7 +133,7 @@ class MlflowBackend:
 
     def _parent(self, experiment: str, group: Group) -> str:
         """The run that stands for the group; made by whoever comes first."""
-        with FileLock(self._folder.resolve() / "mlflow.lock"):
+        with _locked(self._tracked.config):
             found = self._client.search_runs(
                 [experiment], f"tags.group = '{group.fingerprint}'", max_results=1
             )
@@ -143,7 +145,7 @@ class MlflowBackend:
             return str(run.info.run_id)
 
     def _unfinished(self, experiment: str) -> str | None:
-        fingerprint = self._tags.get("fingerprint")
+        fingerprint = self._tracked.tags.get("fingerprint")
         if fingerprint is None:
             return None
         found = self._client.search_runs(
@@ -151,7 +153,7 @@ class MlflowBackend:
             f"tags.fingerprint = '{fingerprint}' and attributes.status != 'FINISHED'",
             max_results=10,
         )
-        return next((run.info.run_id for run in found if run.info.run_name == self._run_name), None)
+        return next((run.info.run_id for run in found if run.info.run_name == self._tracked.run_name), None)
 
 
 class WandbBackend:
@@ -159,37 +161,28 @@ class WandbBackend:
 
     name = "W&B"
 
-    def __init__(
-        self,
-        config: TrackingConfig,
-        folder: Path,
-        run_name: str,
-        params: Mapping[str, Any],
-        tags: Mapping[str, str],
-        group: Group | None = None,
-    ) -> None:
-        self._group = group
-        self._config, self._folder, self._run_name = config, folder, run_name
-        self._params, self._tags = dict(params), dict(tags)
+    def __init__(self, tracked: TrackedRun) -> None:
+        self._tracked = tracked
         self._run: Any = None
 
     def open(self) -> None:
         """Begin a run."""
-        if self._config.wandb == "online" and not has_wandb_key():
+        run, config = self._tracked, self._tracked.config
+        if config.wandb == "online" and not has_wandb_key():
             raise RuntimeError("no key: run `wandb login` once, or use `wandb: offline`")
         import wandb
 
-        self._folder.mkdir(parents=True, exist_ok=True)
+        config.folder.mkdir(parents=True, exist_ok=True)
         settings = wandb.Settings(
             silent=True, console="off", save_code=False, disable_git=True, disable_job_creation=True
         )
         self._run = wandb.init(
-            project=self._config.project,
-            name=self._run_name,
-            group=(self._group.name if self._group else self._run_name)[:128],
-            dir=str(self._folder.resolve()),
-            mode="online" if self._config.wandb == "online" else "offline",
-            config=self._params | {"tags": self._tags},
+            project=config.project,
+            name=run.run_name,
+            group=(run.group.name if run.group else run.run_name)[:128],
+            dir=str(config.folder.resolve()),
+            mode="online" if config.wandb == "online" else "offline",
+            config={**run.params, "tags": dict(run.tags)},
             settings=settings,
             reinit="create_new",
         )
@@ -221,7 +214,7 @@ def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def mlflow_store(folder: Path, project: str, uri: str | None) -> tuple[Any, str]:
+def mlflow_store(config: TrackingConfig) -> tuple[Any, str]:
     """The client and the id of the experiment; whatever is missing is created by one process at a time."""
     import logging
 
@@ -229,15 +222,20 @@ def mlflow_store(folder: Path, project: str, uri: str | None) -> tuple[Any, str]
         logging.getLogger(noisy).setLevel(logging.WARNING)
     from mlflow.tracking import MlflowClient
 
-    folder = folder.resolve()
+    folder, uri = config.folder.resolve(), config.mlflow_uri
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "mlflow.lock"):
+    with _locked(config):
         client = MlflowClient(tracking_uri=uri or f"sqlite:///{folder / 'mlflow.db'}")
-        experiment = client.get_experiment_by_name(project)
+        experiment = client.get_experiment_by_name(config.project)
         if experiment is not None:
             return client, experiment.experiment_id
         location = None if uri else (folder / "artifacts").as_uri()
-        return client, client.create_experiment(project, artifact_location=location, tags=_KIND)
+        return client, client.create_experiment(config.project, artifact_location=location, tags=_KIND)
+
+
+def _locked(config: TrackingConfig) -> FileLock:
+    """One process at a time creates what is missing in a store."""
+    return FileLock(config.folder.resolve() / "mlflow.lock")
 
 
 def add_measures(client: Any, experiment: str, measures: Mapping[str, Mapping[str, float]]) -> int:
@@ -270,14 +268,11 @@ def add_measures(client: Any, experiment: str, measures: Mapping[str, Mapping[st
     return changed
 
 
-def register_model(
-    config: TrackingConfig, folder: Path, name: str, model: Path, tags: Mapping[str, str]
-) -> int | None:
-    """Add a version of a model to MLflow's registry; None if MLflow is off.
+def register_model(config: TrackingConfig, name: str, model: Path, tags: Mapping[str, str]) -> int:
+    """Add a version of a model to MLflow's registry.
 
     Args:
-        config: which trackers are on.
-        folder: of the store.
+        config: where the store is.
         name: of the registered model; made if it is new.
         model: folder with the model's files.
         tags: short texts for the version, for example where its run lies.
@@ -285,10 +280,8 @@ def register_model(
     Returns:
         The number of the version.
     """
-    if not config.mlflow:
-        return None
-    client, _ = mlflow_store(folder, config.project, config.mlflow_uri)
-    with FileLock(folder.resolve() / "mlflow.lock"):
+    client, _ = mlflow_store(config)
+    with _locked(config):
         if not client.search_registered_models(f"name = '{name}'", max_results=1):
             client.create_registered_model(name)
         version = client.create_model_version(name, source=model.resolve().as_uri(), tags=dict(tags))

@@ -27,6 +27,7 @@ from lib.training.tracker_backends import (
     Group,
     MlflowBackend,
     Record,
+    TrackedRun,
     WandbBackend,
     add_measures,
     mlflow_store,
@@ -139,33 +140,23 @@ class NullTracker(Tracker):
         super().__init__([])
 
 
-def init_store(folder: Path, project: str = "scaling-laws", uri: str | None = None) -> None:
-    """Create the MLflow database `folder/mlflow.db` and its experiment, if they are missing.
+def init_store(config: TrackingConfig) -> None:
+    """Create the MLflow store (a database in the folder, unless a server is named) and its experiment, if
+    they are missing.
 
     To be called in one serial step before parallel jobs: the database's migrations must not race. Takes
     about 6 s on 2 cores, of which 4 s import MLflow.
-
-    Args:
-        folder: of the store and its artefacts.
-        project: name of the MLflow experiment.
-        uri: of another store or server, instead of the file.
     """
     _be_quiet()
-    mlflow_store(folder, project, uri)
+    mlflow_store(config)
 
 
-def prepare_store(folder: Path, project: str, uri: str | None) -> bool:
-    """`init_store` before a study; an unusable store is reported, and the study continues.
-
-    Returns:
-        Whether the store is ready.
-    """
+def prepare_store(config: TrackingConfig) -> None:
+    """`init_store` before a study; an unusable store is reported, and the study continues."""
     try:
-        init_store(folder, project, uri)
+        init_store(config)
     except Exception as error:  # whatever MLflow, SQLAlchemy or the network raise
         _tell_failure("MLflow", error)
-        return False
-    return True
 
 
 def register(config: TrackingConfig, name: str, model: Path, tags: Mapping[str, str]) -> int | None:
@@ -173,7 +164,7 @@ def register(config: TrackingConfig, name: str, model: Path, tags: Mapping[str, 
     if not config.mlflow:
         return None
     _be_quiet()
-    return register_model(config, config.folder, name, model, tags)
+    return register_model(config, name, model, tags)
 
 
 def publish(config: TrackingConfig, measures: Mapping[str, Mapping[str, float]]) -> None:
@@ -187,7 +178,7 @@ def publish(config: TrackingConfig, measures: Mapping[str, Mapping[str, float]])
         return
     _be_quiet()
     try:
-        client, experiment = mlflow_store(config.folder, config.project, config.mlflow_uri)
+        client, experiment = mlflow_store(config)
         add_measures(client, experiment, measures)
     except Exception as error:  # whatever MLflow, SQLAlchemy or the network raise
         _tell_failure("MLflow", error)
@@ -195,7 +186,6 @@ def publish(config: TrackingConfig, measures: Mapping[str, Mapping[str, float]])
 
 def open_tracker(
     config: TrackingConfig,
-    folder: Path,
     run_name: str,
     params: Mapping[str, Any],
     tags: Mapping[str, str],
@@ -204,18 +194,16 @@ def open_tracker(
     """Begin to track one run; returns at once and never fails.
 
     Args:
-        config: which trackers are on.
-        folder: where their files live.
+        config: which trackers are on, and where their files live.
         run_name: shown to people, for example the run's path.
         params: resolved parameters, may be nested. Must hold no secrets.
         tags: short texts. A tag `fingerprint` lets MLflow continue an unfinished run of the same identity.
         group: what the run is a part of: in MLflow a run that it is nested in, in W&B a group.
     """
-    backends: list[Backend] = []
-    if config.mlflow:
-        backends.append(MlflowBackend(config, folder, run_name, params, tags, group))
+    run = TrackedRun(config, run_name, params, tags, group)
+    backends: list[Backend] = [MlflowBackend(run)] if config.mlflow else []
     if config.wandb != "off":
-        backends.append(WandbBackend(config, folder, run_name, params, tags, group))
+        backends.append(WandbBackend(run))
     if not backends:
         return NullTracker()
     _be_quiet()

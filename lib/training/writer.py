@@ -5,8 +5,8 @@ Knows neither what is written nor where.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,37 +14,26 @@ import torch
 
 
 class Writer:
-    """Does one piece of work at a time in a thread of its own."""
+    """Does one piece of work at a time in a thread of its own, for which the interpreter waits at its end."""
 
     def __init__(self) -> None:
-        self._thread: threading.Thread | None = None
-        self._error: BaseException | None = None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._last: Future[object] | None = None
 
     def busy(self) -> bool:
         """Whether the last piece is not done yet."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._last is not None and not self._last.done()
 
     def start(self, work: Callable[[], object]) -> None:
         """Begin a piece of work; waits for the one before and raises what that one raised."""
         self.join()
-        # No daemon: the interpreter waits for it at its end, so that no file is cut short without need.
-        self._thread = threading.Thread(target=self._do, args=(work,), name="checkpoint")
-        self._thread.start()
+        self._last = self._pool.submit(work)
 
     def join(self) -> None:
         """Wait until the last piece is done. What it raised is raised here, once."""
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
-
-    def _do(self, work: Callable[[], object]) -> None:
-        try:
-            work()
-        except BaseException as error:  # raised in whoever waits for it
-            self._error = error
+        last, self._last = self._last, None
+        if last is not None:
+            last.result()
 
 
 def host_copy(value: Any, former: Any = None) -> Any:

@@ -21,13 +21,11 @@ from lib.data.io import read_json
 from lib.errors import ModelError
 from lib.training.progress import say
 from lib.tuning.child import Child
-from lib.tuning.hardware import hardware_fingerprint, matches_hardware
+from lib.tuning.hardware import hardware_fingerprint
 from lib.tuning.probe import Candidate, Setup
 
 if TYPE_CHECKING:
     from torch import nn
-
-__all__ = ["discover", "hardware_fingerprint", "matches_hardware"]
 
 _IMPROVEMENT = 1.05
 """A larger micro-batch must bring this much to count as an improvement; two without one end the search."""

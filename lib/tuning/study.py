@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lib.config.hpo import SearchSpace
 from lib.errors import ConfigError, StudyError
 from lib.training.progress import say
-from lib.tuning.trials import FINISHED
+from lib.tuning.trials import FINISHED, is_interrupted
 
 STUDY_FILE = "study.db"
 
@@ -237,9 +237,9 @@ class SharedStudy:
             complete = "complete_parameters" in trial.user_attrs
             parameters = trial.params if complete else trial.system_attrs.get("fixed_params")
             # Queue first: killed between the two steps, the next worker finds the trial still RUNNING.
-            if parameters and parameters not in queued:
+            # One with a reason had failed by itself, and its process went before it could say so.
+            if parameters and parameters not in queued and "reason" not in trial.user_attrs:
                 self.study.enqueue_trial(parameters, user_attrs={"continues": trial.number})
-            self.study._storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
             self.study.tell(trial.number, state=TrialState.FAIL)
 
     def _lives(self, trial: FrozenTrial) -> bool:
@@ -258,7 +258,7 @@ class SharedStudy:
 
 
 def _counts(trial: FrozenTrial) -> bool:
-    return trial.state in FINISHED and "interrupted" not in trial.user_attrs
+    return trial.state in FINISHED and not is_interrupted(trial)
 
 
 def _storage(folder: Path, address: str | None) -> optuna.storages.RDBStorage:

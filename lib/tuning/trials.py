@@ -17,6 +17,11 @@ _FEWEST = 8
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
+def is_interrupted(trial: FrozenTrial) -> bool:
+    """Whether it ended with its process: a trial that failed by itself has a `reason`."""
+    return trial.state == TrialState.FAIL and "reason" not in trial.user_attrs
+
+
 def trials_frame(trials: list[FrozenTrial], space: SearchSpace) -> pl.DataFrame:
     """One row per trial.
 
@@ -63,7 +68,7 @@ def _row(trial: FrozenTrial, names: list[str], space: SearchSpace) -> dict[str, 
     facts = trial.user_attrs
     state = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[trial.state.name]
     architecture = facts.get("architecture") or {}
-    row = {"number": trial.number, "state": "interrupted" if "interrupted" in facts else state}
+    row = {"number": trial.number, "state": "interrupted" if is_interrupted(trial) else state}
     row["value"] = trial.value if trial.state != TrialState.PRUNED else None
     row |= {name: architecture.get(name) for name in ARCHITECTURE_COLUMNS}
     parameters = values_of(trial.params, space)

@@ -36,8 +36,7 @@ def main(budget: str, checkpoints: int) -> None:
     import numpy as np
 
     from lib.config.training import Recipe, Runtime
-    from lib.models.transformer.factory import NetworkFactory
-    from lib.models.transformer.patchtst import PatchTSTSettings
+    from lib.models.transformer.patchtst import NetworkFactory, PatchTSTSettings
     from lib.training.checkpoint import CheckpointStore
     from lib.training.checkpointing import Checkpointing
     from lib.training.context import TrainingContext

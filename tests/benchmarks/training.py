@@ -114,9 +114,8 @@ def ours(budget: str, mode: str, precision: str, batch: int, guess: float) -> di
     import torch
 
     from lib.config.training import Recipe, Runtime
-    from lib.models.transformer.factory import NetworkFactory
     from lib.models.transformer.parameters import flops_per_sample
-    from lib.models.transformer.patchtst import PatchTSTSettings
+    from lib.models.transformer.patchtst import NetworkFactory, PatchTSTSettings
     from lib.training.batches import Windows
     from lib.training.context import TrainingContext
     from lib.training.devices import Device
@@ -220,8 +219,9 @@ def tracking(validations: int = 200) -> dict[str, Any]:
         ("train_loss", "validation_loss", "selection_loss", "learning_rate", "seconds", "speed"), 0.5
     )
     with tempfile.TemporaryDirectory() as folder:
-        init_store(Path(folder))
-        tracker = open_tracker(TrackingConfig(mlflow=True), Path(folder), "benchmark", {"a": 1}, {})
+        config = TrackingConfig(mlflow=True, folder=Path(folder))
+        init_store(config)
+        tracker = open_tracker(config, "benchmark", {"a": 1}, {})
         tracker.log(row, 0)
         while not tracker._queue.empty():  # opened, and the first row written
             time.sleep(0.1)

@@ -17,7 +17,9 @@ from torch import nn
 
 from lib.config.training import Recipe, Runtime
 from lib.datasets.windows import Samples
-from lib.training.context import TrainingContext
+from lib.errors import TrainingStopped
+from lib.training.context import TrainingContext, TrainingResult
+from lib.training.engine import train
 
 LENGTH, CHANNELS = 6, 3
 
@@ -62,6 +64,19 @@ class TinyNetwork(nn.Module):
         return output
 
 
+class StopAt:
+    """A guard that finds the machine too hot after some step, once."""
+
+    last = maximum = None
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def check(self, step: int) -> None:
+        if step == self.step:
+            raise TrainingStopped("too hot")
+
+
 def recipe(**changes: Any) -> Recipe:
     """Short, but with warm-up, four validations and more than two passes over the windows."""
     usual = {"learning_rate": 1e-2, "max_steps": 12, "validate_every_steps": 3, "effective_batch": 16}
@@ -73,6 +88,23 @@ def context(folder: Path, **changes: Any) -> TrainingContext:
     runtime |= changes.pop("runtime", {})
     settings = {"seed": 7, "fingerprint": "f", "micro_batch": 4} | changes
     return TrainingContext(state_dir=folder / "state", runtime=Runtime(**runtime), **settings)
+
+
+TRAIN, SELECTION = make_samples(), make_samples(40, 1)
+
+
+def fit(
+    folder: Path, network: TinyNetwork | None = None, **changes: Any
+) -> tuple[TinyNetwork, TrainingResult]:
+    network = network or TinyNetwork()
+    chosen = recipe(**changes.pop("recipe", {}))
+    return network, train(network, TRAIN, SELECTION, "bce", chosen, context(folder, **changes))
+
+
+def rows(result: TrainingResult) -> list[dict[str, Any]]:
+    """What of a history is the same to the byte after an interruption."""
+    keys = ("step", "train_loss", "validation_loss", "selection_loss", "learning_rate")
+    return [{key: row[key] for key in keys} for row in result.history]
 
 
 def weights_hash(network: nn.Module) -> str:

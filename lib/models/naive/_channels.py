@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lib.config.barrier_labels import BarrierConfig
 from lib.config.base import threshold_of
+from lib.config.experiment import BarrierConfig
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
 

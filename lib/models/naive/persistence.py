@@ -8,47 +8,39 @@ volatility, of which a window does not hold the whole past (see `past_barrier`).
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
-from lib.config.barrier_labels import BarrierConfig
 from lib.config.base import StrictModel
+from lib.config.experiment import BarrierConfig
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
-from lib.models.contract import Model, ModelMetadata
+from lib.models.contract import ModelMetadata
 from lib.models.naive import _channels
 from lib.models.registry import register
-from lib.models.rounds import history_row, losses_of, untrained_result
-from lib.models.storage import read_plain, write_plain
-from lib.training.context import TrainingContext, TrainingResult
-
-
-class PersistenceSettings(StrictModel):
-    """It has none."""
+from lib.models.rounds import OneRoundModel
 
 
 @register("naive:persistence")
-class Persistence(Model):
+class Persistence(OneRoundModel):
     """The share of class 1 after each class, or of each of three classes; no number for returns."""
 
     metadata = ModelMetadata(
         has_budget=False, input="window", ternary=True, description="the last outcome again"
     )
-    Settings: ClassVar[type[StrictModel]] = PersistenceSettings
+    stored = ("rates",)
+    Settings: ClassVar[type[StrictModel]] = StrictModel
+    """It has none."""
     rates: list[float] | list[list[float]]
     """Share of class 1 after class 0, and after class 1; of three classes the shares of all after each."""
 
-    def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
+    def learn(self, train: Samples) -> None:
         """Count what followed each outcome.
 
         Each count begins at one half (Krichevsky & Trofimov 1981), so that no probability is 0 or 1. Only of
         three classes one may never occur in training (neutral labels can be left out): it is not forecast.
         """
-        begin = time.monotonic()
-        self.check_training(train, selection)
         self.rates = []
         if self.problem.classes:
             last, seen = self._last_outcome(train), np.isin(self.problem.classes, train.target)
@@ -57,26 +49,12 @@ class Persistence(Model):
             counts = [[(t == label).sum() for label in self.problem.classes] for t in followed] + begin_with
             shares = counts / counts.sum(axis=1, keepdims=True)
             self.rates = (shares if self.problem.ternary else shares[:, 1]).tolist()
-        losses = losses_of(self, train, selection)
-        seconds = time.monotonic() - begin
-        return untrained_result(losses[2], seconds, [history_row(1, *losses, seconds)])
 
     def forecast(self, samples: Samples) -> np.ndarray:
         """The share that belongs to the last outcome, or the last return."""
         if not self.problem.classes:
             return np.expm1(_channels.past_return(samples, self._bars()))
         return np.array(self.rates)[self._last_outcome(samples)]
-
-    def save(self, folder: Path) -> None:
-        """A few numbers as JSON."""
-        write_plain(folder, self, {"rates": self.rates})
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """From its folder."""
-        model, content = read_plain(folder, cls)
-        model.rates = content["rates"]
-        return model
 
     def _last_outcome(self, samples: Samples) -> np.ndarray:
         """(n,) int: column of the class of the window that ended H bars ago."""

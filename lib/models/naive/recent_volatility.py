@@ -8,21 +8,17 @@ principle); prices jump and σ is uncertain, so a logistic map of two numbers, f
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from lib.config.base import StrictModel
 from lib.datasets.windows import Samples
 from lib.errors import ModelError
-from lib.models.contract import Model, ModelMetadata
+from lib.models.contract import ModelMetadata
 from lib.models.naive._channels import barrier, return_column, window_returns
 from lib.models.registry import register
-from lib.models.rounds import history_row, losses_of, untrained_result
-from lib.models.storage import read_plain, write_plain
-from lib.training.context import TrainingContext, TrainingResult
+from lib.models.rounds import OneRoundModel
 
 _SPANS = (1, 5, 22)
 _SMALLEST = 1e-10
@@ -36,24 +32,23 @@ class VolatilitySettings(StrictModel):
 
 
 @register("naive:volatility")
-class Volatility(Model):
+class Volatility(OneRoundModel):
     """Volatility first, then what follows from it."""
 
     metadata = ModelMetadata(has_budget=False, input="window", description="volatility and a closed form")
+    stored = ("dynamics", "map")
     Settings: ClassVar[type[StrictModel]] = VolatilitySettings
     dynamics: list[float]
     """har: intercept and three slopes of the log variance; garch: omega, alpha, beta."""
     map: list[float]
     """Intercept and slope on the log odds of the closed form (on log volatility for other tasks)."""
 
-    def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
+    def learn(self, train: Samples) -> None:
         """Fit the volatility, then the map.
 
         Raises:
             ModelError: the window is shorter than the longest span.
         """
-        begin = time.monotonic()
-        self.check_training(train, selection)
         if train.context_length < _SPANS[-1]:
             raise ModelError(
                 f"naive:volatility needs windows of {_SPANS[-1]} bars, got {train.context_length}."
@@ -61,25 +56,11 @@ class Volatility(Model):
         har = self.settings.kind == "har"  # type: ignore[attr-defined]
         self.dynamics = _fit_har(train) if har else _fit_garch(train)
         self.map = self._fit_map(train)
-        losses = losses_of(self, train, selection)
-        seconds = time.monotonic() - begin
-        return untrained_result(losses[2], seconds, [history_row(1, *losses, seconds)])
 
     def forecast(self, samples: Samples) -> np.ndarray:
         """The corrected chance of a touch; elsewhere a line in log volatility."""
         line = self.map[0] + self.map[1] * self._evidence(samples)
         return 1.0 / (1.0 + np.exp(-line)) if self.problem.binary else line
-
-    def save(self, folder: Path) -> None:
-        """A handful of numbers as JSON."""
-        write_plain(folder, self, {"dynamics": self.dynamics, "map": self.map})
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """From its folder."""
-        model, content = read_plain(folder, cls)
-        model.dynamics, model.map = content["dynamics"], content["map"]
-        return model
 
     def deviation(self, samples: Samples) -> np.ndarray:
         """(n,): forecast standard deviation of the log return over the horizon."""

@@ -21,9 +21,11 @@ class Perceptron(nn.Module):
     Hidden layers of GELU units with layer norm and dropout.
     """
 
-    def __init__(self, problem: Problem, hidden: Sequence[int], dropout: float, limit: int) -> None:
+    def __init__(
+        self, problem: Problem, hidden: Sequence[int], dropout: float, channel_projection: int
+    ) -> None:
         super().__init__()
-        self.inputs = Inputs(problem.channel_mean, problem.channel_std, limit)
+        self.inputs = Inputs(problem.channel_mean, problem.channel_std, channel_projection)
         layers: list[nn.Module] = []
         width = self.inputs.width
         for units in hidden:
@@ -43,9 +45,11 @@ class Perceptron(nn.Module):
 class Recurrent(nn.Module):
     """(batch, L, C) to (batch,) or (batch, outputs): stacked LSTM layers, read out at the last bar."""
 
-    def __init__(self, problem: Problem, hidden: int, layers: int, dropout: float, limit: int) -> None:
+    def __init__(
+        self, problem: Problem, hidden: int, layers: int, dropout: float, channel_projection: int
+    ) -> None:
         super().__init__()
-        self.inputs = Inputs(problem.channel_mean, problem.channel_std, limit)
+        self.inputs = Inputs(problem.channel_mean, problem.channel_std, channel_projection)
         widths = [self.inputs.width, *[hidden] * (layers - 1)]
         self.layers = nn.ModuleList([nn.LSTM(width, hidden, batch_first=True) for width in widths])
         self.dropout = nn.Dropout(dropout)

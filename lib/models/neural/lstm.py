@@ -38,11 +38,10 @@ class LSTM(NetworkModel):
 
     def factory(self) -> Callable[[], nn.Module]:
         """The untrained network."""
-        own: LSTMSettings = self.settings  # type: ignore[assignment]
 
         def build() -> nn.Module:
             from lib.models.neural._networks import Recurrent
 
-            return Recurrent(self.problem, own.hidden, own.layers, own.dropout, own.channel_projection)
+            return Recurrent(self.problem, **self.settings.model_dump())
 
         return seeded(build, self.seed)

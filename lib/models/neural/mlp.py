@@ -37,11 +37,10 @@ class MLP(NetworkModel):
 
     def factory(self) -> Callable[[], nn.Module]:
         """The untrained network."""
-        own: MLPSettings = self.settings  # type: ignore[assignment]
 
         def build() -> nn.Module:
             from lib.models.neural._networks import Perceptron
 
-            return Perceptron(self.problem, own.hidden, own.dropout, own.channel_projection)
+            return Perceptron(self.problem, **self.settings.model_dump())
 
         return seeded(build, self.seed)

@@ -18,9 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
-from pathlib import Path
-from typing import Annotated, ClassVar, Self, cast
+from typing import Annotated, ClassVar, cast
 
 import numpy as np
 from pydantic import Field
@@ -28,13 +26,11 @@ from pydantic import Field
 from lib.config.base import StrictModel
 from lib.datasets.planted_controls import PLANTED_CHANNEL
 from lib.datasets.windows import Samples
-from lib.models.contract import Model, ModelMetadata
+from lib.models.contract import ModelMetadata
 from lib.models.linear._solver import Spectrum, logistic_path
 from lib.models.naive._channels import LOWER_SHADOW, SHADOW, require
 from lib.models.registry import register
-from lib.models.rounds import history_row, losses_of, untrained_result
-from lib.models.storage import read_plain, write_plain
-from lib.training.context import TrainingContext, TrainingResult
+from lib.models.rounds import OneRoundModel
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 Words = dict[str, str | int | float | None]
@@ -82,12 +78,13 @@ class OracleSettings(StrictModel):
 
 
 @register("reference:oracle")
-class Oracle(Model):
+class Oracle(OneRoundModel):
     """Knows the planted signal in a share of the windows, and nothing in the others."""
 
     metadata = ModelMetadata(
         has_budget=True, input="last_bar", oracle=True, description="planted signal, seen by a known law"
     )
+    stored = ("base", "weights", "scale")
     Settings: ClassVar[type[StrictModel]] = OracleSettings
     base: float
     """Log-odds of the training share of class 1, or the mean return."""
@@ -96,10 +93,8 @@ class Oracle(Model):
     scale: float
     """What `noise` is in units of: 1 for log-odds, the standard deviation of forecast returns."""
 
-    def fit(self, train: Samples, selection: Samples, context: TrainingContext) -> TrainingResult:
+    def learn(self, train: Samples) -> None:
         """Estimate how outcomes depend on the signal, once, from all training windows."""
-        begin = time.monotonic()
-        self.check_training(train, selection)
         if self.problem.binary:
             rate = float(np.clip(train.target.mean(), 1e-6, 1 - 1e-6))
             self.base = float(np.log(rate / (1 - rate)))
@@ -107,9 +102,6 @@ class Oracle(Model):
             self.base = float(train.target.mean())
         self.weights = self._estimate(train)
         self.scale = 1.0 if self.problem.binary else float(np.std(self._line(train)))
-        losses = losses_of(self, train, selection)
-        seconds = time.monotonic() - begin
-        return untrained_result(losses[2], seconds, [history_row(1, *losses, seconds)])
 
     def forecast(self, samples: Samples) -> np.ndarray:
         """From the signal where it is seen, the base rate elsewhere, each with the run's own small error."""
@@ -134,17 +126,6 @@ class Oracle(Model):
     @property
     def _law(self) -> OracleSettings:
         return cast(OracleSettings, self.settings)
-
-    def save(self, folder: Path) -> None:
-        """A handful of numbers as JSON."""
-        write_plain(folder, self, {"base": self.base, "weights": self.weights, "scale": self.scale})
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """From its folder."""
-        model, content = read_plain(folder, cls)
-        model.base, model.weights, model.scale = content["base"], content["weights"], content["scale"]
-        return model
 
     def _estimate(self, train: Samples) -> list[float]:
         evidence, target = _evidence(train), train.target.astype(np.float64)

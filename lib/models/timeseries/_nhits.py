@@ -57,11 +57,11 @@ class NHiTS(nn.Module):
 
     def __init__(
         self, problem: Problem, pooling: Sequence[int], downsampling: Sequence[int], hidden: Sequence[int],
-        dropout: float, limit: int,
+        dropout: float, channel_projection: int,
     ) -> None:  # fmt: skip
         super().__init__()
         self.outputs = problem.outputs
-        self.inputs = Inputs(problem.channel_mean, problem.channel_std, limit)
+        self.inputs = Inputs(problem.channel_mean, problem.channel_std, channel_projection)
         self.blocks = nn.ModuleList(
             [
                 Block(problem.context_length, self.inputs.width, pool, down, hidden, dropout, problem.outputs)

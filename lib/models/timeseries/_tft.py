@@ -112,9 +112,11 @@ class InterpretableAttention(nn.Module):
 class TemporalFusionTransformer(nn.Module):
     """(batch, L, C) to (batch,) or (batch, outputs)."""
 
-    def __init__(self, problem: Problem, hidden: int, heads: int, dropout: float, limit: int) -> None:
+    def __init__(
+        self, problem: Problem, hidden: int, heads: int, dropout: float, channel_projection: int
+    ) -> None:
         super().__init__()
-        self.inputs = Inputs(problem.channel_mean, problem.channel_std, limit)
+        self.inputs = Inputs(problem.channel_mean, problem.channel_std, channel_projection)
         self.selection = VariableSelection(self.inputs.width, hidden, dropout)
         self.encoder = nn.LSTM(hidden, hidden, batch_first=True)
         self.after_encoder = Gate(hidden, hidden, dropout)

@@ -49,13 +49,10 @@ class NHiTSForecaster(NetworkModel):
 
     def factory(self) -> Callable[[], nn.Module]:
         """The untrained network."""
-        own: NHiTSSettings = self.settings  # type: ignore[assignment]
 
         def build() -> nn.Module:
             from lib.models.timeseries._nhits import NHiTS
 
-            return NHiTS(
-                self.problem, own.pooling, own.downsampling, own.hidden, own.dropout, own.channel_projection
-            )
+            return NHiTS(self.problem, **self.settings.model_dump())
 
         return seeded(build, self.seed)

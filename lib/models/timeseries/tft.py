@@ -48,13 +48,10 @@ class TFTForecaster(NetworkModel):
 
     def factory(self) -> Callable[[], nn.Module]:
         """The untrained network."""
-        own: TFTSettings = self.settings  # type: ignore[assignment]
 
         def build() -> nn.Module:
             from lib.models.timeseries._tft import TemporalFusionTransformer
 
-            return TemporalFusionTransformer(
-                self.problem, own.hidden, own.heads, own.dropout, own.channel_projection
-            )
+            return TemporalFusionTransformer(self.problem, **self.settings.model_dump())
 
         return seeded(build, self.seed)

@@ -19,7 +19,7 @@ from lib.models.transformer.parameters import n_patches, projected_channels, sha
 from lib.training.layers import PathDropout, use_fast_layers
 
 if TYPE_CHECKING:
-    from lib.models.transformer.factory import NetworkFactory
+    from lib.models.transformer.patchtst import NetworkFactory
 
 SKIP_RATE = 200.0
 """Rate of the skip, times its number of channels, relative to the network's. Its weights begin at 0 and have

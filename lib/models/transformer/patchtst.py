@@ -6,8 +6,10 @@ Light to import: the network itself lies in `_network` and is loaded when one is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
 from lib.config.base import StrictModel
@@ -17,8 +19,10 @@ from lib.models.contract import ModelMetadata, Shape
 from lib.models.network import NetworkModel
 from lib.models.registry import register
 from lib.models.transformer import parameters
-from lib.models.transformer.factory import NetworkFactory
 from lib.models.transformer.grid import architecture_grid
+
+if TYPE_CHECKING:
+    from lib.models.transformer._network import PatchTST
 
 _NO_ARCHITECTURE = "transformer:patchtst: needs an architecture; declare `budgets:` in the experiment."
 
@@ -46,6 +50,29 @@ class PatchTSTSettings(StrictModel):
     channel_projection: int = Field(64, ge=1)
     """`mixed` with more channels than this projects them, and their RevIN statistics, to so many first; the
     other modes with `flatten` then weigh the patches of all channels alike. The size stays on budget."""
+
+
+@dataclass(frozen=True)
+class NetworkFactory:
+    """Everything that a network is built from, as a light value that can be sent to another process."""
+
+    settings: dict[str, Any]
+    architecture: Architecture
+    context_length: int
+    channel_mean: np.ndarray
+    channel_std: np.ndarray
+    seed: int = 0
+    outputs: int = 1
+    """Numbers per window."""
+
+    def __call__(self) -> PatchTST:
+        """A network whose weights follow from the seed alone."""
+        import torch
+
+        from lib.models.transformer._network import PatchTST
+
+        torch.manual_seed(self.seed)
+        return PatchTST(self)
 
 
 @register("transformer:patchtst")

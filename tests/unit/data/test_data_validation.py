@@ -151,16 +151,6 @@ def test_adjusted_closes_beside_reported_highs_are_refused_as_what_they_are():
     assert "100%" in found.message
 
 
-@pytest.mark.parametrize("ratio", [2, 3, 4, 10, 20, 1.5, 0.5, 0.1])
-def test_an_unadjusted_split_is_found_in_either_direction(ratio):
-    later = pl.int_range(pl.len()) >= 25
-    split = prices().with_columns(
-        pl.when(later).then(pl.col(name) / ratio).otherwise(name) for name in ("open", "high", "low", "close")
-    )
-    # The made-up close moves by a percent or so from day to day, as a real one does.
-    assert "unadjusted split" in rules(split, ValidationConfig(split_tolerance=0.1))
-
-
 def test_a_crash_with_the_volume_and_range_of_news_is_only_a_jump():
     later, day = pl.int_range(pl.len()) >= 25, pl.int_range(pl.len()) == 25
     crash = prices().with_columns(

@@ -1,6 +1,6 @@
 """Samples: views on one matrix, honest statistics, controls, and refusals in numbers."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -12,8 +12,8 @@ from lib.config.data import SplitConfig
 from lib.datasets.splits import PARTS
 from lib.datasets.windows import Samples, SplitSamples, base_rates, load_samples
 from lib.errors import DataError
+from tests.unit.tables import FIRST, dataset_of
 
-FIRST = date(2020, 1, 1)
 SPLITS = SplitConfig(
     train_end=FIRST + timedelta(days=299),
     validation_start=FIRST + timedelta(days=300),
@@ -26,16 +26,9 @@ LENGTH, HORIZON, CHANNELS = 8, 3, 4
 def dataset(rows: int = 500, symbol: str = "X", seed: int = 0, start: int = 0) -> pl.DataFrame:
     rng = np.random.default_rng(seed)
     close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, rows)))
-    frame = pl.DataFrame({"date": [FIRST + timedelta(days=start + i) for i in range(rows)]})
-    channels = rng.normal(3, 2, (rows, CHANNELS)).astype(np.float32)
-    return frame.with_columns(
-        symbol=pl.lit(symbol),
-        **{f"c{i}": channels[:, i] for i in range(CHANNELS)},
-        open=close,
-        high=close * 1.005,
-        low=close * 0.995,
-        close=close,
-    )
+    channels = rng.normal(3, 2, (rows, CHANNELS))
+    named = {f"c{number}": channels[:, number] for number in range(CHANNELS)}
+    return dataset_of(close, symbol, FIRST + timedelta(days=start), **named)
 
 
 def load(frame: pl.DataFrame, splits: SplitConfig = SPLITS, **options: object) -> SplitSamples:

@@ -18,8 +18,8 @@ from lib.models.job import FinishedRun, for_fitting, samples_for, samples_for_se
 from lib.study.plan import plan_study
 from lib.training.context import TrainingContext
 from tests.unit.shipped import CONFIG
+from tests.unit.tables import FIRST, dataset_of
 
-FIRST = date(2020, 1, 1)
 SPLITS = SplitConfig(
     train_end=FIRST + timedelta(days=199),
     validation_start=FIRST + timedelta(days=200),
@@ -42,11 +42,7 @@ MODELS = {
 def bars(symbol: str, seed: int) -> pl.DataFrame:
     random = np.random.default_rng(seed)
     close = 100 * np.exp(np.cumsum(random.normal(0, 0.01, 400)))
-    channels = {f"c{number}": random.normal(size=400).astype(np.float32) for number in range(3)}
-    days = [FIRST + timedelta(days=number) for number in range(400)]
-    return pl.DataFrame({"date": days}).with_columns(
-        symbol=pl.lit(symbol), **channels, open=close, high=close * 1.005, low=close * 0.995, close=close
-    )
+    return dataset_of(close, symbol, **{f"c{number}": random.normal(size=400) for number in range(3)})
 
 
 FRAME = pl.concat([bars("DIA", 2), bars("SPY", 1)])

@@ -1,7 +1,7 @@
 """Three classes: labels by the triple barrier, who may learn them, what is forecast, how it is measured."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,8 @@ import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from lib.config.barrier_labels import BarrierConfig
 from lib.config.data import SplitConfig
+from lib.config.experiment import BarrierConfig
 from lib.config.model import Architecture
 from lib.config.training import Recipe, Runtime
 from lib.config.workflow import EvaluationConfig
@@ -28,9 +28,9 @@ from lib.models.contract import Model, Problem
 from lib.scoring.run_scores import evaluate_run
 from lib.study.plan import plan_study
 from lib.training.context import TrainingContext
+from tests.unit.tables import FIRST, dataset_of
 
 CONFIG = Path(__file__).parents[3] / "config"
-FIRST = date(2020, 1, 1)
 ROWS = 900
 SPLITS = SplitConfig(
     train_end=FIRST + timedelta(days=599),
@@ -48,18 +48,7 @@ def market(seed: int = 0, symbol: str = "X") -> pl.DataFrame:
     close = 100 * np.exp(np.cumsum(returns))
     ahead = np.convolve(returns, np.ones(5))[4:][1:]
     hint = np.append(ahead, 0.0)[:ROWS] / 0.02 + rng.normal(0, 0.5, ROWS)
-    return pl.DataFrame(
-        {
-            "date": [FIRST + timedelta(days=i) for i in range(ROWS)],
-            "symbol": symbol,
-            "hint": hint.astype(np.float32),
-            "noise": rng.normal(0, 1, ROWS).astype(np.float32),
-            "open": close,
-            "high": close * 1.002,
-            "low": close * 0.998,
-            "close": close,
-        }
-    )
+    return dataset_of(close, symbol, width=0.002, hint=hint, noise=rng.normal(0, 1, ROWS))
 
 
 def labels(frame: pl.DataFrame, horizon: int = 5, barriers: BarrierConfig = NARROW) -> pl.DataFrame:

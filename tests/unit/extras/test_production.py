@@ -13,19 +13,15 @@ from lib.extras.production.forecast import SCHEMA, describe
 from lib.extras.production.promote import default_name
 from lib.features.bars import bars_ahead
 from lib.report.run_plots import confusion_figure, importance_figure, save_svg
+from tests.unit.tables import FIRST, dataset_of
 
 SESSIONS = sessions_of("XNYS")
-FIRST = date(2020, 1, 1)
 
 
 def dataset(rows: int, symbol: str, seed: int = 0) -> pl.DataFrame:
     rng = np.random.default_rng(seed)
     close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, rows)))
-    prices = dict.fromkeys(("open", "high", "low", "close"), close)
-    return pl.DataFrame(
-        {"date": [FIRST + timedelta(days=i) for i in range(rows)], "symbol": symbol,
-         "a": rng.normal(size=rows).astype(np.float32), **prices}
-    )  # fmt: skip
+    return dataset_of(close, symbol, width=0.0, a=rng.normal(size=rows))
 
 
 @pytest.mark.parametrize(

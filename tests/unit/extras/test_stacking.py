@@ -28,6 +28,7 @@ from lib.models.contract import Model, Problem
 from lib.scoring.calibration import METHODS
 from lib.scoring.calibration_map import CalibrationMap, fit_map
 from lib.training.context import TrainingContext
+from tests.unit.tables import dataset_of
 
 SPLITS = SplitConfig(
     train_end=date(2008, 12, 31),
@@ -72,8 +73,7 @@ def test_no_fold_learns_a_label_that_reaches_into_its_test_part(horizon, embargo
         first_test=date(2005, 3, 31), test_months=test_months, validation_months=validation
     )
     close = 100 + np.sin(np.arange(ROWS))
-    frame = pl.DataFrame({"date": [FIRST + timedelta(days=i) for i in range(ROWS)], "symbol": "X",
-                          "high": close, "low": close, "close": close})  # fmt: skip
+    frame = dataset_of(close, first=FIRST, width=0.0)
     labelled = add_targets(frame, "direction", horizon)
     seen_in_test: list[date] = []
     for fold in walk_forward(config, SPLITS.model_copy(update={"embargo_days": embargo})):
@@ -90,17 +90,8 @@ def market(seed: int = 0) -> pl.DataFrame:
     channels = rng.standard_normal((ROWS, 3)).astype(np.float32)
     returns = np.append(0.0, 0.004 * channels[:-1, 0]) + rng.normal(0, 0.01, ROWS)
     close = 100 * np.exp(np.cumsum(returns))
-    return pl.DataFrame(
-        {
-            "date": [FIRST + timedelta(days=i) for i in range(ROWS)],
-            "symbol": "X",
-            **{name: channels[:, i] for i, name in enumerate("abc")},
-            "open": close,
-            "high": close * 1.001,
-            "low": close * 0.999,
-            "close": close,
-        }
-    )
+    named = {name: channels[:, number] for number, name in enumerate("abc")}
+    return dataset_of(close, first=FIRST, width=0.001, **named)
 
 
 def predictions(frame: pl.DataFrame, probability: np.ndarray) -> pl.DataFrame:

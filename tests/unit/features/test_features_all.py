@@ -103,7 +103,7 @@ def test_every_channel_has_a_finite_value_from_its_look_back_on(timescale):
     for seed in (0, 1):
         table = made_values(timescale, seed)
         for number, feature in enumerate(catalogue(2000, timescale)):
-            assert np.isfinite(table[feature.warm_up :, number]).all(), feature.name
+            assert np.isfinite(table[feature.look_back - 1 :, number]).all(), feature.name
 
 
 def market(symbol: str = "^GSPC") -> pl.DataFrame:

@@ -123,8 +123,8 @@ def test_every_feature_has_a_value_from_its_declared_look_back_on_and_none_befor
     values = compute(bars, FEATURES).fill_null(float("nan"))
     for feature in FEATURES:
         finite = np.isfinite(values[feature.name].to_numpy())
-        assert not finite[: feature.warm_up].any(), feature.name
-        assert finite[feature.warm_up :].all(), feature.name
+        assert not finite[: feature.look_back - 1].any(), feature.name
+        assert finite[feature.look_back - 1 :].all(), feature.name
 
 
 def test_features_agree_with_their_formulas_written_out() -> None:

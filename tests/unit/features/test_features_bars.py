@@ -13,6 +13,7 @@ from lib.data.calendar import sessions_of
 from lib.errors import ConfigError, DataError
 from lib.features import bars as bars_module
 from lib.features.schema import BAR_COLUMNS
+from tests.unit.tables import prices_of
 
 SLOW = ["2d", "3d", "5d", "weekly", "2wk", "monthly"]
 EXCHANGE = sessions_of("XNYS")
@@ -28,17 +29,7 @@ def market(first: str, last: str, symbol: str = "X", seed: int = 0) -> pl.DataFr
     rng = np.random.default_rng(seed)
     close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, len(SESSIONS))))
     open_ = close * np.exp(rng.normal(0, 0.005, len(SESSIONS)))
-    whole = pl.DataFrame(
-        {
-            "date": SESSIONS,
-            "symbol": symbol,
-            "open": open_,
-            "high": np.maximum(open_, close) * 1.004,
-            "low": np.minimum(open_, close) * 0.996,
-            "close": close,
-            "volume": rng.uniform(1e6, 2e6, len(SESSIONS)),
-        }
-    )
+    whole = prices_of(SESSIONS, open_, close, rng.uniform(1e6, 2e6, len(SESSIONS)), symbol)
     return whole.filter(
         pl.col("date") >= date.fromisoformat(first), pl.col("date") <= date.fromisoformat(last)
     )

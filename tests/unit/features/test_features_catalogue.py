@@ -7,7 +7,8 @@ import pytest
 
 from lib.config.base import TIERS
 from lib.errors import ConfigError
-from lib.features.catalogue import LOOK_BACK_CAP, catalogue, period_at
+from lib.features.catalogue import LOOK_BACK_CAP, catalogue, declarations, period_at
+from lib.features.declaration import declared
 from lib.features.documentation import catalogue_markdown
 from lib.features.schema import PRICE_COLUMNS, channel_names
 
@@ -28,7 +29,6 @@ def test_tiers_are_nested_and_have_exactly_their_number_of_channels(timescale: s
 def test_no_feature_looks_back_further_than_the_cap(timescale: str) -> None:
     for feature in catalogue(2000, timescale):
         assert 1 <= feature.look_back <= LOOK_BACK_CAP[timescale], feature.name
-        assert feature.warm_up == feature.look_back - 1
 
 
 @pytest.mark.parametrize("timescale", TIMESCALES)
@@ -71,6 +71,14 @@ def test_what_does_not_exist_is_refused_with_what_does() -> None:
         catalogue(30)
     with pytest.raises(ConfigError, match="hourly"):
         catalogue(20, "hourly")  # type: ignore[arg-type]
+
+
+def test_channels_keep_their_order_whichever_family_was_imported_first(monkeypatch) -> None:
+    usual = declarations()
+    volume_first = sorted(declared(), key=lambda each: not each.compute.__module__.endswith(".volume"))
+    monkeypatch.setattr("lib.features.catalogue.declared", lambda: volume_first)
+    assert volume_first[0].compute.__module__.endswith(".volume")
+    assert declarations.__wrapped__() == usual
 
 
 def test_the_written_catalogue_is_current() -> None:

@@ -22,6 +22,7 @@ from lib.data.sources.files import FilesSource
 from lib.features.assembly import assemble
 from lib.features.bars import resample
 from lib.features.groups import SeriesInput
+from tests.unit.tables import prices_of
 
 DATA = Path(__file__).parents[3] / "config" / "data"
 ASSETS = validate(AssetsFile, read_yaml(DATA / "assets.yaml"), "assets")
@@ -38,17 +39,7 @@ def made_prices(symbol: str) -> pl.DataFrame:
     random = np.random.default_rng(sum(map(ord, symbol)))
     close = 50 * np.exp(np.cumsum(0.012 * random.standard_normal(len(sessions))))
     open_ = close * np.exp(0.004 * random.standard_normal(len(sessions)))
-    return pl.DataFrame(
-        {
-            "date": sessions,
-            "symbol": symbol,
-            "open": open_,
-            "high": np.maximum(open_, close) * 1.004,
-            "low": np.minimum(open_, close) * 0.996,
-            "close": close,
-            "volume": random.uniform(1e6, 2e6, len(sessions)).round(),
-        }
-    )
+    return prices_of(sessions, open_, close, random.uniform(1e6, 2e6, len(sessions)).round(), symbol)
 
 
 @cache

@@ -9,8 +9,7 @@ from lib.config.model import Architecture
 from lib.config.training import Recipe
 from lib.config.yaml_files import read_yaml
 from lib.models.start import start_at
-from lib.models.transformer.factory import NetworkFactory
-from lib.models.transformer.patchtst import PatchTSTSettings
+from lib.models.transformer.patchtst import NetworkFactory, PatchTSTSettings
 from lib.training.optim import build_optimizer, set_learning_rate
 from tests.unit.shipped import CONFIG
 

@@ -11,10 +11,9 @@ import pytest
 from lib.config.base import BUDGET_PARAMETERS
 from lib.config.hpo import Choice, FloatRange, SearchSpace
 from lib.config.model import Architecture
-from lib.models.transformer.factory import NetworkFactory
 from lib.models.transformer.grid import DEPTHS, architecture_grid
 from lib.models.transformer.parameters import count_parameters
-from lib.models.transformer.patchtst import PatchTSTSettings
+from lib.models.transformer.patchtst import NetworkFactory, PatchTSTSettings
 from lib.study.search_plan import by_shape
 from lib.tuning.space import inside, suggest, values_of
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lib.config.barrier_labels import BarrierConfig
+from lib.config.experiment import BarrierConfig
 from lib.config.training import Recipe
 from lib.datasets.rates import means_by_symbol, pooled_means
 from lib.datasets.targets import add_targets

@@ -17,9 +17,8 @@ from lib.config.model import Architecture
 from lib.errors import ModelError
 from lib.models.contract import Shape
 from lib.models.transformer._encoder import Encoder
-from lib.models.transformer.factory import NetworkFactory
 from lib.models.transformer.parameters import check_budget, count_parameters, flops_per_sample, n_patches
-from lib.models.transformer.patchtst import PatchTSTForecaster, PatchTSTSettings
+from lib.models.transformer.patchtst import NetworkFactory, PatchTSTForecaster, PatchTSTSettings
 from lib.training.layers import ByteDropout, PathDropout, use_fast_layers
 
 ARCHITECTURES = Path(__file__).parents[3] / "config" / "architectures"

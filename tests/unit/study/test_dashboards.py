@@ -12,6 +12,7 @@ import optuna
 import psutil
 import pytest
 
+from lib.config.training import TrackingConfig
 from lib.training.tracking import init_store
 from tests.conftest import ROOT
 
@@ -80,7 +81,7 @@ def test_a_search_is_shown_until_ctrl_c(study):
 
 @pytest.mark.slow
 def test_tracked_runs_are_shown_beside_and_a_closed_terminal_ends_both(study):
-    init_store(study / "results/tracking")
+    init_store(TrackingConfig(folder=study / "results/tracking"))
     found = shown(study, signal.SIGHUP)
     assert set(found) == {"MLflow", "Optuna"}
     assert found["MLflow"] == "OK"

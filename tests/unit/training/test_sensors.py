@@ -1,80 +1,57 @@
-"""Where temperatures are read: a kernel's files laid out in a folder, and programs with Apple's output."""
+"""Where temperatures are read: the kernel's chips, and programs with Apple's output."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from lib.config.training import ThermalConfig
-from lib.training import progress
 from lib.training.apple_sensors import FirstThatReads, MacmonSensor, PowermetricsSensor, PressureSensor
 from lib.training.sensors import LinuxSensor, find_sensors
 
 CONFIG = ThermalConfig()
 
 
-@pytest.fixture(autouse=True)
-def _fresh_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_said", set())
-
-
 # --- Linux -----------------------------------------------------------------------------------------
 
 
-def chip(root: Path, number: int, name: str, **inputs: object) -> Path:
-    """A hwmon device; `temp1=(label, thousandths)`."""
-    folder = root / "class" / "hwmon" / f"hwmon{number}"
-    folder.mkdir(parents=True)
-    (folder / "name").write_text(f"{name}\n")
-    for key, (label, value) in inputs.items():  # type: ignore[misc]
-        (folder / f"{key}_input").write_text(f"{value}\n")
-        if label:
-            (folder / f"{key}_label").write_text(f"{label}\n")
-    return folder
+Kernel = Callable[..., LinuxSensor]
 
 
-def zone(root: Path, number: int, kind: str, value: object) -> None:
-    folder = root / "class" / "thermal" / f"thermal_zone{number}"
-    folder.mkdir(parents=True)
-    (folder / "type").write_text(f"{kind}\n")
-    (folder / "temp").write_text(f"{value}\n")
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    """A sensor on chips of the kernel, each with pairs of label and degrees."""
+
+    def show(**chips: list[tuple[str, float]]) -> LinuxSensor:
+        shown = {
+            name: [SimpleNamespace(label=label, current=c) for label, c in pairs]
+            for name, pairs in chips.items()
+        }
+        monkeypatch.setattr(psutil, "sensors_temperatures", lambda: shown, raising=False)
+        return LinuxSensor()
+
+    return show
 
 
-def test_the_hottest_core_counts_and_a_hot_disk_does_not(tmp_path: Path) -> None:
-    chip(tmp_path, 0, "nvme", temp1=("Composite", 88_850))
-    chip(tmp_path, 1, "coretemp", temp1=("Package id 0", 71_000), temp2=("Core 0", 73_500))
-    chip(tmp_path, 2, "amdgpu", temp1=("edge", 64_000))
-    zone(tmp_path, 0, "acpitz", 27_800)
-    assert LinuxSensor(tmp_path).read() == 73.5
+def test_the_hottest_core_counts_and_a_hot_disk_does_not(kernel: Kernel) -> None:
+    cores = [("Package id 0", 71.0), ("Core 0", 73.5)]
+    sensor = kernel(nvme=[("Composite", 88.85)], coretemp=cores, amdgpu=[("edge", 64.0)], acpitz=[("", 27.8)])
+    assert sensor.read() == 73.5
 
 
-def test_of_amds_two_readings_the_one_without_an_offset_counts(tmp_path: Path) -> None:
-    chip(tmp_path, 0, "k10temp", temp1=("Tctl", 95_000), temp2=("Tdie", 68_000), temp3=("Tccd1", 66_000))
-    assert LinuxSensor(tmp_path).read() == 68.0
-    chip(tmp_path / "new", 0, "k10temp", temp1=("Tctl", 81_125))  # newer ones have no other
-    assert LinuxSensor(tmp_path / "new").read() == 81.125
+def test_of_amds_two_readings_the_one_without_an_offset_counts(kernel: Kernel) -> None:
+    assert kernel(k10temp=[("Tctl", 95.0), ("Tdie", 68.0), ("Tccd1", 66.0)]).read() == 68.0
+    assert kernel(k10temp=[("Tctl", 81.125)]).read() == 81.125  # newer ones have no other
 
 
-def test_a_board_with_thermal_zones_only_is_read_there(tmp_path: Path) -> None:
-    zone(tmp_path, 0, "cpu-thermal", 54_768)
-    zone(tmp_path, 1, "iwlwifi_1", 70_000)
-    assert LinuxSensor(tmp_path).read() == 54.768
-
-
-def test_where_no_chip_is_known_by_name_all_count(tmp_path: Path) -> None:
-    zone(tmp_path, 0, "acpitz", 61_000)
-    chip(tmp_path, 0, "thinkpad", temp1=("CPU", 66_000), temp2=("", 0))
-    assert LinuxSensor(tmp_path).read() == 66.0
-
-
-def test_inputs_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
-    folder = chip(tmp_path, 0, "coretemp", temp1=("Core 0", 60_000), temp2=("Core 1", "N/A"))
-    (folder / "temp3_input").mkdir()  # reading it is an OSError, as of a core that is switched off
-    assert LinuxSensor(tmp_path).read() == 60.0
-    assert LinuxSensor(tmp_path / "nothing").read() is None
+def test_where_no_chip_is_known_by_name_all_count(kernel: Kernel) -> None:
+    assert kernel(acpitz=[("", 61.0)], thinkpad=[("CPU", 66.0), ("", 0.0)]).read() == 66.0
+    assert kernel().read() is None
 
 
 # --- Apple Silicon ---------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ import pytest
 
 from lib.config.training import ThermalConfig
 from lib.errors import TrainingStopped
-from lib.training import progress
 from lib.training.engine import train
 from lib.training.temperatures import FILE, PUBLISHED, TemperatureRecord
 from lib.training.thermal import ThermalGuard
@@ -95,7 +94,6 @@ def test_what_is_published_is_short_and_holds_the_peak(clock: Clock) -> None:
 
 
 def test_a_disk_that_refuses_never_stops_training(tmp_path: Path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(progress, "_said", set())
     record = TemperatureRecord(tmp_path / "gone")
     record.add(1, 60.0, "normal")
     record.add(2, 90.0, "warn")
@@ -128,7 +126,7 @@ def test_a_run_that_heat_stopped_and_that_went_on_knows_its_peak_and_all_its_sec
     sensor.write_text("61")
     guard, result = fit(TinyNetwork())
     assert result.resumed
-    assert (guard.last, guard.maximum) == (61.0, 97.0)
+    assert (guard.last, guard.record.maximum) == (61.0, 97.0)
     assert {row["band"] for row in guard.record.published()} == {"normal", "stop"}
     seconds = [row["seconds"] for row in result.history]
     assert len(seconds) == 4

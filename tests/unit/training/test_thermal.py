@@ -8,7 +8,6 @@ import pytest
 
 from lib.config.training import ThermalConfig
 from lib.errors import ConfigError, TrainingStopped
-from lib.training import progress
 from lib.training.apple_sensors import PressureSensor
 from lib.training.sensors import NvidiaSensor
 from lib.training.temperatures import TemperatureRecord
@@ -56,7 +55,6 @@ def steps(guard: ThermalGuard, numbers: range, machine: Machine | None = None) -
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    monkeypatch.setattr(progress, "_said", set())
     return Machine(tmp_path)
 
 
@@ -131,7 +129,7 @@ def test_a_machine_that_stays_hot_works_less_and_less_and_then_cools_down(machin
     steps(guard, range(step + 200, step + 230), machine)
     assert machine.pauses == []
     assert "at full speed" in capsys.readouterr().err
-    assert (guard.maximum, guard.last) == (90.0, 65.0)
+    assert (guard.record.maximum, guard.last) == (90.0, 65.0)
 
 
 def test_small_pauses_are_saved_up_and_large_ones_are_cool_down_pauses_at_most(machine: Machine) -> None:
@@ -246,7 +244,7 @@ def test_a_sensor_that_vanishes_is_reported_once_and_training_goes_on(machine: M
     steps(guard, range(20, 60), machine)
     assert capsys.readouterr().err.count("has vanished") == 1
     assert machine.pauses == []
-    assert guard.maximum == 90.0
+    assert guard.record.maximum == 90.0
 
 
 @pytest.mark.faults("No sensor at all", happens="reported once, loudly; training goes on", user="watch the machine, or set thermal.sensor")  # fmt: skip  # noqa: E501
@@ -292,7 +290,7 @@ def test_a_pressure_level_steers_the_guard_but_is_no_temperature(machine: Machin
     guard = ThermalGuard(config, [sensor], clock=machine.sleep, now=lambda: machine.seconds)
     steps(guard, range(1, 4), machine)
     assert machine.pauses
-    assert (guard.last, guard.maximum, seen(guard)) == (None, None, [(1, None, "warn")])
+    assert (guard.last, guard.record.maximum, seen(guard)) == (None, None, [(1, None, "warn")])
     monkeypatch.setattr("lib.training.apple_sensors._output", lambda command: "com.apple.system.level 4\n")
     with pytest.raises(TrainingStopped):
         steps(guard, range(2, 200))

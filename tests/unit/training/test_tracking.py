@@ -21,23 +21,21 @@ from lib.models.boosting.xgboost import XGBoost
 from lib.models.job import FinishedRun
 from lib.models.neural.mlp import MLP
 from lib.models.rounds import untrained_result
-from lib.training import progress
-from lib.training.tracker_backends import Group, MlflowBackend, Record, flatten, register_model
-from lib.training.tracking import NullTracker, Tracker, init_store, open_tracker
+from lib.training.tracker_backends import Group, MlflowBackend, Record, flatten
+from lib.training.tracking import NullTracker, Tracker, init_store, open_tracker, register
 from lib.tuning.search import run_search
 
 PARAMS = {"recipe": {"learning_rate": 1e-4, "betas": [0.9, 0.999]}, "model": "naive:base_rate"}
 
 
-@pytest.fixture(autouse=True)
-def _fresh_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_said", set())
+def mlflow(folder: Path, uri: str | None = None) -> TrackingConfig:
+    return TrackingConfig(mlflow=True, folder=folder, mlflow_uri=uri)
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    init_store(folder)
+    init_store(mlflow(folder))
     return folder
 
 
@@ -49,7 +47,7 @@ def rows(store: Path, query: str) -> list[tuple]:
 def test_mlflow_gets_parameters_metrics_files_and_the_outcome(store: Path) -> None:
     note = store / "note.txt"
     note.write_text("hello", encoding="utf-8")
-    tracker = open_tracker(TrackingConfig(mlflow=True), store, "base/Aa20", PARAMS, {"seed": "42"})
+    tracker = open_tracker(mlflow(store), "base/Aa20", PARAMS, {"seed": "42"})
     for step in range(5):
         tracker.log({"loss": 1.0 / (step + 1), "temperature": None}, step)
     tracker.artifact(note)
@@ -66,9 +64,9 @@ def test_mlflow_gets_parameters_metrics_files_and_the_outcome(store: Path) -> No
 
 
 def test_a_resumed_run_continues_its_mlflow_run_and_a_finished_one_is_left_alone(store: Path) -> None:
-    config, tags = TrackingConfig(mlflow=True), {"fingerprint": "abc"}
+    config, tags = mlflow(store), {"fingerprint": "abc"}
     for status in ("stopped", "finished", "finished"):
-        with_step = open_tracker(config, store, "resumed", PARAMS, tags)
+        with_step = open_tracker(config, "resumed", PARAMS, tags)
         with_step.log({"loss": 1.0}, 1)
         with_step.finish(status)
     found = rows(store, "select status from runs where name = 'resumed'")
@@ -79,7 +77,7 @@ def test_the_trials_of_a_search_are_nested_in_one_run(store: Path) -> None:
     group = Group("search-1", "search base/Aa20")
     for number in range(3):
         tags = {"fingerprint": f"trial-{number}"}
-        with open_tracker(TrackingConfig(mlflow=True), store, "trial", PARAMS, tags, group) as tracker:
+        with open_tracker(mlflow(store), "trial", PARAMS, tags, group) as tracker:
             tracker.log({"loss": float(number)}, 1)
     [(parent,)] = rows(store, "select run_uuid from runs where name = 'search base/Aa20'")
     nested = rows(store, "select value from tags where key = 'mlflow.parentRunId'")
@@ -88,19 +86,18 @@ def test_the_trials_of_a_search_are_nested_in_one_run(store: Path) -> None:
 
 def test_models_are_registered_in_numbered_versions(store: Path, tmp_path: Path) -> None:
     (tmp_path / "weights").write_text("1")
-    config = TrackingConfig(mlflow=True)
-    versions = [register_model(config, store, "direction", tmp_path, {"run": f"r{n}"}) for n in (1, 2)]
+    versions = [register(mlflow(store), "direction", tmp_path, {"run": f"r{n}"}) for n in (1, 2)]
     assert versions == [1, 2]
     found = rows(
         store, "select version, source from model_versions where name = 'direction' order by version"
     )
     assert found == [(1, tmp_path.as_uri()), (2, tmp_path.as_uri())]
-    assert register_model(TrackingConfig(), store, "direction", tmp_path, {}) is None
+    assert register(TrackingConfig(folder=store), "direction", tmp_path, {}) is None
 
 
 def test_an_exception_in_training_marks_the_run_failed(store: Path) -> None:
     def train() -> None:
-        with open_tracker(TrackingConfig(mlflow=True), store, "broken", {}, {}):
+        with open_tracker(mlflow(store), "broken", {}, {}):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -122,7 +119,7 @@ def test_the_store_tells_how_a_training_ended(store: Path, error: BaseException,
     name = f"ended by {type(error).__name__}"
 
     def run() -> None:
-        with open_tracker(TrackingConfig(mlflow=True), store, name, {}, {}):
+        with open_tracker(mlflow(store), name, {}, {}):
             raise error
 
     with pytest.raises(type(error)):
@@ -139,7 +136,7 @@ def test_a_pruned_trial_of_a_search_is_a_whole_run_and_the_others_are_untagged(
 
     def objective(parameters: dict, report) -> float:
         loss = 1.0 if report.number < 5 else 2.0
-        with open_tracker(TrackingConfig(mlflow=True), store, "hopeless?", parameters, {}) as tracker:
+        with open_tracker(mlflow(store), "hopeless?", parameters, {}) as tracker:
             for step in (1, 2, 3):
                 tracker.log({"validation_loss": loss}, step)
                 report(step, loss)
@@ -157,9 +154,9 @@ def test_a_pruned_trial_of_a_search_is_a_whole_run_and_the_others_are_untagged(
 
 
 def test_validations_that_a_resumed_training_repeats_stand_in_the_store_once(store: Path) -> None:
-    config, tags = TrackingConfig(mlflow=True), {"fingerprint": "repeats"}
+    config, tags = mlflow(store), {"fingerprint": "repeats"}
     for steps, status in ((range(1, 8), "stopped"), (range(5, 11), "finished")):
-        tracker = open_tracker(config, store, "repeats", PARAMS, tags)
+        tracker = open_tracker(config, "repeats", PARAMS, tags)
         for step in steps:
             tracker.log({"loss": 1.0 / step, "seconds": float(step)}, step)
         tracker.finish(status)
@@ -181,7 +178,7 @@ def test_each_validation_of_a_network_and_each_round_of_another_model_is_one_poi
     )
     for model, told_live in ((MLP, True), (XGBoost, False)):
         history = [{"step": 10 * n, "validation_loss": 1.0 / n, "selection_loss": 1.0 / n} for n in (1, 2, 3)]
-        with open_tracker(TrackingConfig(mlflow=True), store, model.__name__, {}, {}) as tracker:
+        with open_tracker(mlflow(store), model.__name__, {}, {}) as tracker:
             for row in history if told_live else []:  # as `Training._track` does
                 tracker.log({k: v for k, v in row.items() if k != "step"}, row["step"])
             time.sleep(0.01)  # MLflow takes points of the same millisecond for one
@@ -197,7 +194,7 @@ def test_each_validation_of_a_network_and_each_round_of_another_model_is_one_poi
 
 
 def test_wandb_writes_an_offline_run(tmp_path: Path) -> None:
-    with open_tracker(TrackingConfig(wandb="offline"), tmp_path, "base/Aa20", PARAMS, {}) as tracker:
+    with open_tracker(TrackingConfig(wandb="offline", folder=tmp_path), "base/Aa20", PARAMS, {}) as tracker:
         tracker.log({"marked_loss": 0.5}, 1)
     deadline, content = time.monotonic() + 120, b""
     while b"marked_loss" not in content and time.monotonic() < deadline:
@@ -210,9 +207,7 @@ def test_wandb_writes_an_offline_run(tmp_path: Path) -> None:
 def test_opening_a_tracker_waits_for_nothing(tmp_path: Path, monkeypatch) -> None:
     gate = threading.Event()
     monkeypatch.setattr(MlflowBackend, "open", lambda self: gate.wait())
-    tracker = open_tracker(
-        TrackingConfig(mlflow=True, mlflow_uri="http://127.0.0.1:9"), tmp_path, "r", {}, {}
-    )
+    tracker = open_tracker(mlflow(tmp_path, "http://127.0.0.1:9"), "r", {}, {})
     tracker.log({"loss": 1.0}, 1)  # were it opened before, we would wait for the gate for ever
     assert tracker._thread is not None
     assert tracker._thread.daemon  # a server that does not answer cannot keep the process alive
@@ -221,9 +216,9 @@ def test_opening_a_tracker_waits_for_nothing(tmp_path: Path, monkeypatch) -> Non
 
 @pytest.mark.faults("A tracker that cannot be opened", happens="one warning; training goes on", user="nothing")  # fmt: skip  # noqa: E501
 def test_a_tracker_that_cannot_be_opened_says_so_once_and_training_goes_on(tmp_path: Path, capsys) -> None:
-    config = TrackingConfig(mlflow=True, mlflow_uri="nosuchscheme://store")
+    config = mlflow(tmp_path, "nosuchscheme://store")
     for _ in range(2):
-        with open_tracker(config, tmp_path, "r", {}, {}) as tracker:
+        with open_tracker(config, "r", {}, {}) as tracker:
             tracker.log({"loss": 1.0}, 1)
     assert capsys.readouterr().err.count("tracking with MLflow failed") == 1
 
@@ -295,7 +290,8 @@ from lib.config.hpo import FloatRange, SearchSpace
 from lib.config.training import TrackingConfig
 from lib.training.tracking import open_tracker
 from lib.tuning.search import run_search
-with open_tracker(TrackingConfig(mlflow=True, wandb="offline"), folder, "r", {"a": 1}, {}) as tracker:
+config = TrackingConfig(mlflow=True, wandb="offline", folder=folder)
+with open_tracker(config, "r", {"a": 1}, {}) as tracker:
     tracker.log({"loss": 1.0}, 1)
 space = SearchSpace(parameters={"learning_rate": FloatRange(low=0.1, high=1.0)})
 run_search(space, lambda parameters, report: 1.0, folder / "search", "s", 2, seed=0)

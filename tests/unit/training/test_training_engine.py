@@ -14,10 +14,17 @@ from lib.metrics.losses import intercept_refitted_loss
 from lib.metrics.ternary import log_loss_per_sample
 from lib.models.classes import softmax
 from lib.training.checkpoint import CheckpointStore
-from lib.training.engine import predict_logits, train
-from tests.unit.training_samples import TinyNetwork, context, make_samples, recipe, weights_hash
-
-TRAIN, SELECTION = make_samples(), make_samples(40, 1)
+from lib.training.engine import train
+from lib.training.forward import predict_logits
+from tests.unit.training_samples import (
+    SELECTION,
+    TRAIN,
+    TinyNetwork,
+    context,
+    make_samples,
+    recipe,
+    weights_hash,
+)
 
 
 def fit(folder, network=None, samples=TRAIN, selection=SELECTION, loss="bce", **changes):

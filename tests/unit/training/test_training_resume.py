@@ -13,48 +13,15 @@ import torch
 
 from lib.errors import IntegrityError, TrainingStopped
 from lib.training.checkpoint import CheckpointStore
-from lib.training.engine import train
 from tests.unit.training_samples import (
+    StopAt,
     TinyNetwork,
-    context,
+    fit,
     in_child,
-    make_samples,
-    recipe,
+    rows,
     wait_until,
     weights_hash,
 )
-
-TRAIN, SELECTION = make_samples(), make_samples(40, 1)
-
-
-def fit(folder: Path, network: TinyNetwork | None = None, **changes):
-    network = network or TinyNetwork()
-    chosen = recipe(**changes.pop("recipe", {}))
-    return network, train(network, TRAIN, SELECTION, "bce", chosen, context(folder, **changes))
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    network, result = fit(tmp_path_factory.mktemp("whole"))
-    return weights_hash(network), rows(result)
-
-
-def rows(result):
-    keys = ("step", "train_loss", "validation_loss", "selection_loss", "learning_rate")
-    return [{key: row[key] for key in keys} for row in result.history]
-
-
-class StopAt:
-    """A guard that finds the machine too hot after some step, once."""
-
-    last = maximum = None
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def check(self, step: int) -> None:
-        if step == self.step:
-            raise TrainingStopped("too hot")
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 8, 11])

@@ -8,14 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_training_resume import StopAt, rows
 
 from lib.errors import TrainingStopped
 from lib.training import engine
 from lib.training.average import Average
-from tests.unit.training_samples import TinyNetwork, context, make_samples, recipe, weights_hash
+from lib.training.forward import predict_logits
+from tests.unit.training_samples import (
+    SELECTION,
+    TRAIN,
+    StopAt,
+    TinyNetwork,
+    context,
+    recipe,
+    rows,
+    weights_hash,
+)
 
-TRAIN, SELECTION = make_samples(), make_samples(40, 1)
 MISLEADING = replace(SELECTION, target=1 - SELECTION.target)
 """The better a network learns, the worse it does here: patience ends soon."""
 
@@ -132,7 +140,7 @@ def test_what_is_validated_and_kept_is_the_average(tmp_path):
     plain, other = fit(tmp_path / "plain")
     assert [row["train_loss"] for row in result.history] == [row["train_loss"] for row in other.history]
     assert weights_hash(network) != weights_hash(plain)
-    logits = torch.from_numpy(engine.predict_logits(network, SELECTION, context(tmp_path)))
+    logits = torch.from_numpy(predict_logits(network, SELECTION, context(tmp_path)))
     plain = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(SELECTION.target))
     [row] = [row for row in result.history if row["step"] == result.best_step]
     assert float(plain) == pytest.approx(row["validation_loss"], rel=1e-5)

@@ -16,7 +16,7 @@ from lib.errors import IntegrityError, TrainingStopped
 from lib.models.job import MACHINE_CHOICE, keep_machine_choice
 from lib.training import threads
 from lib.training.engine import train
-from tests.unit.training_samples import CHANNELS, LENGTH, context, make_samples, recipe, weights_hash
+from tests.unit.training_samples import CHANNELS, LENGTH, StopAt, context, make_samples, recipe, weights_hash
 
 FOLDER = Path(__file__).parent
 TRAIN, SELECTION = make_samples(400), make_samples(70, 1)
@@ -36,17 +36,6 @@ class Wide(nn.Module):
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
         output: torch.Tensor = self.head(self.body(windows)).squeeze(-1)
         return output
-
-
-class StopAt:
-    last = maximum = None
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def check(self, step: int) -> None:
-        if step == self.step:
-            raise TrainingStopped("too hot")
 
 
 def fit(folder: Path, job_threads: int | None, **changes):

@@ -19,19 +19,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from lib.config.model import Architecture
 from lib.config.training import Recipe, Runtime
 from lib.errors import ConfigError, ModelError
-from lib.models.transformer.factory import NetworkFactory
-from lib.models.transformer.patchtst import PatchTSTSettings
+from lib.models.transformer.patchtst import NetworkFactory, PatchTSTSettings
 from lib.training.devices import Device
-from lib.tuning.batch_size import (
-    _climb,
-    _result,
-    _Table,
-    discover,
-    hardware_fingerprint,
-    matches_hardware,
-    precision_begun,
-)
-from lib.tuning.hardware import free_memory, require_hardware
+from lib.tuning.batch_size import _climb, _result, _Table, discover, precision_begun
+from lib.tuning.hardware import free_memory, hardware_fingerprint, matches_hardware, require_hardware
 from lib.tuning.probe import Candidate, Setup, _free_memory, _Probe
 
 ROOT = Path(__file__).parents[3]

@@ -324,13 +324,16 @@ def test_a_deleted_study_trains_none_of_its_finished_trials_again(tmp_path: Path
     assert run(10).trials.height == len(trained) == 10
 
 
+@pytest.mark.parametrize("first", ["interrupted", "failed"])
 def test_a_kill_between_the_kept_outcome_and_the_study_trains_nothing_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     trained: list[str] = []
 
     def objective(parameters: dict[str, Any], report: TrialReport) -> float:
         trained.append(report.key)
+        if first == "failed" and len(trained) in (1, 4):  # by itself; 4: the first of the whole search
+            raise ModelError("odd")
         return bowl(parameters, report)
 
     def killed(*_: object, **__: object) -> None:
@@ -342,8 +345,8 @@ def test_a_kill_between_the_kept_outcome_and_the_study_trains_nothing_twice(
             search(tmp_path, objective, n_trials=1)
     result = search(tmp_path, objective, n_trials=3)
     assert len(trained) == 3
-    assert result.trials["state"].to_list() == ["interrupted", "complete", "complete", "complete"]
-    assert suggested(result) == suggested(search(tmp_path / "whole", n_trials=3))
+    assert result.trials["state"].to_list() == [first, *["complete"] * (3 if first == "interrupted" else 2)]
+    assert suggested(result) == suggested(search(tmp_path / "whole", objective, n_trials=3))
 
 
 def test_the_time_limit_counts_training_time_over_all_invocations(

@@ -20,10 +20,9 @@ from lib.datasets.windows import SplitSamples
 from lib.errors import ModelError
 from lib.models.contract import ModelMetadata, Problem
 from lib.models.network import NetworkModel
-from lib.models.transformer.factory import NetworkFactory
 from lib.models.transformer.grid import architecture_grid
 from lib.models.transformer.parameters import activations_per_sample
-from lib.models.transformer.patchtst import PatchTSTSettings
+from lib.models.transformer.patchtst import NetworkFactory, PatchTSTSettings
 from lib.tuning.memory_model import fit_within_memory, for_lack_of_memory, spare_memory
 from lib.tuning.search import run_search
 from tests.conftest import ROOT
