@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import sys
 from pathlib import Path
 from typing import Protocol
 
@@ -62,6 +63,8 @@ class LinuxSensor:
     def read(self) -> float | None:
         """Maximum over the chips that matter: a hot SSD or wireless card says nothing about training."""
         found: dict[str, list[float]] = {}
+        if sys.platform != "linux":
+            return None
         for name, inputs in psutil.sensors_temperatures().items():
             labels = {each.label for each in inputs}
             # AMD's Tctl may carry an offset for fan control; Tdie, where it exists, is the true value.
