@@ -84,6 +84,11 @@ def is_classification(task: str) -> bool:
     return bool(classes_of(task))
 
 
+def primary_metric(task: str) -> str:
+    """Name of a task's primary measure: its loss."""
+    return "log_loss" if is_classification(task) else "mse"
+
+
 def is_binary(task: str) -> bool:
     """True for ``direction`` and the threshold tasks."""
     return len(classes_of(task)) == 2

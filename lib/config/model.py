@@ -65,7 +65,7 @@ class Architecture(StrictModel):
     d_ff: int = Field(ge=8)
     patch_length: int = Field(16, ge=1)
     patch_stride: int = Field(8, ge=1)
-    dropout: float = Field(0.5, ge=0, lt=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
 
     def label(self) -> str:
         """A short name of its size, for example ``d192_l6_h8_f480``."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lib.config.base import BUDGET_PARAMETERS, is_classification, threshold_of
+from lib.config.base import BUDGET_PARAMETERS, threshold_of
 from lib.scaling.axes import CASE
 
 DASH = "–"
@@ -147,11 +147,6 @@ def listed(items: Iterable[str], last: str = "and") -> str:
     """`a, b and c`."""
     words = list(items)
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else ""
-
-
-def metric_of(task: str) -> str:
-    """Column name of a task's primary measure."""
-    return "log_loss" if is_classification(task) else "mse"
 
 
 def metric_words(metric: str) -> str:

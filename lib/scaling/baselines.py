@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.config.base import is_binary, is_classification, is_ternary
+from lib.config.base import is_binary, is_classification, is_ternary, primary_metric
 from lib.config.workflow import EvaluationConfig
 from lib.inference.bootstrap import block_length
 from lib.inference.comparisons import (
@@ -37,7 +37,6 @@ from lib.scaling.curves import estimate_auc, estimate_loss
 from lib.scaling.folds import Joined, join
 from lib.scaling.run_index import StudyRuns
 from lib.scaling.samples import Aligned
-from lib.scoring.measures import primary_metric
 
 _DRAWS = 1000
 """Bootstrap draws of the two tests of many models."""

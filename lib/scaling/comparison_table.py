@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from lib.config.base import is_binary
+from lib.config.base import is_binary, primary_metric
 from lib.config.workflow import EvaluationConfig
 from lib.errors import DataError
 from lib.inference.comparisons import Estimate
@@ -21,7 +21,6 @@ from lib.scaling.curves import estimate_auc, estimate_loss
 from lib.scaling.folds import join
 from lib.scaling.run_index import RunIndex, StudyRuns
 from lib.scaling.samples import Aligned, PredictionFiles, Reader, selection_reader
-from lib.scoring.measures import primary_metric
 
 _FROM_TEST = ("difference", "difference_low", "difference_high", "in_confidence_set")
 Group = tuple[str, str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lib.config.base import is_classification
+from lib.config.base import is_classification, primary_metric
 from lib.inference.comparisons import holm_confidences
 from lib.scaling import entries as describe
 from lib.scaling import rival_forms, scaling_law
@@ -14,7 +14,6 @@ from lib.scaling.predicted import came_true
 from lib.scaling.run_index import StudyRuns
 from lib.scaling.scale_points import point_draws
 from lib.scaling.verdicts import Evidence
-from lib.scoring.measures import primary_metric
 
 
 def curve_entry(

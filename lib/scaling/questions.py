@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lib.config.base import is_classification
+from lib.config.base import is_classification, primary_metric
 from lib.scaling import entries as describe
 from lib.scaling import scaling_law
 from lib.scaling.axes import Axis
@@ -28,7 +28,6 @@ from lib.scaling.question_power import question_power
 from lib.scaling.remedies import change_of_mind
 from lib.scaling.run_index import StudyRuns
 from lib.scaling.verdicts import Evidence, curve_verdict, interaction_verdict
-from lib.scoring.measures import primary_metric
 
 Entries = Sequence[Mapping[str, Any]]
 """Outcomes of controls."""

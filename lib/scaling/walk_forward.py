@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from lib.config.base import BUDGET_PARAMETERS
+from lib.config.base import BUDGET_PARAMETERS, primary_metric
 from lib.config.experiment import PlannedExperiment
 from lib.config.run_key import NO_BUDGET
 from lib.inference.comparisons import compare_losses
@@ -19,7 +19,6 @@ from lib.scaling.axes import CASE, Case, Row, case_of, in_one_line
 from lib.scaling.curves import estimate_loss
 from lib.scaling.folds import FoldPart, join
 from lib.scaling.run_index import StudyRuns
-from lib.scoring.measures import primary_metric
 
 Group = tuple[str, str]
 """Model and budget."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from lib.config.base import classes_of, is_binary, is_classification, is_ternary
+from lib.config.base import classes_of, is_binary, is_classification, is_ternary, primary_metric
 from lib.config.workflow import EvaluationConfig
 from lib.inference.bootstrap import (
     Ints,
@@ -76,11 +76,6 @@ def loss_per_sample(target: Floats, score: Floats, task: str) -> Floats:
     if is_ternary(task):
         return ternary.log_loss_per_sample(target, score)
     return log_loss_per_sample(target, score) if is_binary(task) else squared_error_per_sample(target, score)
-
-
-def primary_metric(task: str) -> str:
-    """Name of the primary measure of a task."""
-    return "log_loss" if is_classification(task) else "mse"
 
 
 def plain_measures(target: Floats, score: Floats, task: str, reference: Reference = None) -> dict[str, Any]:

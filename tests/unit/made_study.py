@@ -31,6 +31,7 @@ from lib.scaling.run_table import collect_runs, read_run
 from lib.scaling.samples import read_predictions
 from lib.scaling.summary import scaling_summary
 from lib.scoring.folders import RunFolder, evaluate_folders
+from tests.unit.tables import prices_of
 
 PARAMETERS = {"2M": 2_021_953, "20M": 20_104_321, "200M": 201_612_289, "none": 21}
 HISTORY_START, VALIDATION_START, TEST_START = date(2005, 1, 3), date(2013, 1, 1), date(2016, 1, 1)
@@ -111,16 +112,7 @@ def prices(seed: int = 0) -> pl.DataFrame:
     )
     close = 100 * np.exp(np.cumsum(volatility * rng.normal(size=len(days)) + 0.0002))
     opening = np.append(close[0], close[:-1]) * np.exp(0.2 * volatility * rng.normal(size=len(days)))
-    return pl.DataFrame(
-        {
-            "date": days,
-            "symbol": SYMBOL,
-            "open": opening,
-            "high": np.maximum(opening, close) * 1.001,
-            "low": np.minimum(opening, close) * 0.999,
-            "close": close,
-        }
-    )
+    return prices_of(days, opening, close, 0.0, SYMBOL, beyond=0.001).drop("volume")
 
 
 def big_study(

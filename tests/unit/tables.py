@@ -27,7 +27,12 @@ def dataset_of(
 
 
 def prices_of(
-    dates: Sequence[Any], open_: np.ndarray, close: np.ndarray, volume: np.ndarray, symbol: str
+    dates: Sequence[Any],
+    open_: np.ndarray,
+    close: np.ndarray,
+    volume: np.ndarray | float,
+    symbol: str,
+    beyond: float = 0.004,
 ) -> pl.DataFrame:
     """Daily prices, high and low a little beyond open and close."""
     return pl.DataFrame(
@@ -35,8 +40,8 @@ def prices_of(
             "date": dates,
             "symbol": symbol,
             "open": open_,
-            "high": np.maximum(open_, close) * 1.004,
-            "low": np.minimum(open_, close) * 0.996,
+            "high": np.maximum(open_, close) * (1 + beyond),
+            "low": np.minimum(open_, close) * (1 - beyond),
             "close": close,
             "volume": volume,
         }

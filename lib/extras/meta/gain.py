@@ -12,13 +12,13 @@ from typing import Any
 
 import polars as pl
 
-from lib.config.base import is_binary
+from lib.config.base import is_binary, primary_metric
 from lib.config.workflow import EvaluationConfig
 from lib.errors import DataError
 from lib.extras.meta.stacked import probability_of
 from lib.scoring.calibration_map import CalibrationMap, fit_map
 from lib.scoring.json_values import plain
-from lib.scoring.measures import loss_per_sample, primary_metric, scores_of, split_metrics, targets_of
+from lib.scoring.measures import loss_per_sample, scores_of, split_metrics, targets_of
 from lib.scoring.paired import paired_difference
 
 AVERAGE = "average"

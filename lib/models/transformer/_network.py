@@ -21,9 +21,14 @@ from lib.training.layers import PathDropout, use_fast_layers
 if TYPE_CHECKING:
     from lib.models.transformer.patchtst import NetworkFactory
 
-SKIP_RATE = 200.0
-"""Rate of the skip, times its number of channels, relative to the network's. Its weights begin at 0 and have
-far to go: with 20 channels, ten times the rate. A step moves the forecast no further with more channels."""
+SKIP_RATE, SKIP_CHANNELS = 10.0, 20
+"""The rate of the skip relative to the network's, and up to how many channels: its weights begin at 0 and
+have far to go. With more channels it falls as 1 / channels: a step moves the forecast no further."""
+
+
+def skip_rate(channels: int) -> float:
+    """Learning rate of the skip from so many channels, in units of the network's."""
+    return SKIP_RATE * min(1.0, SKIP_CHANNELS / channels)
 
 
 class Readout(nn.Module):
@@ -153,7 +158,7 @@ class PatchTST(nn.Module):
         self.skip = nn.Linear(channels, factory.outputs, bias=False) if settings["skip"] else None
         if self.skip is not None:
             nn.init.zeros_(self.skip.weight)
-            self.skip.weight.rate_multiplier = SKIP_RATE / channels  # type: ignore[attr-defined]
+            self.skip.weight.rate_multiplier = skip_rate(channels)  # type: ignore[attr-defined]
         use_fast_layers(self)
         if mup:
             scale_for_size(self, architecture)

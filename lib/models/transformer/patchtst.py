@@ -44,7 +44,7 @@ class PatchTSTSettings(StrictModel):
     """Where the architecture's dropout acts: `everywhere` as in Hugging Face's model (after the positions,
     on attention and hidden units, before the head); `branches`: on what each block adds; `paths`: whole
     blocks of a window are left out (stochastic depth)."""
-    skip: bool = False
+    skip: bool = True
     """Whether the last bar's channels also reach the answer directly, through a linear layer that begins at
     0."""
     channel_projection: int = Field(64, ge=1)

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from lib.config.base import primary_metric
 from lib.report.behind import of_lines
 from lib.report.inputs import ReportInputs
 from lib.report.page import Panel, Section, Table
@@ -22,7 +23,6 @@ from lib.report.wording import (
     count,
     finite,
     listed,
-    metric_of,
     metric_words,
     model_words,
     number,
@@ -117,7 +117,7 @@ def _curves_figure(
     steps = [x for _, validation, training in lines for x, _ in validation + training]
     losses = sorted(y for _, validation, training in lines for _, y in validation + training)
     top = losses[min(len(losses) - 1, int(len(losses) * 0.98))]  # a first wild step must not flatten the rest
-    metric = metric_words(metric_of(str(lines[0][0].get("task"))))
+    metric = metric_words(primary_metric(str(lines[0][0].get("task"))))
     if metric == "squared error" and lines[0][0].get("family") == "transformer":
         metric += " over the training targets' variance"  # it learns standardised returns
     chart = Chart((0.0, max(steps) * 1.03), padded([losses[0], top], 0.1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lib.config.base import primary_metric
 from lib.report.compared import all_tainted, barred_words, blocked
 from lib.report.inputs import ReportInputs
 from lib.report.page import Column, Section, Table, TableCell
@@ -18,7 +19,6 @@ from lib.report.wording import (
     finite,
     interval,
     listed,
-    metric_of,
     metric_words,
     model_words,
     models_words,
@@ -115,7 +115,7 @@ def baselines_section(inputs: ReportInputs, names: Names) -> Section:
 
 
 def _ordered(table: Row) -> tuple[str, list[Row]]:
-    metric = str(table.get("metric") or metric_of(str(table.get("task"))))
+    metric = str(table.get("metric") or primary_metric(str(table.get("task"))))
     return metric, sorted(
         table["rows"], key=lambda r: (finite(r.get(metric)) is None, finite(r.get(metric)) or 0.0)
     )

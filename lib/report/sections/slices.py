@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lib.config.base import primary_metric
 from lib.report.inputs import ReportInputs
 from lib.report.page import Column, Section, Table, TableCell
 from lib.report.sections.conformal_coverage import questioned
@@ -17,7 +18,6 @@ from lib.report.wording import (
     budget_order,
     count,
     finite,
-    metric_of,
     metric_words,
     model_words,
     number,
@@ -87,7 +87,7 @@ def _table(name: str, kind: str, runs: Sequence[tuple[Mapping[str, Any], Measure
     if len(labels) < 2:
         return None
     first = {label: next(p[label] for own in models.values() for p in own if label in p) for label in labels}
-    metric = metric_of(str(runs[0][0].get("task")))
+    metric = primary_metric(str(runs[0][0].get("task")))
     decimals = 4 if metric == "log_loss" else 6
     base = "base_rate_log_loss" if metric == "log_loss" else "zero_mse"
     rows = [

@@ -10,7 +10,7 @@ from lib.config.training import Recipe
 from lib.models.start import start_at
 from lib.models.transformer._mup import branch_scale
 from lib.models.transformer.patchtst import NetworkFactory, PatchTSTSettings
-from lib.training.optim import build_optimizer, set_learning_rate
+from lib.training.optim import build_optimizer, rate_multiplier, set_learning_rate
 
 WIDTHS = (64, 128, 256, 512)
 STEPS = (1, 2, 4, 8)
@@ -87,6 +87,14 @@ def test_the_reference_size_is_as_without_the_scaling():
         settings = PatchTSTSettings(parametrization=kind).model_dump()
         networks.append(NetworkFactory(settings, architecture, 40, np.zeros(4), np.ones(4), seed=0)())
     assert branch_scale(architecture) == 1.0
-    for mine, plain in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+    for (name, mine), plain in zip(networks[0].named_parameters(), networks[1].parameters(), strict=True):
         assert torch.equal(mine, plain)
-        assert getattr(mine, "rate_multiplier", 1.0) == 1.0
+        assert rate_multiplier(mine) == rate_multiplier(plain) == (10.0 if name == "skip.weight" else 1.0)
+
+
+def test_a_step_of_the_skip_moves_the_forecast_no_further_with_more_channels():
+    for channels, rate in ((4, 10.0), (20, 10.0), (50, 4.0), (2000, 0.1)):
+        settings = PatchTSTSettings().model_dump()
+        architecture = Architecture(d_model=48, n_heads=1, n_layers=1, d_ff=48)
+        network = NetworkFactory(settings, architecture, 40, np.zeros(channels), np.ones(channels))()
+        assert rate_multiplier(network.skip.weight) == pytest.approx(rate)
