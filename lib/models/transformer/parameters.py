@@ -146,9 +146,11 @@ def activations_per_sample(
     About ten per token and width around attention (of which keys, values and what they are made from for all
     tokens, the rest only for those that go on) and two per token and hidden feed-forward unit; dropout
     `everywhere` adds one per hidden unit and three per pair of tokens and head, because attention shares are
-    then kept; `paths` keep no mask. Shapes are what they differ by; bf16 halves most of them alike.
+    then kept; `paths` keep no mask, and without dropout there is none. Shapes are what they differ by; bf16
+    halves most of them alike.
     """
-    everywhere, masks = settings["dropout_at"] == "everywhere", settings["dropout_at"] != "paths"
+    place = settings["dropout_at"] if architecture.dropout else "none"
+    everywhere, masks = place == "everywhere", place in ("everywhere", "branches")
     d, f, heads = architecture.d_model, architecture.d_ff, architecture.n_heads
     tokens = n_patches(architecture, context_length)
     mixed, cross = settings["channel_mode"] == "mixed", settings["channel_mode"] == "cross"
