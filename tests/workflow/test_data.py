@@ -14,6 +14,7 @@ from lib.data.manifest import verify
 from tests import servers
 from tests.conftest import PATIENCE_SECONDS
 from tests.servers import Answer, serving
+from tests.snakemake_process import run_snakemake
 
 SERIES = {"sentiment/news_sentiment": 0.1, "fred/VIXCLS": 20.0}
 
@@ -32,16 +33,8 @@ def add_market(project, *symbols: str) -> None:
 
 
 def run(project, *arguments: str, **environment: str):
-    return subprocess.run(
-        project.command(*arguments),
-        cwd=project.folder,
-        env=project.environment | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=PATIENCE_SECONDS,
-    )
+    command, variables = project.command(*arguments), project.environment | environment
+    return run_snakemake(command, project.folder, variables, PATIENCE_SECONDS)
 
 
 def raw_entries(project) -> list[str]:
