@@ -76,6 +76,7 @@ def known_plan(
         (folder / "models" / f"{model}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     content = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
     content["data"] |= {"source": "synthetic", "synthetic": MARKET | {"seed": seed}}
+    content["data"].pop("folder", None)
     return plan_study(content, folder, {})
 
 
