@@ -55,12 +55,12 @@ def kept_for_backward(network, inputs) -> int:
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 @pytest.mark.parametrize(
     ("dropout_at", "dropout"),
-    [("everywhere", 0.1), ("branches", 0.1), ("paths", 0.1), ("everywhere", 0), ("branches", 0)],
+    [("everywhere", 0.1), ("branches", 0.1), ("paths", 0.1), ("branches", 0)],
 )
 def test_the_analytic_size_of_the_activations_is_what_pytorch_keeps(mode, pooling, dropout_at, dropout):
     settings = PatchTSTSettings(channel_mode=mode, pooling=pooling, dropout_at=dropout_at).model_dump()
     base = BASE.model_copy(update={"dropout": dropout})
-    for architecture in architecture_grid("2M", settings, 20, 80, base)[::6]:
+    for architecture in architecture_grid("2M", settings, 20, 80, base)[::12]:
         network = NetworkFactory(settings, architecture, 80, np.zeros(20), np.ones(20))().train()
         measured = kept_for_backward(network, torch.randn(2, 80, 20))
         stated = activations_per_sample(settings, architecture, 20, 80)
