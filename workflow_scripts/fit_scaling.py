@@ -11,7 +11,7 @@ from lib.data.sources.synthetic import best_auc
 from lib.jobs.shell import job
 from lib.scaling.samples import read_predictions
 from lib.scaling.summary import scaling_summary
-from lib.scaling.test_access import add_test_access, read_test_access
+from lib.scaling.ledger import add_test_access, read_test_access
 
 with job(snakemake):
     declared = json.loads(snakemake.params.experiments)

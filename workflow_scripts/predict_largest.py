@@ -14,7 +14,7 @@ from lib.jobs.shell import job
 from lib.scaling.predicted import predictions, with_entry
 from lib.scaling.run_index import RunIndex, StudyRuns
 from lib.scaling.samples import PredictionFiles, read_predictions
-from lib.scaling.test_access import add_test_access, read_test_access
+from lib.scaling.ledger import add_test_access, read_test_access
 
 with job(snakemake):
     record, access = Path(snakemake.output[0]), Path(snakemake.params.test_access)

@@ -62,10 +62,10 @@ class Estimate:
     def degrees_of_freedom(self) -> float:
         """Degrees of freedom of the t distribution (Welch 1947, Satterthwaite 1946); dates count by
         blocks."""
-        terms = [SeedNoise((self.se_dates or 0.0) ** 2, 1)]
-        numerator = sum(t.variance for t in (*terms, *self.seed_noise)) ** 2
-        denominator = terms[0].variance ** 2 / self.date_degrees
-        denominator += sum(t.variance**2 / t.degrees_of_freedom for t in self.seed_noise)
+        dates = (self.se_dates or 0.0) ** 2
+        numerator = sum((dates, *(term.variance for term in self.seed_noise))) ** 2
+        denominator = dates**2 / self.date_degrees
+        denominator += sum(term.variance**2 / term.degrees_of_freedom for term in self.seed_noise)
         return max(1.0, numerator / denominator) if denominator > 0 else self.date_degrees
 
     def interval(self, confidence: float) -> tuple[float | None, float | None]:
@@ -117,6 +117,15 @@ class DateLosses:
     def means(self) -> Floats:
         """Mean loss of each run over all samples; (runs,)."""
         return self.sums.sum(axis=1) / self.counts.sum()
+
+    @classmethod
+    def chained(cls, parts: Sequence[DateLosses]) -> DateLosses:
+        """Folds of the same runs one after the other, as one stretch of dates."""
+        return cls(
+            np.concatenate([part.sums for part in parts], axis=1),
+            np.concatenate([part.counts for part in parts]),
+            joined_searches([part.searches for part in parts]),
+        )
 
 
 def estimate_mean(
@@ -219,20 +228,17 @@ def compare_losses(a: DateLosses, b: DateLosses, horizon: int) -> Estimate:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's (1979) step-down adjusted p-values, in the order given.
 
-    The k-th smallest of m is multiplied by m - k + 1, never below its predecessor and never above 1. It keeps
-    the chance of any false finding in the family at the declared level, however the tests depend on each
-    other.
+    They keep the chance of any false finding in the family at the declared level, however the tests depend on
+    each other.
 
     >>> holm([0.01, 0.04])
     [0.02, 0.04]
     """
-    m = len(p_values)
-    adjusted = [0.0] * m
-    largest = 0.0
-    for rank, position in enumerate(sorted(range(m), key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, (m - rank) * p_values[position]))
-        adjusted[position] = largest
-    return adjusted
+    from statsmodels.stats.multitest import (
+        multipletests,
+    )  # importing takes seconds, planning needs none of it
+
+    return list(map(float, multipletests(p_values, method="holm")[1])) if p_values else []
 
 
 def holm_confidences(p_values: Sequence[float], confidence: float) -> list[float]:

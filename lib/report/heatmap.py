@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-import struct
-import zlib
 from collections.abc import Sequence
+from io import BytesIO
 from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup, escape
+from PIL import Image
 
 from lib.report.svg import WIDTH
 
@@ -30,7 +30,8 @@ def correlation_map(matrix: npt.NDArray[np.float64], families: Sequence[str], me
     """
     n = len(families)
     side = WIDTH - _LEFT - 14
-    image = base64.b64encode(_png(_shades(np.nan_to_num(matrix)))).decode()
+    Image.fromarray(_shades(np.nan_to_num(matrix))).save(png := BytesIO(), "PNG", optimize=True)
+    image = base64.b64encode(png.getvalue()).decode()
     parts = [
         f'<image x="{_LEFT}" y="8" width="{side}" height="{side}" preserveAspectRatio="none" '
         f'style="image-rendering:pixelated" href="data:image/png;base64,{image}"/>'
@@ -68,23 +69,3 @@ def _shades(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     shades[..., :3] = np.where((matrix >= 0)[..., None], _POSITIVE, _NEGATIVE)
     shades[..., 3] = np.clip(np.abs(matrix), 0, 1) * 255
     return shades
-
-
-def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """An RGBA image as PNG (RFC 2083): signature, header, one compressed block, end."""
-    height, width = pixels.shape[:2]
-    lines = np.zeros((height, 1 + 4 * width), dtype=np.uint8)  # each line begins with its filter: none
-    lines[:, 1:] = pixels.reshape(height, -1)
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(lines.tobytes(), 9))
-        + chunk(b"IEND", b"")
-    )

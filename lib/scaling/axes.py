@@ -81,17 +81,10 @@ def _dataset(row: Row, at: int) -> str:
     return "".join(parts)
 
 
-def _mean(rows: Sequence[Row], column: str) -> float | None:
-    known = [float(row[column]) for row in rows if row.get(column)]
+def mean_of(rows: Sequence[Row], column: str) -> float | None:
+    """Mean of a column over the rows that have it; None where none has."""
+    known = [float(row[column]) for row in rows if row.get(column) is not None]
     return sum(known) / len(known) if known else None
-
-
-def _parameters(rows: Sequence[Row]) -> float | None:
-    return _mean(rows, "param_count") or float(BUDGET_PARAMETERS[rows[0]["budget"]])
-
-
-def _training_samples(rows: Sequence[Row]) -> float | None:
-    return _mean(rows, "n_train") or 100.0 * float(rows[0]["train_fraction"])
 
 
 AXES: dict[str, Axis] = {
@@ -102,7 +95,7 @@ AXES: dict[str, Axis] = {
             point=lambda row: str(row["budget"]),
             order=lambda point: float(BUDGET_PARAMETERS[point]),
             rest=lambda row: _key(row, budget="*"),
-            size=_parameters,
+            size=lambda rows: mean_of(rows, "param_count") or float(BUDGET_PARAMETERS[rows[0]["budget"]]),
         ),
         Axis(
             "features", "input channels", "input channels",
@@ -116,7 +109,7 @@ AXES: dict[str, Axis] = {
             point=lambda row: f"{row['train_fraction']:.15g}",
             order=float,
             rest=lambda row: _key(row, train_fraction="*"),
-            size=_training_samples,
+            size=lambda rows: mean_of(rows, "n_train") or 100.0 * float(rows[0]["train_fraction"]),
         ),
         Axis(
             "context", "bars of a window", "bars of a window",

@@ -14,8 +14,8 @@ import numpy as np
 
 from lib.inference.comparisons import Estimate
 from lib.scaling import entries as describe
-from lib.scaling.axes import AXES, CURVE_KEY, Row, in_one_line
-from lib.scaling.control_runs import failed_controls, undeclared_controls
+from lib.scaling.axes import AXES, CURVE_KEY, Row, in_one_line, mean_of
+from lib.scaling.controls import failed_controls, undeclared_controls
 from lib.scaling.curves import margin_of, zero_loss_of
 from lib.scaling.folds import declared_seeds, join
 from lib.scaling.hypotheses import Hypothesis
@@ -137,24 +137,14 @@ def _preconditions(grid: Grid, controls: Entries) -> Preconditions:
 
 
 def _line(point: ScalePoint, rows: Sequence[Row]) -> dict[str, Any]:
-    return {
-        "budget": rows[0]["budget"],
-        "train_fraction": rows[0]["train_fraction"],
-        "n_train": _mean(rows, "n_train"),
-        "param_count": _mean(rows, "param_count"),
-        "seeds": point.seeds,
-        "loss": point.mean,
-        "train_loss": _mean(rows, "best_train_loss"),
-        "validation_loss": _mean(rows, "best_validation_loss"),
-        "gap": _mean(rows, "train_gap"),
-        "best_step": _mean(rows, "best_step"),
-        "steps": _mean(rows, "steps"),
-    }
-
-
-def _mean(rows: Sequence[Row], column: str) -> float | None:
-    known = [float(row[column]) for row in rows if row.get(column) is not None]
-    return sum(known) / len(known) if known else None
+    recorded = {
+        "n_train": "n_train", "param_count": "param_count", "train_loss": "best_train_loss",
+        "validation_loss": "best_validation_loss", "gap": "train_gap", "best_step": "best_step",
+        "steps": "steps",
+    }  # fmt: skip
+    found = {name: rows[0][name] for name in ("budget", "train_fraction")}
+    found |= {"seeds": point.seeds, "loss": point.mean}
+    return found | {name: mean_of(rows, column) for name, column in recorded.items()}
 
 
 def _gap_rises(lines: Sequence[dict[str, Any]]) -> bool | None:
@@ -210,7 +200,7 @@ def _joint(grid: Grid, material: StudyRuns) -> dict[str, Any]:
         "label": describe.label_of(key),
         "identified": bool(law and law.identified),
         "note": law.note if law else note,
-        **{name: describe.interval(law.parameters[name]) if law else None for name in NAMES},
+        **{name: vars(law.parameters[name]) if law else None for name in NAMES},
         "points": [
             {
                 "budget": own[0]["budget"],

@@ -14,16 +14,7 @@ import polars as pl
 
 from lib.config.base import classes_of, is_classification
 from lib.config.workflow import EvaluationConfig
-from lib.inference.bootstrap import (
-    block_length,
-    enough_blocks,
-    index_dates,
-    mean_draws,
-    percentile_interval,
-    stationary_weights,
-    sum_by_date,
-    widening,
-)
+from lib.inference.bootstrap import block_bootstrap, block_length, index_dates, mean_draws, sum_by_date
 from lib.metrics.classification import Floats
 from lib.scoring.measures import scores_of, targets_of
 
@@ -132,11 +123,10 @@ def _coverage_interval(
     sums = sum_by_date(covered.astype(np.float64), index, dates.size)
     counts = sum_by_date(np.ones(covered.size), index, dates.size)
     block = block_length([sums / counts], horizon)
-    if not enough_blocks(dates.size, block):
+    drawn = block_bootstrap(dates.size, block, cfg.bootstrap_draws, cfg.seed, cfg.confidence)
+    if drawn is None:
         return None, None
-    weights = stationary_weights(dates.size, block, cfg.bootstrap_draws, cfg.seed)
-    stretch = widening(dates.size, block, cfg.confidence)
-    low, high = percentile_interval(mean_draws(sums, counts, weights), cfg.confidence, stretch)
+    low, high = drawn.interval(mean_draws(sums, counts, drawn.weights))
     return None if low is None else max(0.0, low), None if high is None else min(1.0, high)
 
 
@@ -144,15 +134,8 @@ def _by_quarter(rows: pl.DataFrame) -> list[dict[str, Any]]:
     quarters = rows.with_columns(
         period=pl.format("{}Q{}", pl.col("date").dt.year(), pl.col("date").dt.quarter())
     )
-    table = (
-        quarters.group_by("period")
-        .agg(
-            first=pl.col("date").min(),
-            last=pl.col("date").max(),
-            n=pl.len(),
-            coverage=pl.col("covered").mean(),
-        )
-        .sort("first")
-        .to_dicts()
+    table = quarters.group_by("period").agg(
+        first=pl.col("date").min(), last=pl.col("date").max(), n=pl.len(), coverage=pl.col("covered").mean()
     )
-    return [{**row, "first": str(row["first"]), "last": str(row["last"])} for row in table]
+    ordered = table.sort("first").with_columns(pl.col("first", "last").cast(pl.String))
+    return ordered.to_dicts()

@@ -12,8 +12,7 @@ from lib.scaling.controls import null_control, positive_control
 from lib.scaling.decision import Decision, Gate, Verdict, number, question_verdict
 from lib.scaling.families import holm_families
 from lib.scaling.preconditions import Preconditions
-from lib.scaling.question_power import question_power
-from lib.scaling.remedies import change_of_mind
+from lib.scaling.remedies import change_of_mind, question_power
 from lib.scaling.verdicts import Evidence, curve_verdict, interaction_verdict
 
 SEEDS = (SeedNoise(1e-12, 4),)
@@ -210,7 +209,7 @@ def test_what_stands_behind_scale_points_is_read_from_their_runs() -> None:
 
 
 def minds(evidence: Evidence) -> list[str]:
-    return change_of_mind(curve_verdict(evidence), evidence)
+    return change_of_mind(curve_verdict(evidence), evidence, power=0.8)
 
 
 @pytest.mark.parametrize(
