@@ -228,17 +228,20 @@ def compare_losses(a: DateLosses, b: DateLosses, horizon: int) -> Estimate:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's (1979) step-down adjusted p-values, in the order given.
 
-    They keep the chance of any false finding in the family at the declared level, however the tests depend on
-    each other.
+    The k-th smallest of m is multiplied by m - k + 1, never below its predecessor and never above 1. It keeps
+    the chance of any false finding in the family at the declared level, however the tests depend on each
+    other.
 
     >>> holm([0.01, 0.04])
     [0.02, 0.04]
     """
-    from statsmodels.stats.multitest import (
-        multipletests,
-    )  # importing takes seconds, planning needs none of it
-
-    return list(map(float, multipletests(p_values, method="holm")[1])) if p_values else []
+    m = len(p_values)
+    adjusted = [0.0] * m
+    largest = 0.0
+    for rank, position in enumerate(sorted(range(m), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (m - rank) * p_values[position]))
+        adjusted[position] = largest
+    return adjusted
 
 
 def holm_confidences(p_values: Sequence[float], confidence: float) -> list[float]:
