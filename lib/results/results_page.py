@@ -11,12 +11,12 @@ from lib.results.meanings import (
     HISTORY_COLUMNS,
     IMPORTANCE_COLUMNS,
     METRICS_COLUMNS,
-    PARTS,
     PREDICTION_COLUMNS,
     RUNS,
     Described,
 )
 from lib.results.summary_entries import CURVE, QUESTION, SUMMARY
+from lib.scaling.run_columns import PARTS
 from lib.study.documents.marks import rewritten
 
 _BEGIN, _END = "<!-- {}: written by make docs -->", "<!-- end of {} -->"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lib.results.meanings import DECLARED
 from lib.scaling.axes import CURVE_KEY
+from lib.scaling.run_columns import DECLARED
 
 SUMMARY: Mapping[str, str] = {
     "questions": "One entry per question and axis: see below.",

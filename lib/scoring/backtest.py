@@ -26,7 +26,7 @@ from lib.scoring.measures import scores_of
 MINIMUM = 30
 """Fewer bars than this give no measure of a strategy."""
 
-_EXCESS = ("sharpe", "bar_sharpe", "skewness", "kurtosis", "probabilistic_sharpe")
+EXCESS = ("sharpe", "bar_sharpe", "skewness", "kurtosis", "probabilistic_sharpe")
 """Also measured for the returns above holding: what a forecast adds to a market that rises by itself."""
 
 _TOUCH = (
@@ -99,7 +99,7 @@ def trade(
     measured = performance(daily["return_net"].to_numpy(), yearly)
     held = performance(daily["hold_return"].to_numpy(), yearly)
     over = performance((daily["return_net"] - daily["hold_return"]).to_numpy(), yearly)
-    excess = {name: over[name] for name in _EXCESS}
+    excess = {name: over[name] for name in EXCESS}
     change = np.abs(np.diff(daily["position"].to_numpy(), prepend=0.0))
     result = {
         "positions": True,
