@@ -30,8 +30,7 @@ def correlation_map(matrix: npt.NDArray[np.float64], families: Sequence[str], me
     """
     n = len(families)
     side = WIDTH - _LEFT - 14
-    Image.fromarray(_shades(np.nan_to_num(matrix))).save(png := BytesIO(), "PNG", optimize=True)
-    image = base64.b64encode(png.getvalue()).decode()
+    image = base64.b64encode(_png(np.nan_to_num(matrix))).decode()
     parts = [
         f'<image x="{_LEFT}" y="8" width="{side}" height="{side}" preserveAspectRatio="none" '
         f'style="image-rendering:pixelated" href="data:image/png;base64,{image}"/>'
@@ -57,15 +56,16 @@ def correlation_map(matrix: npt.NDArray[np.float64], families: Sequence[str], me
     )
 
 
-def _shades(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """(m, m, 4): hue by sign, opacity by size; of large matrices the mean of each block of points."""
+def _png(matrix: npt.NDArray[np.float64]) -> bytes:
+    """Hue by sign, opacity by size, in 256 steps; of large matrices the mean of each block of points."""
     step = -(-len(matrix) // _PIXELS)
     if step > 1:
         edges = np.arange(0, len(matrix), step)
         sums = np.add.reduceat(np.add.reduceat(matrix, edges, axis=0), edges, axis=1)
         counts = np.diff(np.r_[edges, len(matrix)])
         matrix = sums / np.outer(counts, counts)
-    shades = np.empty((*matrix.shape, 4), dtype=np.uint8)
-    shades[..., :3] = np.where((matrix >= 0)[..., None], _POSITIVE, _NEGATIVE)
-    shades[..., 3] = np.clip(np.abs(matrix), 0, 1) * 255
-    return shades
+    image = Image.fromarray((127.5 * np.clip(matrix, -1, 1) + 128).astype(np.uint8))
+    image.putpalette((_NEGATIVE * 128) + (_POSITIVE * 128))
+    opacity = np.abs(2 * np.arange(256) - 255).astype(np.uint8)
+    image.save(png := BytesIO(), "PNG", transparency=opacity.tobytes(), optimize=True)
+    return png.getvalue()
