@@ -139,16 +139,7 @@ def _evidence(
     searches."""
     labels, cfg, model = list(curve.seeds), material.cfg, str(curve.key["model"])
     undeclared = undeclared_controls(controls, model, labels if curve.axis.name == "parameters" else ())
-    preconditions = Preconditions.of(
-        curve.declared,
-        curve.seeds,
-        curve.collapsed,
-        curve.dates_lost,
-        failed_controls(controls, model),
-        undeclared,
-        curve.lost_folds,
-        curve.searches if judged else {},
-    )
+    preconditions = Preconditions.of(curve, failed_controls(controls, model), undeclared, judged)
     return Evidence(
         **vars(preconditions),
         metric_name=primary_metric(curve.task).replace("_", " "),
@@ -210,15 +201,9 @@ def _interaction(
         (own for axis, own in zip(found.axes, found.points, strict=True) if axis.name == "parameters"), ()
     )
     preconditions = Preconditions.of(
-        found.declared,
-        found.seeds,
-        found.collapsed,
-        found.dates_lost,
-        failed_controls(controls, model),
-        undeclared_controls(controls, model, budgets),
-        found.lost_folds,
-        found.searches if hypothesis.analysis == "confirmatory" else {},
-    )
+        found, failed_controls(controls, model), undeclared_controls(controls, model, budgets),
+        judged=hypothesis.analysis == "confirmatory",
+    )  # fmt: skip
     labels = (found.axes[0].label, found.axes[1].label)
     baseline = baseline_of(str(found.key["task"]))
     decision = interaction_verdict(

@@ -11,7 +11,7 @@ from lib.inference.comparisons import Estimate, SeedNoise
 from lib.scaling.controls import null_control, positive_control
 from lib.scaling.decision import Decision, Gate, Verdict, number, question_verdict
 from lib.scaling.families import holm_families
-from lib.scaling.preconditions import Preconditions
+from lib.scaling.preconditions import Coverage, Preconditions
 from lib.scaling.remedies import change_of_mind, question_power
 from lib.scaling.verdicts import Evidence, curve_verdict, interaction_verdict
 
@@ -200,9 +200,9 @@ def test_what_is_missing_weakens_a_verdict_in_words() -> None:
 
 
 def test_what_stands_behind_scale_points_is_read_from_their_runs() -> None:
-    preconditions = Preconditions.of(
-        {"a": 5, "b": 5, "c": 3, "d": 2}, {"a": 5, "b": 4, "c": 0, "d": 2}, ["b"], 7
-    )
+    declared, usable = {"a": 5, "b": 5, "c": 3, "d": 2}, {"a": 5, "b": 4, "c": 0, "d": 2}
+    runs = Coverage(declared=declared, seeds=usable, collapsed=["b"], dates_lost=7)
+    preconditions = Preconditions.of(runs)
     assert (preconditions.absent, preconditions.incomplete, preconditions.collapsed) == (["c"], ["b"], ["b"])
     assert preconditions.few_seeds == {"d": 2}
     assert preconditions.shared_dates == 7
