@@ -169,6 +169,8 @@ def _quickly() -> Iterator[None]:
         "conformal": (None, None),
         "measures_by_symbol": {},
         "measures_by_year": [],
+        "_reliability": [],
+        "_daily": pl.DataFrame(),
     }
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(job, "load_samples", remembered))
