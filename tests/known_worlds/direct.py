@@ -3,8 +3,8 @@
 Every run that the plan declares for a network is trained by `train_run` (its own fold, labels, share of
 the dates and words), measured by `evaluate_run` and collected by `collect_runs`; then all is judged as by
 `fit_scaling`. What is left out cannot change a verdict: files, resampled intervals of single runs, simple
-baselines, joint tests of many models, and all channels and symbols but those of Aa20, because the oracle reads two channels of the one
-symbol that is judged. `study` goes the whole way.
+baselines, joint tests of many models, and all channels and symbols but those of Aa20, because the oracle
+reads two channels of the one symbol that is judged. `study` goes the whole way.
 """
 
 from __future__ import annotations
