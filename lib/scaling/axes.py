@@ -58,10 +58,9 @@ def case_of(row: Row) -> Case:
 def in_one_line(key: Mapping[str, Any]) -> str:
     """The key that runs share, for messages, written as in run paths; a share of the dates only where it is
     below 1, and no budget where sizes are compared."""
-    share, left_out = (
-        key["train_fraction"],
-        {*CASE[1:3], *(["budget"] if key.get("budget") == "*" else [])},
-    )
+    share, left_out = key["train_fraction"], {*CASE[1:3]}
+    if key.get("budget") == "*":
+        left_out.add("budget")
     parts = [
         f"h{key[column]}" if column == "horizon" else str(key[column])
         for column in CURVE_KEY

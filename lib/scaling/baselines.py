@@ -25,12 +25,7 @@ from lib.inference.comparisons import (
     holm_confidences,
     same_forecast,
 )
-from lib.inference.forecast_tests import (
-    confidence_set,
-    delong,
-    diebold_mariano,
-    superior_predictive_ability,
-)
+from lib.inference.forecast_tests import confidence_set, delong, diebold_mariano, superior_predictive_ability
 from lib.metrics.classification import Floats
 from lib.scaling.axes import CASE, Case, Row, in_one_line, mean_of
 from lib.scaling.curves import estimate_auc, estimate_loss

@@ -14,14 +14,7 @@ from lib.scaling.predicted import came_true
 from lib.scaling.rival_forms import Form, rival_forms
 from lib.scaling.run_index import StudyRuns
 from lib.scaling.scale_points import point_draws
-from lib.scaling.scaling_law import (
-    LAW_DRAWS,
-    Law,
-    Saturation,
-    fit_law_with_floor,
-    saturation,
-    straight_band,
-)
+from lib.scaling.scaling_law import LAW_DRAWS, Law, Saturation, fit_law_with_floor, saturation, straight_band
 from lib.scaling.verdicts import Evidence, Pair
 
 ESTIMATE_KEYS = (

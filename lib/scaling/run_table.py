@@ -17,15 +17,7 @@ from lib.data.io import read_json
 from lib.data.manifest import read_params
 from lib.errors import IntegrityError
 from lib.metrics.ternary import CLASSES
-from lib.scaling.run_columns import (
-    DECLARED,
-    EXCESS,
-    HOLDING,
-    LEARNED,
-    MEASURED,
-    RUNS_SCHEMA,
-    TRADING,
-)
+from lib.scaling.run_columns import DECLARED, EXCESS, HOLDING, LEARNED, MEASURED, RUNS_SCHEMA, TRADING
 
 RunFiles = Mapping[str, Mapping[str, Any]]
 """Contents of `metrics`, `params` and `provenance` of one run."""

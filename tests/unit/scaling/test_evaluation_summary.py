@@ -15,7 +15,7 @@ import pytest
 from lib.config.base import BUDGET_PARAMETERS
 from lib.config.experiment import PlannedExperiment
 from lib.config.workflow import EvaluationConfig
-from lib.results.summary_entries import CURVE, QUESTION, SUMMARY
+from lib.results.meanings import CURVE, QUESTION, SUMMARY
 from lib.scaling.run_columns import RUNS_SCHEMA
 from lib.scaling.summary import scaling_summary
 from tests.unit.made_study import facts_of
