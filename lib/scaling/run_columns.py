@@ -156,7 +156,7 @@ COST: Meanings = {
 
 
 def _typed(columns: Meanings, usual: type[pl.DataType], **others: type[pl.DataType]) -> Schema:
-    return {name: others.get(name, usual) for name in columns}
+    return dict.fromkeys(columns, usual) | others
 
 
 _ENDS = {f"{name}_{end}": pl.Float64 for name in INTERVALS for end in ("low", "high")}
