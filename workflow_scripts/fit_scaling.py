@@ -9,9 +9,9 @@ from lib.config.workflow import EvaluationConfig
 from lib.data.io import read_json, read_parquet, write_json_atomic
 from lib.data.sources.synthetic import best_auc
 from lib.jobs.shell import job
+from lib.scaling.ledger import add_test_access, read_test_access
 from lib.scaling.samples import read_predictions
 from lib.scaling.summary import scaling_summary
-from lib.scaling.test_access import add_test_access, read_test_access
 
 with job(snakemake):
     declared = json.loads(snakemake.params.experiments)

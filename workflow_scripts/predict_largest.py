@@ -11,10 +11,10 @@ from lib.config.validation import validate
 from lib.config.workflow import EvaluationConfig
 from lib.data.io import read_json, write_json_atomic
 from lib.jobs.shell import job
+from lib.scaling.ledger import add_test_access, read_test_access
 from lib.scaling.predicted import predictions, with_entry
 from lib.scaling.run_index import RunIndex, StudyRuns
 from lib.scaling.samples import PredictionFiles, read_predictions
-from lib.scaling.test_access import add_test_access, read_test_access
 
 with job(snakemake):
     record, access = Path(snakemake.output[0]), Path(snakemake.params.test_access)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -49,8 +50,8 @@ def optimal_block_length(series: npt.ArrayLike) -> float:
     """Mean block length of the stationary bootstrap that suits the dependence in a series, in dates.
 
     Politis & White (2004), with the correction of Patton, Politis & White (2009); equal to
-    ``arch.bootstrap.optimal_block_length``, which is not called because its import takes seconds in every
-    job. A constant or very short series gives 1.
+    ``arch.bootstrap.optimal_block_length``, which is slow (docs/decisions.md). A constant or very short
+    series gives 1.
 
     Args:
         series: (n,) one value per date, in order of time.
@@ -234,3 +235,28 @@ def percentile_interval(
     tail = (1.0 - confidence) / 2.0
     low, middle, high = np.quantile(defined, [tail, 0.5, 1.0 - tail])
     return float(middle + stretch * (low - middle)), float(middle + stretch * (high - middle))
+
+
+@dataclass(frozen=True)
+class BlockBootstrap:
+    """Draws of the dates of a test set, and how their intervals are read."""
+
+    weights: Floats
+    """(draws, dates), as from `stationary_weights`."""
+    confidence: float
+    stretch: float
+    """See `widening`."""
+
+    def interval(self, draws: Floats) -> tuple[float | None, float | None]:
+        """Interval of a measure from its value in every draw, (draws,)."""
+        return percentile_interval(draws, self.confidence, self.stretch)
+
+
+def block_bootstrap(
+    n_dates: int, block: int, draws: int, seed: int, confidence: float
+) -> BlockBootstrap | None:
+    """Draws of a test set in blocks of this mean length (dates); None if it is too short for them."""
+    if not enough_blocks(n_dates, block):
+        return None
+    weights = stationary_weights(n_dates, block, draws, seed)
+    return BlockBootstrap(weights, confidence, widening(n_dates, block, confidence))

@@ -62,10 +62,10 @@ class Estimate:
     def degrees_of_freedom(self) -> float:
         """Degrees of freedom of the t distribution (Welch 1947, Satterthwaite 1946); dates count by
         blocks."""
-        terms = [SeedNoise((self.se_dates or 0.0) ** 2, 1)]
-        numerator = sum(t.variance for t in (*terms, *self.seed_noise)) ** 2
-        denominator = terms[0].variance ** 2 / self.date_degrees
-        denominator += sum(t.variance**2 / t.degrees_of_freedom for t in self.seed_noise)
+        dates = (self.se_dates or 0.0) ** 2
+        numerator = sum((dates, *(term.variance for term in self.seed_noise))) ** 2
+        denominator = dates**2 / self.date_degrees
+        denominator += sum(term.variance**2 / term.degrees_of_freedom for term in self.seed_noise)
         return max(1.0, numerator / denominator) if denominator > 0 else self.date_degrees
 
     def interval(self, confidence: float) -> tuple[float | None, float | None]:
@@ -117,6 +117,15 @@ class DateLosses:
     def means(self) -> Floats:
         """Mean loss of each run over all samples; (runs,)."""
         return self.sums.sum(axis=1) / self.counts.sum()
+
+    @classmethod
+    def chained(cls, parts: Sequence[DateLosses]) -> DateLosses:
+        """Folds of the same runs one after the other, as one stretch of dates."""
+        return cls(
+            np.concatenate([part.sums for part in parts], axis=1),
+            np.concatenate([part.counts for part in parts]),
+            joined_searches([part.searches for part in parts]),
+        )
 
 
 def estimate_mean(

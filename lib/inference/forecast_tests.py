@@ -8,7 +8,7 @@ correction are in `comparisons`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -207,8 +207,3 @@ def confidence_set(
     found.compute()
     kept = {twin for names in distinct.values() if names[0] in found.included for twin in names}
     return [name for name in losses if name in kept]
-
-
-def names_of(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Labels `model budget`, without the budget where there is none."""
-    return [model if budget == "none" else f"{model} {budget}" for model, budget in pairs]

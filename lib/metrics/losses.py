@@ -7,6 +7,7 @@ from scipy.special import expit, logit, softmax
 
 from lib.metrics import ternary
 from lib.metrics.classification import log_loss_per_sample
+from lib.metrics.regression import squared_error_per_sample
 
 
 def mean_loss(target: np.ndarray, forecast: np.ndarray, binary: bool) -> float:
@@ -26,7 +27,7 @@ def losses(target: np.ndarray, forecast: np.ndarray, binary: bool) -> np.ndarray
         return ternary.log_loss_per_sample(target, forecast)
     if binary:
         return log_loss_per_sample(target, forecast)
-    return np.asarray((np.asarray(target, dtype=np.float64) - forecast) ** 2)
+    return squared_error_per_sample(target, forecast)
 
 
 _SMALLEST = 1e-12

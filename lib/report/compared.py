@@ -12,7 +12,7 @@ from typing import Any
 from lib.report.inputs import ReportInputs
 from lib.report.wording import NO_BUDGET, plural
 from lib.scaling.axes import AXES, CURVE_KEY
-from lib.scaling.control_runs import TAINTS_ALL, failed_controls
+from lib.scaling.controls import TAINTS_ALL, failed_controls
 
 Row = Mapping[str, Any]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-import struct
-import zlib
 from collections.abc import Sequence
+from io import BytesIO
 from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup, escape
+from PIL import Image
 
 from lib.report.svg import WIDTH
 
@@ -30,7 +30,7 @@ def correlation_map(matrix: npt.NDArray[np.float64], families: Sequence[str], me
     """
     n = len(families)
     side = WIDTH - _LEFT - 14
-    image = base64.b64encode(_png(_shades(np.nan_to_num(matrix)))).decode()
+    image = base64.b64encode(_png(np.nan_to_num(matrix))).decode()
     parts = [
         f'<image x="{_LEFT}" y="8" width="{side}" height="{side}" preserveAspectRatio="none" '
         f'style="image-rendering:pixelated" href="data:image/png;base64,{image}"/>'
@@ -56,35 +56,16 @@ def correlation_map(matrix: npt.NDArray[np.float64], families: Sequence[str], me
     )
 
 
-def _shades(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """(m, m, 4): hue by sign, opacity by size; of large matrices the mean of each block of points."""
+def _png(matrix: npt.NDArray[np.float64]) -> bytes:
+    """Hue by sign, opacity by size, in 256 steps; of large matrices the mean of each block of points."""
     step = -(-len(matrix) // _PIXELS)
     if step > 1:
         edges = np.arange(0, len(matrix), step)
         sums = np.add.reduceat(np.add.reduceat(matrix, edges, axis=0), edges, axis=1)
         counts = np.diff(np.r_[edges, len(matrix)])
         matrix = sums / np.outer(counts, counts)
-    shades = np.empty((*matrix.shape, 4), dtype=np.uint8)
-    shades[..., :3] = np.where((matrix >= 0)[..., None], _POSITIVE, _NEGATIVE)
-    shades[..., 3] = np.clip(np.abs(matrix), 0, 1) * 255
-    return shades
-
-
-def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """An RGBA image as PNG (RFC 2083): signature, header, one compressed block, end."""
-    height, width = pixels.shape[:2]
-    lines = np.zeros((height, 1 + 4 * width), dtype=np.uint8)  # each line begins with its filter: none
-    lines[:, 1:] = pixels.reshape(height, -1)
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(lines.tobytes(), 9))
-        + chunk(b"IEND", b"")
-    )
+    image = Image.fromarray((127.5 * np.clip(matrix, -1, 1) + 128).astype(np.uint8))
+    image.putpalette((_NEGATIVE * 128) + (_POSITIVE * 128))
+    opacity = np.abs(2 * np.arange(256) - 255).astype(np.uint8)
+    image.save(png := BytesIO(), "PNG", transparency=opacity.tobytes(), optimize=True)
+    return png.getvalue()

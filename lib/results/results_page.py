@@ -7,16 +7,18 @@ from collections.abc import Mapping
 import polars as pl
 
 from lib.results.meanings import (
+    CURVE,
     DAILY_COLUMNS,
     HISTORY_COLUMNS,
     IMPORTANCE_COLUMNS,
     METRICS_COLUMNS,
-    PARTS,
     PREDICTION_COLUMNS,
+    QUESTION,
     RUNS,
+    SUMMARY,
     Described,
 )
-from lib.results.summary_entries import CURVE, QUESTION, SUMMARY
+from lib.scaling.run_columns import PARTS
 from lib.study.documents.marks import rewritten
 
 _BEGIN, _END = "<!-- {}: written by make docs -->", "<!-- end of {} -->"

@@ -19,7 +19,7 @@ import polars as pl
 from lib.config.base import is_binary
 from lib.config.fold_splits import fold_label
 from lib.errors import DataError
-from lib.inference.comparisons import DateLosses, compare_losses, joined_searches
+from lib.inference.comparisons import DateLosses, compare_losses
 from lib.metrics.losses import intercept_refitted
 from lib.scaling.axes import CURVE_KEY
 from lib.scaling.samples import Aligned, PredictionFiles, Reader, align, selection_reader
@@ -124,9 +124,4 @@ def _joined(variant: Variant, folds: Sequence[Mapping[Variant, DateLosses]]) -> 
     """The folds one after the other, as one stretch of dates."""
     if any(variant not in fold or len(fold[variant].sums) != len(folds[0][variant].sums) for fold in folds):
         raise DataError(f"{', '.join(variant)}: not the same seeds in every fold; nothing to compare.")
-    parts = [fold[variant] for fold in folds]
-    return DateLosses(
-        np.concatenate([part.sums for part in parts], axis=1),
-        np.concatenate([part.counts for part in parts]),
-        joined_searches([part.searches for part in parts]),
-    )
+    return DateLosses.chained([fold[variant] for fold in folds])

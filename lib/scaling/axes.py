@@ -58,10 +58,9 @@ def case_of(row: Row) -> Case:
 def in_one_line(key: Mapping[str, Any]) -> str:
     """The key that runs share, for messages, written as in run paths; a share of the dates only where it is
     below 1, and no budget where sizes are compared."""
-    share, left_out = (
-        key["train_fraction"],
-        {*CASE[1:3], *(["budget"] if key.get("budget") == "*" else [])},
-    )
+    share, left_out = key["train_fraction"], {*CASE[1:3]}
+    if key.get("budget") == "*":
+        left_out.add("budget")
     parts = [
         f"h{key[column]}" if column == "horizon" else str(key[column])
         for column in CURVE_KEY
@@ -81,17 +80,10 @@ def _dataset(row: Row, at: int) -> str:
     return "".join(parts)
 
 
-def _mean(rows: Sequence[Row], column: str) -> float | None:
-    known = [float(row[column]) for row in rows if row.get(column)]
+def mean_of(rows: Sequence[Row], column: str) -> float | None:
+    """Mean of a column over the rows that have it; None where none has."""
+    known = [float(row[column]) for row in rows if row.get(column) is not None]
     return sum(known) / len(known) if known else None
-
-
-def _parameters(rows: Sequence[Row]) -> float | None:
-    return _mean(rows, "param_count") or float(BUDGET_PARAMETERS[rows[0]["budget"]])
-
-
-def _training_samples(rows: Sequence[Row]) -> float | None:
-    return _mean(rows, "n_train") or 100.0 * float(rows[0]["train_fraction"])
 
 
 AXES: dict[str, Axis] = {
@@ -102,7 +94,7 @@ AXES: dict[str, Axis] = {
             point=lambda row: str(row["budget"]),
             order=lambda point: float(BUDGET_PARAMETERS[point]),
             rest=lambda row: _key(row, budget="*"),
-            size=_parameters,
+            size=lambda rows: mean_of(rows, "param_count") or float(BUDGET_PARAMETERS[rows[0]["budget"]]),
         ),
         Axis(
             "features", "input channels", "input channels",
@@ -116,7 +108,7 @@ AXES: dict[str, Axis] = {
             point=lambda row: f"{row['train_fraction']:.15g}",
             order=float,
             rest=lambda row: _key(row, train_fraction="*"),
-            size=_training_samples,
+            size=lambda rows: mean_of(rows, "n_train") or 100.0 * float(rows[0]["train_fraction"]),
         ),
         Axis(
             "context", "bars of a window", "bars of a window",

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lib.config.base import is_binary, is_classification, is_ternary, primary_metric
+from lib.config.run_key import NO_BUDGET
 from lib.config.workflow import EvaluationConfig
 from lib.inference.bootstrap import block_length
 from lib.inference.comparisons import (
@@ -24,26 +25,19 @@ from lib.inference.comparisons import (
     holm_confidences,
     same_forecast,
 )
-from lib.inference.forecast_tests import (
-    confidence_set,
-    delong,
-    diebold_mariano,
-    names_of,
-    superior_predictive_ability,
-)
+from lib.inference.forecast_tests import confidence_set, delong, diebold_mariano, superior_predictive_ability
 from lib.metrics.classification import Floats
-from lib.scaling.axes import CASE, Case, Row, in_one_line
+from lib.scaling.axes import CASE, Case, Row, in_one_line, mean_of
 from lib.scaling.curves import estimate_auc, estimate_loss
+from lib.scaling.entries import named
 from lib.scaling.folds import Joined, join
-from lib.scaling.run_index import StudyRuns
+from lib.scaling.run_index import Group, StudyRuns, by_group
 from lib.scaling.samples import Aligned
 
 _DRAWS = 1000
 """Bootstrap draws of the two tests of many models."""
 _SET_CONFIDENCE = 0.9
 _AVERAGED = ("brier", "ece")
-Group = tuple[str, str]
-"""Model and budget."""
 
 
 def baseline_tables(cases: Sequence[tuple[Case, bool]], material: StudyRuns) -> list[dict[str, Any]]:
@@ -55,12 +49,9 @@ def baseline_tables(cases: Sequence[tuple[Case, bool]], material: StudyRuns) -> 
     """
     tables = []
     for case, folded in cases:
-        groups: dict[Group, list[Row]] = {}
-        for row in material.index.of_case(case):
-            if (row["fold"] is not None) == folded:
-                groups.setdefault((row["model"], row["budget"]), []).append(row)
+        rows = [row for row in material.index.of_case(case) if (row["fold"] is not None) == folded]
         where = in_one_line(dict(zip(CASE, case, strict=True)))
-        joined = join(groups, material, case[5], f"models of {where}")
+        joined = join(by_group(rows), material, case[5], f"models of {where}")
         if joined is not None:
             tables.append(_table(case, joined, material.cfg))
     return tables
@@ -69,7 +60,7 @@ def baseline_tables(cases: Sequence[tuple[Case, bool]], material: StudyRuns) -> 
 def _table(case: Case, joined: Joined[Group], cfg: EvaluationConfig) -> dict[str, Any]:
     task, horizon, aligned, groups = case[5], case[6], joined.aligned, joined.positions
     metric = primary_metric(task)
-    labels = dict(zip(groups, names_of(list(groups)), strict=True))
+    labels = {(model, size): model if size == NO_BUDGET else f"{model} {size}" for model, size in groups}
     losses = {group: aligned.losses(positions) for group, positions in groups.items()}
     reference = min(groups, key=lambda group: _selection_loss(joined.rows(group), metric))
     naive = _naive_losses(joined)
@@ -86,13 +77,13 @@ def _table(case: Case, joined: Joined[Group], cfg: EvaluationConfig) -> dict[str
         ahead = None if linear in (None, group) else compare_losses(losses[group], losses[linear], horizon)
         line: dict[str, Any] = {"model": group[0], "budget": group[1], "label": labels[group],
                                 "seeds": len(positions), "is_base_rate": is_naive}  # fmt: skip
-        line |= _bounds("auc", auc, cfg) | _bounds(metric, loss, cfg)
+        line |= named("auc", auc, cfg.confidence) | named(metric, loss, cfg.confidence)
         for name, estimate in (("difference", gap), ("over_base_rate", over), ("over_linear", ahead)):
-            line |= _bounds(name, estimate, cfg)
+            line |= named(name, estimate, cfg.confidence)
             compared[name].append(estimate)
         line["detectable_difference"] = gap.detectable(cfg.confidence, cfg.power) if gap else None
-        line |= {name: _average(own, f"test_{name}") for name in _AVERAGED}
-        line["calibrated_log_loss"] = _average(own, "test_calibrated_log_loss")
+        line |= {name: mean_of(own, f"test_{name}") for name in _AVERAGED}
+        line["calibrated_log_loss"] = mean_of(own, "test_calibrated_log_loss")
         line["collapsed"] = all(bool(row["test_collapsed"]) for row in own)
         line |= _tests(aligned, positions, groups[reference], losses[group], losses[reference], horizon)
         described.append(line)
@@ -184,9 +175,8 @@ def _adjust(
 
 
 def _many(
-    losses: dict[tuple[str, str], DateLosses], labels: dict[tuple[str, str], str],
-    reference: tuple[str, str], naive: DateLosses | None, horizon: int, cfg: EvaluationConfig,
-    lines: list[dict[str, Any]],
+    losses: dict[Group, DateLosses], labels: dict[Group, str], reference: Group, naive: DateLosses | None,
+    horizon: int, cfg: EvaluationConfig, lines: list[dict[str, Any]],
 ) -> dict[str, Any]:  # fmt: skip
     """Joint tests of all models: whether any beats the base rate, and which could be the best."""
     by_date = {labels[group]: own.sums.mean(axis=0) / own.counts for group, own in losses.items()}
@@ -220,16 +210,6 @@ def _text(spa: dict[str, Any] | None, kept: list[str] | None, models: int) -> st
         share = f"{len(kept)} of {models} models could be the best at {_SET_CONFIDENCE:.0%} confidence"
         parts.append(share + (f": {', '.join(kept)}." if len(kept) <= 4 else "."))
     return " ".join(parts)
-
-
-def _bounds(name: str, estimate: Estimate | None, cfg: EvaluationConfig) -> dict[str, float | None]:
-    low, high = estimate.interval(cfg.confidence) if estimate else (None, None)
-    return {name: estimate.value if estimate else None, f"{name}_low": low, f"{name}_high": high}
-
-
-def _average(rows: Sequence[Row], column: str) -> float | None:
-    known = [row[column] for row in rows if row[column] is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _selection_loss(rows: Sequence[Row], metric: str) -> float:

@@ -18,13 +18,12 @@ from lib.errors import DataError
 from lib.inference.comparisons import Estimate
 from lib.scaling.axes import CASE, Row
 from lib.scaling.curves import estimate_auc, estimate_loss
+from lib.scaling.entries import named
 from lib.scaling.folds import join
-from lib.scaling.run_index import RunIndex, StudyRuns
+from lib.scaling.run_index import Group, RunIndex, StudyRuns, by_group
 from lib.scaling.samples import Aligned, PredictionFiles, Reader, selection_reader
 
 _FROM_TEST = ("difference", "difference_low", "difference_high", "in_confidence_set")
-Group = tuple[str, str]
-"""Model and budget."""
 
 
 def comparison_table(
@@ -70,10 +69,8 @@ def _rows(
     key = {column: table[column] for column in CASE}
     folds = pl.col("fold").is_in(table["folds"]) if table["folds"] else pl.col("fold").is_null()
     members = done.filter(folds, *(pl.col(column) == value for column, value in key.items())).sort("path")
-    groups: dict[Group, list[Row]] = {}
-    for member in members.to_dicts():
-        groups.setdefault((member["model"], member["budget"]), []).append(member)
     index = RunIndex(members)
+    groups = by_group(index.rows)
     measured = {part: _measure(groups, StudyRuns(index, own, cfg), part) for part, own in readers.items()}
     rows = []
     for line in table["rows"]:
@@ -119,10 +116,5 @@ def _measures(
         estimates["auc"] = estimate_auc(aligned, own, horizon)
     found: dict[str, float | None] = {}
     for name, estimate in estimates.items():
-        low, high = estimate.interval(cfg.confidence) if estimate else (None, None)
-        found |= {
-            f"{part}_{name}": estimate.value if estimate else None,
-            f"{part}_{name}_low": low,
-            f"{part}_{name}_high": high,
-        }
+        found |= named(f"{part}_{name}", estimate, cfg.confidence)
     return found

@@ -1,13 +1,10 @@
-"""The controls among the runs of a study: finds and measures them, lets `controls` judge, and lists which
-failed or are missing.
-
-Those of laws are measured in `law_controls`.
-"""
+"""The controls among the runs of a study: finds and measures them, and lets `controls` judge."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from lib.config.experiment import PlannedExperiment
@@ -18,6 +15,7 @@ from lib.scaling.circular_shifts import shifted_auc
 from lib.scaling.controls import (
     NULL_LEVEL,
     ControlResult,
+    law_control,
     leak_control,
     null_control,
     null_level,
@@ -26,17 +24,44 @@ from lib.scaling.controls import (
 from lib.scaling.curves import estimate_auc, measure_curve
 from lib.scaling.folds import evidence_of, join
 from lib.scaling.preconditions import LEAST_SEEDS
+from lib.scaling.questions import verdict_of
 from lib.scaling.run_index import PROBLEM, Problem, StudyRuns, problems_of
 from lib.scaling.samples import Aligned
 
 PlantedAuc = Callable[[str, str, str, int], float | None]
 """Given experiment, timescale, task and horizon, the best AUC its synthetic market allows, if known."""
-TAINTS_ALL = ("null_control", "law_control")
-"""If one of these fails, intervals or verdicts are wrong, whatever model they are about."""
 AucEstimate = Callable[[Aligned, Sequence[int], int], Estimate | None]
-_NOT_RUN = ControlResult(False, "The control has not been run.", None, None, None)
+_NOT_RUN = ControlResult(False, "The control has not been run.")
 _BLIND = "naive"
 """Model family whose forecasts read no channel; it cannot find a planted signal and is not meant to."""
+
+
+def control_outcomes(
+    experiments: Mapping[str, PlannedExperiment], material: StudyRuns, planted_auc: PlantedAuc | None
+) -> list[dict[str, Any]]:
+    """Outcomes of all controls: the null controls first, which are judged together, then one by one."""
+    nulls = {name: one for name, one in experiments.items() if one.role == "null_control"}
+    entries = null_entries(nulls, material)
+    for name, experiment in experiments.items():
+        if experiment.role == "law_control":
+            entries += _law_entries(name, experiment, material)
+        elif experiment.role in ("leak_control", "positive_control"):
+            entries += _control_entries(name, experiment, material, planted_auc)
+    return entries
+
+
+@dataclass(frozen=True)
+class _Null:
+    """One null control, problem and model."""
+
+    name: str
+    margin: float
+    problem: Problem
+    model: str
+    sizes: dict[str, list[Row]]
+    """Rows of each budget."""
+    compares_sizes: bool
+    """Whether it also shows that size alone does not help."""
 
 
 def null_entries(experiments: Mapping[str, PlannedExperiment], material: StudyRuns) -> list[dict[str, Any]]:
@@ -49,29 +74,23 @@ def null_entries(experiments: Mapping[str, PlannedExperiment], material: StudyRu
         experiments: of role null_control; folds of the same declared experiment are judged together.
         material: runs, predictions and settings.
     """
-    found = [one for name, parts in _folded(experiments) for one in _nulls(name, parts, material)]
-    level = null_level(sum(len(groups) + bool(sizes) for _, _, _, groups, sizes in found))
+    nulls = [one for name, parts in _folded(experiments) for one in _nulls(name, parts, material)]
+    level = null_level(sum(len(one.sizes) + one.compares_sizes for one in nulls))
     entries = []
-    for name, margin, problem, groups, sizes in found:
-        false_gain = _false_gain(sizes, margin, level, material)
-        for number, ((model, budget), rows) in enumerate(groups.items(), start=1):
-            last = number == len(groups)
-            result = _judged_null(rows, problem, level, false_gain if last else None, material)
-            entry = {"experiment": name, "role": "null_control"} | dict(zip(PROBLEM, problem, strict=True))
-            entry["folds"] = sorted({row["fold"] for row in rows if row["fold"] is not None})
-            entry["compares_sizes"] = bool(sizes)
-            entries.append(entry | described_control(model, budget, None, result, level))
+    for one in nulls:
+        false_gain, last = _false_gain(one, level, material), list(one.sizes)[-1]
+        for budget, rows in one.sizes.items():
+            result = _NOT_RUN
+            if _any_done(rows):
+                auc = _auc(rows, one.problem, material, shifted_auc)
+                result = null_control(auc, level, false_gain if budget == last else None)
+            entry = _entry(one.name, "null_control", one.problem, one.model, budget, result)
+            folds = sorted({row["fold"] for row in rows if row["fold"] is not None})
+            entries.append(entry | {"folds": folds, "compares_sizes": one.compares_sizes, "level": level})
     return entries
 
 
-Null = tuple[str, float, Problem, dict[tuple[str, str], list[Row]], list[Row]]
-"""One null control, problem and model: name, margin, problem, the rows of each size, and those that show
-whether size alone helps."""
-
-
-def _folded(
-    experiments: Mapping[str, PlannedExperiment],
-) -> list[tuple[str, list[PlannedExperiment]]]:
+def _folded(experiments: Mapping[str, PlannedExperiment]) -> list[tuple[str, list[PlannedExperiment]]]:
     """The folds of each declared experiment, separately for each share of the dates and window length."""
     found: dict[tuple[str, float, int | None], list[PlannedExperiment]] = {}
     for name, one in experiments.items():
@@ -80,23 +99,22 @@ def _folded(
     return [(name, parts) for (name, *_), parts in found.items()]
 
 
-def _nulls(name: str, parts: Sequence[PlannedExperiment], material: StudyRuns) -> Iterator[Null]:
+def _nulls(name: str, parts: Sequence[PlannedExperiment], material: StudyRuns) -> Iterator[_Null]:
     first = parts[0]
     for problems in zip(*map(problems_of, parts), strict=True):
         problem = (first.condition, *problems[0][1:])
         for model in first.models:
-            groups: dict[tuple[str, str], list[Row]] = {}
+            every: dict[str, list[Row]] = {}
             for own in problems:
-                for budget, rows in _groups(own, model, first, material):
-                    groups.setdefault((model, budget), []).extend(rows)
-            groups = {key: evidence_of(rows) for key, rows in groups.items()}
-            rows = [row for own in groups.values() for row in own]
-            several = len(groups) > 1 and len(set(first.seeds)) >= LEAST_SEEDS
-            if groups:
-                yield name, first.margin, problem, groups, rows if several else []
+                for budget, rows in _by_budget(own, model, first, material):
+                    every.setdefault(budget, []).extend(rows)
+            sizes = {budget: evidence_of(rows) for budget, rows in every.items()}
+            several = len(sizes) > 1 and len(set(first.seeds)) >= LEAST_SEEDS
+            if sizes:
+                yield _Null(name, first.margin, problem, model, sizes, several)
 
 
-def control_entries(
+def _control_entries(
     name: str, experiment: PlannedExperiment, material: StudyRuns, planted_auc: PlantedAuc | None
 ) -> list[dict[str, Any]]:
     """Outcome of each leak or positive control of an experiment: one entry per problem, model and budget,
@@ -107,80 +125,36 @@ def control_entries(
         if experiment.role == "positive_control" and planted_auc is not None:
             planted = planted_auc(name, problem[2], problem[3], problem[4])
         for model in experiment.models:
-            for budget, rows in _groups(problem, model, experiment, material):
+            for budget, rows in _by_budget(problem, model, experiment, material):
                 result = _judge(rows, problem, experiment.role, material, planted)
-                entry: dict[str, Any] = {"experiment": name, "role": experiment.role}
-                entry |= dict(zip(PROBLEM, problem, strict=True))
+                entry = _entry(name, experiment.role, problem, model, budget, result)
                 entry["folds"] = [] if experiment.fold is None else [experiment.fold]
-                entry["compares_sizes"] = False
-                entries.append(entry | described_control(model, budget, planted, result))
+                entries.append(entry | {"planted_auc": planted})
     return entries
 
 
-def failed_controls(entries: Sequence[Mapping[str, Any]], model: str) -> list[str]:
-    """The failed controls that concern a model: every null and law control, its own leak and positive ones.
+def _law_entries(name: str, experiment: PlannedExperiment, material: StudyRuns) -> list[dict[str, Any]]:
+    """Outcome of a law control: one entry per problem and model, over all sizes and seeds.
 
-    A wrong interval or verdict invalidates everything; a planted signal that another model missed says
-    nothing about this one.
+    It takes the whole path of a question, from dataset to verdict, except for the network: see
+    `reference:oracle`.
     """
-    return [
-        f"{entry['experiment']}, {entry['model']} {entry['budget']}: {entry['reason'].rstrip('.')}"
-        for entry in entries
-        if not entry["passed"] and (entry["role"] in TAINTS_ALL or entry["model"] == model)
-    ]
+    entries = []
+    for problem, model in product(problems_of(experiment), experiment.models):
+        rows = [row for _, own in _by_budget(problem, model, experiment, material) for row in own]
+        result, verdict = _NOT_RUN, None
+        if _any_done(rows):
+            curve = measure_curve(AXES["parameters"], rows, material)
+            decision = verdict_of(curve, experiment.margin, material)
+            verdict = decision.verdict
+            result = law_control(str(experiment.expects), verdict, decision.reason)
+        if rows:
+            entry = _entry(name, experiment.role, problem, model, "*", result)
+            entries.append(entry | {"expects": experiment.expects, "verdict": verdict})
+    return entries
 
 
-def undeclared_controls(
-    entries: Sequence[Mapping[str, Any]], model: str, budgets: Sequence[str] = ()
-) -> list[str]:
-    """The controls that a study lacks for verdicts about a model, in words.
-
-    Args:
-        entries: outcomes of the controls that are declared.
-        model: that the verdicts are about.
-        budgets: the sizes that are compared, if any.
-    """
-    found: dict[str, set[str]] = {}
-    compared = False
-    for entry in entries:
-        own = entry["model"] == model
-        compared = compared or (own and bool(entry["compares_sizes"]))
-        words = {str(entry["budget"])} if own else set()
-        found[entry["role"]] = found.get(entry["role"], set()) | words
-    verdicts = {str(entry.get("expects")) for entry in entries if entry["role"] == "law_control"}
-    return lacking_controls(model, budgets, found, compared, verdicts)
-
-
-def lacking_controls(
-    model: str, budgets: Sequence[str], found: Mapping[str, Set[str]], compared: bool, verdicts: Set[str]
-) -> list[str]:
-    """The missing controls that weaken verdicts about a model, in words; empty if none is missing.
-
-    Args:
-        model: that the verdicts are about.
-        budgets: the sizes that are compared; fewer than two compare none.
-        found: by role of each kind of control that is declared, its budgets with this model.
-        compared: whether a null control compares sizes of this model.
-        verdicts: what the law controls expect.
-    """
-    sizes = list(budgets) if len(budgets) > 1 else []
-    lacking = []
-    if "null_control" not in found:
-        lacking.append("no null control")
-    elif sizes and not compared:
-        lacking.append(f"no null control of {model} in several sizes and {LEAST_SEEDS} seeds")
-    for role, word in (("leak_control", "leak"), ("positive_control", "positive")):
-        own = found.get(role, set())
-        if not own:
-            lacking.append(f"no {word} control of {model}")
-        elif missing := [budget for budget in sizes if budget not in own]:
-            lacking.append(f"no {word} control of {model} at {', '.join(missing)}")
-    if sizes and (unseen := [verdict for verdict in ("scales", "flat") if verdict not in verdicts]):
-        lacking.append(f"no law control that expects {' or '.join(unseen)}")
-    return lacking
-
-
-def _groups(
+def _by_budget(
     problem: Problem, model: str, experiment: PlannedExperiment, material: StudyRuns
 ) -> Iterator[tuple[str, list[Row]]]:
     for budget in (*experiment.budgets, NO_BUDGET):
@@ -190,47 +164,29 @@ def _groups(
             yield budget, rows
 
 
-def _judged_null(
-    rows: list[Row],
-    problem: Problem,
-    level: float,
-    false_gain: tuple[float, float] | None,
-    material: StudyRuns,
-) -> ControlResult:
-    if all(row["status"] != "done" for row in rows):
-        return _NOT_RUN
-    return null_control(_auc(rows, problem, material, shifted_auc), level, false_gain)
+def _any_done(rows: Sequence[Row]) -> bool:
+    return any(row["status"] == "done" for row in rows)
 
 
 def _judge(
     rows: list[Row], problem: Problem, role: str, material: StudyRuns, planted: float | None
 ) -> ControlResult:
-    if all(row["status"] != "done" for row in rows):
+    if not _any_done(rows):
         return _NOT_RUN
     auc = _auc(rows, problem, material)
-    if role == "leak_control":
-        return leak_control(
-            {int(row["seed"]): bool(row["too_good"]) for row in rows if row["status"] == "done"}, auc
-        )
-    return positive_control(auc, planted)
+    if role == "positive_control":
+        return positive_control(auc, planted)
+    alarms = {int(row["seed"]): bool(row["too_good"]) for row in rows if row["status"] == "done"}
+    return leak_control(alarms, auc)
 
 
-def described_control(
-    model: str, budget: str, planted: float | None, result: ControlResult, level: float = NULL_LEVEL
+def _entry(
+    name: str, role: str, problem: Problem, model: str, budget: str, result: ControlResult
 ) -> dict[str, Any]:
-    """The part of an entry that says how a control came out."""
-    return {
-        "model": model,
-        "budget": budget,
-        "auc": result.auc,
-        "low": result.low,
-        "high": result.high,
-        "level": level,
-        "planted_auc": planted,
-        "required_auc": result.required_auc,
-        "passed": result.passed,
-        "reason": result.reason,
-    }
+    """What scaling.json says of a control that is of no fold, compares no sizes and had nothing planted."""
+    entry = {"experiment": name, "role": role, "model": model, "budget": budget} | vars(result)
+    entry |= {"folds": [], "compares_sizes": False, "level": NULL_LEVEL, "planted_auc": None}
+    return entry | dict(zip(PROBLEM, problem, strict=True))
 
 
 def _auc(
@@ -245,16 +201,15 @@ def _auc(
     return replace(auc, seed_noise=()) if auc else None
 
 
-def _false_gain(
-    rows: Sequence[Row], margin: float, level: float, material: StudyRuns
-) -> tuple[float, float] | None:
+def _false_gain(null: _Null, level: float, material: StudyRuns) -> tuple[float, float] | None:
     """A gain from size beyond the margin and beyond chance, where there is nothing to learn."""
-    if not rows:
+    if not null.compares_sizes:
         return None
+    rows = [row for own in null.sizes.values() for row in own]
     curve = measure_curve(AXES["parameters"], rows, material)
     if curve.gain is None or curve.absent:
         return None
     low, _ = curve.gain.interval(level)
-    if low is None or low <= 0 or curve.gain.value < curve.margin(margin):
+    if low is None or low <= 0 or curve.gain.value < curve.margin(null.margin):
         return None
     return curve.gain.value, low

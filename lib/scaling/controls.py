@@ -3,19 +3,24 @@
 null: nothing can be learned, so forecasts must be at chance and no size may gain. leak: tomorrow's return is
 planted as a channel, so the alarm "too good to be true" must go off. positive: a signal of known strength, of
 which most must be found at every size. law: forecasts whose loss is known to fall with size, or known not to,
-so the verdict must be exactly that. A study whose controls fail decides nothing.
+so the verdict must be exactly that. A study whose controls fail decides nothing, and one that lacks some
+decides less: both are listed here.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 from lib.inference.comparisons import Estimate
+from lib.scaling.preconditions import LEAST_SEEDS
 
 NULL_LEVEL = 0.999
 """Joint confidence of a study's null controls: a sound workflow fails in one study of a thousand."""
+TAINTS_ALL = ("null_control", "law_control")
+"""If one of these fails, intervals or verdicts are wrong, whatever model they are about."""
 REQUIRED_SHARE = 0.7
 _ROUNDING = 1e-9
 
@@ -26,9 +31,9 @@ class ControlResult:
 
     passed: bool
     reason: str
-    auc: float | None
-    low: float | None
-    high: float | None
+    auc: float | None = None
+    low: float | None = None
+    high: float | None = None
     required_auc: float | None = None
 
 
@@ -54,11 +59,11 @@ def null_control(
             the margin where nothing can be learned; that fails the control too.
     """
     if auc is None:
-        return ControlResult(False, "The test AUC could not be measured.", None, None, None)
+        return ControlResult(False, "The test AUC could not be measured.")
     low, high = auc.interval(level)
     if low is None or high is None:
         reason = "The test set is too short for an interval, so the control shows nothing."
-        return ControlResult(False, reason, auc.value, None, None)
+        return ControlResult(False, reason, auc.value)
     span = f"AUC {auc.value:.3f} [{low:.3f}, {high:.3f}]"
     if low > 0.5 + _ROUNDING or high < 0.5 - _ROUNDING:
         side = "above" if low > 0.5 else "below"
@@ -84,7 +89,7 @@ def positive_control(auc: Estimate | None, planted_auc: float | None) -> Control
         planted_auc: the best AUC that the synthetic market allows.
     """
     if auc is None:
-        return ControlResult(False, "The test AUC could not be measured.", None, None, None)
+        return ControlResult(False, "The test AUC could not be measured.")
     low, high = auc.interval(NULL_LEVEL)
     if planted_auc is None:
         reason = "The best reachable AUC of this market is not known, so the control shows nothing."
@@ -137,6 +142,68 @@ def law_control(expected: str, verdict: str, why: str) -> ControlResult:
         why: its sentence.
     """
     if verdict == expected:
-        return ControlResult(True, f"The verdict is {verdict}, as it must be.", None, None, None)
-    reason = f"The verdict is {verdict} where {expected} was planted: {why}"
-    return ControlResult(False, reason, None, None, None)
+        return ControlResult(True, f"The verdict is {verdict}, as it must be.")
+    return ControlResult(False, f"The verdict is {verdict} where {expected} was planted: {why}")
+
+
+def failed_controls(entries: Sequence[Mapping[str, Any]], model: str) -> list[str]:
+    """The failed controls that concern a model: every null and law control, its own leak and positive ones.
+
+    A wrong interval or verdict invalidates everything; a planted signal that another model missed says
+    nothing about this one.
+    """
+    return [
+        f"{entry['experiment']}, {entry['model']} {entry['budget']}: {entry['reason'].rstrip('.')}"
+        for entry in entries
+        if not entry["passed"] and (entry["role"] in TAINTS_ALL or entry["model"] == model)
+    ]
+
+
+def undeclared_controls(
+    entries: Sequence[Mapping[str, Any]], model: str, budgets: Sequence[str] = ()
+) -> list[str]:
+    """The controls that a study lacks for verdicts about a model, in words.
+
+    Args:
+        entries: outcomes of the controls that are declared.
+        model: that the verdicts are about.
+        budgets: the sizes that are compared, if any.
+    """
+    found: dict[str, set[str]] = {}
+    compared = False
+    for entry in entries:
+        own = entry["model"] == model
+        compared = compared or (own and bool(entry["compares_sizes"]))
+        words = {str(entry["budget"])} if own else set()
+        found[entry["role"]] = found.get(entry["role"], set()) | words
+    verdicts = {str(entry.get("expects")) for entry in entries if entry["role"] == "law_control"}
+    return lacking_controls(model, budgets, found, compared, verdicts)
+
+
+def lacking_controls(
+    model: str, budgets: Sequence[str], found: Mapping[str, Set[str]], compared: bool, verdicts: Set[str]
+) -> list[str]:
+    """The missing controls that weaken verdicts about a model, in words; empty if none is missing.
+
+    Args:
+        model: that the verdicts are about.
+        budgets: the sizes that are compared; fewer than two compare none.
+        found: by role of each kind of control that is declared, its budgets with this model.
+        compared: whether a null control compares sizes of this model.
+        verdicts: what the law controls expect.
+    """
+    sizes = list(budgets) if len(budgets) > 1 else []
+    lacking = []
+    if "null_control" not in found:
+        lacking.append("no null control")
+    elif sizes and not compared:
+        lacking.append(f"no null control of {model} in several sizes and {LEAST_SEEDS} seeds")
+    for role, word in (("leak_control", "leak"), ("positive_control", "positive")):
+        own = found.get(role, set())
+        if not own:
+            lacking.append(f"no {word} control of {model}")
+        elif missing := [budget for budget in sizes if budget not in own]:
+            lacking.append(f"no {word} control of {model} at {', '.join(missing)}")
+    if sizes and (unseen := [verdict for verdict in ("scales", "flat") if verdict not in verdicts]):
+        lacking.append(f"no law control that expects {' or '.join(unseen)}")
+    return lacking

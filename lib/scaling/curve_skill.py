@@ -13,7 +13,7 @@ import numpy as np
 
 from lib.config.base import is_ternary
 from lib.inference.bootstrap import sum_by_date
-from lib.inference.comparisons import DateLosses, Estimate, compare_losses, joined_searches
+from lib.inference.comparisons import DateLosses, Estimate, compare_losses
 from lib.metrics.classification import Floats
 from lib.scaling.axes import Row
 from lib.scaling.run_index import StudyRuns
@@ -71,13 +71,13 @@ def recalibrated_gain(
         material: calibration samples are read there.
         even: give the forecasts of all folds the same spread first.
     """
-    first, last = (_recalibrated(parts, material, even) for parts in ends)
-    known = [a is not None and b is not None for a, b in zip(first, last, strict=True)]
-    dates = np.array([part[0].dates.size for part in ends[0]])
-    if not any(known) or dates[known].sum() < _LEAST_SHARE * dates.sum():
+    pairs = list(zip(*(_recalibrated(parts, material, even) for parts in ends), strict=True))
+    known = [(a, b) for a, b in pairs if a is not None and b is not None]
+    dates = sum(a.counts.size for a, _ in known)
+    if not known or dates < _LEAST_SHARE * sum(part[0].dates.size for part in ends[0]):
         return None
-    a, b = (_chained([one for one, ok in zip(own, known, strict=True) if ok]) for own in (first, last))
-    return compare_losses(a, b, horizon)
+    first, last = (DateLosses.chained(own) for own in zip(*known, strict=True))
+    return compare_losses(first, last, horizon)
 
 
 def skill_of(
@@ -94,19 +94,18 @@ def skill_of(
 
 def _base_rate_losses(parts: Sequence[Part]) -> DateLosses | None:
     """Losses of always predicting the base rate of each run's training."""
-    out: list[DateLosses | None] = []
+    out: list[DateLosses] = []
     for aligned, _, rows in parts:
-        known: dict[str, Floats | None] = {}
-        for row in rows:
-            rate = _base_rate(row, aligned.task)
+        rates = [_base_rate(row, aligned.task) for row in rows]
+        known: dict[str, Floats] = {}
+        for rate in rates:
             if repr(rate) not in known:
                 losses = base_rate_losses(aligned.target, rate, aligned.task)
-                known[repr(rate)] = None if losses is None else _by_date(losses, aligned)
-        sums = [known[repr(_base_rate(row, aligned.task))] for row in rows]
-        if any(one is None for one in sums):
-            return None
-        out.append(DateLosses(np.array(sums), aligned.counts))
-    return _chained(out)
+                if losses is None:
+                    return None
+                known[repr(rate)] = _by_date(losses, aligned)
+        out.append(DateLosses(np.array([known[repr(rate)] for rate in rates]), aligned.counts))
+    return DateLosses.chained(out)
 
 
 def _base_rate(row: Row, task: str) -> BaseRate | None:
@@ -156,13 +155,3 @@ def _on(samples: Sequence[RunSamples], test: Floats, task: str, even: bool) -> F
 
 def _by_date(losses: Floats, aligned: Aligned) -> Floats:
     return sum_by_date(losses, aligned.index, aligned.dates.size)
-
-
-def _chained(parts: Sequence[DateLosses | None]) -> DateLosses:
-    """The losses of several folds one after the other."""
-    known = [part for part in parts if part is not None]
-    return DateLosses(
-        np.concatenate([part.sums for part in known], axis=1),
-        np.concatenate([part.counts for part in known]),
-        joined_searches([part.searches for part in known]),
-    )

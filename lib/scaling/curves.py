@@ -7,7 +7,7 @@ everything into scaling.json.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,8 @@ from lib.metrics.classification import roc_auc
 from lib.scaling import scaling_law
 from lib.scaling.axes import CURVE_KEY, Axis, Row, grouped, in_one_line
 from lib.scaling.curve_skill import Part, measure_skill
-from lib.scaling.folds import Joined, confirmation_of, declared_seeds, evidence_of, join, searches_among
+from lib.scaling.folds import Joined, confirmation_of, coverage, declared_seeds, evidence_of, join
+from lib.scaling.preconditions import Coverage
 from lib.scaling.run_index import StudyRuns
 from lib.scaling.samples import Aligned
 from lib.scaling.scale_points import ScalePoint
@@ -84,16 +85,12 @@ def margin_of(declared: float, zero_loss: float | None) -> float:
 
 
 @dataclass
-class Curve:
+class Curve(Coverage):
     """Everything measured along one curve. `slope` and `gain` are None where they could not be measured."""
 
     axis: Axis
     key: dict[str, Any]
     """The key that the runs share; the part that the axis varies is a star."""
-    declared: dict[str, int]
-    """Declared seeds of each scale point, in order."""
-    seeds: dict[str, int]
-    """Usable seeds of each scale point: those that every fold has."""
     points: list[ScalePoint] = field(default_factory=list)
     entries: list[dict[str, Any]] = field(default_factory=list)
     """What scaling.json states of each scale point."""
@@ -102,19 +99,10 @@ class Curve:
     gain: Estimate | None = None
     zero_loss: float | None = None
     """Regression: squared error of always predicting 0 on the test set."""
-    collapsed: list[str] = field(default_factory=list)
-    """Scale points all of whose runs predict nearly the same for every sample."""
-    searches: dict[str, int] = field(default_factory=dict)
-    """Different searches that found the recipes of each scale point's usable runs; no entry where none
-    did."""
-    dates_lost: int = 0
-    """Test samples that not all runs hold, and that were left out."""
     dates: np.ndarray | None = None
     """Test dates of all losses; those of the folds follow each other."""
     folds: list[int] = field(default_factory=list)
     """Walk-forward folds whose test parts are joined; none on the study's own split."""
-    lost_folds: Mapping[int, Sequence[str]] = field(default_factory=dict)
-    """Folds that are left out for all scale points, and the scale points without a usable run there."""
     parts: dict[str, list[Part]] = field(default_factory=dict)
     """For each scale point and fold the aligned samples, the positions of the scale point's runs, and their
     rows."""
@@ -181,16 +169,13 @@ def measure_curve(axis: Axis, rows: Sequence[Row], material: StudyRuns) -> Curve
     labels = axis.points(rows)
     key = dict(zip(CURVE_KEY, axis.rest(rows[0]), strict=True))
     by_point = {label: [row for row in rows if axis.point(row) == label] for label in labels}
-    declared = {label: declared_seeds(own) for label, own in by_point.items()}
-    curve = Curve(axis, key, declared, dict.fromkeys(labels, 0))
-    joined = join(by_point, material, curve.task, curve.where)
+    joined = join(by_point, material, str(key["task"]), in_one_line(key))
+    curve = Curve(axis, key, **vars(coverage(by_point, joined)))
     if joined is None:
         usable = {label: [row for row, _ in material.usable(own)] for label, own in by_point.items()}
-        curve.seeds |= {label: declared_seeds(own) for label, own in usable.items()}
+        curve.seeds = {label: declared_seeds(own) for label, own in usable.items()}
         return curve
-    curve.seeds |= {label: len(positions) for label, positions in joined.positions.items()}
-    curve.dates, curve.dates_lost = joined.aligned.dates, joined.dates_lost
-    curve.folds, curve.lost_folds = joined.folds, joined.lost_folds
+    curve.dates, curve.folds = joined.aligned.dates, joined.folds
     curve.zero_loss = zero_loss_of(joined.aligned)
     for label in joined.positions:
         _add_point(curve, label, joined, material)
@@ -214,10 +199,6 @@ def _add_point(curve: Curve, label: str, joined: Joined[str], material: StudyRun
     auc = estimate_auc(aligned, positions, curve.horizon) if classes else None
     low, high = loss.interval(confidence)
     auc_low, auc_high = auc.interval(confidence) if auc else (None, None)
-    if found := searches_among(rows):
-        curve.searches[label] = found
-    if all(row["test_collapsed"] for row in rows):
-        curve.collapsed.append(label)
     entry: dict[str, Any] = {
         "point": label,
         "size": point.size,

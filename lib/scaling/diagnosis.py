@@ -5,7 +5,7 @@ Puts the grid of sizes and shares into one table, fits the joint law and interpr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -14,10 +14,10 @@ import numpy as np
 
 from lib.inference.comparisons import Estimate
 from lib.scaling import entries as describe
-from lib.scaling.axes import AXES, CURVE_KEY, Row, in_one_line
-from lib.scaling.control_runs import failed_controls, undeclared_controls
+from lib.scaling.axes import AXES, CURVE_KEY, Row, in_one_line, mean_of
+from lib.scaling.controls import failed_controls, undeclared_controls
 from lib.scaling.curves import margin_of, zero_loss_of
-from lib.scaling.folds import declared_seeds, join
+from lib.scaling.folds import Joined, coverage, join
 from lib.scaling.hypotheses import Hypothesis
 from lib.scaling.interactions import interactions_of
 from lib.scaling.joint_law import NAMES, fit_joint_law
@@ -30,22 +30,16 @@ Corner = tuple[str, str]
 """Size and share of dates of a combination."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Grid:
     """Runs of every combination of size and share of dates, on the test samples that all hold."""
 
     key: dict[str, Any]
-    declared: dict[Corner, int]
-    """Declared runs (seeds) of each combination, in order of size, then share."""
+    declared: dict[Corner, list[Row]]
+    """Declared runs of each combination, in order of size, then share."""
+    joined: Joined[Corner]
     points: dict[Corner, ScalePoint]
     """Of the combinations that have a usable run."""
-    owners: dict[Corner, list[Row]]
-    """Their rows."""
-    zero_loss: float | None
-    """Regression: squared error of always predicting 0."""
-    dates_lost: int
-    lost_folds: Mapping[int, Sequence[str]]
-    """Folds that are left out for all, and the combinations without a usable run there."""
 
     @property
     def deciding(self) -> list[Corner]:
@@ -65,9 +59,8 @@ def diagnose(
         return diagnoses, laws
     for _, _, rows in interactions_of([AXES["parameters"], AXES["data"]], hypothesis.rows):
         if (grid := _grid(rows, material)) is not None:
-            diagnoses.append(
-                _diagnosis(grid, margin_of(hypothesis.margin, grid.zero_loss), material, controls)
-            )
+            margin = margin_of(hypothesis.margin, zero_loss_of(grid.joined.aligned))
+            diagnoses.append(_diagnosis(grid, margin, material, controls))
             laws.append(_joint(grid, material))
     return diagnoses, laws
 
@@ -84,22 +77,13 @@ def _grid(rows: Sequence[Row], material: StudyRuns) -> Grid | None:
     joined = join(groups, material, str(key["task"]), in_one_line(key))
     if joined is None:
         return None
-    return Grid(
-        key,
-        {corner: declared_seeds(own) for corner, own in groups.items()},
-        {
-            corner: ScalePoint(" ".join(corner), None, joined.aligned.losses(positions))
-            for corner, positions in joined.positions.items()
-        },
-        {corner: joined.rows(corner) for corner in joined.positions},
-        zero_loss_of(joined.aligned),
-        joined.dates_lost,
-        {fold: [" ".join(c) for c in without] for fold, without in joined.lost_folds.items()},
-    )
+    losses = {corner: joined.aligned.losses(positions) for corner, positions in joined.positions.items()}
+    points = {corner: ScalePoint(" ".join(corner), None, own) for corner, own in losses.items()}
+    return Grid(key, groups, joined, points)
 
 
 def _diagnosis(grid: Grid, margin: float, material: StudyRuns, controls: Entries) -> dict[str, Any]:
-    lines = [_line(grid.points[corner], own) for corner, own in grid.owners.items()]
+    lines = [_line(point, grid.joined.rows(corner)) for corner, point in grid.points.items()]
     horizon, confidence = int(grid.key["horizon"]), material.cfg.confidence
     gain: Estimate | None = None
     if grid.deciding and all(corner in grid.points for corner in grid.deciding):
@@ -123,38 +107,20 @@ def _diagnosis(grid: Grid, margin: float, material: StudyRuns, controls: Entries
 def _preconditions(grid: Grid, controls: Entries) -> Preconditions:
     """Preconditions of the two combinations that decide."""
     model = str(grid.key["model"])
-    name = {corner: f"{corner[0]} on {float(corner[1]):.1%} of the dates" for corner in grid.deciding}
-    own = {corner: grid.owners.get(corner, []) for corner in grid.deciding}
-    return Preconditions.of(
-        {name[corner]: grid.declared[corner] for corner in grid.deciding},
-        {name[corner]: declared_seeds(rows) for corner, rows in own.items()},
-        [name[corner] for corner, rows in own.items() if rows and all(row["test_collapsed"] for row in rows)],
-        grid.dates_lost,
-        failed_controls(controls, model),
-        undeclared_controls(controls, model),
-        grid.lost_folds,
-    )
+    groups = {corner: grid.declared[corner] for corner in grid.deciding}
+    found = coverage(groups, grid.joined, lambda at: f"{at[0]} on {float(at[1]):.1%} of the dates")
+    return Preconditions.of(found, failed_controls(controls, model), undeclared_controls(controls, model))
 
 
 def _line(point: ScalePoint, rows: Sequence[Row]) -> dict[str, Any]:
-    return {
-        "budget": rows[0]["budget"],
-        "train_fraction": rows[0]["train_fraction"],
-        "n_train": _mean(rows, "n_train"),
-        "param_count": _mean(rows, "param_count"),
-        "seeds": point.seeds,
-        "loss": point.mean,
-        "train_loss": _mean(rows, "best_train_loss"),
-        "validation_loss": _mean(rows, "best_validation_loss"),
-        "gap": _mean(rows, "train_gap"),
-        "best_step": _mean(rows, "best_step"),
-        "steps": _mean(rows, "steps"),
-    }
-
-
-def _mean(rows: Sequence[Row], column: str) -> float | None:
-    known = [float(row[column]) for row in rows if row.get(column) is not None]
-    return sum(known) / len(known) if known else None
+    recorded = {
+        "n_train": "n_train", "param_count": "param_count", "train_loss": "best_train_loss",
+        "validation_loss": "best_validation_loss", "gap": "train_gap", "best_step": "best_step",
+        "steps": "steps",
+    }  # fmt: skip
+    found = {name: rows[0][name] for name in ("budget", "train_fraction")}
+    found |= {"seeds": point.seeds, "loss": point.mean}
+    return found | {name: mean_of(rows, column) for name, column in recorded.items()}
 
 
 def _gap_rises(lines: Sequence[dict[str, Any]]) -> bool | None:
@@ -200,7 +166,8 @@ def _read(
 
 
 def _joint(grid: Grid, material: StudyRuns) -> dict[str, Any]:
-    key, points, owners = grid.key, list(grid.points.values()), list(grid.owners.values())
+    key, points = grid.key, list(grid.points.values())
+    owners = [grid.joined.rows(corner) for corner in grid.points]
     sizes = np.array([AXES["parameters"].size(rows) for rows in owners], dtype=np.float64)
     samples = np.array([AXES["data"].size(rows) for rows in owners], dtype=np.float64)
     law = fit_joint_law(points, sizes, samples, int(key["horizon"]), material.cfg)
@@ -210,7 +177,7 @@ def _joint(grid: Grid, material: StudyRuns) -> dict[str, Any]:
         "label": describe.label_of(key),
         "identified": bool(law and law.identified),
         "note": law.note if law else note,
-        **{name: describe.interval(law.parameters[name]) if law else None for name in NAMES},
+        **{name: vars(law.parameters[name]) if law else None for name in NAMES},
         "points": [
             {
                 "budget": own[0]["budget"],

@@ -8,7 +8,7 @@ paired by date and by fold. The study's own split is one fold without a number. 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from lib.inference.comparisons import joined_searches
 from lib.scaling.axes import Row
+from lib.scaling.preconditions import Coverage
 from lib.scaling.run_index import StudyRuns
 from lib.scaling.samples import Aligned, RunSamples, align
 
@@ -85,11 +86,6 @@ def declared_seeds(rows: Sequence[Row]) -> int:
     return len({row["seed"] for row in rows})
 
 
-def searches_among(rows: Sequence[Row]) -> int:
-    """Number of different searches that found the recipes of some runs, whatever their fold."""
-    return len({row["search"] for row in rows if row["search"] is not None})
-
-
 def join[G: Hashable](
     groups: Mapping[G, Sequence[Row]], material: StudyRuns, task: str, where: str
 ) -> Joined[G] | None:
@@ -135,6 +131,28 @@ def join[G: Hashable](
     ends = np.cumsum([0, *(len(own) for own in seeds.values())])
     positions = {g: range(a, b) for g, a, b in zip(seeds, ends[:-1], ends[1:], strict=True)}
     return Joined(_chained(parts), positions, parts, dates_lost, lost)
+
+
+def coverage[G: Hashable](
+    groups: Mapping[G, Sequence[Row]], joined: Joined[G] | None, name: Callable[[G], str] | None = None
+) -> Coverage:
+    """What stands behind some of the joined groups, which `name` names; None of their runs if not joined."""
+    called = {group: name(group) if name else names([group]) for group in groups}
+    found = Coverage(declared={called[group]: declared_seeds(rows) for group, rows in groups.items()})
+    found.seeds = dict.fromkeys(found.declared, 0)
+    if joined is None:
+        return found
+    found.dates_lost = joined.dates_lost
+    found.lost_folds = {fold: [names([g]) for g in without] for fold, without in joined.lost_folds.items()}
+    for group in groups:
+        if group in joined.positions:
+            rows = joined.rows(group)
+            found.seeds[called[group]] = len(joined.positions[group])
+            if searches := {row["search"] for row in rows} - {None}:
+                found.searches[called[group]] = len(searches)
+            if all(row["test_collapsed"] for row in rows):
+                found.collapsed.append(called[group])
+    return found
 
 
 def names(groups: Sequence[Hashable]) -> str:

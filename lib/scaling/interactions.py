@@ -6,7 +6,7 @@ all corners on the same dates. `verdicts` judges it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import Any
@@ -17,14 +17,15 @@ from lib.inference.comparisons import Estimate
 from lib.scaling.axes import CURVE_KEY, Axis, Row, in_one_line
 from lib.scaling.curve_skill import skill_of
 from lib.scaling.curves import estimate_loss, zero_loss_of
-from lib.scaling.folds import declared_seeds, evidence_of, join, searches_among
+from lib.scaling.folds import coverage, evidence_of, join
+from lib.scaling.preconditions import Coverage
 from lib.scaling.run_index import StudyRuns
 from lib.scaling.scale_points import ScalePoint, contrast
 
 
 @dataclass
-class Interaction:
-    """A grid of two axes, measured."""
+class Interaction(Coverage):
+    """A grid of two axes, measured; the scale points that are counted are the four corners of the effect."""
 
     axes: tuple[Axis, Axis]
     key: dict[str, Any]
@@ -33,19 +34,7 @@ class Interaction:
     effect: Estimate | None = None
     simple_gains: list[tuple[str, Estimate]] = field(default_factory=list)
     skill: dict[str, Estimate] = field(default_factory=dict)
-    """Loss of the base rate minus that of each of the four corners that make the effect."""
-    declared: dict[str, int] = field(default_factory=dict)
-    """Declared runs (seeds) of each of the four corners that make the effect."""
-    seeds: dict[str, int] = field(default_factory=dict)
-    """Usable runs of each."""
-    searches: dict[str, int] = field(default_factory=dict)
-    """Different searches behind them; no entry where none is."""
-    collapsed: list[str] = field(default_factory=list)
-    """Those of the four all of whose runs predict nearly the same for every sample."""
-    dates_lost: int = 0
-    """Test samples that not all runs hold, and that were left out."""
-    lost_folds: Mapping[int, Sequence[str]] = field(default_factory=dict)
-    """Folds that are left out for all, and the combinations without a usable run there."""
+    """Loss of the base rate minus that of each of the four corners."""
     zero_loss: float | None = None
     """Regression: squared error of always predicting 0."""
 
@@ -84,7 +73,6 @@ def measure_interaction(first: Axis, second: Axis, rows: Sequence[Row], material
     """Measure the grid of two axes on the test samples that all its runs hold."""
     points = first.points(rows), second.points(rows)
     key = dict(zip(CURVE_KEY, _rest(first, second, rows[0]), strict=True))
-    out = Interaction((first, second), key, points)
     declared = {
         corner: [r for r in rows if (first.point(r), second.point(r)) == corner]
         for corner in product(*points)
@@ -92,22 +80,15 @@ def measure_interaction(first: Axis, second: Axis, rows: Sequence[Row], material
     task, horizon = str(key["task"]), int(key["horizon"])
     joined = join(declared, material, task, in_one_line(key))
     ends = product((points[0][0], points[0][-1]), (points[1][0], points[1][-1]))
-    out.declared = {" ".join(corner): declared_seeds(declared[corner]) for corner in ends}
-    out.seeds = dict.fromkeys(out.declared, 0)
+    counted = coverage({corner: declared[corner] for corner in ends}, joined)
+    out = Interaction((first, second), key, points, **vars(counted))
     if joined is None:
         return out
-    out.dates_lost, out.zero_loss = joined.dates_lost, zero_loss_of(joined.aligned)
-    out.lost_folds = {fold: [" ".join(c) for c in without] for fold, without in joined.lost_folds.items()}
+    out.zero_loss = zero_loss_of(joined.aligned)
     at: dict[tuple[str, ...], ScalePoint] = {}
     for corner, positions in joined.positions.items():
-        name, own = " ".join(corner), joined.rows(corner)
-        if name in out.declared:
-            out.seeds[name] = len(positions)
-            if found := searches_among(own):
-                out.searches[name] = found
-            if all(row["test_collapsed"] for row in own):
-                out.collapsed.append(name)
-        point = ScalePoint(name, None, joined.aligned.losses(positions))
+        own = joined.rows(corner)
+        point = ScalePoint(" ".join(corner), None, joined.aligned.losses(positions))
         at[corner] = point
         loss = estimate_loss(point.losses, horizon)
         low, high = loss.interval(material.cfg.confidence)

@@ -16,13 +16,12 @@ from lib.config.workflow import EvaluationConfig
 from lib.inference.power_law import EXPONENTS, huber_width
 from lib.metrics.classification import Floats
 from lib.scaling.scale_points import ScalePoint, point_draws
-from lib.scaling.scaling_law import Interval
+from lib.scaling.scaling_law import EDGE, EDGE_SHARE, Interval, tails_of
 
 DRAWS = 200
 NAMES = ("E", "A", "alpha", "B", "beta")
 _LEAST_POINTS = 3
 _STARTS = (0.1, 0.4, 1.0)
-_EDGE_SHARE = 0.025
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def fit_joint_law(
     width = huber_width(runs, point_of)
     centre = np.array([point.mean for point in points])
 
-    def fit(losses: Floats, starts: Sequence[Floats]) -> tuple[Floats, float]:
+    def fit(losses: Floats, starts: Sequence[Floats]) -> Floats:
         return _least(log_n[point_of], log_d[point_of], losses, starts, width)
 
     spread = max(float(np.ptp(centre)), 1e-9)
@@ -73,17 +72,16 @@ def fit_joint_law(
         for alpha in _STARTS
         for beta in _STARTS
     ]
-    best, _ = fit(runs, grid)
-    draws = np.array([fit(runs + (own - centre)[point_of], [best])[0] for own in drawn])
-    tails = ((1 - (confidence or cfg.confidence)) / 2, (1 + (confidence or cfg.confidence)) / 2)
-    low, high = np.quantile(draws, tails, axis=0)
+    best = fit(runs, grid)
+    draws = np.array([fit(runs + (own - centre)[point_of], [best]) for own in drawn])
+    low, high = np.quantile(draws, tails_of(confidence or cfg.confidence), axis=0)
     parameters = {
         name: Interval(float(best[i]), float(low[i]), float(high[i])) for i, name in enumerate(NAMES)
     }
     exponents = draws[:, [2, 4]]
-    at_edge = np.mean((exponents < EXPONENTS[0] * 1.05) | (exponents > EXPONENTS[1] / 1.05), axis=0)
+    at_edge = np.mean((exponents < EXPONENTS[0] * EDGE) | (exponents > EXPONENTS[1] / EDGE), axis=0)
     falls = bool(low[1] > 0 and low[3] > 0)
-    identified = bool(np.all(at_edge <= _EDGE_SHARE) and falls and best[0] >= 0)
+    identified = bool(np.all(at_edge <= EDGE_SHARE) and falls and best[0] >= 0)
     note = (
         "Both exponents are identified."
         if identified
@@ -105,29 +103,25 @@ def _slopes(theta: Floats, log_n: Floats, log_d: Floats) -> Floats:
     return np.column_stack([np.ones_like(log_n), of_n, -a * log_n * of_n, of_d, -b * log_d * of_d])
 
 
-def _least(
-    log_n: Floats, log_d: Floats, losses: Floats, starts: Sequence[Floats], width: float
-) -> tuple[Floats, float]:
+def _least(log_n: Floats, log_d: Floats, losses: Floats, starts: Sequence[Floats], width: float) -> Floats:
+    """The parameters of the best fit."""
     from scipy.optimize import least_squares
 
-    bounds = (
-        [-np.inf, -np.inf, EXPONENTS[0], -np.inf, EXPONENTS[0]],
-        [np.inf, np.inf, EXPONENTS[1], np.inf, EXPONENTS[1]],
-    )
+    low, high = EXPONENTS
+    in_loss = max(width, 1e-6)
     found: list[Any] = []
     for start in starts:
         inside = start.copy()
-        inside[[2, 4]] = np.clip(inside[[2, 4]], EXPONENTS[0] * 1.01, EXPONENTS[1] / 1.01)
+        inside[[2, 4]] = np.clip(inside[[2, 4]], low * 1.01, high / 1.01)
         found.append(
             least_squares(
                 lambda theta: (_law(theta, log_n, log_d) - losses) / width,
                 inside,
                 jac=lambda theta: _slopes(theta, log_n, log_d) / width,
                 loss="huber",
-                bounds=bounds,
-                x_scale=[max(width, 1e-6), max(width, 1e-6), 0.1, max(width, 1e-6), 0.1],
+                bounds=([-np.inf, -np.inf, low, -np.inf, low], [np.inf, np.inf, high, np.inf, high]),
+                x_scale=[in_loss, in_loss, 0.1, in_loss, 0.1],
                 max_nfev=200,
             )
         )
-    best = min(found, key=lambda result: float(result.cost))
-    return np.asarray(best.x, dtype=np.float64), float(best.cost)
+    return np.asarray(min(found, key=lambda result: float(result.cost)).x, dtype=np.float64)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal
 
 Precondition = Literal["controls", "seeds", "collapsed"]
@@ -13,6 +12,24 @@ LEAST_SEEDS = 3
 then often strongly underestimated: with noisy seeds a flat study would be called scaling in 9 % of simulated
 worlds (`make bench-statistics`)."""
 _COUNTS = {1: "one seed", 2: "two seeds"}
+
+
+@dataclass(kw_only=True)
+class Coverage:
+    """The runs that stand behind compared scale points, and what is left out of the comparison."""
+
+    declared: dict[str, int] = field(default_factory=dict)
+    """Declared runs (seeds) of each scale point, in order."""
+    seeds: dict[str, int] = field(default_factory=dict)
+    """Usable seeds of each scale point: those that every fold has."""
+    searches: dict[str, int] = field(default_factory=dict)
+    """Different searches that found the recipes of its usable runs; no entry where none did."""
+    collapsed: list[str] = field(default_factory=list)
+    """Scale points all of whose runs predict nearly the same for every sample."""
+    dates_lost: int = 0
+    """Test samples that not all runs hold, and that were left out."""
+    lost_folds: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """Folds that are left out for all, and the scale points without a usable run there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,23 +56,22 @@ class Preconditions:
 
     @classmethod
     def of(
-        cls, declared: Mapping[str, int], usable: Mapping[str, int], collapsed: Sequence[str] = (),
-        dates_lost: int = 0, failed_controls: Sequence[str] = (), undeclared_controls: Sequence[str] = (),
-        lost_folds: Mapping[int, Sequence[str]] = MappingProxyType({}),
-        searches: Mapping[str, int] = MappingProxyType({}),
+        cls, runs: Coverage, failed_controls: Sequence[str] = (), undeclared_controls: Sequence[str] = (),
+        judged: bool = False,
     ) -> Preconditions:  # fmt: skip
-        """From the declared and usable runs (seeds) of each compared scale point, and from their searches
-        where their number matters."""
+        """Of a comparison; `judged` marks a confirmatory question, where the luck of searches matters."""
+        declared, usable = runs.declared, runs.seeds
+        searches = runs.searches if judged else {}
         return cls(
             absent=[label for label in declared if not usable.get(label)],
             few_seeds={label: n for label in declared if 0 < (n := usable.get(label, 0)) < LEAST_SEEDS},
             few_searches={label: n for label, n in searches.items() if 0 < n < LEAST_SEEDS},
             incomplete=[label for label in declared if 0 < usable.get(label, 0) < declared[label]],
-            collapsed=[label for label in declared if label in collapsed],
-            shared_dates=dates_lost or None,
+            collapsed=[label for label in declared if label in runs.collapsed],
+            shared_dates=runs.dates_lost or None,
             failed_controls=failed_controls,
             undeclared_controls=undeclared_controls,
-            lost_folds=lost_folds,
+            lost_folds=runs.lost_folds,
         )
 
     @property

@@ -15,8 +15,7 @@ from lib.scaling import entries as describe
 from lib.scaling import scaling_law
 from lib.scaling.axes import Axis
 from lib.scaling.confirmation import confirmation
-from lib.scaling.control_runs import failed_controls, undeclared_controls
-from lib.scaling.curve_entry import curve_entry, note_weaknesses
+from lib.scaling.controls import failed_controls, undeclared_controls
 from lib.scaling.curves import Curve, curves_of, margin_of
 from lib.scaling.decision import Decision, question_verdict
 from lib.scaling.families import Family, holm_families
@@ -24,8 +23,7 @@ from lib.scaling.hypotheses import Hypothesis
 from lib.scaling.interactions import Interaction, interactions_of, measure_interaction
 from lib.scaling.pooling import Pooled, pool
 from lib.scaling.preconditions import Preconditions
-from lib.scaling.question_power import question_power
-from lib.scaling.remedies import change_of_mind
+from lib.scaling.remedies import change_of_mind, question_power
 from lib.scaling.run_index import StudyRuns
 from lib.scaling.verdicts import Evidence, curve_verdict, interaction_verdict
 
@@ -101,9 +99,9 @@ def _question(
         minds.append(change_of_mind(decision, evidence, material.cfg.power))
         beside = confirmation(curve, decision.verdict, evidence.margin, material.cfg, material.opened)
         described.append(
-            curve_entry(curve, evidence, decision, minds[-1], material) | {"confirmation": beside}
+            describe.curve_entry(curve, evidence, decision, minds[-1], material) | {"confirmation": beside}
         )
-        note_weaknesses(curve, evidence, material)
+        describe.note_weaknesses(curve, evidence, material)
     decision = question_verdict(decisions, axis.label)
     return {
         "experiment": hypothesis.name,
@@ -141,16 +139,7 @@ def _evidence(
     searches."""
     labels, cfg, model = list(curve.seeds), material.cfg, str(curve.key["model"])
     undeclared = undeclared_controls(controls, model, labels if curve.axis.name == "parameters" else ())
-    preconditions = Preconditions.of(
-        curve.declared,
-        curve.seeds,
-        curve.collapsed,
-        curve.dates_lost,
-        failed_controls(controls, model),
-        undeclared,
-        curve.lost_folds,
-        curve.searches if judged else {},
-    )
+    preconditions = Preconditions.of(curve, failed_controls(controls, model), undeclared, judged)
     return Evidence(
         **vars(preconditions),
         metric_name=primary_metric(curve.task).replace("_", " "),
@@ -212,15 +201,9 @@ def _interaction(
         (own for axis, own in zip(found.axes, found.points, strict=True) if axis.name == "parameters"), ()
     )
     preconditions = Preconditions.of(
-        found.declared,
-        found.seeds,
-        found.collapsed,
-        found.dates_lost,
-        failed_controls(controls, model),
-        undeclared_controls(controls, model, budgets),
-        found.lost_folds,
-        found.searches if hypothesis.analysis == "confirmatory" else {},
-    )
+        found, failed_controls(controls, model), undeclared_controls(controls, model, budgets),
+        judged=hypothesis.analysis == "confirmatory",
+    )  # fmt: skip
     labels = (found.axes[0].label, found.axes[1].label)
     baseline = baseline_of(str(found.key["task"]))
     decision = interaction_verdict(

@@ -1,8 +1,14 @@
-"""What would change a decision: everything that is missing, one sentence each. Decides nothing."""
+"""What would change a decision: everything that is missing, one sentence each; and what a question can show.
+
+The power of a question is measured after the runs, to compare with what the preview promised; an effect
+larger than the margin may still reach a verdict. Decides nothing.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from scipy.special import stdtrit
 
@@ -10,10 +16,8 @@ from lib.scaling.decision import Decision, number
 from lib.scaling.preconditions import LEAST_SEEDS
 from lib.scaling.verdicts import Evidence
 
-_POWER = 0.8
 
-
-def change_of_mind(decision: Decision, evidence: Evidence, power: float = _POWER) -> list[str]:
+def change_of_mind(decision: Decision, evidence: Evidence, power: float) -> list[str]:
     """What would change the decision on a curve: first the gate that decided, then all else that is missing.
 
     Args:
@@ -29,7 +33,10 @@ def change_of_mind(decision: Decision, evidence: Evidence, power: float = _POWER
         lacking.append(
             f"Controls that the study does not declare: {'; '.join(evidence.undeclared_controls)}."
         )
-    return list(dict.fromkeys(lacking)) or [_beyond(evidence)]
+    beyond = (
+        f"An effect clearly beyond or clearly within {number(evidence.margin)}: the test set could show it."
+    )
+    return list(dict.fromkeys(lacking)) or [beyond]
 
 
 def _of_preconditions(e: Evidence) -> list[str]:
@@ -57,16 +64,12 @@ def _of_gate(decision: Decision, e: Evidence) -> list[str]:
     """What the deciding gate needs."""
     margin = number(e.margin)
     if decision.verdict == "scales":
-        text = f"Another test period in which the gain falls below {margin}, or a confound along the axis."
-        return [text]
+        return [f"Another test period in which the gain falls below {margin}, or a confound along the axis."]
     if decision.verdict == "flat":
-        text = f"A gain beyond ±{margin} in another test period, or with better recipes along the axis."
-        return [text]
+        return [f"A gain beyond ±{margin} in another test period, or with better recipes along the axis."]
     if decision.verdict == "worsens":
-        text = (
-            f"A recipe under which {e.last} is no worse than {e.first}, or another test period that shows it."
-        )
-        return [text]
+        recipe = f"A recipe under which {e.last} is no worse than {e.first}"
+        return [f"{recipe}, or another test period that shows it."]
     if decision.gate == "unmeasured":
         return ["A longer test set." if e.gain is not None else "Runs that can be compared."]
     if decision.gate == "skill" and e.skilled:
@@ -92,7 +95,7 @@ def _skill(e: Evidence) -> list[str]:
     return out
 
 
-def precision(e: Evidence, power: float = _POWER) -> list[str]:
+def precision(e: Evidence, power: float) -> list[str]:
     """How many times the present dates and seeds would show a gain of the margin."""
     if e.gain is None or e.gain.se_dates is None:
         return []
@@ -121,11 +124,49 @@ def precision(e: Evidence, power: float = _POWER) -> list[str]:
     return out
 
 
-def _beyond(e: Evidence) -> str:
-    return f"An effect clearly beyond or clearly within {number(e.margin)}: the test set could show it."
-
-
 def _times(value: float) -> str:
     if value >= 1000:
         return "a thousand or more"
     return f"{value:.1f}" if value < 10 else str(math.ceil(value))
+
+
+def question_power(curves: Sequence[Evidence], nats: Sequence[float], power: float) -> dict[str, Any]:
+    """The smallest gain that the weakest curve of a question can show, and what would show the margin.
+
+    Args:
+        curves: evidence of each curve.
+        nats: what one unit of each curve's loss is worth in nats.
+        power: chance to find the gain.
+
+    Returns:
+        `detectable_gain, margin` (nats, of the weakest curve), `able` of `curves`, `enough`, `text`,
+        `remedies`; `enough` is None where nothing has been measured.
+    """
+    known = [
+        (one.detectable_gain / one.margin, one, unit)
+        for one, unit in zip(curves, nats, strict=True)
+        if one.detectable_gain is not None
+    ]
+    if not known:
+        text = "What this question can show is not known: no gain has been measured."
+        unknown = dict.fromkeys(("detectable_gain", "margin", "enough"))
+        return unknown | {"able": 0, "curves": len(curves), "text": text, "remedies": []}
+    _, weakest, unit = max(known, key=lambda one: one[0])
+    able = sum(ratio <= 1.0 for ratio, _, _ in known)
+    enough = able == len(curves)
+    shows, margin = weakest.detectable_gain or 0.0, weakest.margin
+    where = "" if len(curves) == 1 else f" in the weakest of {len(curves)} curves"
+    can = "can answer" if enough else "cannot show its margin"
+    text = (
+        f"This question {can}: with a chance of {power:.0%} it shows a gain of {number(shows * unit)} nats"
+        f"{where}, at a margin of {number(margin * unit)}."
+    )
+    return {
+        "detectable_gain": shows * unit,
+        "margin": margin * unit,
+        "able": able,
+        "curves": len(curves),
+        "enough": enough,
+        "text": text,
+        "remedies": [] if enough else precision(weakest, power),
+    }

@@ -5,7 +5,7 @@ Measures and judges nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -43,7 +43,7 @@ class RunIndex:
         self.repeated: list[str] = []
         """Paths that are declared more than once; the first row counts."""
         for row in self.rows:
-            key = (*problem_of(row), row["model"], row["budget"], row["seed"])
+            key = (row["variant"], *_after_variant(row))
             if key in self._by_key:
                 self.repeated.append(str(row["path"]))
             self._by_key.setdefault(key, row)
@@ -79,6 +79,18 @@ class RunIndex:
 
 def _after_variant(row: Row) -> tuple[Any, ...]:
     return (*problem_of(row)[1:], row["model"], row["budget"], row["seed"])
+
+
+Group = tuple[str, str]
+"""Model and budget."""
+
+
+def by_group(rows: Iterable[Row]) -> dict[Group, list[Row]]:
+    """Rows by model and budget, in the order of their first."""
+    groups: dict[Group, list[Row]] = {}
+    for row in rows:
+        groups.setdefault((str(row["model"]), str(row["budget"])), []).append(row)
+    return groups
 
 
 def problem_of(row: Row) -> Problem:

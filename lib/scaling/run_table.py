@@ -17,80 +17,12 @@ from lib.data.io import read_json
 from lib.data.manifest import read_params
 from lib.errors import IntegrityError
 from lib.metrics.ternary import CLASSES
-from lib.scoring.measures import BINARY_INTERVALS, REGRESSION_INTERVALS
+from lib.scaling.run_columns import DECLARED, EXCESS, HOLDING, LEARNED, MEASURED, RUNS_SCHEMA, TRADING
 
 RunFiles = Mapping[str, Mapping[str, Any]]
 """Contents of `metrics`, `params` and `provenance` of one run."""
-
-_IDENTITY: dict[str, type[pl.DataType]] = {
-    "experiment": pl.String, "role": pl.String, "question": pl.String, "variant": pl.String,
-    "dataset": pl.String, "timescale": pl.String, "task": pl.String, "horizon": pl.Int64,
-    "model": pl.String, "family": pl.String, "budget": pl.String, "seed": pl.Int64, "id": pl.String,
-    "condition": pl.String, "fold": pl.Int64, "train_fraction": pl.Float64, "context_length": pl.Int64,
-    "labels": pl.String, "search": pl.Int64, "searched": pl.String,
-}  # fmt: skip
-_PLACE: dict[str, type[pl.DataType]] = {
-    "row": pl.String, "column": pl.String, "tier": pl.Int64,
-    "status": pl.String, "problem": pl.String,
-}  # fmt: skip
-_SHAPE: dict[str, type[pl.DataType]] = {
-    "channel_mode": pl.String, "normalisation": pl.String, "pooling": pl.String,
-    "d_model": pl.Int64, "n_layers": pl.Int64, "n_heads": pl.Int64, "d_ff": pl.Int64,
-    "param_count": pl.Int64, "embedding_count": pl.Int64, "head_count": pl.Int64,
-}  # fmt: skip
-_MEASURES: dict[str, type[pl.DataType]] = {
-    "n_invalid": pl.Int64, "base_rate": pl.Float64, "auc": pl.Float64, "pr_auc": pl.Float64,
-    "accuracy": pl.Float64, "majority_accuracy": pl.Float64, "precision": pl.Float64, "recall": pl.Float64,
-    "f1": pl.Float64, "brier": pl.Float64, "log_loss": pl.Float64, "base_rate_log_loss": pl.Float64,
-    "ece": pl.Float64, "ece_by_chance": pl.Float64,
-    "mse": pl.Float64, "mae": pl.Float64, "mape": pl.Float64, "r2": pl.Float64,
-    "directional_accuracy": pl.Float64, "zero_mse": pl.Float64,
-    "prediction_min": pl.Float64, "prediction_max": pl.Float64,
-    "collapsed": pl.Boolean, "zero_recall": pl.Boolean,
-    **{f"{m}_{end}": pl.Float64 for m in BINARY_INTERVALS + REGRESSION_INTERVALS for end in ("low", "high")},
-    "block_length": pl.Int64, "first": pl.String, "last": pl.String,
-}  # fmt: skip
 _SPLITS = {"selection": "validation", "calibration": "calibration", "test": "test"}
-_DERIVED: dict[str, type[pl.DataType]] = {
-    "too_good": pl.Boolean,
-    "calibration_method": pl.String, "test_calibrated_log_loss": pl.Float64,
-    "test_conformal_level": pl.Float64, "test_conformal_coverage": pl.Float64,
-    "test_conformal_width": pl.Float64, "test_conformal_singletons": pl.Float64,
-}  # fmt: skip
-_TRADING = (
-    "n", "bars_per_year", "sharpe", "sharpe_low", "sharpe_high", "bar_sharpe", "skewness", "kurtosis",
-    "annual_return", "annual_volatility", "total_return", "max_drawdown", "exposure", "turnover",
-    "probabilistic_sharpe",
-)  # fmt: skip
-_EXCESS = ("sharpe", "bar_sharpe", "skewness", "kurtosis", "probabilistic_sharpe")
-_HOLD = ("sharpe", "total_return", "max_drawdown")
-_FIT: dict[str, type[pl.DataType]] = {
-    "best_step": pl.Int64, "best_train_loss": pl.Float64,
-    "best_validation_loss": pl.Float64, "train_gap": pl.Float64,
-}  # fmt: skip
-_COST: dict[str, type[pl.DataType]] = {
-    "n_train": pl.Int64, "n_selection": pl.Int64, "n_calibration": pl.Int64, "n_test": pl.Int64,
-    "train_base_rate": pl.Float64, "train_share_down": pl.Float64, "train_share_neutral": pl.Float64,
-    "effective_n_test": pl.Float64, "hpo_trials": pl.Int64,
-    "steps": pl.Int64, "started": pl.String, "train_seconds": pl.Float64, "total_seconds": pl.Float64,
-    "samples_per_second": pl.Float64,
-    "peak_memory_mb": pl.Float64, "device": pl.String, "precision": pl.String, "micro_batch": pl.Int64,
-    "effective_batch": pl.Int64, "learning_rate": pl.Float64, "weight_decay": pl.Float64, "path": pl.String,
-}  # fmt: skip
-
-RUNS_SCHEMA: dict[str, type[pl.DataType]] = {
-    **_IDENTITY,
-    **_PLACE,
-    **_SHAPE,
-    **{f"{split}_{name}": dtype for split in _SPLITS for name, dtype in _MEASURES.items()},
-    **_DERIVED,
-    **{f"trading_{name}": pl.Float64 for name in _TRADING},
-    **{f"trading_hold_{name}": pl.Float64 for name in _HOLD},
-    **{f"trading_excess_{name}": pl.Float64 for name in _EXCESS},
-    **_FIT,
-    **_COST,
-}
-"""Columns of runs.parquet in order."""
+"""Parts as metrics.json names them."""
 
 
 def read_run(folder: Path) -> RunFiles | None:
@@ -136,7 +68,7 @@ def collect_runs(
 
 def _row(run: Mapping[str, Any], files: RunFiles | None, problem: str | None) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(RUNS_SCHEMA)
-    row |= {name: run.get(name) for name in (*_IDENTITY, "path")}
+    row |= {name: run.get(name) for name in DECLARED}
     row["row"], row["column"], row["tier"] = split_dataset(str(run["dataset"]))
     if files is None:
         return row | {"status": "failed" if problem else "missing", "problem": problem}
@@ -148,7 +80,7 @@ def _row(run: Mapping[str, Any], files: RunFiles | None, problem: str | None) ->
     splits = metrics.get("splits", {})
     for split, name in _SPLITS.items():
         measures = splits.get(name) or {}
-        row |= {f"{split}_{measure}": measures.get(measure) for measure in _MEASURES}
+        row |= {f"{split}_{measure}": measures.get(measure) for measure in MEASURED}
     shares = metrics.get("training_shares") or [None]
     row["train_base_rate"] = shares[-1]
     if len(shares) == len(CLASSES):
@@ -171,10 +103,10 @@ def _derived(metrics: Mapping[str, Any]) -> dict[str, Any]:
         "test_conformal_coverage": conformal.get("coverage"),
         "test_conformal_width": conformal.get("mean_size") if width is None else width,
         "test_conformal_singletons": conformal.get("singletons"),
-        **{f"trading_{name}": trading.get(name) for name in _TRADING},
-        **{f"trading_hold_{name}": hold.get(name) for name in _HOLD},
-        **{f"trading_excess_{name}": excess.get(name) for name in _EXCESS},
-        **{name: (metrics.get("fit") or {}).get(name) for name in _FIT},
+        **{f"trading_{name}": trading.get(name) for name in TRADING},
+        **{f"trading_hold_{name}": hold.get(name) for name in HOLDING},
+        **{f"trading_excess_{name}": excess.get(name) for name in EXCESS},
+        **{name: (metrics.get("fit") or {}).get(name) for name in LEARNED},
     }
 
 
@@ -184,11 +116,8 @@ def _shape(params: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, An
     named = {name: settings.get(name) for name in ("channel_mode", "normalisation", "pooling")}
     out = {name: value if isinstance(value, str) else None for name, value in named.items()}
     out |= {name: architecture.get(name) for name in ("d_model", "n_layers", "n_heads", "d_ff")}
-    return out | {
-        "param_count": counts.get("total"),
-        "embedding_count": counts.get("embedding"),
-        "head_count": counts.get("head"),
-    }
+    kinds = {"param_count": "total", "embedding_count": "embedding", "head_count": "head"}
+    return out | {name: counts.get(kind) for name, kind in kinds.items()}
 
 
 def _cost(

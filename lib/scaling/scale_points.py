@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.config.workflow import EvaluationConfig
-from lib.inference.bootstrap import block_length, enough_blocks, stationary_weights, widening
+from lib.inference.bootstrap import block_bootstrap, block_length
 from lib.inference.comparisons import DateLosses, Estimate, estimate_mean, replicates, seed_noise_of_sum
 from lib.metrics.classification import Floats
 
@@ -97,15 +97,14 @@ def date_draws(
     points: Sequence[ScalePoint], horizon: int, cfg: EvaluationConfig, draws: int
 ) -> Floats | None:
     """Like `point_draws`, with the noise of dates alone."""
-    block = joint_block(points, horizon)
     counts = points[0].losses.counts
-    if not enough_blocks(counts.size, block):
+    dates = block_bootstrap(counts.size, joint_block(points, horizon), draws, cfg.seed, cfg.confidence)
+    if dates is None:
         return None
-    weights = stationary_weights(counts.size, block, draws, cfg.seed)
     sums = np.array([point.losses.sums.mean(axis=0) for point in points])
-    drawn: Floats = (weights @ sums.T) / (weights @ counts)[:, None]
+    drawn: Floats = (dates.weights @ sums.T) / (dates.weights @ counts)[:, None]
     centre = np.array([point.mean for point in points])
-    return centre + (drawn - centre) * widening(counts.size, block, cfg.confidence)
+    return centre + (drawn - centre) * dates.stretch
 
 
 def seed_deviates(points: Sequence[ScalePoint], draws: int, seed: int) -> Floats:

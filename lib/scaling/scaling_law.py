@@ -25,7 +25,8 @@ _LAW_SIZES = 4
 """Different sizes from which the law with a floor has a degree of freedom left."""
 EDGE = 1.05
 """Within this factor of an edge of the search an exponent counts as at the edge."""
-_EDGE_SHARE = 0.025
+EDGE_SHARE = 0.025
+"""Of the draws; if more end at an edge, the exponent is not identified."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def why_not_identified(best: LawFits, fits: LawFits, tails: tuple[float, float])
     """Why the exponent of fits to resampled data is not identified; None if it is."""
     at_edge = np.mean((fits.exponent < EXPONENTS[0] * EDGE) | (fits.exponent > EXPONENTS[1] / EDGE))
     amplitude, floor = _interval(best.amplitude, fits.amplitude, tails), float(best.floor[0])
-    if at_edge > _EDGE_SHARE:
+    if at_edge > EDGE_SHARE:
         why = "the fits of resampled data run to the edge of the search"
     elif amplitude.high < 0:
         why = "the loss rises with size (A lies below 0)"

@@ -17,10 +17,9 @@ from lib.config.workflow import EvaluationConfig
 from lib.inference.power import LOGIT_GAP, detectable
 from lib.scaling.axes import CASE, Case, case_of
 from lib.scaling.baselines import baseline_tables
-from lib.scaling.control_runs import PlantedAuc, control_entries, null_entries
+from lib.scaling.control_runs import PlantedAuc, control_outcomes
 from lib.scaling.diagnosis import diagnose
 from lib.scaling.hypotheses import hypotheses_of
-from lib.scaling.law_controls import law_entries
 from lib.scaling.ledger import deflated_trading, ledger
 from lib.scaling.questions import answers_of
 from lib.scaling.run_index import PROBLEM, RunIndex, StudyRuns
@@ -56,7 +55,7 @@ def scaling_summary(
         planted_auc: for positive controls.
         primary: label of the symbol whose test windows decide; None or absent from a run: all symbols.
         search_trials: trials of all searches of the study.
-        seen: digests of test predictions accessed before (see `test_access`); those read now are added.
+        seen: digests of test predictions accessed before (see `ledger`); those read now are added.
         waiting: declared experiments that cannot run yet, with what they wait for.
         minimum_train_windows: runs trained on fewer are recorded.
         predicted: recorded predictions for the largest scale points, made before their training.
@@ -112,20 +111,6 @@ def scaling_summary(
     summary["warnings"] = list(dict.fromkeys(trouble.text for trouble in material.troubles))
     plain_summary: dict[str, Any] = plain(summary)
     return plain_summary
-
-
-def control_outcomes(
-    experiments: Mapping[str, PlannedExperiment], material: StudyRuns, planted_auc: PlantedAuc | None
-) -> list[dict[str, Any]]:
-    """Outcomes of all controls: the null controls first, which are judged together, then one by one."""
-    nulls = {name: one for name, one in experiments.items() if one.role == "null_control"}
-    entries = null_entries(nulls, material)
-    for name, experiment in experiments.items():
-        if experiment.role == "law_control":
-            entries += law_entries(name, experiment, material)
-        elif experiment.role in ("leak_control", "positive_control"):
-            entries += control_entries(name, experiment, material, planted_auc)
-    return entries
 
 
 def _controls(entries: Sequence[Mapping[str, Any]], material: StudyRuns) -> dict[str, Any]:

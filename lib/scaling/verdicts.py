@@ -13,15 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lib.inference.comparisons import Estimate, holm_confidences
-from lib.scaling.decision import (
-    Decision,
-    bounds,
-    equivalence_confidence,
-    number,
-    sentence,
-    span,
-    too_short,
-)
+from lib.scaling.decision import Decision, bounds, equivalence_confidence, number, sentence, span, too_short
 from lib.scaling.preconditions import Preconditions
 
 Pair = tuple[str, str, Estimate]

@@ -18,10 +18,7 @@ from lib.scaling import entries as describe
 from lib.scaling.axes import CASE, Case, Row, case_of, in_one_line
 from lib.scaling.curves import estimate_loss
 from lib.scaling.folds import FoldPart, join
-from lib.scaling.run_index import StudyRuns
-
-Group = tuple[str, str]
-"""Model and budget."""
+from lib.scaling.run_index import Group, StudyRuns, by_group
 
 
 def walk_forward_entries(
@@ -54,7 +51,7 @@ def contrasts_of(groups: Sequence[Group]) -> list[tuple[Group, Group]]:
 
 def _entry(case: Case, question: str, rows: Sequence[Row], material: StudyRuns) -> dict[str, Any]:
     key: dict[str, Any] = dict(zip(CASE, case, strict=True))
-    groups = list(dict.fromkeys((str(row["model"]), str(row["budget"])) for row in rows))
+    groups = list(by_group(rows))
     numbers = sorted({int(row["fold"]) for row in rows})
     found = [_fold(number, groups, rows, key, material) for number in numbers]
     folds = [fold for fold in found if fold is not None]
@@ -73,21 +70,15 @@ def _fold(
     number: int, groups: Sequence[Group], rows: Sequence[Row], key: Mapping[str, Any], material: StudyRuns
 ) -> dict[str, Any] | None:
     """The usable runs of one fold, with all the seeds that it has."""
-    own = [row for row in rows if row["fold"] == number]
-    by_group = {g: [row for row in own if (row["model"], row["budget"]) == g] for g in groups}
-    joined = join(by_group, material, str(key["task"]), in_one_line(key))
+    own = by_group(row for row in rows if row["fold"] == number)
+    declared = {group: own.get(group, []) for group in groups}
+    joined = join(declared, material, str(key["task"]), in_one_line(key))
     return None if joined is None else _described(joined.parts[0], int(key["horizon"]), material)
 
 
 def _better(pair: tuple[Group, Group], folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """In how many of the folds that have both the first has the lower loss."""
-    (model, budget), (against_model, against_budget) = pair
-    key = {
-        "model": model,
-        "budget": budget,
-        "against_model": against_model,
-        "against_budget": against_budget,
-    }
+    key = _named(pair)
     found = [
         line["difference"]["estimate"]
         for fold in folds
@@ -95,6 +86,12 @@ def _better(pair: tuple[Group, Group], folds: Sequence[Mapping[str, Any]]) -> di
         if all(line[name] == column for name, column in key.items())
     ]
     return key | {"folds": len(found), "better_folds": sum(value < 0 for value in found)}
+
+
+def _named(pair: tuple[Group, Group]) -> dict[str, Any]:
+    (model, budget), (against_model, against_budget) = pair
+    against = {"against_model": against_model, "against_budget": against_budget}
+    return {"model": model, "budget": budget, **against}
 
 
 def _described(fold: FoldPart[Group], horizon: int, material: StudyRuns) -> dict[str, Any]:
@@ -110,18 +107,10 @@ def _described(fold: FoldPart[Group], horizon: int, material: StudyRuns) -> dict
         }
         for (model, budget), own in losses.items()
     ]
-    differences = [
-        {
-            "model": first[0],
-            "budget": first[1],
-            "against_model": second[0],
-            "against_budget": second[1],
-            "difference": describe.described(
-                compare_losses(losses[first], losses[second], horizon), confidence
-            ),
-        }
-        for first, second in contrasts_of(list(losses))
-    ]
+    differences = []
+    for pair in contrasts_of(list(losses)):
+        difference = compare_losses(losses[pair[0]], losses[pair[1]], horizon)
+        differences.append(_named(pair) | {"difference": describe.described(difference, confidence)})
     return {
         "fold": fold.fold,
         "first": str(dates[0]),

@@ -17,13 +17,7 @@ import polars as pl
 
 from lib.config.base import is_binary, is_ternary
 from lib.config.workflow import EvaluationConfig
-from lib.inference.bootstrap import (
-    block_length,
-    enough_blocks,
-    percentile_interval,
-    stationary_weights,
-    widening,
-)
+from lib.inference.bootstrap import block_bootstrap, block_length
 from lib.metrics.classification import Floats
 from lib.metrics.trading_measures import drawdowns, max_drawdown, moments, probabilistic_sharpe, sharpe_ratio
 from lib.scoring.market import bars_per_year, next_open_returns
@@ -32,7 +26,7 @@ from lib.scoring.measures import scores_of
 MINIMUM = 30
 """Fewer bars than this give no measure of a strategy."""
 
-_EXCESS = ("sharpe", "bar_sharpe", "skewness", "kurtosis", "probabilistic_sharpe")
+EXCESS = ("sharpe", "bar_sharpe", "skewness", "kurtosis", "probabilistic_sharpe")
 """Also measured for the returns above holding: what a forecast adds to a market that rises by itself."""
 
 _TOUCH = (
@@ -105,7 +99,7 @@ def trade(
     measured = performance(daily["return_net"].to_numpy(), yearly)
     held = performance(daily["hold_return"].to_numpy(), yearly)
     over = performance((daily["return_net"] - daily["hold_return"]).to_numpy(), yearly)
-    excess = {name: over[name] for name in _EXCESS}
+    excess = {name: over[name] for name in EXCESS}
     change = np.abs(np.diff(daily["position"].to_numpy(), prepend=0.0))
     result = {
         "positions": True,
@@ -174,11 +168,11 @@ def _sharpe_interval(
 ) -> dict[str, float | None]:
     returns = daily["return_net"].to_numpy()
     block = block_length([returns], horizon)
-    if not enough_blocks(returns.size, block):
+    drawn = block_bootstrap(returns.size, block, cfg.bootstrap_draws, cfg.seed, cfg.confidence)
+    if drawn is None:
         return {"sharpe_low": None, "sharpe_high": None}
-    weights = stationary_weights(returns.size, block, cfg.bootstrap_draws, cfg.seed)
-    mean = weights @ returns / returns.size
-    variance = weights @ returns**2 / returns.size - mean**2
-    draws = mean / np.sqrt(np.where(variance > 0, variance, np.nan)) * math.sqrt(per_year)
-    low, high = percentile_interval(draws, cfg.confidence, widening(returns.size, block, cfg.confidence))
+    mean = drawn.weights @ returns / returns.size
+    variance = drawn.weights @ returns**2 / returns.size - mean**2
+    sharpe = mean / np.sqrt(np.where(variance > 0, variance, np.nan)) * math.sqrt(per_year)
+    low, high = drawn.interval(sharpe)
     return {"sharpe_low": low, "sharpe_high": high}

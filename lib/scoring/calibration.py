@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, logit
 
 from lib.inference.bootstrap import Ints
 from lib.metrics.calibration_error import expected_calibration_error, reliability_bins
@@ -79,15 +80,15 @@ def temperature(target: Floats, probability: Floats) -> tuple[Map, dict[str, flo
     """Logits divided by one number T > 0 that minimises the log loss (Guo et al. 2017)."""
     from scipy.optimize import minimize_scalar
 
-    logit = _logit(probability)
+    odds = log_odds(probability)
     low, high = np.log(_TEMPERATURES)
     found = minimize_scalar(
-        lambda t: float(np.mean(log_loss_per_sample(target, _sigmoid(logit / np.exp(t))))),
+        lambda t: float(np.mean(log_loss_per_sample(target, _sigmoid(odds / np.exp(t))))),
         bounds=(low, high),
         method="bounded",
     )
     value = float(np.exp(found.x))
-    return (lambda p: _sigmoid(_logit(p) / value)), {"temperature": value}
+    return (lambda p: _sigmoid(log_odds(p) / value)), {"temperature": value}
 
 
 def platt(target: Floats, probability: Floats) -> tuple[Map, dict[str, float]]:
@@ -95,9 +96,9 @@ def platt(target: Floats, probability: Floats) -> tuple[Map, dict[str, float]]:
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=200)
-    model.fit(_logit(probability)[:, None], target > 0.5)
+    model.fit(log_odds(probability)[:, None], target > 0.5)
     slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
-    return (lambda p: _sigmoid(slope * _logit(p) + intercept)), {"slope": slope, "intercept": intercept}
+    return (lambda p: _sigmoid(slope * log_odds(p) + intercept)), {"slope": slope, "intercept": intercept}
 
 
 def isotonic(target: Floats, probability: Floats) -> tuple[Map, dict[str, float]]:
@@ -148,13 +149,10 @@ def _folds(date_index: Ints, horizon: int) -> Iterator[tuple[np.ndarray, np.ndar
             yield kept, held
 
 
-def _logit(probability: Floats) -> Floats:
-    p = np.clip(probability, CLIP, 1.0 - CLIP)
-    logit: Floats = np.log(p) - np.log1p(-p)
-    return logit
+def log_odds(probability: Floats) -> Floats:
+    """Logits of probabilities, clipped as in the log loss."""
+    return np.asarray(logit(np.clip(probability, CLIP, 1.0 - CLIP)), dtype=np.float64)
 
 
-def _sigmoid(logit: Floats) -> Floats:
-    from scipy.special import expit
-
-    return np.asarray(expit(logit), dtype=np.float64)
+def _sigmoid(score: Floats) -> Floats:
+    return np.asarray(expit(score), dtype=np.float64)

@@ -10,19 +10,12 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
+from scipy.special import expit
 
 from lib.config.workflow import EvaluationConfig
-from lib.inference.bootstrap import (
-    block_length,
-    enough_blocks,
-    index_dates,
-    percentile_interval,
-    stationary_weights,
-    sum_by_date,
-    widening,
-)
-from lib.metrics.classification import CLIP, Floats
-from lib.scoring.calibration import METHODS, calibrate
+from lib.inference.bootstrap import Ints, block_bootstrap, block_length, index_dates, sum_by_date
+from lib.metrics.classification import Floats
+from lib.scoring.calibration import METHODS, calibrate, log_odds
 
 
 @dataclass(frozen=True)
@@ -46,10 +39,7 @@ class CalibrationMap:
             return probability
         if self.method == "isotonic":
             return np.interp(probability, self.inputs, self.outputs)
-        p = np.clip(probability, CLIP, 1.0 - CLIP)
-        score = self.slope * (np.log(p) - np.log1p(-p)) + self.intercept
-        calibrated: Floats = 1.0 / (1.0 + np.exp(-score))
-        return calibrated
+        return np.asarray(expit(self.slope * log_odds(probability) + self.intercept), dtype=np.float64)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -72,9 +62,7 @@ def fit_map(calibration: pl.DataFrame, horizon: int) -> CalibrationMap:
     Returns:
         The map; its method is `none` also where there is too little to fit.
     """
-    ordered = calibration.sort("date", "symbol")
-    target, probability = (ordered[name].to_numpy().astype(float) for name in ("target", "probability_1"))
-    _, index = index_dates(ordered["date"].to_numpy())
+    target, probability, index, _ = _arrays(calibration)
     # It measures whatever is passed as the test set; only the choice is used here.
     compared = calibrate(target, probability, index, horizon, (target, probability))
     method = compared["chosen"] if compared else "none"
@@ -109,22 +97,28 @@ def map_interval(
     Returns:
         Lower and upper ends, one per new probability; None with too few dates or classes.
     """
+    target, probability, index, n_dates = _arrays(calibration)
+    nothing: list[float | None] = [None] * len(new)
+    if not fitted.fitted_on or not n_dates:
+        return nothing, nothing
+    rates = sum_by_date(target, index, n_dates) / sum_by_date(np.ones_like(target), index, n_dates)
+    block = block_length([rates], horizon)
+    drawn = block_bootstrap(n_dates, block, cfg.bootstrap_draws, cfg.seed, cfg.confidence)
+    if drawn is None:
+        return nothing, nothing
+    fit = METHODS["platt" if fitted.method == "none" else fitted.method]
+    found = np.full((cfg.bootstrap_draws, len(new)), np.nan)
+    for draw, weights in enumerate(drawn.weights):
+        rows = np.repeat(np.arange(target.size), weights[index].astype(int))
+        if 0 < target[rows].sum() < rows.size:
+            found[draw] = fit(target[rows], probability[rows])[0](new)
+    ends = [drawn.interval(values) for values in found.T]
+    return [low for low, _ in ends], [high for _, high in ends]
+
+
+def _arrays(calibration: pl.DataFrame) -> tuple[Floats, Floats, Ints, int]:
+    """Targets, probabilities and positions of their dates, in order of dates, and the number of dates."""
     ordered = calibration.sort("date", "symbol")
     target, probability = (ordered[name].to_numpy().astype(float) for name in ("target", "probability_1"))
     dates, index = index_dates(ordered["date"].to_numpy())
-    nothing: list[float | None] = [None] * len(new)
-    if not fitted.fitted_on or not dates.size:
-        return nothing, nothing
-    counts = sum_by_date(np.ones_like(target), index, dates.size)
-    block = block_length([sum_by_date(target, index, dates.size) / counts], horizon)
-    if not enough_blocks(dates.size, block):
-        return nothing, nothing
-    fit = METHODS["platt" if fitted.method == "none" else fitted.method]
-    drawn = np.full((cfg.bootstrap_draws, len(new)), np.nan)
-    for draw, weights in enumerate(stationary_weights(dates.size, block, cfg.bootstrap_draws, cfg.seed)):
-        rows = np.repeat(np.arange(target.size), weights[index].astype(int))
-        if 0 < target[rows].sum() < rows.size:
-            drawn[draw] = fit(target[rows], probability[rows])[0](new)
-    stretch = widening(dates.size, block, cfg.confidence)
-    ends = [percentile_interval(values, cfg.confidence, stretch) for values in drawn.T]
-    return [low for low, _ in ends], [high for _, high in ends]
+    return target, probability, index, dates.size

@@ -14,16 +14,7 @@ import polars as pl
 
 from lib.config.base import classes_of, is_classification
 from lib.config.workflow import EvaluationConfig
-from lib.inference.bootstrap import (
-    block_length,
-    enough_blocks,
-    index_dates,
-    mean_draws,
-    percentile_interval,
-    stationary_weights,
-    sum_by_date,
-    widening,
-)
+from lib.inference.bootstrap import block_bootstrap, block_length, index_dates, mean_draws, sum_by_date
 from lib.metrics.classification import Floats
 from lib.scoring.measures import scores_of, targets_of
 
@@ -52,7 +43,7 @@ def conformal(
     new = (targets_of(test), scores_of(test, task))
     if known[0].size < MINIMUM or new[0].size == 0 or not all(np.isfinite(v).all() for v in (*known, *new)):
         return None, None
-    outcome = {level: _apply(known, new, task, level) for level in sorted({*LEVELS, cfg.conformal_level})}
+    outcome = _outcomes(known, new, task, sorted({*LEVELS, cfg.conformal_level}))
     covered, width = outcome[cfg.conformal_level]
     rows = test.select("date", "symbol").with_columns(
         covered=pl.Series(covered), width=pl.Series(width, dtype=pl.Float64)
@@ -72,16 +63,19 @@ def conformal(
     return result, rows
 
 
-def _apply(
-    known: tuple[Floats, Floats], new: tuple[Floats, Floats], task: str, level: float
-) -> tuple[np.ndarray, Floats]:
-    """Whether each new target is covered, and the width of its interval or size of its set."""
+def _outcomes(
+    known: tuple[Floats, Floats], new: tuple[Floats, Floats], task: str, levels: list[float]
+) -> dict[float, tuple[np.ndarray, Floats]]:
+    """At each level whether each new target is covered, and the width of its interval or size of its set."""
     if not is_classification(task):
-        ends = return_intervals(known[1], known[0], new[1], level)
-        return (ends[:, 0] <= new[0]) & (new[0] <= ends[:, 1]), ends[:, 1] - ends[:, 0]
-    sets = class_sets(known[1], known[0], new[1], task, level)
-    happened = np.searchsorted(np.array(classes_of(task)), new[0])
-    return sets[np.arange(new[0].size), happened] == 1, sets.sum(axis=1).astype(np.float64)
+        ends = {level: return_intervals(known[1], known[0], new[1], level) for level in levels}
+        return {
+            level: ((own[:, 0] <= new[0]) & (new[0] <= own[:, 1]), own[:, 1] - own[:, 0])
+            for level, own in ends.items()
+        }
+    p = class_p_values(known[1], known[0], new[1], task)
+    happened = p[np.arange(new[0].size), np.searchsorted(np.array(classes_of(task)), new[0])]
+    return {level: (happened >= 1 - level, (p >= 1 - level).sum(axis=1).astype(float)) for level in levels}
 
 
 def return_intervals(score: Floats, target: Floats, new: Floats, level: float) -> Floats:
@@ -92,18 +86,20 @@ def return_intervals(score: Floats, target: Floats, new: Floats, level: float) -
     return np.asarray(ends, dtype=np.float64)
 
 
-def class_sets(score: Floats, target: Floats, new: Floats, task: str, level: float) -> np.ndarray:
-    """Which classes are in each new forecast's set, (m, classes), from forecasts whose targets are known.
+def class_p_values(score: Floats, target: Floats, new: Floats, task: str) -> Floats:
+    """p-value of each class for each new forecast, (m, classes), from forecasts whose targets are known.
 
-    Scores are probabilities of class 1, or of each of three classes. Without smoothing the sets are not
-    random, and cover at least as often as promised.
+    A class is in the set of a level if its p-value is at least one minus the level. Scores are probabilities
+    of class 1, or of each of three classes. Without smoothing the sets are not random, and cover at least as
+    often as promised.
     """
     from crepes import ConformalClassifier
     from crepes.extras import hinge
 
-    scores = hinge(_by_class(score), np.array(classes_of(task)), target.astype(int))
-    fitted = ConformalClassifier().fit(scores)
-    return np.asarray(fitted.predict_set(hinge(_by_class(new)), confidence=level, smoothing=False)) == 1
+    fitted = ConformalClassifier().fit(
+        hinge(_by_class(score), np.array(classes_of(task)), target.astype(int))
+    )
+    return np.asarray(fitted.predict_p(hinge(_by_class(new)), smoothing=False), dtype=np.float64)
 
 
 def _by_class(score: Floats) -> Floats:
@@ -132,11 +128,10 @@ def _coverage_interval(
     sums = sum_by_date(covered.astype(np.float64), index, dates.size)
     counts = sum_by_date(np.ones(covered.size), index, dates.size)
     block = block_length([sums / counts], horizon)
-    if not enough_blocks(dates.size, block):
+    drawn = block_bootstrap(dates.size, block, cfg.bootstrap_draws, cfg.seed, cfg.confidence)
+    if drawn is None:
         return None, None
-    weights = stationary_weights(dates.size, block, cfg.bootstrap_draws, cfg.seed)
-    stretch = widening(dates.size, block, cfg.confidence)
-    low, high = percentile_interval(mean_draws(sums, counts, weights), cfg.confidence, stretch)
+    low, high = drawn.interval(mean_draws(sums, counts, drawn.weights))
     return None if low is None else max(0.0, low), None if high is None else min(1.0, high)
 
 
@@ -144,15 +139,8 @@ def _by_quarter(rows: pl.DataFrame) -> list[dict[str, Any]]:
     quarters = rows.with_columns(
         period=pl.format("{}Q{}", pl.col("date").dt.year(), pl.col("date").dt.quarter())
     )
-    table = (
-        quarters.group_by("period")
-        .agg(
-            first=pl.col("date").min(),
-            last=pl.col("date").max(),
-            n=pl.len(),
-            coverage=pl.col("covered").mean(),
-        )
-        .sort("first")
-        .to_dicts()
+    table = quarters.group_by("period").agg(
+        first=pl.col("date").min(), last=pl.col("date").max(), n=pl.len(), coverage=pl.col("covered").mean()
     )
-    return [{**row, "first": str(row["first"]), "last": str(row["last"])} for row in table]
+    ordered = table.sort("first").with_columns(pl.col("first", "last").cast(pl.String))
+    return ordered.to_dicts()

@@ -18,23 +18,21 @@ from lib.config.workflow import EvaluationConfig
 from lib.inference.bootstrap import (
     Ints,
     average_precision_draws,
+    block_bootstrap,
     block_length,
-    enough_blocks,
     index_dates,
     mean_draws,
-    percentile_interval,
     r2_draws,
     share_draws,
-    stationary_weights,
     sum_by_date,
-    widening,
 )
 from lib.inference.comparisons import Estimate, estimate_mean
 from lib.inference.forecast_tests import auc_influence
 from lib.metrics import ternary
 from lib.metrics.calibration_error import bin_of, calibration_error_by_chance, expected_calibration_error
-from lib.metrics.classification import THRESHOLD, Floats, classification_metrics, log_loss_per_sample, roc_auc
-from lib.metrics.regression import NEGLIGIBLE, regression_metrics, squared_error_per_sample
+from lib.metrics.classification import THRESHOLD, Floats, classification_metrics, roc_auc
+from lib.metrics.losses import losses
+from lib.metrics.regression import NEGLIGIBLE, regression_metrics
 
 BINARY_INTERVALS = ("auc", "pr_auc", "log_loss", "brier", "ece", "accuracy", "precision", "recall", "f1")
 REGRESSION_INTERVALS = ("mse", "mae", "r2", "directional_accuracy")
@@ -73,9 +71,7 @@ def targets_of(frame: pl.DataFrame) -> Floats:
 
 def loss_per_sample(target: Floats, score: Floats, task: str) -> Floats:
     """The primary measure per sample, (n,): log loss in nats, or squared error for regression."""
-    if is_ternary(task):
-        return ternary.log_loss_per_sample(target, score)
-    return log_loss_per_sample(target, score) if is_binary(task) else squared_error_per_sample(target, score)
+    return losses(target, score, is_binary(task))
 
 
 def plain_measures(target: Floats, score: Floats, task: str, reference: Reference = None) -> dict[str, Any]:
@@ -126,11 +122,10 @@ def split_metrics(
     out["block_length"] = block = block_length(by_date, horizon)
     for name, estimate in _estimates(target, score, task, horizon, index, counts).items():
         out[f"{name}_low"], out[f"{name}_high"] = estimate.interval(cfg.confidence)
-    if enough_blocks(dates.size, block):
-        weights = stationary_weights(dates.size, block, cfg.bootstrap_draws, cfg.seed)
-        stretch = widening(dates.size, block, cfg.confidence)
-        for name, values in _draws(target, score, task, index, weights).items():
-            low, high = percentile_interval(values, cfg.confidence, stretch)
+    drawn = block_bootstrap(dates.size, block, cfg.bootstrap_draws, cfg.seed, cfg.confidence)
+    if drawn is not None:
+        for name, values in _draws(target, score, task, index, drawn.weights).items():
+            low, high = drawn.interval(values)
             least, most = _RANGES.get(name, (None, None))
             if is_ternary(task) and name == "brier":
                 most = 2.0

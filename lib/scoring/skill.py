@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit
+from scipy.special import expit, log_softmax, softmax
 
 from lib.config.base import is_binary, is_ternary
 from lib.metrics.classification import CLIP, Floats
 from lib.metrics.ternary import CLASSES
-from lib.scoring.calibration import FOLDS, MINIMUM, Map, platt
+from lib.scoring.calibration import FOLDS, MINIMUM, Map, log_odds, platt
 from lib.scoring.measures import loss_per_sample
 
 BaseRate = float | Sequence[float]
@@ -98,8 +98,6 @@ def as_bold_as(score: Floats, calibration: Floats, spread: float, task: str) -> 
     centre = _multiplied(calibration, task).mean(axis=0)
     found = centre + (_multiplied(score, task) - centre) * (spread / own)
     if is_ternary(task):
-        from scipy.special import softmax
-
         return np.asarray(softmax(found, axis=1), dtype=np.float64)
     return np.asarray(expit(found) if is_binary(task) else found, dtype=np.float64)
 
@@ -107,7 +105,7 @@ def as_bold_as(score: Floats, calibration: Floats, spread: float, task: str) -> 
 def _multiplied(score: Floats, task: str) -> Floats:
     if is_ternary(task):
         return np.asarray(np.log(np.clip(score, CLIP, 1.0)))
-    return np.asarray(logit(np.clip(score, CLIP, 1.0 - CLIP))) if is_binary(task) else score
+    return log_odds(score) if is_binary(task) else score
 
 
 def _line(target: Floats, score: Floats) -> Map:
@@ -124,7 +122,6 @@ def _slope_and_offsets(target: Floats, probability: Floats) -> Map:
     What Platt's intercept and slope are for two classes; the likelihood is concave in all three parameters.
     """
     from scipy.optimize import minimize
-    from scipy.special import log_softmax, softmax
 
     happened = (target[:, None] == np.array(CLASSES)[None, :]).astype(np.float64)
 

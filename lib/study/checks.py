@@ -18,8 +18,7 @@ from lib.config.validation import validate
 from lib.errors import ConfigError, nearest
 from lib.models import registry
 from lib.models.contract import Shape
-from lib.scaling.control_runs import lacking_controls
-from lib.scaling.controls import chance_to_pass
+from lib.scaling.controls import chance_to_pass, lacking_controls
 from lib.scaling.preconditions import LEAST_SEEDS
 
 _SESSIONS_PER_DAY = 252 / 365.25

@@ -31,7 +31,7 @@ from lib.scaling.decision import Decision
 from lib.scaling.families import holm_families
 from lib.scaling.joint_law import fit_joint_law
 from lib.scaling.pooling import pool
-from lib.scaling.preconditions import Preconditions
+from lib.scaling.preconditions import Coverage, Preconditions
 from lib.scaling.run_index import StudyRuns
 from lib.scaling.samples import Aligned, RunSamples
 from lib.scaling.scale_points import ScalePoint, contrast
@@ -173,7 +173,7 @@ def pooled(market: Market, rng: np.random.Generator) -> Outcome:
         own = 0.7 * shared + 0.7 * market.moving(rng)
         points = market.points(THREE, [0.70, 0.69, 0.68], rng, common=own)
         key = {"task": "direction", "timescale": "daily", "horizon": market.horizon}
-        curve = Curve(AXES["parameters"], key, {}, {}, points)
+        curve = Curve(AXES["parameters"], key, points)
         curve.gain = scaling_law.gain(points, market.horizon)
         curve.dates = np.arange(market.days).astype("datetime64[D]")
         curves.append(curve)
@@ -237,7 +237,7 @@ def judged(
     declared = {point.label: point.seeds for point in points} if gated else {}
     gain = scaling_law.gain(points, market.horizon)
     evidence = Evidence(
-        **vars(Preconditions.of(declared, declared)),
+        **vars(Preconditions.of(Coverage(declared=declared, seeds=declared))),
         metric_name="log loss",
         first="2M",
         last="200M",
@@ -367,7 +367,8 @@ def whole_rule(
     confidence = holm_confidences([gain.p_value(), *others], CFG.confidence)[0]
     declared = {point.label: point.seeds for point in points}
     evidence = Evidence(
-        **vars(Preconditions.of(declared, declared)), metric_name="log loss", first="0", last="2",
+        **vars(Preconditions.of(Coverage(declared=declared, seeds=declared))),
+        metric_name="log loss", first="0", last="2",
         margin=market.margin, gain=gain, steps=scaling_law.steps(points, market.horizon),
         pairs=scaling_law.pairs(points, market.horizon), skill=skill, recalibrated=recalibrated,
         confidence=confidence, declared_confidence=CFG.confidence,

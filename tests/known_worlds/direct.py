@@ -3,8 +3,8 @@
 Every run that the plan declares for a network is trained by `train_run` (its own fold, labels, share of
 the dates and words), measured by `evaluate_run` and collected by `collect_runs`; then all is judged as by
 `fit_scaling`. What is left out cannot change a verdict: files, resampled intervals of single runs, simple
-baselines, and all channels and symbols but those of Aa20, because the oracle reads two channels of the one
-symbol that is judged. `study` goes the whole way.
+baselines, joint tests of many models, and all channels and symbols but those of Aa20, because the oracle
+reads two channels of the one symbol that is judged. `study` goes the whole way.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from lib.features.assembly import assemble
 from lib.features.bars import resample
 from lib.models import job, registry
 from lib.models.reference.oracle import Oracle, OracleSettings
+from lib.scaling import baselines
 from lib.scaling.run_table import RunFiles, collect_runs
 from lib.scaling.summary import scaling_summary
 from lib.scoring import run_scores as evaluate
@@ -96,15 +97,16 @@ def summary_of(plan: Plan, phase: str | None = None) -> dict[str, Any]:
         for name, experiment in experiments.items()
         if experiment.role == "positive_control" and experiment.data
     }
-    return scaling_summary(
-        experiments,
-        collect_runs(declared, lambda path: runs[path].files if path in runs else None),
-        lambda path, split: runs[path].predictions[split],
-        EvaluationConfig(**plan.config.evaluation.model_dump() | {"bootstrap_draws": _DRAWS}),
-        planted_auc=lambda name, *_: planted.get(name),
-        primary=PRIMARY,
-        confirmatory=confirmatory_contrasts(plan),
-    )
+    with mock.patch.object(baselines, "_many", mock.Mock(return_value={})):
+        return scaling_summary(
+            experiments,
+            collect_runs(declared, lambda path: runs[path].files if path in runs else None),
+            lambda path, split: runs[path].predictions[split],
+            EvaluationConfig(**plan.config.evaluation.model_dump() | {"bootstrap_draws": _DRAWS}),
+            planted_auc=lambda name, *_: planted.get(name),
+            primary=PRIMARY,
+            confirmatory=confirmatory_contrasts(plan),
+        )
 
 
 def _trained(specification: RunSpecification, plan: Plan) -> _Run:
@@ -170,6 +172,8 @@ def _quickly() -> Iterator[None]:
         "conformal": (None, None),
         "measures_by_symbol": {},
         "measures_by_year": [],
+        "_reliability": [],
+        "_daily": pl.DataFrame(),
     }
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(job, "load_samples", remembered))

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from lib.report.inputs import ReportInputs
-from lib.scaling.run_table import RUNS_SCHEMA
+from lib.scaling.run_columns import RUNS_SCHEMA
 
 BUDGETS = {"2M": 2_021_953, "20M": 20_104_321, "200M": 201_612_289}
 QUESTION = "Does forecast loss fall as PatchTST grows from 2M to 200M parameters?"

@@ -31,7 +31,7 @@ from lib.extras.production.promote import (
 from lib.features.bars import bars_ahead
 from lib.models import registry
 from lib.scoring.calibration_map import CalibrationMap, map_interval
-from lib.scoring.conformal import MINIMUM, class_sets, return_intervals
+from lib.scoring.conformal import MINIMUM, class_p_values, return_intervals
 from lib.scoring.measures import scores_of, targets_of
 
 
@@ -135,7 +135,7 @@ def _uncertainty(
     if happened.size >= MINIMUM:
         columns["conformal_level"] = np.full(len(forecasts), cfg.conformal_level)
         if classes_of(task):
-            sets = class_sets(past, happened, scores, task, cfg.conformal_level)
+            sets = class_p_values(past, happened, scores, task) >= 1 - cfg.conformal_level
             columns["conformal_set"] = [_words(row, classes_of(task)) for row in sets]
         else:
             ends = return_intervals(past, happened, scores, cfg.conformal_level)

@@ -405,6 +405,26 @@ def test_a_correlation_map_of_two_thousand_channels_stays_small_and_names_its_fa
     assert 'aria-label="what it means"' in drawn
 
 
+def test_a_correlation_map_shows_the_sign_by_hue_and_the_size_by_opacity():
+    import base64
+    from io import BytesIO
+
+    from PIL import Image
+
+    from lib.report.heatmap import correlation_map
+
+    drawn = str(correlation_map(np.array([[1.0, -0.5], [np.nan, 0.5]]), ["a", "b"], ""))
+    image = Image.open(BytesIO(base64.b64decode(drawn.partition("base64,")[2].partition('"')[0])))
+    blue, orange, nothing, pale = (
+        image.convert("RGBA").getpixel(at) for at in ((0, 0), (1, 0), (0, 1), (1, 1))
+    )
+    assert blue == (31, 119, 180, 255)
+    assert orange[:3] == (214, 92, 20)
+    assert abs(orange[3] - 128) <= 1
+    assert abs(pale[3] - 128) <= 1
+    assert nothing[3] <= 1
+
+
 @pytest.mark.parametrize(
     ("count", "shown"), [(6, "S0, S1, S2, S3, S4, S5"), (8, "S0, S1, S2, S3, S4, S5 and 2 more")]
 )

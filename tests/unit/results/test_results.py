@@ -24,7 +24,7 @@ from lib.results.meanings import (
     RUNS,
 )
 from lib.results.results_page import with_tables
-from lib.scaling.run_table import RUNS_SCHEMA
+from lib.scaling.run_columns import RUNS_SCHEMA
 from lib.scoring.evaluation_tables import metrics_table
 from lib.scoring.run_scores import DAILY_SCHEMA
 from tests.unit.reporting_study import scaling as made_scaling

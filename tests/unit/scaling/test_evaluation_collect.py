@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 import yaml
 
-from lib.scaling.run_table import RUNS_SCHEMA, collect_runs, read_run
+from lib.scaling.run_columns import RUNS_SCHEMA
+from lib.scaling.run_table import collect_runs, read_run
 
 KEY: dict[str, Any] = {
     "variant": "base", "dataset": "Aa20", "timescale": "daily", "task": "direction", "horizon": 5,

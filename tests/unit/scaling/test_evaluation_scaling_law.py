@@ -195,7 +195,7 @@ def test_curves_of_different_timescales_are_not_pooled_with_each_other() -> None
     def curve(timescale: str, step: int, seed: int) -> Curve:
         points = world(THREE, lambda n: -0.02 * np.log10(n), dates=200, seed=seed)
         key = {"task": "direction", "timescale": timescale, "horizon": 5}
-        made = Curve(AXES["parameters"], key, {}, {}, points, gain=gain(points, 5))
+        made = Curve(AXES["parameters"], key, points, gain=gain(points, 5))
         made.dates = np.datetime64("2015-01-02") + step * np.arange(200)
         return made
 

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from lib.errors import DataError
-from lib.scaling.run_table import RUNS_SCHEMA
+from lib.scaling.run_columns import RUNS_SCHEMA
 from lib.scaling.selection import select_configuration
 
 LOSSES = {

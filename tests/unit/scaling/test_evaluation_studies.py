@@ -24,35 +24,39 @@ CFG = EvaluationConfig(bootstrap_draws=200)
 WORLD = World(parameters=0.35, features=0.35, data=0.6, per_column=0.15, seed_noise=0.02)
 
 
+Grown = tuple[Study, pl.DataFrame, dict[str, Any]]
+
+
 def wanted(*names: str) -> dict[str, Any]:
     study = big_study(seeds=(42, 43, 44))
     kept = {name: study[name] for name in names}
     one = {"tasks": ["threshold_1pct"]}
     kept |= {name: e.model_copy(update=one) for name, e in kept.items() if name.startswith("data_")}
-    if "phase5" in kept:
-        kept["phase5"] = kept["phase5"].model_copy(update={"datasets": ["Aa20", "Aa50", "Aa200", "Aa500"]})
-    if "phase1" in kept:
-        kept["phase1"] = kept["phase1"].model_copy(update={"tasks": ["direction", "regression"]})
-    return kept
+    fewer = {
+        "phase5": {"datasets": ["Aa20", "Aa50", "Aa200", "Aa500"]},
+        "phase4": {"datasets": ["Aa20", "Ad20"]},
+        "phase1": {"tasks": ["direction", "regression"], "budgets": ["2M", "200M"]},
+    }
+    return kept | {name: kept[name].model_copy(update=own) for name, own in fewer.items()}
 
 
 @pytest.fixture(scope="module")
-def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, pl.DataFrame, dict[str, Any]]:
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Grown:
     folder = tmp_path_factory.mktemp("grown")
     shares = ("data_frac12", "data_frac25", "data_frac50")
-    study = make_study(folder, wanted("phase5", "phase4", "phase1", "baselines", *shares), WORLD)
+    study = make_study(folder, wanted("phase5", "phase4", "phase1", *shares), WORLD)
     runs, summary = summarise(study, CFG)
     json.dumps(summary, allow_nan=False)
     return study, runs, summary
 
 
-def test_every_axis_is_asked_about_once(grown: tuple[Study, pl.DataFrame, dict[str, Any]]) -> None:
+def test_every_axis_is_asked_about_once(grown: Grown) -> None:
     _, _, summary = grown
     questions = [(q["experiment"], q["axis"], len(q["curves"])) for q in summary["questions"]]
     assert questions == [
         ("phase5", "parameters", 4),
         ("phase5", "features", 3),
-        ("phase4", "parameters", 4),
+        ("phase4", "parameters", 2),
         ("phase4", "quality", 3),
         ("phase1", "parameters", 2),
         ("data_frac12, data_frac25, data_frac50", "data", 3),
@@ -60,7 +64,7 @@ def test_every_axis_is_asked_about_once(grown: tuple[Study, pl.DataFrame, dict[s
 
 
 def test_each_axis_finds_its_planted_direction(
-    grown: tuple[Study, pl.DataFrame, dict[str, Any]],
+    grown: Grown,
 ) -> None:
     for question in grown[2]["questions"]:
         assert question["pooled"][0]["gain"]["estimate"] > 0, question["axis"]
@@ -82,7 +86,7 @@ def test_each_axis_finds_its_planted_direction(
 
 
 def test_features_have_a_saturation_point_and_four_scale_points_a_law(
-    grown: tuple[Study, pl.DataFrame, dict[str, Any]],
+    grown: Grown,
 ) -> None:
     features = next(q for q in grown[2]["questions"] if q["axis"] == "features")
     curve = features["curves"][0]
@@ -95,7 +99,7 @@ def test_features_have_a_saturation_point_and_four_scale_points_a_law(
     assert "no degrees of freedom" in parameters["curves"][0]["forms"][3]["note"]
 
 
-def test_curves_are_pooled_in_nats(grown: tuple[Study, pl.DataFrame, dict[str, Any]]) -> None:
+def test_curves_are_pooled_in_nats(grown: Grown) -> None:
     mixed = next(q for q in grown[2]["questions"] if q["experiment"] == "phase1")
     gains = []
     for curve in mixed["curves"]:
@@ -109,7 +113,7 @@ def test_curves_are_pooled_in_nats(grown: tuple[Study, pl.DataFrame, dict[str, A
 
 
 def test_interactions_are_differences_in_differences(
-    grown: tuple[Study, pl.DataFrame, dict[str, Any]],
+    grown: Grown,
 ) -> None:
     found = grown[2]["interactions"]
     pairs = {tuple(entry["axes"]) for entry in found}
@@ -127,7 +131,7 @@ def test_interactions_are_differences_in_differences(
 
 
 def test_shares_of_the_data_give_a_diagnosis_and_a_joint_law(
-    grown: tuple[Study, pl.DataFrame, dict[str, Any]],
+    grown: Grown,
 ) -> None:
     (diagnosis,) = grown[2]["diagnosis"]
     assert len(diagnosis["rows"]) == 12
@@ -183,7 +187,7 @@ def test_a_diagnosis_passes_the_gates_of_every_verdict(tmp_path: Path) -> None:
     assert (reading()[0], "No usable run of 20M on 100.0%" in reading()[1]) == ("undecidable", True)
 
 
-def test_every_test_set_says_what_it_can_show(grown: tuple[Study, pl.DataFrame, dict[str, Any]]) -> None:
+def test_every_test_set_says_what_it_can_show(grown: Grown) -> None:
     for entry in grown[2]["power"]:
         assert entry["effective_n"] == pytest.approx(entry["n"] / 5)
         if entry["problem"]["task"] != "regression":
@@ -192,7 +196,7 @@ def test_every_test_set_says_what_it_can_show(grown: tuple[Study, pl.DataFrame, 
             assert "chance of 80%" in entry["text"]
 
 
-def test_trading_is_deflated_by_all_tries(grown: tuple[Study, pl.DataFrame, dict[str, Any]]) -> None:
+def test_trading_is_deflated_by_all_tries(grown: Grown) -> None:
     _, runs, summary = grown
     trials = summary["trading"]["trials"]
     took = runs.filter(pl.col("trading_bar_sharpe").is_not_null())
@@ -225,7 +229,10 @@ def test_two_axes_of_the_dataset_make_one_grid(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A small study that is in order and evaluated; its copies evaluate only what is spoilt in them."""
-    study = make_study(tmp_path_factory.mktemp("whole"), small_study(), WORLD)
+    declared = small_study()
+    ends = {"budgets": ["2M", "200M"]}
+    laws = {name: declared[name].model_copy(update=ends) for name in ("control_law", "control_law_twin")}
+    study = make_study(tmp_path_factory.mktemp("whole"), declared | laws, WORLD)
     summarise(study, CFG)
     return study
 

@@ -15,8 +15,9 @@ import pytest
 from lib.config.base import BUDGET_PARAMETERS
 from lib.config.experiment import PlannedExperiment
 from lib.config.workflow import EvaluationConfig
-from lib.results.summary_entries import CURVE, QUESTION, SUMMARY
-from lib.scaling.run_table import RUNS_SCHEMA
+from lib.results.meanings import CURVE, QUESTION, SUMMARY
+from lib.scaling import baselines
+from lib.scaling.run_columns import RUNS_SCHEMA
 from lib.scaling.summary import scaling_summary
 from tests.unit.made_study import facts_of
 
@@ -165,6 +166,14 @@ CONTROLLED = {
     "law": LAW,
     "twin": TWIN,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_draws() -> Iterator[None]:
+    """Joint tests of many models take most of the time of a summary, and decide no verdict."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(baselines, "_DRAWS", 100)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.scaling.test_access import add_test_access, read_test_access
+from lib.scaling.ledger import add_test_access, read_test_access
 
 ONE, TWO, THREE = ("1" * 64, "2" * 64, "3" * 64)
 

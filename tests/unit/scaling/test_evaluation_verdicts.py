@@ -11,9 +11,8 @@ from lib.inference.comparisons import Estimate, SeedNoise
 from lib.scaling.controls import null_control, positive_control
 from lib.scaling.decision import Decision, Gate, Verdict, number, question_verdict
 from lib.scaling.families import holm_families
-from lib.scaling.preconditions import Preconditions
-from lib.scaling.question_power import question_power
-from lib.scaling.remedies import change_of_mind
+from lib.scaling.preconditions import Coverage, Preconditions
+from lib.scaling.remedies import change_of_mind, question_power
 from lib.scaling.verdicts import Evidence, curve_verdict, interaction_verdict
 
 SEEDS = (SeedNoise(1e-12, 4),)
@@ -201,16 +200,16 @@ def test_what_is_missing_weakens_a_verdict_in_words() -> None:
 
 
 def test_what_stands_behind_scale_points_is_read_from_their_runs() -> None:
-    preconditions = Preconditions.of(
-        {"a": 5, "b": 5, "c": 3, "d": 2}, {"a": 5, "b": 4, "c": 0, "d": 2}, ["b"], 7
-    )
+    declared, usable = {"a": 5, "b": 5, "c": 3, "d": 2}, {"a": 5, "b": 4, "c": 0, "d": 2}
+    runs = Coverage(declared=declared, seeds=usable, collapsed=["b"], dates_lost=7)
+    preconditions = Preconditions.of(runs)
     assert (preconditions.absent, preconditions.incomplete, preconditions.collapsed) == (["c"], ["b"], ["b"])
     assert preconditions.few_seeds == {"d": 2}
     assert preconditions.shared_dates == 7
 
 
 def minds(evidence: Evidence) -> list[str]:
-    return change_of_mind(curve_verdict(evidence), evidence)
+    return change_of_mind(curve_verdict(evidence), evidence, power=0.8)
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ import pytest
 from lib.config.experiment import PlannedExperiment
 from lib.config.workflow import EvaluationConfig
 from lib.scaling.axes import Axis, Row, grouped
-from lib.scaling.control_runs import undeclared_controls
+from lib.scaling.control_runs import control_outcomes
+from lib.scaling.controls import undeclared_controls
 from lib.scaling.folds import evidence_of
 from lib.scaling.hypotheses import Hypothesis, hypotheses_of
 from lib.scaling.preconditions import LEAST_SEEDS
 from lib.scaling.run_index import RunIndex, StudyRuns
 from lib.scaling.run_table import collect_runs
 from lib.scaling.samples import PredictionFiles
-from lib.scaling.summary import control_outcomes
 from lib.scoring.calibration import MINIMUM
 from lib.study.plan import Plan
 from tests.unit.shipped import CONFIG, named_files, shipped

@@ -11,7 +11,7 @@ import pytest
 from lib.config.workflow import EvaluationConfig, TradingConfig
 from lib.metrics.trading_measures import expected_best_sharpe, probabilistic_sharpe
 from lib.scaling.ledger import deflated_trading
-from lib.scaling.run_table import RUNS_SCHEMA
+from lib.scaling.run_columns import RUNS_SCHEMA
 from lib.scoring.backtest import account, hold_for, performance, signal_of, trade
 from lib.scoring.market import bars_per_year, next_open_returns, volatility_regimes
 from lib.scoring.measures import measures_by_regime

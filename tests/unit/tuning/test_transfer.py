@@ -19,7 +19,7 @@ from lib.inference.comparisons import (
 from lib.metrics.losses import intercept_refitted, intercept_refitted_loss, losses
 from lib.report.sections.hyperparameters import search_section
 from lib.report.sections.transfer_table import transfer_table
-from lib.scaling.preconditions import Preconditions
+from lib.scaling.preconditions import Coverage, Preconditions
 from lib.scaling.transfer import check_transfer
 from tests.unit.reporting_study import full_study
 
@@ -109,13 +109,14 @@ def test_luck_that_sizes_share_cancels_and_luck_of_their_own_does_not():
 
 def test_a_confirmatory_question_needs_three_searches():
     seeds = {"2M": 5, "200M": 5}
-    gate, text = Preconditions.of(seeds, seeds, searches={"2M": 2, "200M": 3}).blocked
+    two, three = (Coverage(declared=seeds, seeds=seeds, searches={"2M": n, "200M": 3}) for n in (2, 3))
+    gate, text = Preconditions.of(two, judged=True).blocked
     assert gate == "seeds"
     assert text.startswith("Only two searches behind the recipe at 2M")
-    assert Preconditions.of(seeds, seeds, searches={"2M": 3, "200M": 3}).blocked is None
-    assert Preconditions.of(seeds, seeds).blocked is None, (
-        "nothing was searched, or the question is exploratory"
-    )
+    assert Preconditions.of(three, judged=True).blocked is None
+    assert Preconditions.of(two).blocked is None, "the question is exploratory"
+    unsearched = Coverage(declared=seeds, seeds=seeds)
+    assert Preconditions.of(unsearched, judged=True).blocked is None, "nothing was searched"
 
 
 def test_early_years_end_before_the_first_test_and_hold_nothing_back():
