@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -84,7 +85,7 @@ def test_a_setting_that_differs_besides_the_axis_is_named(inputs):
     for path, content in params.items():
         if "/200M/" in path:
             content["recipe"]["learning_rate"] = 9e-4
-    changed = section(build_page(ReportInputs(**{**vars(inputs), "params": params})), "confounds")
+    changed = section(build_page(replace(inputs, params=params)), "confounds")
     assert "recipe.learning_rate" in [row[1].text for row in changed.tables[0].rows]
 
 
@@ -135,6 +136,6 @@ def test_strings_from_the_study_are_escaped_in_every_section(inputs):
             for key in ("question", "label", "reason", "text", "where", "note"):
                 row[key] = EVIL
     scaling["ledger"]["text"] = EVIL
-    evil = build_page(ReportInputs(**{**vars(inputs), "scaling": scaling, "title": EVIL}))
+    evil = build_page(replace(inputs, scaling=scaling, title=EVIL))
     assert EVIL not in render_html(evil)
     assert all(EVIL.encode() not in content for n, content in figure_files(evil).items() if n.endswith("svg"))
