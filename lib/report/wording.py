@@ -156,9 +156,23 @@ def first_lower(text: str) -> str:
     return f"{text[:1].lower()}{text[1:]}"
 
 
+def first_upper(text: str) -> str:
+    """A clause as the beginning of a sentence."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 def plural(n: int, one: str, many: str | None = None) -> str:
     """`1 run`, `2 runs`."""
     return f"{count(n)} {one if n == 1 else many or one + 's'}"
+
+
+def of_all(k: int, n: int, one: str) -> str:
+    """`none of 4 curves`, `3 of 4 curves`, `all 4 curves`, `both curves`; `1 of 1 curve`."""
+    if n < 2 or 0 < k < n:
+        return f"{k} of {plural(n, one)}"
+    if k == 0:
+        return f"none of {plural(n, one)}"
+    return f"both {one}s" if n == 2 else f"all {plural(n, one)}"
 
 
 def listed(items: Iterable[str], last: str = "and") -> str:

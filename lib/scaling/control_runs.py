@@ -117,14 +117,20 @@ def control_entries(
     return entries
 
 
+def control_name(entry: Mapping[str, Any]) -> str:
+    """`control_null of patchtst 2M`; no size where all are judged together."""
+    size = "" if entry["budget"] in ("*", NO_BUDGET) else f" {entry['budget']}"
+    return f"{entry['experiment']} of {entry['model']}{size}"
+
+
 def failed_controls(entries: Sequence[Mapping[str, Any]], model: str) -> list[str]:
-    """The failed controls that concern a model: every null and law control, its own leak and positive ones.
+    """The failed controls that concern a model, by name: every null and law control, its own others.
 
     A wrong interval or verdict invalidates everything; a planted signal that another model missed says
     nothing about this one.
     """
     return [
-        f"{entry['experiment']}, {entry['model']} {entry['budget']}: {entry['reason'].rstrip('.')}"
+        control_name(entry)
         for entry in entries
         if not entry["passed"] and (entry["role"] in TAINTS_ALL or entry["model"] == model)
     ]

@@ -153,7 +153,7 @@ def _evidence(
     )
     return Evidence(
         **vars(preconditions),
-        metric_name=primary_metric(curve.task).replace("_", " "),
+        metric_name={"log_loss": "log loss", "mse": "squared error"}[primary_metric(curve.task)],
         first=labels[0],
         last=labels[-1],
         margin=curve.margin(declared),

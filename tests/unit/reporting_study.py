@@ -354,7 +354,7 @@ def scaling(**changes: Any) -> dict[str, Any]:
         "verdict": "undecidable",
         "gate": "seeds",
         "moot": False,
-        "reason": "All 2 curves are undecidable.",
+        "reason": "Both curves are undecidable.",
         "change_mind": ["At least two more seeds at 2M, 20M, 200M."],
         "curves": [curve("direction"), curve("threshold_1pct")],
     }
@@ -447,7 +447,7 @@ def findings() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-SEARCH = "base/Aa20/daily/direction/h5/patchtst-mixed/2M"
+SEARCH = "results/hpo/base/Aa20/daily/direction/h5/patchtst-mixed/2M/search1"
 SHARES = {"learning_rate": 0.61, "architecture": 0.27, "effective_batch": 0.12}
 
 

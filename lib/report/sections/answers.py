@@ -292,7 +292,7 @@ def checks(inputs: ReportInputs) -> list[ReportCheck]:
         ReportCheck(
             "Data", f"{plural(wrong, 'error')}, {plural(noticed, 'warning')}", "fail" if wrong else ""
         ),
-        ReportCheck("Test-set access", count(inputs.scaling.get("test_access"))),
+        ReportCheck("Test-set accesses", count(inputs.scaling.get("test_access"))),
     ]
 
 

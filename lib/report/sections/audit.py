@@ -9,7 +9,19 @@ from typing import Any
 from lib.report.compared import Compared, axis_of
 from lib.report.inputs import ReportInputs
 from lib.report.page import Cells, Column, Section, Table, TableCell, numbers, table, texts
-from lib.report.wording import DASH, Names, count, finite, listed, number, percent, plural, prose
+from lib.report.wording import (
+    DASH,
+    Names,
+    count,
+    finite,
+    first_upper,
+    listed,
+    number,
+    of_all,
+    percent,
+    plural,
+    prose,
+)
 from lib.scaling.axes import Row
 
 _EXPECTED = {
@@ -40,14 +52,16 @@ def power_section(inputs: ReportInputs, names: Names) -> Section:
     known = [row for row in rows if row.get("enough") is not None]
     enough = sum(row["enough"] is True for row in known)
     able = sum(one["power"]["enough"] is True for one in questions)
-    summary = f"{able} of {plural(len(questions), 'question')} can show the margin. " if questions else ""
-    lead = (
-        f"{summary}The declared margin could have been seen between models in {enough} of "
-        f"{plural(len(known), 'test set')}. What is smaller than the detectable difference stays invisible, "
-        "however good the model."
+    summary = (
+        f"{first_upper(of_all(able, len(questions), 'question'))} can show the margin. " if questions else ""
     )
-    heads = ("Samples", "independent", "Base rate", "AUC", "Loss difference", "planned",
-             "planned, of squared error", "Margin")  # fmt: skip
+    lead = (
+        f"{summary}The declared margin could have been seen between models in "
+        f"{of_all(enough, len(known), 'test set')}. What is smaller than the detectable difference stays "
+        "invisible, however good the model."
+    )
+    heads = ("Samples", "Independent samples", "Base rate", "AUC", "Loss difference", "Planned difference",
+             "Planned, of squared error", "Margin")  # fmt: skip
     body = [
         [
             names.problem(row.get("problem") or {}),
@@ -134,7 +148,7 @@ def confounds_section(inputs: ReportInputs) -> Section:
         )
     if unrecorded:
         notes.append(
-            f"In {unrecorded} of {plural(len(curves), 'curve')} the provenance of some runs is not at hand, "
+            f"In {of_all(unrecorded, len(curves), 'curve')} the provenance of some runs is not at hand, "
             "so their commit, packages, hardware and data could not be compared."
         )
     columns = [Column("Question", wide=True), *texts("Setting"), Column("Values", wide=True)]

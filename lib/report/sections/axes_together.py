@@ -19,6 +19,7 @@ from lib.report.wording import (
     interval,
     metric_words,
     number,
+    of_all,
     parameters,
     percent,
     plural,
@@ -48,9 +49,9 @@ def _interactions(inputs: ReportInputs, names: Names) -> Section | None:
     panels, notes = limited([_panel(row, names) for row in rows if row.get("grid")])
     helping, hurting = (sum(row.get("verdict") == v for row in rows) for v in ("scales", "worsens"))
     lead = (
-        f"Two axes help each other in {helping} of {plural(len(rows), 'pair')}: the gain along one grows "
-        f"with the other, by at least the margin. They get in each other's way in {hurting}. Parallel lines "
-        "mean neither."
+        f"Two axes help each other in {of_all(helping, len(rows), 'pair')}: the gain along one grows with "
+        f"the other, by at least the margin. They get in each other's way in {hurting or 'none'}. Parallel "
+        "lines mean neither."
     )
     columns = [
         *texts("Pair"),
@@ -133,7 +134,7 @@ def _diagnosis(inputs: ReportInputs) -> Section | None:
     readings = [str(one.get("reading")) for one in found]
     short = readings.count("data-limited")
     lead = (
-        f"In {short} of {plural(len(found), 'grid')} of sizes and shares of the data, data are what is short."
+        f"Data are what is short in {of_all(short, len(found), 'grid')} of sizes and shares of the data."
         if found
         else "No runs on parts of the training data: whether data are what is short was not measured."
     )

@@ -15,7 +15,7 @@ from lib.report.page import Panel, Section, Table, numbers, table, texts
 from lib.report.panels import limited, of_lines, panel
 from lib.report.sections.calibration_panel import after_panel, methods_table
 from lib.report.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
-from lib.report.wording import DASH, Names, finite, model_words, number, of, percent, plural
+from lib.report.wording import DASH, Names, finite, model_words, number, of, of_all, percent, plural
 
 _DRAWN = 6
 """Problems whose diagrams before and after a correction are drawn."""
@@ -38,7 +38,7 @@ def coverage_section(inputs: ReportInputs, names: Names) -> Section:
     kept = sum((run[1].get("calibration") or {}).get("chosen") == "none" for _, run in drawn)
     if kept:
         notes.append(
-            f"In {kept} of {plural(len(drawn), 'problem')} the best model's probabilities were left as they "
+            f"In {of_all(kept, len(drawn), 'problem')} the best model's probabilities were left as they "
             "are: no correction was better on held-out stretches."
         )
     if len(corrected) > _DRAWN:
@@ -97,7 +97,7 @@ def _table(name: str, runs: Sequence[Run]) -> Table:
     after = ("ECE after", "Log loss after", "Covered", "Single answers")
     columns = [
         *texts("Run"),
-        *numbers("ECE on test", "by chance alone"),
+        *numbers("ECE on test", "ECE by chance alone"),
         *texts("Correction"),
         *numbers(*after),
     ]

@@ -27,8 +27,8 @@ from lib.report.wording import (
     metric_words,
     number,
     of,
+    of_all,
     parameters,
-    plural,
     prose,
     triple_holm,
     triple_of,
@@ -72,7 +72,7 @@ def _section(axis: str, curves: Rows, inputs: ReportInputs, names: Names, compar
         if not _valued(c)
     ]
     clear = sum((gain_of(c)[1] or 0.0) > 0 and not barred[str(c.get("model"))] for c in drawn)
-    finding = f"The gain is clearly above 0 in {clear} of {plural(len(curves), 'curve')}."
+    finding = f"The gain is clearly above 0 in {of_all(clear, len(curves), 'curve')}."
     if all(barred.values()):
         finding = "A control failed, so nothing is concluded from these curves."
     elif any(barred.values()):
@@ -150,7 +150,8 @@ def _reading(curve: Row, points: Rows, metric: str, base: float | None, compared
     if base is not None:
         parts.append(_against_base(curve, points, metric, base, compared))
     parts.append(beside_linear(curve, compared))
-    parts.append(f"Verdict: {verdict_words(curve)}. {prose(curve.get('reason'))}")
+    verdict = verdict_words(curve).replace(": ", ", ")
+    parts.append(f"Verdict: {verdict}. {prose(curve.get('reason'))}")
     return " ".join(part for part in parts if part).strip()
 
 

@@ -35,7 +35,7 @@ def data_section(inputs: ReportInputs, names: Names) -> Section:
     if findings:
         counts = Counter(finding.get("severity") for finding in findings)
         noted = listed(plural(counts[s], name) for s, name in _SEVERITIES.items() if counts[s])
-        lead = f"The checks at the door noted {noted}. Nothing was repaired silently."
+        lead = f"The checks of the raw data noted {noted}. Nothing was repaired silently."
     rates, notes = _base_rates(inputs, names)
     tables = [
         t for t in (_prices(inputs), _splits(inputs), rates, _by_rule(findings), _findings(findings)) if t
@@ -134,7 +134,7 @@ def _by_rule(findings: Sequence[Row]) -> Table | None:
         how_bad = TableCell(severity, tone="fail" if severity == "error" else "")
         rows.append([how_bad, rule.replace("_", " "), symbol, count(len(group)), when])
     columns = [*texts("Severity", "Rule", "Symbol"), *numbers("Findings"), *texts("When")]
-    return table("Findings of the checks at the door, by rule.", columns, rows)
+    return table("Findings of these checks, by rule.", columns, rows)
 
 
 def _findings(findings: Sequence[Row]) -> Table | None:

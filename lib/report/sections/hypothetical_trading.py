@@ -94,7 +94,7 @@ def _chart(rows: Sequence[tuple[Any, ...]]) -> Chart:
 
 def _table(name: str, runs: Sequence[Run], corrected: Mapping[str, Mapping[str, Any]]) -> Table:
     heads = ("Sharpe [interval]", "Buy and hold: Sharpe", "Return above it: Sharpe",
-             "Chance that it is above 0", "the same, deflated", "Return", "Deepest fall", "Invested",
+             "Chance that it is above 0", "That chance, deflated", "Return", "Deepest fall", "Invested",
              "Turnover a year")  # fmt: skip
     held = [v for _, found in runs if (v := finite((found.get("hold") or {}).get("sharpe"))) is not None]
     ends = [v for _, found in runs for v in triple(found, "sharpe") if v is not None]

@@ -20,6 +20,7 @@ from lib.report.wording import (
     finite,
     metric_words,
     number,
+    of_all,
     p_value,
     percent,
     plural,
@@ -65,8 +66,8 @@ def _lead(questions: Sequence[Row], inputs: ReportInputs) -> str:
         finest = max(map(decimals, values))
         among = " to ".join(dict.fromkeys(number(v, finest) for v in (values[0], values[-1])))
         start = (
-            f"Along parameters the log–log slope is {among}, clearly below 0 in {below} of "
-            f"{plural(len(curves), 'curve')}. "
+            f"Along parameters the log–log slope is {among}, clearly below 0 in "
+            f"{of_all(below, len(curves), 'curve')}. "
         )
     return (
         f"{start}A log–log slope of −0.01 means that tenfold size multiplies the loss by 0.977; minus the "
@@ -81,7 +82,7 @@ def _identified(question: Row) -> str:
     start = f"Along {question.get('axis_label') or 'parameters'} the law with a floor, E + A·N^−α,"
     known = sum(bool((c.get("law") or {}).get("identified")) for c in curves)
     if known:
-        return f"{start} is identified in {known} of {plural(len(curves), 'curve')}."
+        return f"{start} is identified in {of_all(known, len(curves), 'curve')}."
     if any(c.get("law") for c in curves):
         return (
             f"{start} is identified in no curve: resampled test sets send its exponent to the edge of what "
@@ -102,7 +103,7 @@ def _exponents(question: Row, names: Names, position: int) -> Table:
     columns = [
         *texts("Problem and model"),
         Column("Log–log slope: falls ← 0 → rises", axis=strip.axis(strip.ticks(True))),
-        *numbers("Log–log slope [interval]", "Slope per tenfold", "Error: dates", "seeds"),
+        *numbers("Log–log slope [interval]", "Slope per tenfold", "Its error from dates", "from seeds"),
         *([Column("E + A·N^−α", wide=True)] if fitted else []),
     ]
     rows = [[*_exponent_row(c, strip, names), *([_law(c)] if fitted else [])] for c in curves]
@@ -142,7 +143,7 @@ def _forms(question: Row, names: Names) -> list[Table]:
     rows = [_form_row(c, form, names) for c in curves for form in c["forms"]]
     columns = [
         *texts("Problem and model", "Form"),
-        *numbers("AICc", "above the best", "Weight", "Left-out error"),
+        *numbers("AICc", "AICc above the best", "Weight", "Left-out error"),
         *texts("Parameters"),
         Column("Note", wide=True),
     ]

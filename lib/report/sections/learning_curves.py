@@ -93,7 +93,7 @@ def _curves_words(name: str, model: str, runs: _Trained) -> tuple[str, str]:
     elif len(unfinished) == len(bests) or len(unfinished) > 4:
         title = f"{where}: still improving when training ended"
     else:
-        title = f"{where}: still improving at the end for {listed(unfinished)}"
+        title = f"{where}: still improving at the end for {listed(dict.fromkeys(unfinished))}"
     what = "round" if _rounds(runs[0][0]) else "step"
     return title, f"Best {what}: {', '.join(bests[:12])}."
 

@@ -15,6 +15,7 @@ from lib.report.wording import (
     DASH,
     Names,
     finite,
+    first_upper,
     interval,
     listed,
     metric_words,
@@ -22,6 +23,7 @@ from lib.report.wording import (
     models_words,
     number,
     of,
+    of_all,
     p_value,
     plural,
     prose,
@@ -142,9 +144,8 @@ def _table(compared: Row, names: Names, fold: bool) -> Table:
         f"{names.problem(compared)}. Reference: {_reference(compared)}. Seeds: {listed(map(str, seeds))}."
     )
     body = [_row(row, differences, aucs) for row in rows]
-    if fold:
-        return table(caption, columns, body, caption)
-    return table(f"{caption} {prose(compared.get('text'))}".strip(), columns, body)
+    text = f"{caption} {prose(compared.get('text'))}".strip()
+    return table(text, columns, body, caption if fold else None)
 
 
 def _row(row: Row, differences: Strip, aucs: Strip | None) -> list[str]:
@@ -194,11 +195,10 @@ def _tests(compared: Row, names: Names) -> Table:
     columns = [*texts("Model"), *numbers(*heads)]
     fold = f"{names.problem(compared)}: all tests"
     caption = (
-        f"{prose(compared.get('text'))} Over the base rate: paired difference on the same dates, below 0 is "
-        "better. DM: Diebold–Mariano against the reference, the noise of seeds ignored; DeLong only where "
-        "labels do not overlap. "
+        "Over the base rate: paired difference on the same dates, below 0 is better. DM: Diebold–Mariano "
+        "against the reference, the noise of seeds ignored; DeLong only where labels do not overlap. "
         "Detectable: the smallest difference from the reference that this test set could have shown."
-    ).strip()
+    )
     return table(caption, [columns[i] for i in kept], [[cells[i] for i in kept] for cells in body], fold)
 
 
@@ -215,9 +215,9 @@ def controls_section(inputs: ReportInputs, names: Names) -> Section:
         lead = "No controls in this study: nothing shows that it finds a signal, or finds none where none is."
         return Section("controls", "Controls", lead)
     failed = [control for control in controls if not control.get("passed")]
-    lead = f"{len(controls)} of {plural(len(controls), 'control')} came out as they must."
+    lead = f"{first_upper(of_all(len(controls), len(controls), 'control'))} came out as expected."
     if failed:
-        lead = f"{len(failed)} of {plural(len(controls), 'control')} failed, {barred_words(inputs)}."
+        lead = f"{first_upper(of_all(len(failed), len(controls), 'control'))} failed, {barred_words(inputs)}."
     keys = ("auc", "low", "high", "planted_auc", "required_auc")
     values = [v for control in controls for key in keys if (v := finite(control.get(key))) is not None]
     strip = Strip(*padded([*values, 0.5], 0.06), (0.5,))

@@ -15,9 +15,10 @@ from lib.report.wording import (
     curve_name,
     duration,
     finite,
+    first_upper,
     interval,
     number,
-    plural,
+    of_all,
     triple_holm,
     triple_of,
 )
@@ -49,10 +50,11 @@ def predicted_words(curves: Sequence[Row], decisive: Row | None, names: Names) -
     if len(predicted) == 1:
         return [foretold(own)]
     known = [kept for curve in predicted if (kept := curve["prediction"].get("inside")) is not None]
+    count = of_all(len(known), len(predicted), "curve")
+    kept = f"; the outcome was inside in {sum(known) or 'none'}" if known else ""
     return [
         f"{curve_name(own, names)}: {foretold(own)}",
-        f"Of {plural(len(predicted), 'curve')}, {len(known)} had a prediction with an interval on record; "
-        f"{sum(known)} came out inside.",
+        f"{first_upper(count)} had a prediction with an interval on record{kept}.",
     ]
 
 
