@@ -1,4 +1,4 @@
-"""The runs behind a curve, and whether the controls allow conclusions from them.
+"""The curves of the questions: their gains, scale points and runs, and what the controls allow to conclude.
 
 The same axes and the same rule about failed controls as in the evaluation, so that titles and sentences
 cannot claim more than its verdicts. Measures nothing.
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lib.report.inputs import ReportInputs, asks, has_size
-from lib.report.wording import DASH, plural
+from lib.report.wording import DASH, Triple, plural, triple_of
 from lib.scaling.axes import AXES, CURVE_KEY, Row
 from lib.scaling.control_runs import TAINTS_ALL, failed_controls
 
@@ -87,6 +87,37 @@ def _values(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
 def axis_of(curve: Row) -> str:
     """The axis of a curve or question."""
     return str(curve.get("axis") or "parameters")
+
+
+def gain_of(curve: Row) -> Triple:
+    """Gain in loss from the smallest to the largest size, with the interval that the verdict is based on."""
+    adjusted = triple_of(curve.get("gain"), "_holm")
+    return triple_of(curve.get("gain")) if None in adjusted[1:] else adjusted
+
+
+def deciding_gain(curve: Row) -> Triple:
+    """Like `gain_of`; of a flat curve with the interval that judges equivalence."""
+    pairs = (curve.get("equivalence") or {}).get("pairs") or []
+    if curve.get("verdict") != "flat" or not pairs:
+        return gain_of(curve)
+    ends = next(pair for pair in pairs if (pair["from"], pair["to"]) == (pairs[0]["from"], pairs[-1]["to"]))
+    return triple_of(ends)
+
+
+def ends_of(curve: Row) -> str:
+    """`from 2M to 200M`: the measured scale points."""
+    points = curve.get("points") or []
+    return f"from {point_of(points[0])} to {point_of(points[-1])}" if points else "from smallest to largest"
+
+
+def point_of(point: Row) -> str:
+    """Name of a point on its axis: a budget, a number of channels, a share of the data, a row or column."""
+    return str(point.get("budget") or point.get("point"))
+
+
+def fewest_seeds(curve: Row) -> int:
+    """Seeds of the scale point that has the fewest."""
+    return min((int(point.get("seeds") or 0) for point in curve.get("points") or []), default=0)
 
 
 def experiments_of(question: Row) -> list[str]:

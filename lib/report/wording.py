@@ -167,12 +167,12 @@ def plural(n: int, one: str, many: str | None = None) -> str:
 
 
 def of_all(k: int, n: int, one: str) -> str:
-    """`none of 4 curves`, `3 of 4 curves`, `all 4 curves`, `both curves`; `1 of 1 curve`."""
+    """`none of 4 curves`, `3 of 4 curves`, `all 4 curves`; of two `neither curve`, `both curves`."""
     if n < 2 or 0 < k < n:
         return f"{k} of {plural(n, one)}"
-    if k == 0:
-        return f"none of {plural(n, one)}"
-    return f"both {one}s" if n == 2 else f"all {plural(n, one)}"
+    if n == 2:
+        return f"both {one}s" if k else f"neither {one}"
+    return f"all {plural(n, one)}" if k else f"none of {plural(n, one)}"
 
 
 def listed(items: Iterable[str], last: str = "and") -> str:

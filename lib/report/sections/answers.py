@@ -9,7 +9,18 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from lib.report.compared import Compared, axis_of, named_runs, seeds_by_size, seeds_words, unfinished
+from lib.report.compared import (
+    Compared,
+    axis_of,
+    deciding_gain,
+    ends_of,
+    fewest_seeds,
+    gain_of,
+    named_runs,
+    seeds_by_size,
+    seeds_words,
+    unfinished,
+)
 from lib.report.inputs import ReportInputs
 from lib.report.page import Column, ReportCheck, Table, VerdictLine, numbers, table, texts
 from lib.report.sections.worth import best_lift, kept_word, predicted_words, worth_words
@@ -18,7 +29,6 @@ from lib.report.verdict_wording import EXPLORATORY, answer_words, more_of, verdi
 from lib.report.wording import (
     DASH,
     Names,
-    Triple,
     count,
     curve_name,
     estimate,
@@ -46,32 +56,6 @@ def verdicts(inputs: ReportInputs, names: Names) -> list[VerdictLine]:
     """One verdict per question, in the order of the study."""
     compared, several = Compared(inputs), len(inputs.questions) > 1
     return [_verdict(question, compared, names, several) for question in inputs.questions]
-
-
-def gain_of(curve: Row) -> Triple:
-    """Gain in loss from the smallest to the largest size, with the interval that the verdict is based on."""
-    adjusted = triple_of(curve.get("gain"), "_holm")
-    return triple_of(curve.get("gain")) if None in adjusted[1:] else adjusted
-
-
-def deciding_gain(curve: Row) -> Triple:
-    """Like `gain_of`; of a flat curve with the interval that judges equivalence."""
-    pairs = (curve.get("equivalence") or {}).get("pairs") or []
-    if curve.get("verdict") != "flat" or not pairs:
-        return gain_of(curve)
-    ends = next(pair for pair in pairs if (pair["from"], pair["to"]) == (pairs[0]["from"], pairs[-1]["to"]))
-    return triple_of(ends)
-
-
-def ends_of(curve: Row) -> str:
-    """`from 2M to 200M`: the measured scale points."""
-    points = curve.get("points") or []
-    return f"from {point_of(points[0])} to {point_of(points[-1])}" if points else "from smallest to largest"
-
-
-def point_of(point: Row) -> str:
-    """Name of a point on its axis: a budget, a number of channels, a share of the data, a row or column."""
-    return str(point.get("budget") or point.get("point"))
 
 
 def _verdict(question: Row, compared: Compared, names: Names, one_of: bool) -> VerdictLine:
@@ -160,24 +144,23 @@ def _table(curves: Sequence[Row], question: Row, compared: Compared, names: Name
     same = len(set(margins)) == 1
     beside = any(curve.get("confirmation") for curve in curves)
     foreseen = any(curve.get("prediction") for curve in curves)
-    rows = []
-    for curve, margin, (value, low, high) in zip(curves, margins, scaled, strict=True):
-        rows.append(
-            [
-                f"{names.problem(curve)} · {model_words(curve.get('model', ''), curve.get('budget'))}",
-                verdict_words(curve),
-                strip.draw(value, low, high, "ink"),
-                interval(*deciding_gain(curve)),
-                *([] if same else [number(margin, 3)]),
-                interval(*triple_of(curve.get("recalibrated"), "_holm")),
-                _best_skill(curve),
-                best_lift(curve, compared),
-                *([kept_word(curve)] if foreseen else []),
-                number(curve.get("detectable_gain")),
-                str(fewest_seeds(curve)),
-                *([_confirmed(curve)] if beside else []),
-            ]
-        )
+    rows = [
+        [
+            f"{names.problem(curve)} · {model_words(curve.get('model', ''), curve.get('budget'))}",
+            verdict_words(curve),
+            strip.draw(value, low, high, "ink"),
+            interval(*deciding_gain(curve)),
+            *([] if same else [number(margin, 3)]),
+            interval(*triple_of(curve.get("recalibrated"), "_holm")),
+            _best_skill(curve),
+            best_lift(curve, compared),
+            *([kept_word(curve)] if foreseen else []),
+            number(curve.get("detectable_gain")),
+            str(fewest_seeds(curve)),
+            *([_confirmed(curve)] if beside else []),
+        ]
+        for curve, margin, (value, low, high) in zip(curves, margins, scaled, strict=True)
+    ]
     labels = [(0.0, "0")]
     if same and far < 4:
         labels = [(-1.0, f"−{margins[0]:g}"), (1.0, f"+{margins[0]:g}")]
@@ -195,11 +178,6 @@ def _table(curves: Sequence[Row], question: Row, compared: Compared, names: Name
     ]
     folded = f"Gains of {plural(len(rows), 'curve')}" if one_of or len(rows) > _FOLD_BEYOND else None
     return table(f"{_CAPTION} {_BESIDE}" if beside else _CAPTION, columns, rows, folded)
-
-
-def fewest_seeds(curve: Row) -> int:
-    """Seeds of the scale point that has the fewest."""
-    return min((int(point.get("seeds") or 0) for point in curve.get("points") or []), default=0)
 
 
 def _best_skill(curve: Row) -> str:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lib.report.compared import Compared, axis_of, blocked
+from lib.report.compared import Compared, axis_of, blocked, ends_of, fewest_seeds, gain_of, point_of
 from lib.report.inputs import ReportInputs
 from lib.report.page import Panel, Section, Table, numbers, table, texts
 from lib.report.panels import SHOWN, limited, panel
-from lib.report.sections.answers import ends_of, fewest_seeds, gain_of, point_of
 from lib.report.sections.worth import beside_linear, foretold, lift_of
 from lib.report.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
 from lib.report.verdict_wording import verdict_words

@@ -103,7 +103,9 @@ def _exponents(question: Row, names: Names, position: int) -> Table:
     columns = [
         *texts("Problem and model"),
         Column("Log–log slope: falls ← 0 → rises", axis=strip.axis(strip.ticks(True))),
-        *numbers("Log–log slope [interval]", "Slope per tenfold", "Its error from dates", "from seeds"),
+        *numbers(
+            "Log–log slope [interval]", "Slope per tenfold", "Its error, of dates", "Its error, of seeds"
+        ),
         *([Column("E + A·N^−α", wide=True)] if fitted else []),
     ]
     rows = [[*_exponent_row(c, strip, names), *([_law(c)] if fitted else [])] for c in curves]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lib.report.compared import Compared, axis_of
+from lib.report.compared import Compared, axis_of, point_of
 from lib.report.wording import (
     DASH,
     Names,
@@ -61,7 +61,7 @@ def predicted_words(curves: Sequence[Row], decisive: Row | None, names: Names) -
 def lift_of(curve: Row, point: Row, compared: Compared) -> Triple:
     """How far a scale point's loss is below that of the linear model on the same dates, by Holm's interval;
     positive is better. Unknown where no linear model was run on them."""
-    row = compared.against_others(curve, str(point.get("budget") or point.get("point")))
+    row = compared.against_others(curve, point_of(point))
     value, low, high = triple_holm(row, "over_linear") if row is not None else (None, None, None)
     return (None if value is None else -value, None if high is None else -high, None if low is None else -low)
 
