@@ -87,16 +87,13 @@ def noise_so_far(plan: Plan) -> Past:
 def with_selections(plan: Plan, configuration: dict[str, Any]) -> dict[str, Plan]:
     """The study as it would be with the costliest selection of every budget; none if nothing waits."""
     plans = {}
-    with tempfile.TemporaryDirectory(
-        prefix="preview-", dir="."
-    ) as folder:  # selections lie in the study's folder
+    # Selections lie in the study's folder.
+    with tempfile.TemporaryDirectory(prefix="preview-", dir=".") as folder:
         file = Path(Path(folder).name, "selection.yaml")
         for name, chosen in dearest(plan).items() if plan.study.waiting else ():
             content = deepcopy(configuration)
             content["selection"]["file"] = str(file)
-            content["evaluation"] = content.get("evaluation", {}) | {
-                "confirmation": "open"
-            }  # phase 6 needs it
+            content["evaluation"] = content.get("evaluation", {}) | {"confirmation": "open"}  # for phase 6
             file.write_text(json.dumps({"chosen": chosen}), encoding="utf-8")
             plans[name] = planned(content)
     return plans
