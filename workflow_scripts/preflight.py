@@ -64,7 +64,7 @@ def show(checks: list[Check]) -> None:
     if unchecked := [check.unchecked for check in checks if check.unchecked]:
         terminal.print(f"Not checked: {'; '.join(unchecked)}.", markup=False)
     states = [check.state for check in checks]
-    warned = f" Read the {states.count('warn')} marked warn first." if "warn" in states else ""
+    warned = " Read what is marked warn first." if "warn" in states else ""
     terminal.print("Not ready: fix what failed." if "fail" in states else f"Ready.{warned}")
 
 

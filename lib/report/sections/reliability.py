@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from lib.config.base import is_ternary
-from lib.report.inputs import ReportInputs
+from lib.report.inputs import ReportInputs, has_size
 from lib.report.measured import by_problem, seed_words
 from lib.report.page import Panel, Section
 from lib.report.panels import limited, of_rows, panel
@@ -47,7 +47,7 @@ def _panel(name: str, diagrams: Sequence[Diagram]) -> Panel:
     for row, bins in reversed(diagrams):
         gaps.setdefault(_model(row), []).append(_gap(bins))
     means = {model: sum(values) / len(values) for model, values in gaps.items()}
-    sized = [row for row, _ in diagrams if _sized(row)]
+    sized = [row for row, _ in diagrams if has_size(row)]
     shown = [means[_model(row)] for row in sized] or list(means.values())
     span = " to ".join(dict.fromkeys((f"{min(shown):.3f}", f"{max(shown):.3f}")))
     whose = _whose({str(row["model"]) for row in sized})
@@ -78,10 +78,6 @@ def _model(row: Row) -> str:
     return model_words(row["model"], row.get("budget"))
 
 
-def _sized(row: Row) -> bool:
-    return kind_of(row.get("budget")) != "base"
-
-
 def _whose(models: Collection[str]) -> str:
     return listed(sorted(models)) if len(models) <= _NAMED else f"{len(models)} models"
 
@@ -91,7 +87,7 @@ def _foremost(diagrams: Sequence[Diagram]) -> list[Diagram]:
 
     def rank(diagram: Diagram) -> tuple[bool, float]:
         loss = finite(diagram[0].get("best_validation_loss"))
-        return not _sized(diagram[0]), float("inf") if loss is None else loss
+        return not has_size(diagram[0]), float("inf") if loss is None else loss
 
     kept = sorted(diagrams, key=rank)[:_DRAWN]
     return [diagram for diagram in diagrams if any(diagram is other for other in kept)]
