@@ -81,22 +81,28 @@ rule fit_scaling:
         "../workflow_scripts/fit_scaling.py"
 
 
+# What a report of the whole study and one of a phase read alike.
+REPORTED = {
+    "ablated": INPUTS.ablated,
+    "findings": INPUTS.quality,
+    "samples": lambda wildcards: INPUTS.datasets(wildcards, SAMPLES),
+    "datasets": INPUTS.datasets,
+    "searches": INPUTS.searches,
+    "trials": lambda wildcards: INPUTS.searches(wildcards, "trials.parquet"),
+    "importances": lambda wildcards: INPUTS.searches(wildcards, "importances.json"),
+    "transfer": INPUTS.transfer_checks,
+}
+
+
 rule report:
     input:
+        **REPORTED,
         runs="results/runs.parquet",
         evaluations="results/evaluations.parquet",
         daily="results/daily.parquet",
         scaling="results/scaling.json",
-        ablated=INPUTS.ablated,
         manifest="data/raw/manifest.json",
         processed="data/processed/manifest.json",
-        findings=INPUTS.quality,
-        samples=lambda wildcards: INPUTS.datasets(wildcards, SAMPLES),
-        datasets=INPUTS.datasets,
-        searches=INPUTS.searches,
-        trials=lambda wildcards: INPUTS.searches(wildcards, "trials.parquet"),
-        importances=lambda wildcards: INPUTS.searches(wildcards, "importances.json"),
-        transfer=INPUTS.transfer_checks,
         csv_samples=lambda wildcards: expand(
             "data/samples/{vintage}", vintage=INPUTS.scope(wildcards).vintages
         ),
@@ -182,20 +188,13 @@ use rule fit_scaling as fit_phase with:
 
 use rule report as report_phase with:
     input:
+        **REPORTED,
         runs="results/{phase}/runs.parquet",
         evaluations="results/{phase}/evaluations.parquet",
         daily="results/{phase}/daily.parquet",
         scaling="results/{phase}/scaling.json",
-        ablated=INPUTS.ablated,
         manifest="results/{phase}/raw/manifest.json",
         processed="results/{phase}/processed/manifest.json",
-        findings=INPUTS.quality,
-        samples=lambda wildcards: INPUTS.datasets(wildcards, SAMPLES),
-        datasets=INPUTS.datasets,
-        searches=INPUTS.searches,
-        trials=lambda wildcards: INPUTS.searches(wildcards, "trials.parquet"),
-        importances=lambda wildcards: INPUTS.searches(wildcards, "importances.json"),
-        transfer=INPUTS.transfer_checks,
     output:
         html=report(
             "results/{phase}/report.html",

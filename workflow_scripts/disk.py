@@ -1,14 +1,12 @@
 """What data, models and checkpoints of a study take, and what may go (`make disk`). Deletes nothing."""
 
-import os
 import shutil
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from lib.config.places import whole_study
-from lib.jobs.command import Parser, command
+from lib.jobs.command import Parser, command, console
 from lib.study.disk_use import Kind, Use, disk_use
 from lib.study.preview import gigabytes
 
@@ -63,7 +61,7 @@ def show(used: list[Use], folder: Path) -> None:
     table.add_column("may it go?")
     for use in used:
         table.add_row(use.kind.name, gigabytes(use.size), f"{use.files:,}", use.kind.may_go)
-    Console(width=int(os.environ.get("COLUMNS", "120")), highlight=False).print(table)
+    console().print(table)
     total, free = sum(use.size for use in used), shutil.disk_usage(folder).free
     print(f"{gigabytes(total)} in all; {gigabytes(free)} free.")
 

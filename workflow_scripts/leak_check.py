@@ -1,13 +1,11 @@
 """Does anything of today change with the future? A line a verdict; exit 1 on a leak (`make leak-check`)."""
 
-import os
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 
-from lib.jobs.command import Parser, command
+from lib.jobs.command import Parser, command, console
 from lib.jobs.current_study import open_study, planned
 from lib.jobs.paths import PATHS
 from lib.study.leak_check.leak_check import leak_check
@@ -29,15 +27,15 @@ def main() -> None:
         "default: all that the configuration uses",
     )
     given = parser.parse_args()
-    console = Console(width=int(os.environ.get("COLUMNS", "120")), highlight=False)
+    terminal = console()
     verdicts = []
     with command(given):
         plan = planned(open_study(given.configfile)[1])
         for verdict in leak_check(plan, given.what, stored):
             colour = COLOURS[verdict.state]
-            console.print(f"[{colour}]{verdict.state:11}[/] {escape(verdict.what)}: {escape(verdict.found)}")
+            terminal.print(f"[{colour}]{verdict.state:11}[/] {escape(verdict.what)}: {escape(verdict.found)}")
             verdicts.append(verdict)
-        console.print(conclusion(verdicts), markup=False)
+        terminal.print(conclusion(verdicts), markup=False)
         sys.exit(0 if all(verdict.passes for verdict in verdicts) else 1)
 
 

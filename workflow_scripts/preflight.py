@@ -1,15 +1,13 @@
 """Is this machine ready for a study? A table of pass, warn and fail; exit 1 on a fail (`make preflight`)."""
 
-import os
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from lib.errors import StudyError
-from lib.jobs.command import Parser, command
+from lib.jobs.command import Parser, command, console
 from lib.jobs.current_study import is_imported, open_study, planned
 from lib.jobs.paths import PATHS
 from lib.study.missing_files import check_files
@@ -61,13 +59,13 @@ def show(checks: list[Check]) -> None:
         colour = COLOURS[check.state]
         words = escape(check.subject), escape(check.found), escape(check.advice)
         table.add_row(f"[{colour}]{check.state}[/]", *words)
-    console = Console(width=int(os.environ.get("COLUMNS", "120")), highlight=False)
-    console.print(table)
+    terminal = console()
+    terminal.print(table)
     if unchecked := [check.unchecked for check in checks if check.unchecked]:
-        console.print(f"Not checked: {'; '.join(unchecked)}.", markup=False)
+        terminal.print(f"Not checked: {'; '.join(unchecked)}.", markup=False)
     states = [check.state for check in checks]
-    warned = f" Read the {states.count('warn')} marked warn first." if "warn" in states else ""
-    console.print("Not ready: fix what failed." if "fail" in states else f"Ready.{warned}")
+    warned = " Read what is marked warn first." if "warn" in states else ""
+    terminal.print("Not ready: fix what failed." if "fail" in states else f"Ready.{warned}")
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -12,11 +11,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from lib.config.places import own_folders
 from lib.data.io import read_json
-from lib.jobs.command import Parser, command
+from lib.jobs.command import Parser, command, console
 from lib.jobs.current_study import is_imported, open_study, planned
 from lib.jobs.paths import PATHS
 from lib.jobs.planned_jobs import planned_jobs
@@ -90,16 +87,13 @@ def noise_so_far(plan: Plan) -> Past:
 def with_selections(plan: Plan, configuration: dict[str, Any]) -> dict[str, Plan]:
     """The study as it would be with the costliest selection of every budget; none if nothing waits."""
     plans = {}
-    with tempfile.TemporaryDirectory(
-        prefix="preview-", dir="."
-    ) as folder:  # selections lie in the study's folder
+    # Selections lie in the study's folder.
+    with tempfile.TemporaryDirectory(prefix="preview-", dir=".") as folder:
         file = Path(Path(folder).name, "selection.yaml")
         for name, chosen in dearest(plan).items() if plan.study.waiting else ():
             content = deepcopy(configuration)
             content["selection"]["file"] = str(file)
-            content["evaluation"] = content.get("evaluation", {}) | {
-                "confirmation": "open"
-            }  # phase 6 needs it
+            content["evaluation"] = content.get("evaluation", {}) | {"confirmation": "open"}  # for phase 6
             file.write_text(json.dumps({"chosen": chosen}), encoding="utf-8")
             plans[name] = planned(content)
     return plans
@@ -107,13 +101,13 @@ def with_selections(plan: Plan, configuration: dict[str, Any]) -> dict[str, Plan
 
 def preview(configfile: Path | None, target: str) -> None:
     """Print what a target takes and can show."""
-    console = Console(width=int(os.environ.get("COLUMNS", "130")), highlight=False)
+    terminal = console(130)
     configfile, content = open_study(configfile)
     given = deepcopy(content)
     plan = planned(content)
     check_files(plan.data, is_imported, datasets_asked_for(plan, [target]))
     jobs = planned_jobs(configfile, target, main=own_folders()[-1])
-    console.print(job_table(jobs))
+    terminal.print(job_table(jobs))
     pending = pending_of(plan, jobs, PATHS)
     samples = counted(plan)
     known = measured(plan)
@@ -124,33 +118,35 @@ def preview(configfile: Path | None, target: str) -> None:
     phases = phase_table(plan, pending, known, jobs_by_phase(plan, jobs, PATHS), expanded)
     there = [run for run in plan.runs if Path(PATHS.run.format(**run.fields()), "provenance.json").is_file()]
     if there:
-        console.print(f"\n{len(there)} of {len(plan.runs)} runs of this study are there.")
+        terminal.print(f"\n{len(there)} of {len(plan.runs)} runs of this study are there.")
     reach = reach_table(found, plan.config.evaluation.power)
     for table in (phases, cost_table(costs) if costs else None, reach):
         if table is not None:
-            console.print("", table, sep="\n")
+            terminal.print("", table, sep="\n")
     if phase and not found:
-        console.print(f"\n{phase} asks no question about sizes, features or data: nothing to show for it.")
+        terminal.print(f"\n{phase} asks no question about sizes, features or data: nothing to show for it.")
     if weaker := remedies(found, BARS_PER_YEAR):
-        console.print("\nWhat would let a question show its margin, each by itself:", *weaker, sep="\n  ")
+        terminal.print("\nWhat would let a question show its margin, each by itself:", *weaker, sep="\n  ")
     if lacking := uncontrolled_models(plan.study):
         lines = [f"{model}: {', '.join(missing)}" for model, missing in lacking.items()]
-        console.print("\nVerdicts will be weaker for lack of a control:", *lines, sep="\n  ")
+        terminal.print("\nVerdicts will be weaker for lack of a control:", *lines, sep="\n  ")
     if weak := sparse_problems(samples):
-        console.print("\nToo few samples of a class to say much:", *weak, sep="\n  ")
+        terminal.print("\nToo few samples of a class to say much:", *weak, sep="\n  ")
     if not costs:
-        console.print("\nNo training is left to do.")
+        terminal.print("\nNo training is left to do.")
         return
     need = sum(cost.result_bytes for cost in costs) + max(cost.checkpoint_bytes for cost in costs)
     free = gigabytes(shutil.disk_usage(Path.cwd()).free)
-    console.print(
+    terminal.print(
         f"\nDisk: up to {gigabytes(need)} for weights and the checkpoints of one job. Free: {free}."
     )
     if unmeasured := [(cost.model, cost.budget) for cost in costs if cost.hours is None]:
-        console.print("\nHours are known once a batch-size discovery has measured this machine, for example:")
+        terminal.print(
+            "\nHours are known once a batch-size discovery has measured this machine, for example:"
+        )
         for words in unmeasured:
             run = next(run for run in plan.runs if (run.model, run.budget) == words)
-            console.print(f"  snakemake --cores 1 {PATHS.batch_size.format(**run.fields())}")
+            terminal.print(f"  snakemake --cores 1 {PATHS.batch_size.format(**run.fields())}")
 
 
 def main() -> None:

@@ -1,15 +1,13 @@
 """Every training of a study that runs or waits to be continued, from its state directory (`make status`)."""
 
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from lib.config.places import whole_study
-from lib.jobs.command import Parser, command
+from lib.jobs.command import Parser, command, console
 from lib.training.heartbeat import Status, read_statuses
 from lib.training.progress import duration
 
@@ -42,7 +40,8 @@ def show(statuses: list[Status]) -> None:
             "" if beat.seconds_left is None or not status.running else duration(beat.seconds_left),
             f"{duration(time.time() - beat.moment)} ago",
         )
-    Console(width=max(120, int(os.environ.get("COLUMNS", "120")))).print(table)
+    terminal = console()
+    terminal.print(table, width=max(120, terminal.width))
 
 
 def main() -> None:

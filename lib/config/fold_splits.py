@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 from datetime import date, timedelta
+from functools import cache
 
 from lib.config.data import SplitConfig, WalkForwardConfig
 from lib.errors import ConfigError
@@ -35,9 +36,10 @@ def walk_forward(config: WalkForwardConfig, splits: SplitConfig) -> list[SplitCo
     return [_fold(start, end, config, splits) for start, end in zip(starts, ends, strict=True)]
 
 
-def with_study_test(config: WalkForwardConfig, splits: SplitConfig) -> list[SplitConfig]:
+@cache  # each run of a study asks for it
+def with_study_test(config: WalkForwardConfig, splits: SplitConfig) -> tuple[SplitConfig, ...]:
     """The folds, and one more whose test part is the study's own, for models that learn from forecasts."""
-    return [*walk_forward(config, splits), _fold(splits.test_start, splits.test_end, config, splits)]
+    return (*walk_forward(config, splits), _fold(splits.test_start, splits.test_end, config, splits))
 
 
 def _fold(start: date, end: date | None, config: WalkForwardConfig, splits: SplitConfig) -> SplitConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 
 from lib.config.experiment import Experiment
@@ -32,7 +32,7 @@ class Run:
 
     def fields(self) -> dict[str, str | int]:
         """The fields of the run key by name."""
-        return asdict(self)
+        return dict(vars(self))
 
     def label(self) -> str:
         """The run key in one line, for messages and progress, as in the run's path."""

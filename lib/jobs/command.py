@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from rich.console import Console
+
 from lib.errors import ConfigError, StudyError
 
 
@@ -34,6 +36,11 @@ class Parser(argparse.ArgumentParser):
                 help="configuration; default: that with which the study in the folder was last started, or "
                 "the quickstart",
             )
+
+
+def console(columns: int = 120) -> Console:
+    """What tables are printed to, as wide as COLUMNS says, or this many."""
+    return Console(width=int(os.environ.get("COLUMNS", columns)), highlight=False)
 
 
 @contextlib.contextmanager

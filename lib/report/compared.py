@@ -1,4 +1,4 @@
-"""The runs behind a curve, and whether the controls allow conclusions from them.
+"""The curves of the questions: their gains, scale points and runs, and what the controls allow to conclude.
 
 The same axes and the same rule about failed controls as in the evaluation, so that titles and sentences
 cannot claim more than its verdicts. Measures nothing.
@@ -6,32 +6,29 @@ cannot claim more than its verdicts. Measures nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from lib.report.inputs import ReportInputs
-from lib.report.wording import NO_BUDGET, plural
-from lib.scaling.axes import AXES, CURVE_KEY
+from lib.report.inputs import ReportInputs, asks, has_size
+from lib.report.wording import DASH, Triple, plural, triple_of
+from lib.scaling.axes import AXES, CURVE_KEY, Row
 from lib.scaling.controls import TAINTS_ALL, failed_controls
-
-Row = Mapping[str, Any]
 
 
 def blocked(inputs: ReportInputs, model: Any) -> list[str]:
     """The failed controls that forbid a finding about a model: every null and law control, its own others."""
-    return failed_controls(inputs.scaling.get("controls") or [], str(model))
+    return failed_controls(inputs.controls, str(model))
 
 
 def all_tainted(inputs: ReportInputs) -> bool:
     """Whether a control found something where there is nothing, or missed a known law: this invalidates all
     models."""
-    controls = inputs.scaling.get("controls") or []
-    return any(c.get("role") in TAINTS_ALL and not c.get("passed") for c in controls)
+    return any(c.get("role") in TAINTS_ALL and not c.get("passed") for c in inputs.controls)
 
 
 def barred_words(inputs: ReportInputs) -> str:
     """What the failed controls forbid, in one clause; empty if none failed."""
-    failed = [c for c in inputs.scaling.get("controls") or [] if not c.get("passed")]
+    failed = [c for c in inputs.controls if not c.get("passed")]
     if not failed:
         return ""
     if all_tainted(inputs):
@@ -44,7 +41,7 @@ class Compared:
     """The runs of a study by curve and scale point."""
 
     def __init__(self, inputs: ReportInputs) -> None:
-        self._rows = [r for r in inputs.runs.to_dicts() if r.get("role") in (None, "question")]
+        self._rows = list(filter(asks, inputs.rows))
         self._groups: dict[str, dict[tuple[str, ...], list[Row]]] = {}
         self._against: dict[tuple[str, ...], Row] = {}
         for table in inputs.scaling.get("baselines") or []:
@@ -53,12 +50,12 @@ class Compared:
 
     def runs(self, curve: Row) -> list[Row]:
         """Declared runs of a curve, finished or not."""
-        axis = str(curve.get("axis") or "parameters")
-        return self._along(axis).get(_values({**curve, "budget": curve.get("budget") or "*"}, CURVE_KEY), [])
+        key = _values({**curve, "budget": curve.get("budget") or "*"}, CURVE_KEY)
+        return self._along(axis_of(curve)).get(key, [])
 
     def points(self, curve: Row) -> dict[str, list[Row]]:
         """Declared runs of a curve by scale point, in order of the axis."""
-        axis = AXES[str(curve.get("axis") or "parameters")]
+        axis = AXES[axis_of(curve)]
         found: dict[str, list[Row]] = {}
         for row in self.runs(curve):
             found.setdefault(axis.point(row), []).append(row)
@@ -87,6 +84,42 @@ def _values(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(row.get(name)) for name in names)
 
 
+def axis_of(curve: Row) -> str:
+    """The axis of a curve or question."""
+    return str(curve.get("axis") or "parameters")
+
+
+def gain_of(curve: Row) -> Triple:
+    """Gain in loss from the smallest to the largest size, with the interval that the verdict is based on."""
+    adjusted = triple_of(curve.get("gain"), "_holm")
+    return triple_of(curve.get("gain")) if None in adjusted[1:] else adjusted
+
+
+def deciding_gain(curve: Row) -> Triple:
+    """Like `gain_of`; of a flat curve with the interval that judges equivalence."""
+    pairs = (curve.get("equivalence") or {}).get("pairs") or []
+    if curve.get("verdict") != "flat" or not pairs:
+        return gain_of(curve)
+    ends = next(pair for pair in pairs if (pair["from"], pair["to"]) == (pairs[0]["from"], pairs[-1]["to"]))
+    return triple_of(ends)
+
+
+def ends_of(curve: Row) -> str:
+    """`from 2M to 200M`: the measured scale points."""
+    points = curve.get("points") or []
+    return f"from {point_of(points[0])} to {point_of(points[-1])}" if points else "from smallest to largest"
+
+
+def point_of(point: Row) -> str:
+    """Name of a point on its axis: a budget, a number of channels, a share of the data, a row or column."""
+    return str(point.get("budget") or point.get("point"))
+
+
+def fewest_seeds(curve: Row) -> int:
+    """Seeds of the scale point that has the fewest."""
+    return min((int(point.get("seeds") or 0) for point in curve.get("points") or []), default=0)
+
+
 def experiments_of(question: Row) -> list[str]:
     """Names of the experiments that a question draws on; several for shares of the training dates."""
     return [name.strip() for name in str(question.get("experiment") or "").split(",") if name.strip()]
@@ -95,8 +128,8 @@ def experiments_of(question: Row) -> list[str]:
 def seeds_by_size(inputs: ReportInputs) -> list[int]:
     """Finished seeds of every problem, model and size of the questions; 0 where none is finished."""
     seeds: dict[tuple[str, ...], set[Any]] = {}
-    for row in inputs.runs.to_dicts():
-        if row.get("role") in (None, "question") and row.get("budget") not in (None, NO_BUDGET):
+    for row in inputs.rows:
+        if asks(row) and has_size(row):
             found = seeds.setdefault(_values(row, (*CURVE_KEY, "fold")), set())
             if row.get("status") == "done":
                 found.add(row.get("seed"))
@@ -106,7 +139,7 @@ def seeds_by_size(inputs: ReportInputs) -> list[int]:
 def seeds_words(counts: list[int]) -> str:
     """`5`, or `3 to 5`; a dash without any size."""
     if not counts:
-        return "–"
+        return DASH
     return str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
 
 

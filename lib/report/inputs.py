@@ -1,4 +1,4 @@
-"""Inputs of the report: plain tables and mappings that other stages have written.
+"""Inputs of the report: tables and mappings that other stages have written, with look-ups for the sections.
 
 Reads no files and computes nothing. Absent inputs keep their empty default, and the page states it.
 """
@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import polars as pl
+
+from lib.config.run_key import NO_BUDGET
+from lib.scaling.axes import Row
 
 
 @dataclass(frozen=True)
@@ -59,3 +63,51 @@ class ReportInputs:
     """Experiment to its declarations in order of time: `hash, date, tests, runs, finished_before`."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """Further facts about where it ran, by name."""
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The run table, row by row."""
+        return list(self.runs.to_dicts())
+
+    @cached_property
+    def done(self) -> list[Row]:
+        """The finished runs."""
+        return [row for row in self.rows if row.get("status") == "done"]
+
+    @property
+    def questions(self) -> list[Row]:
+        """What the evaluation found for each question along each axis."""
+        return self.scaling.get("questions") or []
+
+    @property
+    def curves(self) -> list[Row]:
+        """The curves of all questions."""
+        return [curve for question in self.questions for curve in question.get("curves") or []]
+
+    @property
+    def controls(self) -> list[Row]:
+        """The outcome of each control."""
+        return self.scaling.get("controls") or []
+
+    @property
+    def level(self) -> str:
+        """The level of intervals, `95 %`."""
+        return f"{(self.scaling.get('confidence') or 0.95) * 100:g} %"
+
+    def measured(self, row: Row) -> Mapping[str, Any]:
+        """The measures of a run."""
+        return self.metrics.get(str(row.get("path"))) or {}
+
+    def recorded(self, row: Row) -> Mapping[str, Any]:
+        """The provenance of a run."""
+        return self.run_provenance.get(str(row.get("path"))) or {}
+
+
+def asks(row: Row) -> bool:
+    """Whether a run was declared to answer a question, and not as a control or an ablation."""
+    return row.get("role") in (None, "question")
+
+
+def has_size(row: Row) -> bool:
+    """Whether a run, or a line of a table, is of a model with a budget."""
+    return row.get("budget") not in (None, NO_BUDGET, "")

@@ -5,48 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lib.report.page import Page, Section, Table, TableCell
+from lib.report.page import Page, Section, Table, VerdictLine
 
 _MAX_ROWS = 60
 
 
-def page_markdown(page: Page) -> str:
-    """The whole page."""
-    lines = [f"# {_text(page.title)}", ""]
-    if page.subtitle:
-        lines += [_text(page.subtitle), ""]
-    if page.note:
-        lines += [f"> {_text(page.note)}", ""]
-    lines += ["## Verdict", ""]
-    if not page.verdicts:
-        lines += [page.no_verdict, ""]
-    for verdict in page.verdicts:
-        lines += [f"### {_text(verdict.question)}", ""]
-        lines += [line for sentence in verdict.predicted for line in (_text(sentence), "")]
-        lines += [f"**{verdict.answer}** {verdict.sentence}", ""]
-        lines += [_text(verdict.kind), ""] if verdict.kind else []
-        decisive = (
-            f"{_text(verdict.label)}: **{_text(verdict.number)}** ({verdict.after})"
-            if verdict.number
-            else verdict.label
-        )
-        lines += [decisive, ""]
-        lines += [_text(verdict.worth), ""] if verdict.worth else []
-        if verdict.reason:
-            lines += [f"Why: {_text(verdict.reason)}", ""]
-        lines += ["What would change it:", "", *(f"- {_text(step)}" for step in verdict.change), ""]
-        lines += _table(verdict.table) if verdict.table else []
+def render_markdown(page: Page) -> str:
+    """The report without drawings."""
+    lines = [f"# {_text(page.title)}", "", _text(page.subtitle), ""]
+    lines += [f"> {_text(page.note)}", ""] if page.note else []
+    lines += ["## Verdict", "", *(_verdict(page.verdicts) or [page.no_verdict, ""])]
     if page.unanswered:
-        lines += [
-            "### Questions without a verdict",
-            "",
-            *(f"- {_text(sentence)}" for sentence in page.unanswered),
-            "",
-        ]
-    lines += [f"- {_text(sentence)}" for sentence in page.baselines]
-    lines += ["", *(f"- {check.label}: {_text(check.value)}" for check in page.checks), ""]
+        lines += ["### Questions without a verdict", "", *_bullets(page.unanswered), ""]
+    lines += [*_bullets(page.baselines), ""]
+    lines += [*(f"- {check.label}: {_text(check.value)}" for check in page.checks), ""]
     if page.warnings:
-        lines += ["### Warnings", "", *(f"- {_text(warning)}" for warning in page.warnings), ""]
+        lines += ["### Warnings", "", *_bullets(page.warnings), ""]
     lines += _words(page, "verdict")
     for section in page.sections:
         lines += _section(section, page)
@@ -58,6 +32,24 @@ def page_markdown(page: Page) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
 
 
+def _verdict(verdicts: Sequence[VerdictLine]) -> list[str]:
+    lines = []
+    for verdict in verdicts:
+        lines += [f"### {_text(verdict.question)}", ""]
+        lines += [line for sentence in verdict.predicted for line in (_text(sentence), "")]
+        lines += [f"**{verdict.answer}** {verdict.sentence}", "", _text(verdict.kind), ""]
+        number = f": **{_text(verdict.number)}** ({verdict.after})" if verdict.number else ""
+        lines += [f"{_text(verdict.label)}{number}", "", _text(verdict.worth), ""]
+        lines += [f"Why: {_text(verdict.reason)}", ""] if verdict.reason else []
+        lines += ["What would change it:", "", *_bullets(verdict.change), ""]
+        lines += _table(verdict.table) if verdict.table else []
+    return lines
+
+
+def _bullets(texts: Sequence[str]) -> list[str]:
+    return [f"- {_text(text)}" for text in texts]
+
+
 def _words(page: Page, identity: str) -> list[str]:
     """The terms that first stand in a section."""
     terms = [f"*{_text(term)}*: {_text(meaning)}" for term, meaning in page.words.get(identity, ())]
@@ -66,8 +58,7 @@ def _words(page: Page, identity: str) -> list[str]:
 
 def _section(section: Section, page: Page) -> list[str]:
     lines = [f"## {section.heading}", "", _text(section.lead), "", *_words(page, section.id)]
-    lines += [f"- {_text(text)}" for text in (*section.notes, *section.bullets)]
-    lines.append("")
+    lines += [*_bullets([*section.notes, *section.bullets]), ""]
     for panel in section.panels:
         lines += [f"### {_text(panel.title)}", "", _text(panel.reading), ""]
         for table in (panel.table, panel.more):
@@ -83,14 +74,10 @@ def _table(table: Table, limit: int | None = _MAX_ROWS) -> list[str]:
     lines = [f"*{_text(table.caption)}*", ""] if table.caption else []
     lines.append(f"| {' | '.join(_text(head.label) for head in heads)} |")
     lines.append(f"|{'|'.join('---:' if head.numeric else '---' for head in heads)}|")
-    lines += [f"| {' | '.join(_cells(row, shown))} |" for row in table.rows[:limit]]
+    lines += [f"| {' | '.join(_text(row[i].text) for i in shown)} |" for row in table.rows[:limit]]
     if limit is not None and len(table.rows) > limit:
         lines += ["", f"… and {len(table.rows) - limit} more rows in the HTML report."]
     return [*lines, ""]
-
-
-def _cells(row: Sequence[TableCell], shown: Sequence[int]) -> list[str]:
-    return [_text(row[i].text) for i in shown]
 
 
 def _text(text: str) -> str:

@@ -5,7 +5,7 @@ One content for both renderings, so that they cannot disagree. Holds no layout a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,13 +19,17 @@ class TableCell:
     """One cell of a table."""
 
     text: str
-    sort: float | str | None = None
-    """What the cell is ordered by; default: its text."""
+    sort: float | None = None
+    """What the cell is ordered by in the table of runs; default: its text."""
     drawing: Markup | None = None
     """Shown in place of the text, which stays its meaning; left out of Markdown."""
     tone: Tone = ""
     code: bool = False
     """A hash, path or identifier, set in a fixed-width face."""
+
+
+Cells = list[TableCell | str]
+"""One row of a table."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,32 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Sequence[TableCell]]
     folded: str | None = None
+
+
+def texts(*labels: str) -> list[Column]:
+    """Columns of texts."""
+    return [Column(label) for label in labels]
+
+
+def numbers(*labels: str) -> list[Column]:
+    """Columns of numbers."""
+    return [Column(label, numeric=True) for label in labels]
+
+
+def table(
+    caption: str,
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[TableCell | str]],
+    folded: str | None = None,
+) -> Table:
+    """A table; a plain text is a cell, and so is a drawing."""
+    return Table(caption, columns, [[_cell(one) for one in row] for row in rows], folded)
+
+
+def _cell(content: TableCell | str) -> TableCell:
+    if isinstance(content, Markup):
+        return TableCell("", drawing=content)
+    return TableCell(content) if isinstance(content, str) else content
 
 
 @dataclass(frozen=True)

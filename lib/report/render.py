@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 
 from lib.report import glossary, notices
 from lib.report.inputs import ReportInputs
-from lib.report.markdown import page_markdown
+from lib.report.markdown import render_markdown
 from lib.report.page import Page, Section
 from lib.report.sections import (
     ablations,
@@ -65,17 +65,9 @@ def render_html(page: Page) -> str:
     return _environment().get_template("report.html.j2").render(page=page, csv=csv)
 
 
-def render_markdown(page: Page) -> str:
-    """The same report without drawings."""
-    return page_markdown(page)
-
-
 def build_page(inputs: ReportInputs) -> Page:
     """The content of the report, before it is rendered."""
-    curves = [
-        curve for question in inputs.scaling.get("questions") or [] for curve in question.get("curves") or []
-    ]
-    names = Names(inputs.runs.to_dicts() or curves)
+    names = Names(inputs.rows or inputs.curves)
     csv, csv_note = runs_table.runs_csv(inputs)
     page = Page(
         title=inputs.title,

@@ -9,7 +9,7 @@ show values: scales, names of lines, tips. Knows nothing of runs or metrics.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -76,11 +76,9 @@ class Scale:
 
     def __call__(self, value: float) -> float:
         """Position of a value."""
-        low, high, x = (
-            (math.log10(self.low), math.log10(self.high), math.log10(value))
-            if self.log
-            else (self.low, self.high, value)
-        )
+        low, high, x = self.low, self.high, value
+        if self.log:
+            low, high, x = map(math.log10, (low, high, x))
         share = (x - low) / (high - low) if high > low else 0.5
         return self.start + share * (self.end - self.start)
 
@@ -230,6 +228,12 @@ class Strip:
     references: tuple[float, ...] = ()
     band: tuple[float, float] | None = None
 
+    @classmethod
+    def around_zero(cls, values: Iterable[float | None]) -> Strip:
+        """With 0 in the middle, and room for all values that are known."""
+        far = max([1e-9, *(abs(value) for value in values if value is not None)]) * 1.05
+        return cls(-far, far, (0.0,))
+
     def at(self, value: float) -> str:
         """Position of a value, kept within the strip."""
         share = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
@@ -272,11 +276,9 @@ class Strip:
                 f'<rect class="margin" x="{left}%" width="{right - left:.2f}%" y="0" height="100%"/>'
             )
         parts += [
-            f'<line class="ref" x1="{self.at(r)}" x2="{self.at(r)}" y1="0" y2="100%"/>'
-            for r in self.references
-        ]
-        parts += [
-            f'<line class="ref extra" x1="{self.at(r)}" x2="{self.at(r)}" y1="0" y2="100%"/>' for r in extra
+            f'<line class="{style}" x1="{self.at(r)}" x2="{self.at(r)}" y1="0" y2="100%"/>'
+            for style, lines in (("ref", self.references), ("ref extra", extra))
+            for r in lines
         ]
         if low is not None and high is not None:
             parts.append(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lib.report.wording import first_lower
+
 _WORDS = {
     # axis: what is more of, and in plain words that it helps, that it does not matter, that it hurts
     "parameters": (
@@ -55,7 +57,7 @@ def answer_words(axis: str, question: Mapping[str, Any]) -> tuple[str, str]:
         return no, f"{more}: any effect is smaller than the margin declared beforehand."
     if verdict == "worsens":
         return worse, f"{more} forecast worse, by at least the margin declared beforehand."
-    whether = f"{more[:1].lower()}{more[1:]}"
+    whether = first_lower(more)
     if question.get("moot"):
         return (
             "Moot: no skill.",

@@ -23,6 +23,8 @@ _BAR = {
     "2d": "two-day", "3d": "three-day", "5d": "five-day",
 }  # fmt: skip
 _MOST_DECIMALS = 8
+Triple = tuple[float | None, float | None, float | None]
+"""An estimate and the ends of its interval, as far as they are known."""
 _TINY = 1e-6
 _ROUNDING = 0.02
 
@@ -71,12 +73,23 @@ def of(row: Mapping[str, Any], name: str, decimals: int = 4) -> str:
     return interval(row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high"), decimals)
 
 
-def triple(row: Mapping[str, Any], name: str) -> tuple[float | None, float | None, float | None]:
+def estimate(found: Mapping[str, Any] | None, decimals: int = 4) -> str:
+    """An estimate with its interval, by the names `estimate, low, high`."""
+    return interval(*triple_of(found), decimals)
+
+
+def triple_of(found: Mapping[str, Any] | None, suffix: str = "") -> Triple:
+    """An estimate and the ends of its interval; with the suffix `_holm` of that for all comparisons."""
+    own = found or {}
+    return finite(own.get("estimate")), finite(own.get(f"low{suffix}")), finite(own.get(f"high{suffix}"))
+
+
+def triple(row: Mapping[str, Any], name: str) -> Triple:
     """A measure of a mapping and the ends of its interval, by the names `x, x_low, x_high`."""
     return finite(row.get(name)), finite(row.get(f"{name}_low")), finite(row.get(f"{name}_high"))
 
 
-def triple_holm(row: Mapping[str, Any], name: str) -> tuple[float | None, float | None, float | None]:
+def triple_holm(row: Mapping[str, Any], name: str) -> Triple:
     """A measure of a mapping and its interval adjusted for all comparisons, `x, x_low_holm, x_high_holm`."""
     return finite(row.get(name)), finite(row.get(f"{name}_low_holm")), finite(row.get(f"{name}_high_holm"))
 
@@ -138,9 +151,28 @@ def memory(megabytes: Any) -> str:
     return f"{x:.0f} MB" if x < 1024 else f"{x / 1024:.1f} GB"
 
 
+def first_lower(text: str) -> str:
+    """A sentence as the continuation of another."""
+    return f"{text[:1].lower()}{text[1:]}"
+
+
+def first_upper(text: str) -> str:
+    """A clause as the beginning of a sentence."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 def plural(n: int, one: str, many: str | None = None) -> str:
     """`1 run`, `2 runs`."""
     return f"{count(n)} {one if n == 1 else many or one + 's'}"
+
+
+def of_all(k: int, n: int, one: str) -> str:
+    """`none of 4 curves`, `3 of 4 curves`, `all 4 curves`; of two `neither curve`, `both curves`."""
+    if n < 2 or 0 < k < n:
+        return f"{k} of {plural(n, one)}"
+    if n == 2:
+        return f"both {one}s" if k else f"neither {one}"
+    return f"all {plural(n, one)}" if k else f"none of {plural(n, one)}"
 
 
 def listed(items: Iterable[str], last: str = "and") -> str:
@@ -151,9 +183,8 @@ def listed(items: Iterable[str], last: str = "and") -> str:
 
 def metric_words(metric: str) -> str:
     """A measure's name in words."""
-    return {"log_loss": "log loss", "mse": "squared error", "auc": "AUC"}.get(
-        metric, metric.replace("_", " ")
-    )
+    known = {"log_loss": "log loss", "mse": "squared error", "auc": "AUC"}
+    return known.get(metric, metric.replace("_", " "))
 
 
 def unit_of(metric: str) -> str:
@@ -185,13 +216,9 @@ def dataset_words(dataset: Any) -> str:
     if found is None or "*" not in found.groups():
         return str(dataset)
     row, column, tier = found.groups()
-    return ", ".join(
-        (
-            "all rows" if row == "*" else f"row {row}",
-            "all columns" if column == "*" else f"column {column}",
-            "all tiers" if tier == "*" else f"{tier} channels",
-        )
-    )
+    rows = "all rows" if row == "*" else f"row {row}"
+    columns = "all columns" if column == "*" else f"column {column}"
+    return f"{rows}, {columns}, {'all tiers' if tier == '*' else f'{tier} channels'}"
 
 
 class Names:

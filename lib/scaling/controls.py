@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from lib.config.run_key import NO_BUDGET
 from lib.inference.comparisons import Estimate
 from lib.scaling.preconditions import LEAST_SEEDS
 
@@ -146,14 +147,20 @@ def law_control(expected: str, verdict: str, why: str) -> ControlResult:
     return ControlResult(False, f"The verdict is {verdict} where {expected} was planted: {why}")
 
 
+def control_name(entry: Mapping[str, Any]) -> str:
+    """`control_null of patchtst 2M`; no size where all are judged together."""
+    size = "" if entry["budget"] in ("*", NO_BUDGET) else f" {entry['budget']}"
+    return f"{entry['experiment']} of {entry['model']}{size}"
+
+
 def failed_controls(entries: Sequence[Mapping[str, Any]], model: str) -> list[str]:
-    """The failed controls that concern a model: every null and law control, its own leak and positive ones.
+    """The failed controls that concern a model, by name: every null and law control, its own others.
 
     A wrong interval or verdict invalidates everything; a planted signal that another model missed says
     nothing about this one.
     """
     return [
-        f"{entry['experiment']}, {entry['model']} {entry['budget']}: {entry['reason'].rstrip('.')}"
+        control_name(entry)
         for entry in entries
         if not entry["passed"] and (entry["role"] in TAINTS_ALL or entry["model"] == model)
     ]

@@ -34,9 +34,9 @@ class Decision:
 
 
 _ALL = {
-    "scales": "In all {n} curves the loss falls with {along} by at least the margin.",
-    "flat": "In all {n} curves the loss changes with {along} by less than the margin.",
-    "worsens": "In all {n} curves the loss rises with {along} by at least the margin.",
+    "scales": "In {all} curves the loss falls with {along} by at least the margin.",
+    "flat": "In {all} curves the loss changes with {along} by less than the margin.",
+    "worsens": "In {all} curves the loss rises with {along} by at least the margin.",
 }
 
 
@@ -50,16 +50,19 @@ def question_verdict(curves: Sequence[Decision], along: str = "size") -> Decisio
     n, first = len(curves), curves[0]
     if n == 1:
         return first
+    every = "both" if n == 2 else f"all {n}"
     counts = Counter(curve.verdict for curve in curves)
     if (text := _ALL.get(first.verdict)) and counts[first.verdict] == n:
-        return Decision(first.verdict, first.gate, text.format(n=n, along=along))
+        return Decision(first.verdict, first.gate, text.format(all=every, along=along))
     moot = sum(curve.moot for curve in curves)
     if moot == n:
         text = f"In none of the {n} curves does any scale point beat the base rate: the question is moot."
         return Decision("undecidable", "skill", text, moot=True)
     if counts["undecidable"] == n:
         gate: Gate = first.gate if len({curve.gate for curve in curves}) == 1 else "curves"
-        return Decision("undecidable", gate, f"All {n} curves are undecidable; the first: {first.reason}")
+        return Decision(
+            "undecidable", gate, f"{sentence(every)} curves are undecidable; the first: {first.reason}"
+        )
     parts = [f"{counts[name]} {name}" for name in ("scales", "flat", "worsens") if counts[name]]
     parts.append(f"{counts['undecidable']} undecidable" + (f" ({moot} moot)" if moot else ""))
     text = f"The {n} curves give no common answer: {', '.join(parts)}."

@@ -142,7 +142,7 @@ def _evidence(
     preconditions = Preconditions.of(curve, failed_controls(controls, model), undeclared, judged)
     return Evidence(
         **vars(preconditions),
-        metric_name=primary_metric(curve.task).replace("_", " "),
+        metric_name={"log_loss": "log loss", "mse": "squared error"}[primary_metric(curve.task)],
         first=labels[0],
         last=labels[-1],
         margin=curve.margin(declared),

@@ -18,6 +18,7 @@ from lib.inference.power import LOGIT_GAP, detectable
 from lib.scaling.axes import CASE, Case, case_of
 from lib.scaling.baselines import baseline_tables
 from lib.scaling.control_runs import PlantedAuc, control_outcomes
+from lib.scaling.controls import control_name
 from lib.scaling.diagnosis import diagnose
 from lib.scaling.hypotheses import hypotheses_of
 from lib.scaling.ledger import deflated_trading, ledger
@@ -120,7 +121,7 @@ def _controls(entries: Sequence[Mapping[str, Any]], material: StudyRuns) -> dict
         return {"controls_passed": None, "controls_text": text}
     failed = [entry for entry in entries if not entry["passed"]]
     for entry in failed:
-        where = f"{entry['experiment']}, {entry['model']} {entry['budget']}"
+        where = control_name(entry)
         material.notice("control", where, f"Control {where} did not pass: {entry['reason']}")
     if failed:
         text = f"{len(failed)} of {len(entries)} controls did not pass: {failed[0]['reason']}"

@@ -181,11 +181,9 @@ def check_ids(study: Study, grids: Mapping[str, Mapping[Run, str]]) -> None:
     taken: dict[str, str] = {}
     for name, experiment in study.experiments.items():
         for title, fields in experiment.ids.items():
-            if (
-                taken.setdefault(title, name) != name
-                and study.experiments[taken[title]].ids != experiment.ids
-            ):
-                raise ConfigError(f"experiment {name}: the id {title} is already used by {taken[title]}.")
+            first = taken.setdefault(title, name)
+            if first != name and study.experiments[first].ids != experiment.ids:
+                raise ConfigError(f"experiment {name}: the id {title} is already used by {first}.")
             unknown = sorted(set(fields) - set(Run.__dataclass_fields__))
             if unknown:
                 raise ConfigError(

@@ -35,24 +35,56 @@ Speeds = Mapping[tuple[str, str, str, str], float]
 """Samples per second by (dataset, timescale, model, budget), as far as they have been measured here."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cost:
     """Expected at most, for all runs of one model and budget that are still to be trained."""
 
     model: str
     budget: str
-    runs: int
-    trials: int
+    runs: int = 0
+    trials: int = 0
     """Hyperparameter trials, each trained like a run."""
-    samples: int
+    samples: int = 0
     """Training windows passed through the network."""
-    flops: int
-    hours: float | None
-    """None until a batch-size discovery has measured a model of this budget on this machine."""
-    result_bytes: int
+    flops: int = 0
+    seconds: float = 0.0
+    timed: bool = True
+    """Whether a batch-size discovery has measured a model of this budget on this machine."""
+    result_bytes: int = 0
     """Weights that stay."""
-    checkpoint_bytes: int
+    checkpoint_bytes: int = 0
     """Checkpoints of one run while it is trained, beside the states of the last that are done."""
+
+    @property
+    def hours(self) -> float | None:
+        """None where nothing was measured."""
+        return self.seconds / 3600 if self.timed else None
+
+    def add_training(
+        self, plan: Plan, trained: RunSpecification, effort: Effort, times: int, speeds: Speeds,
+        rates: Mapping[tuple[str, str], float],
+    ) -> None:  # fmt: skip
+        """Some trainings of this specification, each to its last step."""
+        windows = times * effort.windows
+        operations = windows * effort.flops
+        self.samples, self.flops = self.samples + windows, self.flops + operations
+        dataset, timescale = str(trained.run["dataset"]), str(trained.run["timescale"])
+        speed = speeds.get((dataset, timescale, self.model, self.budget))
+        rate = rates.get((self.model, self.budget))
+        self.timed = self.timed and bool(speed or rate)
+        usual = _flops(trained.model_dump(), plan.data.channels(dataset, timescale))
+        if speed and usual:  # measured with the declared architecture; a costlier one is slower in proportion
+            self.seconds += windows / speed * max(1.0, effort.flops / usual)
+        elif rate:
+            self.seconds += operations / rate
+
+    def add_disk(self, plan: Plan, run: Run) -> None:
+        """Weights that stay, and checkpoints while the run is trained."""
+        n = _parameters(plan, run)
+        kept = kept_checkpoints(n, plan.config.training.keep_checkpoints)
+        self.runs += 1
+        self.result_bytes += _BYTES * n
+        self.checkpoint_bytes = max(self.checkpoint_bytes, state_bytes(_BYTES * n, kept))
 
 
 @dataclass(frozen=True)
@@ -82,20 +114,24 @@ def forecast(
             their search space allows.
     """
     rates = _operations_per_second(plan, speeds)
-    sums: dict[tuple[str, str], _Sum] = {}
+    costs: dict[tuple[str, str], Cost] = {}
+
+    def cost_of(model: str, budget: str) -> Cost:
+        return costs.setdefault((model, budget), Cost(model, budget))
+
     for run in pending.runs:
         if plan.has_weights(run.model, run.budget):
-            own = sums.setdefault((run.model, run.budget), _Sum())
+            own = cost_of(run.model, run.budget)
             effort = effort_of(plan, run, (best or {}).get(search_of(plan, run) or ()))
             own.add_training(plan, plan.specification(run), effort, 1, speeds, rates)
             own.add_disk(plan, run)
     for search, budget, times in _searched(plan, pending):
         trained = plan.searches.specification(key_of(search), budget)
-        own = sums.setdefault((key_of(search)["model"], budget), _Sum())
+        own = cost_of(key_of(search)["model"], budget)
         own.trials += times
         effort = _effort(plan, trained, _space_of(plan, search))
         own.add_training(plan, trained, effort, times, speeds, rates)
-    return [own.cost(*sized) for sized, own in sums.items()]
+    return list(costs.values())
 
 
 def _searched(plan: Plan, pending: Pending) -> Iterator[tuple[Search, str, int]]:
@@ -109,49 +145,6 @@ def _searched(plan: Plan, pending: Pending) -> Iterator[tuple[Search, str, int]]
         yield search, size, len(check["rates"])
 
 
-class _Sum:
-    """What adds up to the cost of one model and budget."""
-
-    def __init__(self) -> None:
-        self.runs = self.trials = self.samples = self.flops = self.result_bytes = self.checkpoint_bytes = 0
-        self.seconds = 0.0
-        self.timed = True
-
-    def add_training(
-        self, plan: Plan, trained: RunSpecification, effort: Effort, times: int, speeds: Speeds,
-        rates: Mapping[tuple[str, str], float],
-    ) -> None:  # fmt: skip
-        """Some trainings of this specification, each to its last step."""
-        own = times * effort.windows
-        operations = own * effort.flops
-        self.samples, self.flops = self.samples + own, self.flops + operations
-        dataset, timescale, model, budget = (
-            str(trained.run[field]) for field in ("dataset", "timescale", "model", "budget")
-        )
-        speed, rate = speeds.get((dataset, timescale, model, budget)), rates.get((model, budget))
-        self.timed = self.timed and bool(speed or rate)
-        usual = _flops_of(trained.model_dump(), plan.data.channels(dataset, timescale))
-        if speed and usual:  # measured with the declared architecture; a costlier one is slower in proportion
-            self.seconds += own / speed * max(1.0, effort.flops / usual)
-        elif rate:
-            self.seconds += operations / rate
-
-    def add_disk(self, plan: Plan, run: Run) -> None:
-        """Weights that stay, and checkpoints while the run is trained."""
-        weights = _BYTES * _parameters(plan, run)
-        kept = kept_checkpoints(weights // _BYTES, plan.config.training.keep_checkpoints)
-        self.runs += 1
-        self.result_bytes += weights
-        self.checkpoint_bytes = max(self.checkpoint_bytes, state_bytes(weights, kept))
-
-    def cost(self, model: str, budget: str) -> Cost:
-        """The sum, in words."""
-        return Cost(
-            model, budget, self.runs, self.trials, self.samples, self.flops,
-            self.seconds / 3600 if self.timed else None, self.result_bytes, self.checkpoint_bytes,
-        )  # fmt: skip
-
-
 def effort_of(plan: Plan, run: Run, best: Mapping[str, Any] | None = None) -> Effort:
     """Windows shown, and operations per window, of a run's training at most.
 
@@ -161,20 +154,20 @@ def effort_of(plan: Plan, run: Run, best: Mapping[str, Any] | None = None) -> Ef
         best: what its search has found; None: not known, so that the whole search space is possible.
     """
     specification = plan.specification(run)
-    search = search_of(plan, run)
-    if search is None:
-        parameters: dict[str, list[Any]] = {}
-    elif best is not None:
-        parameters = {name: [value] for name, value in best.items()}
-    else:
-        parameters = _space_of(plan, search)
+    parameters: dict[str, list[Any]] = {}
+    if search := search_of(plan, run):
+        given = None if best is None else {name: [value] for name, value in best.items()}
+        parameters = _space_of(plan, search) if given is None else given
     return _effort(plan, specification, parameters)
 
 
 def _space_of(plan: Plan, search: Search) -> dict[str, list[Any]]:
     """What a search may try: all values of a choice, both ends of a range."""
     space = json.loads(plan.searches.declaration(key_of(search)))["space"]["parameters"]
-    return {name: _ends(found) for name, found in space.items()}
+    return {
+        name: list(found["values"]) if "values" in found else [found["low"], found["high"]]
+        for name, found in space.items()
+    }
 
 
 def _effort(plan: Plan, specification: RunSpecification, parameters: Mapping[str, list[Any]]) -> Effort:
@@ -182,7 +175,7 @@ def _effort(plan: Plan, specification: RunSpecification, parameters: Mapping[str
     shapes = {name: values for name, values in parameters.items() if name not in Recipe.model_fields}
     channels = plan.data.channels(str(specification.run["dataset"]), str(specification.run["timescale"]))
     flops = [
-        _flops_of(apply_parameters(specification, dict(zip(shapes, values, strict=True))), channels)
+        _flops(apply_parameters(specification, dict(zip(shapes, values, strict=True))), channels)
         for values in product(*shapes.values())
     ]
     return Effort(
@@ -192,18 +185,13 @@ def _effort(plan: Plan, specification: RunSpecification, parameters: Mapping[str
     )
 
 
-def _ends(parameter: Mapping[str, Any]) -> list[Any]:
-    """All values of a choice, or both ends of a range."""
-    return list(parameter["values"]) if "values" in parameter else [parameter["low"], parameter["high"]]
-
-
 def _operations_per_second(plan: Plan, speeds: Speeds) -> dict[tuple[str, str], float]:
     """By model and budget, the slowest of what was measured."""
     rates: dict[tuple[str, str], float] = {}
     for run in plan.runs:
-        speed = speeds.get((run.dataset, run.timescale, run.model, run.budget))
-        if speed:
-            rate = speed * _flops(plan, run)
+        if speed := speeds.get((run.dataset, run.timescale, run.model, run.budget)):
+            channels = plan.data.channels(run.dataset, run.timescale)
+            rate = speed * _flops(plan.specification(run).model_dump(), channels)
             sized = (run.model, run.budget)
             rates[sized] = min(rate, rates.get(sized, rate))
     return rates
@@ -216,12 +204,7 @@ def estimated_test_samples(plan: Plan, run: Run, today: date) -> int:
     return max(0, round(years * BARS_PER_YEAR[run.timescale]) - run.horizon)
 
 
-def _flops(plan: Plan, run: Run) -> int:
-    channels = plan.data.channels(run.dataset, run.timescale)
-    return _flops_of(plan.specification(run).model_dump(), channels)
-
-
-def _flops_of(specification: Mapping[str, Any], channels: int) -> int:
+def _flops(specification: Mapping[str, Any], channels: int) -> int:
     """Operations per window; 0 for a model without an architecture."""
     if specification["architecture"] is None:
         return 0

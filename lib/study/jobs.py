@@ -11,9 +11,11 @@ from lib.config.run_key import Run
 if TYPE_CHECKING:  # every job imports the paths, and a plan takes two seconds to import
     from lib.study.plan import Plan
 
-Search = tuple[str, ...]
+SEARCH_FIELDS = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "search")
 """Key of a search: that of a run, with the searched budget, and the number of the search instead of the
 seed."""
+Search = tuple[str, ...]
+"""The values of these fields."""
 Job = tuple[str, list[str]]
 """Rule and outputs."""
 
@@ -67,8 +69,7 @@ def search_of(plan: Plan, run: Run) -> Search | None:
 
 def key_of(search: Search) -> dict[str, str]:
     """Fields of a search's key by name."""
-    names = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "search")
-    return dict(zip(names, search, strict=True))
+    return dict(zip(SEARCH_FIELDS, search, strict=True))
 
 
 def everything(plan: Plan, runs: Iterable[Run]) -> Pending:

@@ -119,10 +119,10 @@ class Plan:
         found: dict[str, list[Run]] = {}
         for name, experiment in self.study.experiments.items():
             for title, fields in experiment.ids.items():
-                named = [
-                    run for run in self.grids[name] if has_fields(run, fields)
-                ]  # folds bear the same name
-                found[title] = list(dict.fromkeys([*found.get(title, []), *named]))
+                named = [run for run in self.grids[name] if has_fields(run, fields)]
+                found[title] = list(
+                    dict.fromkeys([*found.get(title, []), *named])
+                )  # folds bear the same name
         return found
 
     def id_of(self, run: Run) -> str | None:
@@ -205,12 +205,6 @@ class Plan:
         """Vintage whose data the run uses."""
         return data_identity(self.study, self.experiment_of[run])[1]
 
-    def vintage_of_variant(self, variant: str) -> str:
-        """Vintage that a variant stands for (each has exactly one)."""
-        if variant not in self._vintage_of_variant:
-            raise ConfigError(f"variant {variant}: no experiment of this study declares it.")
-        return self._vintage_of_variant[variant]
-
     @cached_property
     def vintages(self) -> list[str]:
         """Vintages that the study's runs use."""
@@ -273,11 +267,7 @@ class Plan:
                 f"{', '.join(known) or 'none'}. Promote a run: make promote RUN=results/runs/…"
             )
         run = read_json(record, dict)["run"]
-        dataset = {
-            "vintage": self.config.data.vintage,
-            "dataset": run["dataset"],
-            "timescale": run["timescale"],
-        }
+        dataset = {"vintage": self.config.data.vintage} | {key: run[key] for key in ("dataset", "timescale")}
         if tuple(dataset.values()) not in self.datasets:
             raise ConfigError(
                 f"production model {name} reads {run['dataset']} {run['timescale']}, which no experiment of "
@@ -301,13 +291,13 @@ class Plan:
         }
 
     def _check_variants(self) -> None:
-        self._vintage_of_variant: dict[str, str] = {}
+        vintages: dict[str, str] = {}
         for run, name in self.experiment_of.items():
             vintage = self.vintage(run)
-            if self._vintage_of_variant.setdefault(run.variant, vintage) != vintage:
+            if (first := vintages.setdefault(run.variant, vintage)) != vintage:
                 raise ConfigError(
-                    f"experiment {name}: variant {run.variant} already uses vintage "
-                    f"{self._vintage_of_variant[run.variant]}, not {vintage}. Give it its own `variant:`."
+                    f"experiment {name}: variant {run.variant} already uses vintage {first}, not {vintage}. "
+                    "Give it its own `variant:`."
                 )
 
 

@@ -26,7 +26,7 @@ from lib.scaling.run_index import RunIndex
 
 Key = tuple[str, str]
 """Axis and name of a record; the name is that of its experiments."""
-_NAMES = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "seed")
+_NAMES = tuple(Run.__dataclass_fields__)
 
 
 class PredictionPlan:
@@ -61,16 +61,14 @@ class PredictionPlan:
             name: of the record.
             path: pattern of a run's folder.
         """
-        curves = [
-            curve
-            | {
-                "smaller": [
-                    {"level": own["level"], "size": own["size"], "rows": _rows(own, path)}
-                    for own in curve["smaller"]
-                ]
-            }
-            for curve in self._of(axis, name)
-        ]
+
+        def smaller(curve: Mapping[str, Any]) -> list[dict[str, Any]]:
+            return [
+                {"level": own["level"], "size": own["size"], "rows": _rows(own, path)}
+                for own in curve["smaller"]
+            ]
+
+        curves = [curve | {"smaller": smaller(curve)} for curve in self._of(axis, name)]
         return json.dumps(curves, sort_keys=True)
 
     def _of(self, axis: str, name: str) -> list[dict[str, Any]]:
@@ -79,7 +77,7 @@ class PredictionPlan:
             raise ConfigError(f"{axis}/{name}: no question of this study predicts that. Declared: {known}.")
         return self._curves[axis, name]
 
-    @cached_property
+    @property
     def _curves(self) -> dict[Key, list[dict[str, Any]]]:
         return self._found[0]
 
@@ -127,17 +125,14 @@ class PredictionPlan:
                 continue
             for run in runs:
                 length = experiment.context_length or self._study.config.context_length[run.timescale]  # type: ignore[index]
-                found.setdefault(
-                    run,
-                    run.fields()
-                    | {
-                        "condition": experiment.condition,
-                        "fold": experiment.fold,
-                        "train_fraction": experiment.train_fraction,
-                        "context_length": length,
-                        "path": run.label(),
-                    },
-                )
+                facts = {
+                    "condition": experiment.condition,
+                    "fold": experiment.fold,
+                    "train_fraction": experiment.train_fraction,
+                    "context_length": length,
+                    "path": run.label(),
+                }
+                found.setdefault(run, run.fields() | facts)
         return list(found.values())
 
 
@@ -146,34 +141,26 @@ def _run(row: Row) -> Run:
 
 
 def _curve(axis: Axis, rows: Sequence[Row], points: Sequence[str]) -> dict[str, Any]:
-    by_point = {label: [row for row in rows if axis.point(row) == label] for label in points}
-    largest = points[-1]
+    found = []
+    for label in points:
+        own = [row for row in rows if axis.point(row) == label]
+        found.append(({"level": label, "size": _size(axis, own[0])}, own))
+    *smaller, (largest, last) = found
     return {
         "cell": dict(zip(CURVE_KEY, axis.rest(rows[0]), strict=True)),
-        "largest": {
-            "level": largest,
-            "size": _size(axis, by_point[largest][0]),
-            "seeds": declared_seeds(by_point[largest]),
-        },
+        "largest": largest | {"seeds": declared_seeds(last)},
         "smaller": [
-            {
-                "level": label,
-                "size": _size(axis, by_point[label][0]),
-                "runs": [{name: row[name] for name in _NAMES} for row in by_point[label]],
-                "folds": [row["fold"] for row in by_point[label]],
-            }
-            for label in points[:-1]
+            point | {"runs": [_run(row).fields() for row in own], "folds": [row["fold"] for row in own]}
+            for point, own in smaller
         ],
     }
 
 
 def _size(axis: Axis, row: Row) -> float:
     """As declared, since nothing is measured yet: parameters of a budget, per cent of the dates."""
-    return (
-        float(BUDGET_PARAMETERS[row["budget"]])
-        if axis.name == "parameters"
-        else 100.0 * row["train_fraction"]
-    )
+    if axis.name == "parameters":
+        return float(BUDGET_PARAMETERS[row["budget"]])
+    return 100.0 * float(row["train_fraction"])
 
 
 def _rows(point: Mapping[str, Any], path: str) -> list[dict[str, Any]]:

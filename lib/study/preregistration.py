@@ -24,6 +24,9 @@ from lib.scaling.hypotheses import Hypothesis, confirmatory_size, hypotheses_of,
 from lib.scaling.run_index import RunIndex
 from lib.study.plan import Plan
 
+Problem = tuple[str, str, str, str, int]
+"""Variant, dataset, timescale, task and horizon."""
+
 
 def record_declarations(plan: Plan, folder: Path, finished: Callable[[Run], bool]) -> None:
     """Bring the records of all experiments up to date: one JSON file per experiment.
@@ -92,17 +95,13 @@ def declared_tests(plan: Plan) -> dict[str, list[str]]:
 def declaration_hash(plan: Plan, name: str, tests: list[str]) -> str:
     """Of everything that decides what an experiment's runs are and how they are judged."""
     runs = list(plan.grids[name])
-    searches = {
-        search: json.loads(plan.searches.declaration(json.loads(search)))
-        for search in dict.fromkeys(_search(plan, run) for run in runs)
-        if search
-    }
+    keys = {json.dumps(key, sort_keys=True): key for run in runs if (key := plan.searches.key(run))}
     content = {
         "experiment": plan.study.experiments[name].model_dump(
             mode="json", include=set(Experiment.model_fields)
         ),
         "runs": [plan.specification(run).model_dump(mode="json") for run in runs],
-        "searches": searches,
+        "searches": {search: json.loads(plan.searches.declaration(key)) for search, key in keys.items()},
         # Opening the confirmation changes nothing that was declared.
         "evaluation": plan.config.evaluation.model_dump(mode="json", exclude={"confirmation"}),
         "tests": tests,
@@ -111,22 +110,16 @@ def declaration_hash(plan: Plan, name: str, tests: list[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _search(plan: Plan, run: Run) -> str | None:
-    """Key of the search that a run is trained with, as canonical JSON; None without one."""
-    key = plan.searches.key(run)
-    return json.dumps(key, sort_keys=True) if key else None
-
-
-def _problem(run: Run) -> tuple[str, str, str, str, int]:
+def _problem(run: Run) -> Problem:
     return run.variant, run.dataset, run.timescale, run.task, run.horizon
 
 
-def _models_by_problem(plan: Plan) -> Mapping[tuple[str, str, str, str, int], int]:
+def _models_by_problem(plan: Plan) -> Mapping[Problem, int]:
     """Number of models (at each budget) of every prediction problem, whichever experiment declares them."""
     return Counter(problem for problem, _ in {(_problem(run), (run.model, run.budget)) for run in plan.runs})
 
 
-def _tables(plan: Plan, name: str, models: Mapping[tuple[str, str, str, str, int], int]) -> list[str]:
+def _tables(plan: Plan, name: str, models: Mapping[Problem, int]) -> list[str]:
     """What the tables of models will compare."""
     problems = {_problem(run) for run in plan.grids[name]}
     several = sum(models[problem] > 1 for problem in problems)

@@ -61,7 +61,6 @@ class Reach:
 
     phase: str | None
     experiment: str
-    analysis: str
     along: str
     margin: float
     family: int
@@ -196,18 +195,8 @@ def reaches(
             weakest.design, weakest.noise, cfg.confidence, family, cfg.power, hypothesis.margin, pooled
         )
         phase = only or next((p for p, declared in phases.items() if first in declared), None)
-        out.append(
-            Reach(
-                phase,
-                hypothesis.name,
-                hypothesis.analysis,
-                _along(*own[0]),
-                hypothesis.margin,
-                family,
-                found,
-                ways,
-            )
-        )
+        along, margin = _along(*own[0]), hypothesis.margin
+        out.append(Reach(phase, hypothesis.name, along, margin, family, found, ways))
     order = [*phases, None]
     return sorted(out, key=lambda reach: order.index(reach.phase))
 

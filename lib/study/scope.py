@@ -27,11 +27,17 @@ class Scope:
     @cached_property
     def runs(self) -> list[Run]:
         """Every run that is reported, in the order of declaration; not the base models of others."""
-        names = {
-            name for name in self.experiments if self._plan.study.experiments[name].role != "base_models"
-        }
-        named = {run for name in names for run in self._plan.grids[name]}
+        named = {run for name in self._reported for run in self._plan.grids[name]}
         return [run for run in self._plan.experiment_of if run in named]
+
+    @property
+    def _reported(self) -> list[str]:
+        experiments = self._plan.study.experiments
+        return [
+            name
+            for name in experiments
+            if name in self.experiments and experiments[name].role != "base_models"
+        ]
 
     @cached_property
     def vintages(self) -> list[str]:
@@ -45,21 +51,15 @@ class Scope:
 
     def search_paths(self, pattern: str) -> list[str]:
         """Paths of all searches, by a pattern in the fields of a search's key."""
-        found: dict[str, None] = {}
-        for run in self.runs:
-            if key := self._plan.searches.key(run):
-                found[pattern.format(**key)] = None
-        return list(found)
+        keys = (self._plan.searches.key(run) for run in self.runs)
+        return list(dict.fromkeys(pattern.format(**key) for key in keys if key))
 
     def check_paths(self, pattern: str) -> list[str]:
         """Paths of all checks of transferred recipes, by a pattern in the fields of a search's key and
         `size`."""
-        found: dict[str, None] = {}
-        for run in self.runs:
-            for size in self._plan.searches.checked_sizes(run):
-                key = self._plan.searches.key(run) or {}
-                found[pattern.format(**key, size=size)] = None
-        return list(found)
+        searches = self._plan.searches
+        pairs = ((searches.key(run) or {}, size) for run in self.runs for size in searches.checked_sizes(run))
+        return list(dict.fromkeys(pattern.format(**key, size=size) for key, size in pairs))
 
     def declared_runs(self) -> str:
         """Columns of the run table that are known before training, as canonical JSON."""
@@ -68,9 +68,6 @@ class Scope:
 
     def experiments_json(self) -> str:
         """The experiments as they are planned, as canonical JSON."""
-        content = {
-            name: experiment.model_dump(mode="json")
-            for name, experiment in self._plan.study.experiments.items()
-            if name in self.experiments and experiment.role != "base_models"
-        }
+        experiments = self._plan.study.experiments
+        content = {name: experiments[name].model_dump(mode="json") for name in self._reported}
         return json.dumps(content, sort_keys=True)

@@ -17,7 +17,7 @@ from itertools import count
 from lib.config.base import BUDGET_PARAMETERS, outputs_of
 from lib.config.experiment import PlannedExperiment
 from lib.config.fold_splits import early_years
-from lib.config.hpo import Choice, SearchSpace
+from lib.config.hpo import Choice, SearchSpace, Transfer
 from lib.config.load import Study
 from lib.config.model import Architecture
 from lib.config.resolve import ARCHITECTURE, RunSpecification, data_identity
@@ -25,6 +25,7 @@ from lib.config.run_key import NO_BUDGET, Run
 from lib.errors import ConfigError
 from lib.models import registry
 from lib.models.contract import Shape
+from lib.study.jobs import SEARCH_FIELDS
 
 Specify = Callable[[Run, str], RunSpecification]
 """The specification of a run of an experiment."""
@@ -45,21 +46,20 @@ class SearchPlan:
 
     def budget(self, run: Run) -> str | None:
         """Budget at which the run's hyperparameters are searched; None without a search."""
-        experiment = self._study.experiments[self._experiment_of[run]]
-        if experiment.tuning == "none":
+        if self._experiment(run).tuning == "none":
             return None
         if run.budget == NO_BUDGET:
             return NO_BUDGET if self._study.models[run.model].search else None
         if registry.get(self._study.models[run.model].model).metadata.oracle:
             return None  # it has nothing to search
-        transfer = self._study.searches[experiment.tuning].transfer
+        transfer = self._transfer(run)
         return transfer.budget if transfer and transfer.budget else run.budget
 
     def number(self, run: Run) -> int | None:
         """Number of the search that the run is trained with, dealt by its seed; None without a search."""
-        experiment = self._study.experiments[self._experiment_of[run]]
         if self.budget(run) is None:
             return None
+        experiment = self._experiment(run)
         return experiment.seeds.index(run.seed) % experiment.searches + 1
 
     def key(self, run: Run) -> dict[str, str] | None:
@@ -67,9 +67,9 @@ class SearchPlan:
         budget = self.budget(run)
         if budget is None:
             return None
-        experiment = self._study.experiments[self._experiment_of[run]]
+        experiment = self._experiment(run)
         key = {name: str(value) for name, value in run.fields().items() if name != "seed"}
-        if transfer := self._study.searches[experiment.tuning].transfer:
+        if transfer := self._transfer(run):
             altered = experiment.role in ("null_control", "leak_control")
             condition = BASE if altered else experiment.condition
             key |= {"variant": condition, "dataset": transfer.dataset or run.dataset}
@@ -77,9 +77,9 @@ class SearchPlan:
 
     def n_trials(self, run: Run) -> int:
         """Trials of the search that the run is trained with; 0 without one."""
-        experiment = self._study.experiments[self._experiment_of[run]]
         if self.budget(run) is None:
             return 0
+        experiment = self._experiment(run)
         return experiment.n_trials or self._study.searches[experiment.tuning].n_trials
 
     def vintage(self, key: Mapping[str, str]) -> str:
@@ -99,7 +99,7 @@ class SearchPlan:
         """What the trials of every search train, and the checks of its recipe at other sizes."""
         found = []
         for values, runs in self._searched.items():
-            key = dict(zip(_KEY, values, strict=True))
+            key = dict(zip(SEARCH_FIELDS, values, strict=True))
             sizes = {key["budget"], *self.checked_sizes(runs[0])}
             found += [self.specification(key, size) for size in sorted(sizes)]
         return found
@@ -115,22 +115,20 @@ class SearchPlan:
             ConfigError: no experiment declares it.
         """
         run = self._served(key)[0]
-        name = self._experiment_of[run]
-        experiment = self._study.experiments[name]
-        space = self._study.searches[experiment.tuning]
+        space = self._study.searches[self._experiment(run).tuning]
         own = {name: value for name, value in key.items() if name != "search"}
         own["budget"] = budget or key["budget"]
         seed = trial_seed(space.seed, int(key["search"]), self._judged_seeds)
         trial = Run(**{**own, "horizon": run.horizon, "seed": seed})  # type: ignore[arg-type]
-        found = self._specify(trial, name)
-        return self._everywhere(found, key, experiment) if space.transfer else found
+        found = self._specify(trial, self._experiment_of[run])
+        return self._everywhere(found, key, space.transfer) if space.transfer else found
 
     def _everywhere(
-        self, found: RunSpecification, key: Mapping[str, str], experiment: PlannedExperiment
+        self, found: RunSpecification, key: Mapping[str, str], transfer: Transfer
     ) -> RunSpecification:
         """Without what only one of the runs has that a transfer serves, on years before all their tests."""
-        data, transfer = self._study.config.data, self._study.searches[experiment.tuning].transfer
-        assert transfer is not None
+        data, served = self._study.config.data, self._served(key)
+        experiment = self._experiment(served[0])
         changes: dict[str, object] = {
             "experiment": "transfer", "question": "Which recipe?", "role": "question", "fold": None,
             "train_fraction": 1.0, "condition": key["variant"], "labels": "true", "planted": "none",
@@ -138,8 +136,7 @@ class SearchPlan:
         if not experiment.meta:
             lengths: Mapping[str, int] = self._study.config.context_length  # type: ignore[assignment]
             changes["context_length"] = lengths[str(found.run["timescale"])]
-        folds = [self._study.experiments[self._experiment_of[run]].fold for run in self._served(key)]
-        known = [fold for fold in folds if fold is not None]
+        known = [fold for run in served if (fold := self._experiment(run).fold) is not None]
         if known and data.walk_forward:
             own = (experiment.data and experiment.data.splits) or data.splits
             changes["splits"] = early_years(data.walk_forward, own, min(known), transfer.selection_years)
@@ -154,17 +151,14 @@ class SearchPlan:
         Raises:
             ConfigError: no experiment declares it.
         """
-        return json.dumps(self._content(key, self._served(key)[0]), sort_keys=True)
-
-    def _content(self, key: Mapping[str, str], run: Run) -> dict[str, object]:
-        specification = self.specification(key)
-        experiment = self._study.experiments[self._experiment_of[run]]
-        space = self._space(specification, self._study.searches[experiment.tuning])
-        return {
+        run, specification = self._served(key)[0], self.specification(key)
+        space = self._space(specification, self._study.searches[self._experiment(run).tuning])
+        content = {
             "specification": specification.model_dump(mode="json"),
             "space": space.model_dump(mode="json"),
             "n_trials": self.n_trials(run),
         }
+        return json.dumps(content, sort_keys=True)
 
     def check(self) -> None:
         """Refuse experiments that share a transferred recipe but would search it differently.
@@ -173,16 +167,14 @@ class SearchPlan:
             ConfigError: names both.
         """
         for key, runs in self._searched.items():
-            first: str | None = None
-            for name in dict.fromkeys(self._experiment_of[run] for run in runs):
-                experiment = self._study.experiments[name]
-                own = experiment.model_dump_json(include=_SEARCHED_BY)
-                first = first or own
-                if own != first:
-                    other = self._study.experiments[self._experiment_of[runs[0]]].declared
+            first, *others = dict.fromkeys(self._experiment_of[run] for run in runs)
+            one = self._study.experiments[first]
+            wanted = one.model_dump_json(include=_SEARCHED_BY) if others else ""
+            for other in map(self._study.experiments.__getitem__, others):
+                if other.model_dump_json(include=_SEARCHED_BY) != wanted:
                     raise ConfigError(
-                        f"experiments {other} and {experiment.declared} share the search {'/'.join(key)} but "
-                        f"would search differently. Give {experiment.declared} its own `variant:`."
+                        f"experiments {one.declared} and {other.declared} share the search {'/'.join(key)} "
+                        f"but would search differently. Give {other.declared} its own `variant:`."
                     )
 
     def checked_sizes(self, run: Run) -> list[str]:
@@ -190,7 +182,7 @@ class SearchPlan:
         key = self.key(run)
         if key is None or key["search"] != "1" or key["budget"] == NO_BUDGET:
             return []
-        transfer = self._study.searches[self._study.experiments[self._experiment_of[run]].tuning].transfer
+        transfer = self._transfer(run)
         if transfer is None or not transfer.rates:
             return []
         sizes = {other.budget for other in self._served(key)} | {key["budget"]}
@@ -198,14 +190,19 @@ class SearchPlan:
 
     def check_declaration(self, key: Mapping[str, str], size: str) -> str:
         """What is trained at a size to see whether the recipe of a search holds there, as canonical JSON."""
-        tuning = self._study.experiments[self._experiment_of[self._served(key)[0]]].tuning
-        transfer = self._study.searches[tuning].transfer
+        transfer = self._transfer(self._served(key)[0])
         assert transfer is not None
         content = {
             "specification": self.specification(key, size).model_dump(mode="json"),
             "rates": sorted({1.0, *transfer.rates}),
         }
         return json.dumps(content, sort_keys=True)
+
+    def _experiment(self, run: Run) -> PlannedExperiment:
+        return self._study.experiments[self._experiment_of[run]]
+
+    def _transfer(self, run: Run) -> Transfer | None:
+        return self._study.searches[self._experiment(run).tuning].transfer
 
     def _served(self, key: Mapping[str, str]) -> list[Run]:
         runs = self._searched.get(_values(key))
@@ -266,7 +263,6 @@ def trial_seed(base: int, number: int, judged: Collection[int]) -> int:
     raise AssertionError("count() does not end")
 
 
-_KEY = ("variant", "dataset", "timescale", "task", "horizon", "model", "budget", "search")
 _SEARCHED_BY = {"barriers", "recipe", "training", "data", "tuning", "n_trials", "meta"}
 """Of an experiment: what decides what its searches find."""
 BASE = "base"
@@ -274,4 +270,4 @@ BASE = "base"
 
 
 def _values(key: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(str(key[name]) for name in _KEY)
+    return tuple(str(key[name]) for name in SEARCH_FIELDS)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from lib.config.run_key import Run
 from lib.report.inputs import ReportInputs
 from lib.scaling.run_columns import RUNS_SCHEMA
 
@@ -16,31 +17,24 @@ BUDGETS = {"2M": 2_021_953, "20M": 20_104_321, "200M": 201_612_289}
 QUESTION = "Does forecast loss fall as PatchTST grows from 2M to 200M parameters?"
 LEVEL = {
     "direction": {
-        "2M": (0.528, 0.6921),
-        "20M": (0.521, 0.6934),
-        "200M": (0.509, 0.6952),
-        "logistic": (0.517, 0.6912),
-        "xgboost": (0.502, 0.7018),
-        "base_rate": (0.5, 0.6885),
+        "2M": (0.528, 0.6921), "20M": (0.521, 0.6934), "200M": (0.509, 0.6952),
+        "logistic": (0.517, 0.6912), "xgboost": (0.502, 0.7018), "base_rate": (0.5, 0.6885),
     },
     "threshold_1pct": {
-        "2M": (0.688, 0.6391),
-        "20M": (0.712, 0.6284),
-        "200M": (0.703, 0.6331),
-        "logistic": (0.731, 0.6187),
-        "xgboost": (0.694, 0.6452),
-        "base_rate": (0.5, 0.6731),
+        "2M": (0.688, 0.6391), "20M": (0.712, 0.6284), "200M": (0.703, 0.6331),
+        "logistic": (0.731, 0.6187), "xgboost": (0.694, 0.6452), "base_rate": (0.5, 0.6731),
     },
-}
+}  # fmt: skip
+"""AUC and log loss by task, and by size or model."""
 RATE = {"direction": (0.553, 0.601, 0.584, 0.588), "threshold_1pct": (0.502, 0.381, 0.402, 0.376)}
 
 
+KEY = tuple(Run.__dataclass_fields__)
 FACTS = {"condition": "base", "fold": None, "train_fraction": 1.0, "context_length": 80}
 
 
 def path_of(row: dict[str, Any]) -> str:
-    key = [row[k] for k in ("variant", "dataset", "timescale", "task")]
-    return "/".join(map(str, [*key, f"h{row['horizon']}", row["model"], row["budget"], f"seed{row['seed']}"]))
+    return Run(**{k: row[k] for k in KEY}).label()
 
 
 def run_row(task: str, model: str, budget: str, seed: int = 42, **changes: Any) -> dict[str, Any]:
@@ -109,51 +103,18 @@ def run_row(task: str, model: str, budget: str, seed: int = 42, **changes: Any) 
 
 
 def missing(row: dict[str, Any]) -> dict[str, Any]:
-    kept = (
-        "experiment",
-        "role",
-        "question",
-        "variant",
-        *FACTS,
-        "dataset",
-        "timescale",
-        "task",
-        "horizon",
-        "model",
-        "family",
-        "budget",
-        "seed",
-        "path",
-    )
+    kept = ("experiment", "role", "question", *FACTS, "family", *KEY, "path")
     return dict.fromkeys(RUNS_SCHEMA) | {k: row[k] for k in kept} | {"status": "missing"}
 
 
 def all_rows() -> list[dict[str, Any]]:
     rows = [run_row(task, "patchtst-mixed", budget) for task in LEVEL for budget in BUDGETS]
     rows += [run_row(task, model, "none") for task in LEVEL for model in ("base_rate", "logistic", "xgboost")]
-    rows.append(
-        run_row(
-            "direction",
-            "patchtst-mixed",
-            "2M",
-            variant="null",
-            experiment="control_null",
-            role="null_control",
-            test_auc=0.486,
-        )
-    )
-    rows.append(
-        run_row(
-            "direction",
-            "patchtst-mixed",
-            "2M",
-            variant="planted",
-            experiment="control_positive",
-            role="positive_control",
-            horizon=1,
-            test_auc=0.741,
-        )
-    )
+    for name, other in (
+        ("null", {"test_auc": 0.486}), ("positive", {"variant": "planted", "horizon": 1, "test_auc": 0.741})
+    ):  # fmt: skip
+        own = {"variant": name, "experiment": f"control_{name}", "role": f"{name}_control"} | other
+        rows.append(run_row("direction", "patchtst-mixed", "2M", **own))
     return rows
 
 
@@ -185,6 +146,12 @@ def points(task: str, budgets: tuple[str, ...] = tuple(BUDGETS)) -> list[dict[st
     return out
 
 
+def estimate(value: float, half: float, holm: float = 0.01) -> dict[str, float]:
+    """A number with its interval, and the wider one for all comparisons."""
+    ends = {"low": value - half, "high": value + half, "low_holm": value - holm, "high_holm": value + holm}
+    return {"estimate": value, **ends}
+
+
 def curve(task: str, **changes: Any) -> dict[str, Any]:
     gain = LEVEL[task]["2M"][1] - LEVEL[task]["200M"][1]
     reason = (
@@ -202,59 +169,26 @@ def curve(task: str, **changes: Any) -> dict[str, Any]:
         "metric": "log_loss",
         "margin": 0.005,
         "points": points(task),
-        "slope": {
-            "estimate": -gain / 2,
-            "low": -gain / 2 - 0.004,
-            "high": -gain / 2 + 0.004,
-            "low_holm": -gain / 2 - 0.005,
-            "high_holm": -gain / 2 + 0.005,
-            "unit": "log loss per tenfold parameters",
-            "degrees_of_freedom": 1,
-        },
-        "gain": {
-            "estimate": gain,
-            "low": gain - 0.008,
-            "high": gain + 0.008,
-            "low_holm": gain - 0.0092,
-            "high_holm": gain + 0.0092,
-        },
+        "slope": estimate(-gain / 2, 0.004, 0.005)
+        | {"unit": "log loss per tenfold parameters", "degrees_of_freedom": 1},
+        "gain": estimate(gain, 0.008, 0.0092),
         "detectable_gain": 0.0115,
         "forms": [
             {"form": "flat", "aicc": -18.2, "note": ""},
             {"form": "log-linear", "aicc": -15.1, "note": ""},
             {"form": "power law with floor", "aicc": None, "note": "no degrees of freedom left"},
         ],
-        "log_log_slope": {
-            "estimate": -gain / 2 / 0.69 / 2.3026,
-            "low": -gain / 2 / 0.69 / 2.3026 - 0.0025,
-            "high": -gain / 2 / 0.69 / 2.3026 + 0.0025,
-        },
+        "log_log_slope": estimate(-gain / 2 / 0.69 / 2.3026, 0.0025),
         "law": None,
-        "recalibrated": {
-            "estimate": gain / 2,
-            "low": gain / 2 - 0.008,
-            "high": gain / 2 + 0.008,
-            "low_holm": gain / 2 - 0.009,
-            "high_holm": gain / 2 + 0.009,
-        },
+        "recalibrated": estimate(gain / 2, 0.008, 0.009),
         "skill": [
-            {
-                "point": budget,
-                "beats_base_rate": False,
-                "estimate": lead,
-                "low": lead - 0.009,
-                "high": lead + 0.009,
-                "low_holm": lead - 0.01,
-                "high_holm": lead + 0.01,
-            }
+            {"point": budget, "beats_base_rate": False}
+            | estimate(LEVEL[task]["base_rate"][1] - LEVEL[task][budget][1], 0.009, 0.01)
             for budget in BUDGETS
-            for lead in (LEVEL[task]["base_rate"][1] - LEVEL[task][budget][1],)
         ],
         "equivalence": {
             "confidence": 0.9,
-            "pairs": [
-                {"from": "2M", "to": "200M", "estimate": gain, "low": gain - 0.007, "high": gain + 0.007}
-            ],
+            "pairs": [{"from": "2M", "to": "200M"} | estimate(gain, 0.007)],
         },
         "verdict": "undecidable",
         "gate": "seeds",
@@ -305,43 +239,21 @@ def baseline_table(task: str) -> dict[str, Any]:
 
 def controls() -> list[dict[str, Any]]:
     common = {
-        "dataset": "Aa20",
-        "timescale": "daily",
-        "task": "direction",
-        "model": "patchtst-mixed",
-        "budget": "2M",
-        "level": 0.999,
-    }
+        "dataset": "Aa20", "timescale": "daily", "task": "direction", "model": "patchtst-mixed",
+        "budget": "2M", "level": 0.999, "passed": True,
+    }  # fmt: skip
     return [
-        {
-            **common,
-            "experiment": "control_null",
-            "role": "null_control",
-            "variant": "null",
-            "horizon": 5,
-            "auc": 0.486,
-            "low": 0.401,
-            "high": 0.572,
-            "planted_auc": None,
-            "required_auc": None,
-            "passed": True,
+        common | {
+            "experiment": "control_null", "role": "null_control", "variant": "null", "horizon": 5,
+            "auc": 0.486, "low": 0.401, "high": 0.572, "planted_auc": None, "required_auc": None,
             "reason": "AUC 0.486 [0.401, 0.572] includes 0.5, as it must.",
         },
-        {
-            **common,
-            "experiment": "control_positive",
-            "role": "positive_control",
-            "variant": "planted",
-            "horizon": 1,
-            "auc": 0.741,
-            "low": 0.702,
-            "high": 0.779,
-            "planted_auc": 0.767,
-            "required_auc": 0.687,
-            "passed": True,
+        common | {
+            "experiment": "control_positive", "role": "positive_control", "variant": "planted", "horizon": 1,
+            "auc": 0.741, "low": 0.702, "high": 0.779, "planted_auc": 0.767, "required_auc": 0.687,
             "reason": "AUC 0.741 reaches the required 0.687 (best reachable 0.767).",
         },
-    ]
+    ]  # fmt: skip
 
 
 def scaling(**changes: Any) -> dict[str, Any]:
@@ -354,7 +266,7 @@ def scaling(**changes: Any) -> dict[str, Any]:
         "verdict": "undecidable",
         "gate": "seeds",
         "moot": False,
-        "reason": "All 2 curves are undecidable.",
+        "reason": "Both curves are undecidable.",
         "change_mind": ["At least two more seeds at 2M, 20M, 200M."],
         "curves": [curve("direction"), curve("threshold_1pct")],
     }
@@ -423,31 +335,19 @@ def measures(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def findings() -> pl.DataFrame:
+    days = [date(2001, 9, 11) + timedelta(days=i) for i in range(4)]
     rows = [
-        (
-            "warning",
-            "^GSPC",
-            date(2001, 9, 11) + timedelta(days=i),
-            "missing_session",
-            None,
-            f"no row on {date(2001, 9, 11) + timedelta(days=i)}, an exchange session",
-        )
-        for i in range(4)
+        ("warning", "^GSPC", day, "missing_session", None, f"no row on {day}, an exchange session")
+        for day in days
     ]
     rows.append(("info", "^GSPC", None, "zero_volume", 3.0, "3 sessions without volume"))
     rows.append(("warning", "^GSPC", date(2008, 10, 13), "jump", 0.1158, "a move of 11.6 % in one session"))
-    schema = {
-        "severity": pl.String,
-        "symbol": pl.String,
-        "date": pl.Date,
-        "rule": pl.String,
-        "value": pl.Float64,
-        "message": pl.String,
-    }
+    text = dict.fromkeys(("severity", "symbol", "date", "rule", "value", "message"), pl.String)
+    schema = text | {"date": pl.Date, "value": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-SEARCH = "base/Aa20/daily/direction/h5/patchtst-mixed/2M"
+SEARCH = "results/hpo/base/Aa20/daily/direction/h5/patchtst-mixed/2M/search1"
 SHARES = {"learning_rate": 0.61, "architecture": 0.27, "effective_batch": 0.12}
 
 

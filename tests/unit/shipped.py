@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +35,31 @@ def named_files(folder: Path) -> Path:
 
 def planned(own: Mapping[str, Mapping[str, Any]], /, **sections: Any) -> Plan:
     """The plan of the quickstart's configuration with other sections and experiments of its own."""
-    content = yaml.safe_load((CONFIG / "config.yaml").read_text(encoding="utf-8"))
+    content = configuration("config")
     declared = {"experiments": list(own), "own_experiments": dict(own)}
     return plan_study(content | declared | sections, CONFIG, {})
 
 
 def shipped(name: str, market: Path, changes: Mapping[str, Any] | None = None) -> Plan:
-    """The plan of `config/NAME.yaml` with top-level sections replaced; `market` as the data folder."""
-    content = yaml.safe_load((CONFIG / f"{name}.yaml").read_text(encoding="utf-8")) | dict(changes or {})
-    return plan_study(content, CONFIG, {"MARKET_DATA_DIR": str(market)})
+    """The plan of `config/NAME.yaml` with top-level sections replaced; `market` as the data folder.
+
+    Without changes it is one plan for all tests, which only look things up in it.
+    """
+    if not changes:
+        return _unchanged(name, market)
+    return plan_study(configuration(name) | dict(changes), CONFIG, {"MARKET_DATA_DIR": str(market)})
+
+
+@cache
+def _unchanged(name: str, market: Path) -> Plan:
+    return plan_study(configuration(name), CONFIG, {"MARKET_DATA_DIR": str(market)})
+
+
+def configuration(name: str) -> dict[str, Any]:
+    """The content of a shipped configuration, to be changed."""
+    return deepcopy(_parsed(name))
+
+
+@cache
+def _parsed(name: str) -> dict[str, Any]:
+    return yaml.load((CONFIG / f"{name}.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)

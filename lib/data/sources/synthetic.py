@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date
+from functools import cache
 from typing import Self
 
 import numpy as np
@@ -118,6 +119,7 @@ class SyntheticSource(Source):
         return np.random.default_rng([self.config.seed, word])
 
 
+@cache
 def best_auc(config: SyntheticConfig, task: str, horizon: int) -> float:
     """The best AUC that any forecast of daily bars can reach on this market.
 

@@ -6,17 +6,15 @@ Shows the table that the evaluation has ranked; None where no such runs exist.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from lib.report.inputs import ReportInputs
-from lib.report.page import Column, Section, Table, TableCell
+from lib.report.page import Cells, Column, Section, Table, TableCell, numbers, table, texts
 from lib.report.svg import Strip
 from lib.report.wording import (
     Names,
     count,
     duration,
-    finite,
     interval,
     model_words,
     number,
@@ -25,6 +23,7 @@ from lib.report.wording import (
     triple,
 )
 from lib.scaling.ablation import PROBLEM
+from lib.scaling.axes import Row
 
 FOLD = re.compile(r"wf\d+")
 """Columns of folds: the mean loss of one."""
@@ -32,8 +31,8 @@ FOLD = re.compile(r"wf\d+")
 
 def ablations_section(inputs: ReportInputs, names: Names) -> Section | None:
     """One table per ablation, problem and size; least selection loss first."""
-    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    for row in inputs.ablation.to_dicts() if inputs.ablation.height else []:
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in inputs.ablation.to_dicts():
         key = tuple(str(row.get(word)) for word in ("experiment", "model", *PROBLEM))
         groups.setdefault(key, []).append(row)
     heading, notes = "Ablations", [prose(text) for text in inputs.ablation_problems]
@@ -52,38 +51,35 @@ def ablations_section(inputs: ReportInputs, names: Names) -> Section | None:
     return Section("ablations", heading, lead, notes, tables=tables)
 
 
-def _words(row: Mapping[str, Any]) -> str:
+def _words(row: Row) -> str:
     """A variant: its recipe, the values of its settings, or both."""
     recipe = "" if row.get("recipe") == "base" and row.get("settings") else str(row.get("recipe"))
     return " ".join(filter(None, [recipe, str(row.get("settings") or "").replace(".", ", ")]))
 
 
-def _table(rows: Sequence[Mapping[str, Any]], names: Names) -> Table:
-    far = max([1e-9, *(abs(v) for row in rows for v in triple(row, "difference") if v is not None)]) * 1.05
-    strip = Strip(-far, far, (0.0,))
+def _table(rows: Sequence[Row], names: Names) -> Table:
+    strip = Strip.around_zero(v for row in rows for v in triple(row, "difference"))
     folds = sorted(name for name in rows[0] if FOLD.fullmatch(name))
     columns = [
-        Column("Variant"),
-        Column("Chosen"),
+        *texts("Variant", "Chosen"),
         Column("Selection loss: better ← 0 → worse", axis=strip.axis(strip.ticks(True))),
-        *(Column(head, numeric=True) for head in (
-            "Difference from the best [90 %]", "Log loss", "AUC", *folds, "Seeds", "Training")),
-    ]  # fmt: skip
-    body = []
+        *numbers("Difference from the best [90 %]", "Log loss", "AUC", *folds, "Seeds", "Training"),
+    ]
+    body: list[Cells] = []
     for row in rows:
         gap, low, high = triple(row, "difference")
         best = low is None and gap == 0.0
         body.append(
             [
-                TableCell(_words(row)),
-                TableCell("✓ chosen" if row.get("chosen") else "", tone="pass" if row.get("chosen") else ""),
-                TableCell("", drawing=strip.draw(gap, low, high, "ink")),
-                TableCell("best" if best else interval(gap, low, high), sort=gap),
-                TableCell(number(row["log_loss"]), sort=finite(row["log_loss"])),
-                TableCell(number(row["auc"], 3)),
-                *(TableCell(number(row[fold], 3)) for fold in folds),
-                TableCell(count(row.get("seeds"))),
-                TableCell(duration(row.get("training_seconds"))),
+                _words(row),
+                TableCell("✓ chosen", tone="pass") if row.get("chosen") else "",
+                strip.draw(gap, low, high, "ink"),
+                "best" if best else interval(gap, low, high),
+                number(row["log_loss"]),
+                number(row["auc"], 3),
+                *(number(row[fold], 3) for fold in folds),
+                count(row.get("seeds")),
+                duration(row.get("training_seconds")),
             ]
         )
     size = model_words("size", rows[0].get("budget"))
@@ -91,4 +87,4 @@ def _table(rows: Sequence[Mapping[str, Any]], names: Names) -> Table:
         f"{names.problem(rows[0])}, {size}: {plural(len(rows), 'variant')}, paired by date over "
         f"{count(rows[0]['dates'])} dates of {plural(int(rows[0]['folds']), 'fold')}."
     )
-    return Table(caption, columns, body)
+    return table(caption, columns, body)

@@ -6,10 +6,23 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lib.report.compared import Compared
+from lib.report.compared import Compared, axis_of
 from lib.report.inputs import ReportInputs
-from lib.report.page import Column, Section, Table, TableCell
-from lib.report.wording import Names, count, finite, listed, number, percent, plural, prose
+from lib.report.page import Cells, Column, Section, Table, TableCell, numbers, table, texts
+from lib.report.wording import (
+    DASH,
+    Names,
+    count,
+    finite,
+    first_upper,
+    listed,
+    number,
+    of_all,
+    percent,
+    plural,
+    prose,
+)
+from lib.scaling.axes import Row
 
 _EXPECTED = {
     "parameters": ("architecture", "run.budget"),
@@ -31,7 +44,7 @@ _NEVER = ("run.seed", "search", "experiment", "question", "role", "hpo.best_valu
 def power_section(inputs: ReportInputs, names: Names) -> Section:
     """The smallest effects that these test sets can show."""
     rows = list(inputs.scaling.get("power") or [])
-    questions = [one for one in inputs.scaling.get("questions") or [] if one.get("power")]
+    questions = [one for one in inputs.questions if one.get("power")]
     heading = "What this test set can show"
     if not rows and not questions:
         return Section("power", heading, "The smallest detectable effects were not computed in this study.")
@@ -39,28 +52,27 @@ def power_section(inputs: ReportInputs, names: Names) -> Section:
     known = [row for row in rows if row.get("enough") is not None]
     enough = sum(row["enough"] is True for row in known)
     able = sum(one["power"]["enough"] is True for one in questions)
-    summary = f"{able} of {plural(len(questions), 'question')} can show the margin. " if questions else ""
-    lead = (
-        f"{summary}The declared margin could have been seen between models in {enough} of "
-        f"{plural(len(known), 'test set')}. What is smaller than the detectable difference stays invisible, "
-        "however good the model."
+    summary = (
+        f"{first_upper(of_all(able, len(questions), 'question'))} can show the margin. " if questions else ""
     )
-    columns = [
-        Column("Problem"),
-        *(Column(h, numeric=True) for h in ("Samples", "independent", "Base rate", "AUC", "Loss difference",
-          "planned", "planned, of squared error", "Margin")),
-    ]  # fmt: skip
+    lead = (
+        f"{summary}The declared margin could have been seen between models in "
+        f"{of_all(enough, len(known), 'test set')}. What is smaller than the detectable difference stays "
+        "invisible, however good the model."
+    )
+    heads = ("Samples", "Independent samples", "Base rate", "AUC", "Loss difference", "Planned difference",
+             "Planned, of squared error", "Margin")  # fmt: skip
     body = [
         [
-            TableCell(names.problem(row.get("problem") or {})),
-            TableCell(count(row.get("n"))),
-            TableCell(count(row.get("effective_n"))),
-            TableCell(percent(row.get("base_rate"))),
-            TableCell(number(row.get("detectable_auc"), 3)),
-            TableCell(number(row.get("detectable_log_loss"))),
-            TableCell(number(row.get("planned_log_loss"))),
-            TableCell(percent(row.get("planned_relative_mse"))),
-            TableCell(number(row.get("margin"), 3)),
+            names.problem(row.get("problem") or {}),
+            count(row.get("n")),
+            count(row.get("effective_n")),
+            percent(row.get("base_rate")),
+            number(row.get("detectable_auc"), 3),
+            number(row.get("detectable_log_loss")),
+            number(row.get("planned_log_loss")),
+            percent(row.get("planned_relative_mse")),
+            number(row.get("margin"), 3),
         ]
         for row in rows
     ]
@@ -71,24 +83,24 @@ def power_section(inputs: ReportInputs, names: Names) -> Section:
     )
     folded = f"All {plural(len(body), 'test set')}" if len(body) > _FOLD_BEYOND else None
     notes = [prose(row.get("text")) for row in rows[:1] if row.get("text")]
-    tables += [Table(caption, columns, body, folded)] if rows else []
+    tables += [table(caption, [*texts("Problem"), *numbers(*heads)], body, folded)] if rows else []
     return Section("power", heading, lead, notes, tables=tables)
 
 
-def _question_power(questions: Sequence[Mapping[str, Any]]) -> Table:
+def _question_power(questions: Sequence[Row]) -> Table:
     """The smallest gain that each question can show, and what would show its margin."""
     columns = [
-        Column("Question"), Column("Smallest gain", numeric=True), Column("Margin", numeric=True),
-        Column("Answer"), Column("What would show the margin"),
+        *texts("Question"), *numbers("Smallest gain", "Margin"),
+        *texts("Answer", "What would show the margin"),
     ]  # fmt: skip
     words = {True: "can answer", False: "cannot show its margin", None: "not measured"}
     body = [
         [
-            TableCell(f"{one.get('experiment', '')}: {one.get('axis_label', '')}"),
-            TableCell(number(one["power"].get("detectable_gain"))),
-            TableCell(number(one["power"].get("margin"), 3)),
-            TableCell(words[one["power"].get("enough")]),
-            TableCell(" ".join(prose(text) for text in one["power"].get("remedies") or ())),
+            f"{one.get('experiment', '')}: {one.get('axis_label', '')}",
+            number(one["power"].get("detectable_gain")),
+            number(one["power"].get("margin"), 3),
+            words[one["power"].get("enough")],
+            " ".join(prose(text) for text in one["power"].get("remedies") or ()),
         ]
         for one in questions
     ]
@@ -97,14 +109,14 @@ def _question_power(questions: Sequence[Mapping[str, Any]]) -> Table:
         "level and with the measured noise of dates and seeds."
     )
     folded = f"All {plural(len(body), 'question')}" if len(body) > _FOLD_BEYOND else None
-    return Table(caption, columns, body, folded)
+    return table(caption, columns, body, folded)
 
 
 def confounds_section(inputs: ReportInputs) -> Section:
     """Unintended differences between compared runs."""
     compared = Compared(inputs)
-    found: dict[tuple[str, str], list[TableCell]] = {}
-    curves = [(q, c) for q in inputs.scaling.get("questions") or [] for c in q.get("curves") or []]
+    found: dict[tuple[str, str], Cells] = {}
+    curves = [(q, c) for q in inputs.questions for c in q.get("curves") or []]
     heading = "What else differed?"
     if not curves:
         return Section("confounds", heading, "Nothing was compared along an axis in this study.")
@@ -115,13 +127,11 @@ def confounds_section(inputs: ReportInputs) -> Section:
         folds: dict[str, list[dict[str, str]]] = {}
         for fact in (fact for path in paths if (fact := _facts(path, inputs))):
             folds.setdefault(fact.get("fold", ""), []).append(fact)
-        question_text, axis = str(question.get("question") or ""), str(curve.get("axis") or "parameters")
-        differing = [pair for facts in folds.values() for pair in _differences(facts, axis).items()]
-        for key, values in differing:
-            found.setdefault(
-                (question_text, key),
-                [TableCell(question_text), TableCell(key, code=True), TableCell(listed(values))],
-            )
+        asked = str(question.get("question") or "")
+        for key, values in (
+            pair for facts in folds.values() for pair in _differences(facts, axis_of(curve)).items()
+        ):
+            found.setdefault((asked, key), [asked, TableCell(key, code=True), listed(values)])
     rounding = sorted({key for _, key in found if key in _ROUNDING})
     others = sum(key not in _ROUNDING for _, key in found)
     lead = (
@@ -138,12 +148,12 @@ def confounds_section(inputs: ReportInputs) -> Section:
         )
     if unrecorded:
         notes.append(
-            f"In {unrecorded} of {plural(len(curves), 'curve')} the provenance of some runs is not at hand, "
+            f"In {of_all(unrecorded, len(curves), 'curve')} the provenance of some runs is not at hand, "
             "so their commit, packages, hardware and data could not be compared."
         )
-    columns = [Column("Question", wide=True), Column("Setting"), Column("Values", wide=True)]
-    table = Table("Settings that differ between compared runs.", columns, list(found.values()))
-    return Section("confounds", heading, lead, notes, tables=[table] if found else [])
+    columns = [Column("Question", wide=True), *texts("Setting"), Column("Values", wide=True)]
+    differing = table("Settings that differ between compared runs.", columns, found.values())
+    return Section("confounds", heading, lead, notes, tables=[differing] if found else [])
 
 
 def _facts(path: str, inputs: ReportInputs) -> dict[str, str]:
@@ -157,7 +167,8 @@ def declaration_section(inputs: ReportInputs) -> Section:
     heading = "What was declared, and when"
     if not inputs.declarations:
         return Section("declared", heading, "No declarations are on record.")
-    rows, late = [], 0
+    rows: list[Cells] = []
+    late = 0
     for name, entries in sorted(inputs.declarations.items()):
         for place, entry in enumerate(entries):
             before = int(entry.get("finished_before") or 0)
@@ -165,10 +176,10 @@ def declaration_section(inputs: ReportInputs) -> Section:
             rows.append(
                 [
                     TableCell(name, code=True),
-                    TableCell("; ".join(entry.get("tests") or []) or "–"),
-                    TableCell(str(entry.get("date") or "")[:16].replace("T", " ")),
+                    "; ".join(entry.get("tests") or []) or DASH,
+                    str(entry.get("date") or "")[:16].replace("T", " "),
                     TableCell(str(entry.get("hash")), code=True),
-                    TableCell(f"{before} of {entry.get('runs')}"),
+                    f"{before} of {entry.get('runs')}",
                 ]
             )
     lead = (
@@ -178,12 +189,12 @@ def declaration_section(inputs: ReportInputs) -> Section:
         "show was not declared beforehand."
     )
     columns = [
-        Column("Experiment"), Column("What will be tested", wide=True), Column("Declared (UTC)"),
-        Column("Hash"), Column("Runs finished by then", numeric=True),
+        *texts("Experiment"), Column("What will be tested", wide=True), *texts("Declared (UTC)", "Hash"),
+        *numbers("Runs finished by then"),
     ]  # fmt: skip
     caption = "Written when the workflow first ran with this declaration; a changed one is a new line."
     folded = plural(len(rows), "declaration") if len(rows) > _FOLD_BEYOND else None
-    return Section("declared", heading, lead, tables=[Table(caption, columns, rows, folded)])
+    return Section("declared", heading, lead, tables=[table(caption, columns, rows, folded)])
 
 
 def ledger_section(inputs: ReportInputs) -> Section:
@@ -194,7 +205,7 @@ def ledger_section(inputs: ReportInputs) -> Section:
         return Section("ledger", "Ledger of the test set", "Test-set access was not counted.")
     lead = prose(ledger.get("text")) or f"The test set was accessed {plural(int(accesses), 'time')}."
     rows = [
-        [TableCell(label), TableCell(count(ledger.get(key)))]
+        [label, count(ledger.get(key))]
         for label, key in (
             ("Distinct predictions of test samples", "test_access"),
             ("Runs", "runs"),
@@ -202,18 +213,21 @@ def ledger_section(inputs: ReportInputs) -> Section:
         )
         if finite(ledger.get(key)) is not None
     ]
-    problems = [_problem(found) for found in inputs.scaling.get("problems") or []]
-    tables = [Table("Counted from the files, so that reporting twice counts once.",
-                    [Column("What"), Column("Count", numeric=True)], rows)] if rows else []  # fmt: skip
+    problems = [[_problem(found)] for found in inputs.scaling.get("problems") or []]
+    tables = []
+    if rows:
+        caption = "Counted from the files, so that reporting twice counts once."
+        tables.append(table(caption, [*texts("What"), *numbers("Count")], rows))
     if problems:
-        tables.append(
-            Table("What is wrong with the runs, and weakens verdicts.", [Column("Problem", wide=True)],
-                  [[TableCell(text)] for text in problems], plural(len(problems), "problem"))
-        )  # fmt: skip
+        caption, folded = (
+            "What is wrong with the runs, and weakens verdicts.",
+            plural(len(problems), "problem"),
+        )
+        tables.append(table(caption, [Column("Problem", wide=True)], problems, folded))
     return Section("ledger", "Ledger of the test set", lead, tables=tables)
 
 
-def _problem(found: Mapping[str, Any]) -> str:
+def _problem(found: Row) -> str:
     """A problem with its place, unless its sentence begins with it."""
     where, text = str(found.get("where")), prose(found.get("text"))
     return text if text.startswith(where) else f"{where}: {text}"

@@ -6,18 +6,16 @@ Draws the bins and shows the losses that the evaluation has measured; chooses no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from markupsafe import Markup
-
-from lib.report.behind import of_rows
-from lib.report.page import Column, Panel, Table, TableCell
+from lib.report.measured import Run
+from lib.report.page import Panel, Table, numbers, table, texts
+from lib.report.panels import of_rows, panel
 from lib.report.svg import Chart, kind_of, padded
 from lib.report.wording import budget_order, count, finite, model_words, number
+from lib.scaling.axes import Row
 
-Run = tuple[Mapping[str, Any], Mapping[str, Any]]
-Bins = Sequence[Mapping[str, Any]]
+Bins = Sequence[Row]
 _METHODS = {"none": "as it is", "temperature": "temperature", "platt": "Platt", "isotonic": "isotonic"}
 
 
@@ -43,52 +41,47 @@ def after_panel(name: str, run: Run) -> Panel | None:
         f"{number(losses[0])} and {number(losses[1])}. Chosen on {count(calibration.get('fitted_on'))} "
         "calibration samples, held-out stretch by stretch; bars are Wilson's, as if samples were independent."
     )
-    figure = _figure(before, after, kind_of(row.get("budget")), f"{title}. {reading}")
     rows = [
         [when, number(b["mean_probability"], 3), number(b["observed"], 3), count(b["count"])]
         for when, bins in (("before", before), ("after", after))
         for b in bins
     ]
-    table = of_rows(
-        ("Correction", "Forecast", "Observed", "Samples"), rows, "Bins of equal count on the test set."
-    )
-    return Panel(title, figure, reading, table)
+    heads = ("Correction", "Forecast", "Observed", "Samples")
+    behind = of_rows(heads, rows, "Bins of equal count on the test set.")
+    return panel(title, reading, _chart(before, after, kind_of(row.get("budget"))), behind)
 
 
-def _figure(before: Bins, after: Bins, kind: str, meaning: str) -> Markup:
+def _chart(before: Bins, after: Bins, kind: str) -> Chart:
     shares = [b[key] for bins in (before, after) for b in bins for key in ("mean_probability", "observed")]
     low, high = padded(shares, 0.06)
     low, high = max(0.0, low), min(1.0, high)
     chart = Chart((low, high), (low, high), height=300)
     chart.axes("forecast probability of class 1", "observed share of class 1")
     chart.line([(low, low), (high, high)], "diagonal")
-    for bins, style, mark in ((before, "series dashed base", "base"), (after, f"series {kind}", kind)):
-        points = [(b["mean_probability"], b["observed"], b) for b in bins]
-        if len(points) > 1:
-            chart.line([(x, y) for x, y, _ in points], style)
-        for x, y, b in points:
+    for when, bins, style, mark in (
+        ("before", before, "series dashed base", "base"), ("after", after, f"series {kind}", kind)
+    ):  # fmt: skip
+        if len(bins) > 1:
+            chart.line([(b["mean_probability"], b["observed"]) for b in bins], style)
+        for b in bins:
+            x, y = b["mean_probability"], b["observed"]
             low_end, high_end = finite(b.get("observed_low")), finite(b.get("observed_high"))
-            if mark != "base" and low_end is not None and high_end is not None:
+            if when == "after" and low_end is not None and high_end is not None:
                 chart.whisker(x, max(low_end, low), min(high_end, high), mark)
-            when = "before" if mark == "base" else "after"
             chart.mark(x, y, mark, f"{when}, forecast {x:.3f}: {y:.3f} of {b['count']}", 4)
-    return chart.render(meaning)
+    return chart
 
 
 def methods_table(name: str, runs: Sequence[Run]) -> Table | None:
     """Every method compared, by model and size: means over seeds, and how many seeds chose it."""
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str], list[Row]] = {}
     for row, found in runs:
         if (found.get("calibration") or {}).get("methods"):
             key = (str(row.get("model")), str(row.get("budget")))
             groups.setdefault(key, []).append(found["calibration"])
     if not groups:
         return None
-    columns = [
-        Column("Model"), Column("Correction"),
-        *(Column(h, numeric=True) for h in (
-            "Held-out log loss", "Test log loss", "Test ECE", "Test Brier", "Chosen by seeds")),
-    ]  # fmt: skip
+    heads = ("Held-out log loss", "Test log loss", "Test ECE", "Test Brier", "Chosen by seeds")
     rows = []
     for key in sorted(groups, key=lambda key: (budget_order(key[1]), key)):
         own = groups[key]
@@ -96,24 +89,20 @@ def methods_table(name: str, runs: Sequence[Run]) -> Table | None:
             measured = [m for c in own for m in c["methods"] if m.get("method") == method]
             if not measured:
                 continue
+            means = [
+                _mean(measured, field, decimals) for field, decimals in (
+                    ("crossfit_log_loss", 4), ("test_log_loss", 4), ("test_ece", 3), ("test_brier", 4))
+            ]  # fmt: skip
             chosen = sum(c.get("chosen") == method for c in own)
-            rows.append(
-                [
-                    TableCell(model_words(*key)),
-                    TableCell(words),
-                    *(_mean(measured, field, decimals) for field, decimals in (
-                        ("crossfit_log_loss", 4), ("test_log_loss", 4), ("test_ece", 3), ("test_brier", 4))),
-                    TableCell(f"{chosen} of {len(own)}", sort=chosen / len(own)),
-                ]
-            )  # fmt: skip
+            rows.append([model_words(*key), words, *means, f"{chosen} of {len(own)}"])
     caption = (
         "Corrections compared on the calibration part, each stretch of dates held out in turn (this "
         "chooses), and on test (this only shows)."
     )
-    return Table(caption, columns, rows, f"{name}: corrections compared")
+    columns = [*texts("Model", "Correction"), *numbers(*heads)]
+    return table(caption, columns, rows, f"{name}: corrections compared")
 
 
-def _mean(found: Sequence[Mapping[str, Any]], field: str, decimals: int) -> TableCell:
+def _mean(found: Sequence[Row], field: str, decimals: int) -> str:
     known = [v for m in found if (v := finite(m.get(field))) is not None]
-    value = sum(known) / len(known) if known else None
-    return TableCell(number(value, decimals), sort=value)
+    return number(sum(known) / len(known) if known else None, decimals)

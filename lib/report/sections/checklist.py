@@ -7,17 +7,17 @@ files or the fitting code; unknown facts are marked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lib.inference.power_law import EXPONENTS, HUBER, STARTS
-from lib.report.inputs import ReportInputs
-from lib.report.page import Column, Section, Table, TableCell
-from lib.report.wording import NO_BUDGET, count, finite, listed, parameters, plural
+from lib.report.inputs import ReportInputs, asks, has_size
+from lib.report.page import Column, Section, table, texts
+from lib.report.wording import count, finite, listed, parameters, plural
+from lib.scaling.axes import Row
 from lib.scaling.extrapolation import DRAWS
 from lib.scaling.scaling_law import LAW_DRAWS
 
-Row = Mapping[str, Any]
 _UNKNOWN = "not recorded"
 _MOST = 6
 
@@ -26,33 +26,22 @@ def checklist_section(inputs: ReportInputs) -> Section | None:
     """One table of facts; None where no curve has sizes."""
     curves = [
         (question, curve)
-        for question in inputs.scaling.get("questions") or []
+        for question in inputs.questions
         for curve in question.get("curves") or []
         if question.get("scale") == "log" and len(curve.get("points") or []) > 1
     ]
     if not curves:
         return None
-    sized = [
-        row
-        for row in inputs.runs.to_dicts()
-        if row.get("role") in (None, "question")
-        and row.get("status") == "done"
-        and row.get("budget") not in (None, NO_BUDGET)
-        and row.get("param_count")
-    ]
+    sized = [row for row in inputs.done if asks(row) and has_size(row) and row.get("param_count")]
     body = [
-        [TableCell(topic), TableCell(question), TableCell(answer)]
-        for topic, question, answer in (
-            *_form(inputs, curves), *_training(inputs, sized), *_data(inputs, curves),
-            *_fitting(inputs, curves),
-        )
+        *_form(inputs, curves), *_training(inputs, sized), *_data(inputs, curves), *_fitting(inputs, curves)
     ]  # fmt: skip
-    columns = [Column("Topic"), Column("Question"), Column("Answer", wide=True)]
+    columns = [*texts("Topic", "Question"), Column("Answer", wide=True)]
     caption = (
         "The points of the checklist of (Mis)Fitting (arXiv 2502.18969), answered from this study's files."
     )
     lead = f"{plural(len(body), 'fact')} without which a fitted law can be neither judged nor fitted again."
-    return Section("fitting", "How the law was fitted", lead, tables=[Table(caption, columns, body)])
+    return Section("fitting", "How the law was fitted", lead, tables=[table(caption, columns, body)])
 
 
 Line = tuple[str, str, str]
@@ -133,7 +122,7 @@ def _data(inputs: ReportInputs, curves: Sequence[tuple[Row, Row]]) -> list[Line]
     points = [point for _, curve in curves for point in curve.get("points") or []]
     seeds = sorted({int(p.get("seeds") or 0) for p in points})
     folds = sorted({len(c.get("folds") or []) for _, c in curves})
-    trained = _column([r for r in inputs.runs.to_dicts() if r.get("status") == "done"], "n_train")
+    trained = _column(inputs.done, "n_train")
     sources = dict.fromkeys(f"{p.get('source')} ({p.get('vintage')})" for p in inputs.prices.values())
     n_points = sorted({len(c.get("points") or []) for _, c in curves})
     return [
@@ -157,7 +146,6 @@ def _left_out(inputs: ReportInputs) -> str:
 
 
 def _fitting(inputs: ReportInputs, curves: Sequence[tuple[Row, Row]]) -> list[Line]:
-    level = (finite(inputs.scaling.get("confidence")) or 0.95) * 100
     families = {(q.get("family") or {}).get("size") for q, _ in curves} - {None}
     commit = str(inputs.provenance.get("git_commit") or _UNKNOWN)
     return [
@@ -168,8 +156,8 @@ def _fitting(inputs: ReportInputs, curves: Sequence[tuple[Row, Row]]) -> list[Li
          f"{EXPONENTS[0]} to {EXPONENTS[1]:g}, the best refined by golden section"),
         ("Fit", "Weighting of points", "none"),
         ("Uncertainty", "Intervals",
-         f"{level:g} %, over dates (paired stationary bootstrap; {LAW_DRAWS} draws for the law, {DRAWS} for "
-         "a prediction) and seeds (t)"),
+         f"{inputs.level}, over dates (paired stationary bootstrap; {LAW_DRAWS} draws for the law, {DRAWS} "
+         "for a prediction) and seeds (t)"),
         ("Uncertainty", "Correction for many tests", f"Holm, families of {_range(sorted(families))}"),
         ("Uncertainty", "Distinct test predictions read", count(inputs.scaling.get("test_access"))),
         ("Availability", "Code", f"commit {commit}"),

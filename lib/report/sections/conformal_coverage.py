@@ -6,19 +6,16 @@ One model per problem is drawn over time, the one that was best on validation; t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from markupsafe import Markup
+from collections.abc import Sequence
 
 from lib.config.base import is_ternary
-from lib.report.behind import of_lines
 from lib.report.inputs import ReportInputs
-from lib.report.page import Column, Panel, Section, Table, TableCell
-from lib.report.sections.calibration_panel import Run, after_panel, methods_table
-from lib.report.sections.curve_charts import limited
+from lib.report.measured import Run, best_on_validation, by_problem, seed_words
+from lib.report.page import Panel, Section, Table, numbers, table, texts
+from lib.report.panels import limited, of_lines, panel
+from lib.report.sections.calibration_panel import after_panel, methods_table
 from lib.report.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
-from lib.report.wording import Names, finite, interval, model_words, number, of, percent, plural
+from lib.report.wording import DASH, Names, finite, model_words, number, of, of_all, percent, plural
 
 _DRAWN = 6
 """Problems whose diagrams before and after a correction are drawn."""
@@ -26,16 +23,13 @@ _DRAWN = 6
 
 def coverage_section(inputs: ReportInputs, names: Names) -> Section:
     """Conformal coverage over time, and calibration before and after."""
-    groups: dict[str, list[Run]] = {}
-    for row in questioned(inputs):
-        found = inputs.metrics.get(str(row.get("path"))) or {}
-        if found.get("conformal") or found.get("calibration"):
-            groups.setdefault(names.problem(row), []).append((row, found))
+    groups = by_problem(
+        inputs, names, lambda found: found if found.get("conformal") or found.get("calibration") else {}
+    )
     heading = "Calibration and conformal prediction"
     if not groups:
-        return Section(
-            "coverage", heading, "No run has enough calibration samples to be corrected or covered."
-        )
+        lead = "No run has enough calibration samples to be corrected or covered."
+        return Section("coverage", heading, lead)
     drawn = [(name, best_on_validation(runs)) for name, runs in groups.items()]
     panels, notes = limited(
         [_panel(name, run) for name, run in drawn if (run[1].get("conformal") or {}).get("by_period")]
@@ -44,7 +38,7 @@ def coverage_section(inputs: ReportInputs, names: Names) -> Section:
     kept = sum((run[1].get("calibration") or {}).get("chosen") == "none" for _, run in drawn)
     if kept:
         notes.append(
-            f"In {kept} of {plural(len(drawn), 'problem')} the best model's probabilities were left as they "
+            f"In {of_all(kept, len(drawn), 'problem')} the best model's probabilities were left as they "
             "are: no correction was better on held-out stretches."
         )
     if len(corrected) > _DRAWN:
@@ -52,10 +46,10 @@ def coverage_section(inputs: ReportInputs, names: Names) -> Section:
         notes.append(f"{more} of corrected forecasts not drawn; the tables compare them.")
     panels = [*corrected[:_DRAWN], *panels]
     tables = [
-        table
+        found
         for name, runs in groups.items()
-        for table in (_table(name, runs), methods_table(name, runs))
-        if table is not None
+        for found in (_table(name, runs), methods_table(name, runs))
+        if found is not None
     ]
     marks = legend(
         [*BUDGET_LEGEND, ("base", "before the correction"), ("line diagonal", "perfectly reliable")]
@@ -68,29 +62,9 @@ def coverage_section(inputs: ReportInputs, names: Names) -> Section:
     return Section("coverage", heading, lead, notes, marks if corrected else None, panels, tables)
 
 
-def questioned(inputs: ReportInputs) -> list[Mapping[str, Any]]:
-    """Finished runs of questions, without controls."""
-    rows = inputs.runs.to_dicts()
-    return [r for r in rows if r.get("role") in (None, "question", "baseline") and r.get("status") == "done"]
-
-
-def best_on_validation(runs: Sequence[Run]) -> Run:
-    """The run with the lowest validation loss; the test set chooses nothing."""
-
-    def loss(run: Run) -> float:
-        value = finite(run[0].get("selection_log_loss"))
-        value = finite(run[0].get("selection_mse")) if value is None else value
-        return float("inf") if value is None else value
-
-    return min(runs, key=loss)
-
-
 def _panel(name: str, run: Run) -> Panel:
     row, found = run
     conformal = found["conformal"]
-    span = interval(
-        conformal.get("coverage"), conformal.get("coverage_low"), conformal.get("coverage_high"), 3
-    )
     model = model_words(row.get("model"), row.get("budget"))
     kept, promised = percent(conformal.get("coverage")), percent(conformal.get("level"))
     title = f"{name}: {model} covers {kept}, promised {promised}"
@@ -100,12 +74,10 @@ def _panel(name: str, run: Run) -> Panel:
         if conformal.get("kind") == "set"
         else f"mean width {number(conformal.get('mean_width'))}"
     )
-    reading = f"Coverage on test {span}; {size}. Marks: share covered in each quarter."
-    figure, table = _figure(conformal, kind_of(row.get("budget")), f"{title}. {reading}")
-    return Panel(title, figure, reading, table)
-
-
-def _figure(conformal: Mapping[str, Any], kind: str, meaning: str) -> tuple[Markup, Table]:
+    reading = (
+        f"Coverage on test {of(conformal, 'coverage', 3)}; {size}. Marks: share covered in each quarter."
+    )
+    kind = kind_of(row.get("budget"))
     periods = [p for p in conformal["by_period"] if finite(p.get("coverage")) is not None]
     shares = [float(p["coverage"]) for p in periods]
     low, high = padded([*shares, float(conformal["level"])], 0.15)
@@ -117,20 +89,17 @@ def _figure(conformal: Mapping[str, Any], kind: str, meaning: str) -> tuple[Mark
     chart.line(list(enumerate(shares)), f"series thin {kind}", "Share covered")
     for i, p in enumerate(periods):
         chart.mark(i, float(p["coverage"]), kind, f"{p['period']}: {percent(p['coverage'])} of {p.get('n')}")
-    table = of_lines(chart, "Quarter", lambda x: str(periods[int(x)]["period"]), percent)
-    return chart.render(meaning), table
+    behind = of_lines(chart, "Quarter", lambda x: str(periods[int(x)]["period"]), percent)
+    return panel(title, reading, chart, behind)
 
 
 def _table(name: str, runs: Sequence[Run]) -> Table:
+    after = ("ECE after", "Log loss after", "Covered", "Single answers")
     columns = [
-        Column("Run"),
-        Column("ECE on test", numeric=True),
-        Column("by chance alone", numeric=True),
-        Column("Correction"),
-        Column("ECE after", numeric=True),
-        Column("Log loss after", numeric=True),
-        Column("Covered", numeric=True),
-        Column("Single answers", numeric=True),
+        *texts("Run"),
+        *numbers("ECE on test", "ECE by chance alone"),
+        *texts("Correction"),
+        *numbers(*after),
     ]
     rows = []
     for row, found in runs:
@@ -139,18 +108,18 @@ def _table(name: str, runs: Sequence[Run]) -> Table:
         chosen = methods.get(calibration.get("chosen")) or {}
         rows.append(
             [
-                TableCell(f"{model_words(row.get('model'), row.get('budget'))}, seed {row.get('seed')}"),
-                TableCell(of(row, "test_ece", 3), sort=finite(row.get("test_ece"))),
-                TableCell(number(row.get("test_ece_by_chance"), 3)),
-                TableCell(str(calibration.get("chosen") or "–")),
-                TableCell(number(chosen.get("test_ece"), 3)),
-                TableCell(number(chosen.get("test_log_loss"))),
-                TableCell(percent(conformal.get("coverage")), sort=finite(conformal.get("coverage"))),
-                TableCell(percent(conformal.get("singletons"))),
+                seed_words(row),
+                of(row, "test_ece", 3),
+                number(row.get("test_ece_by_chance"), 3),
+                str(calibration.get("chosen") or DASH),
+                number(chosen.get("test_ece"), 3),
+                number(chosen.get("test_log_loss")),
+                percent(conformal.get("coverage")),
+                percent(conformal.get("singletons")),
             ]
         )
     title = f"{name}: expected calibration error, the correction chosen on held-out stretches, coverage."
     caption = title
     if is_ternary(str(runs[0][0].get("task"))):
         caption += " Error and correction are of one probability; forecasts of three classes have none."
-    return Table(caption, columns, rows, title)
+    return table(caption, columns, rows, title)

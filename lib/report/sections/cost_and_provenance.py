@@ -5,14 +5,15 @@ Sums recorded times; judges nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lib.report.compared import seeds_by_size
-from lib.report.inputs import ReportInputs
-from lib.report.page import Column, Section, Table, TableCell
+from lib.report.inputs import ReportInputs, has_size
+from lib.report.page import Cells, Column, Section, Table, TableCell, numbers, table, texts
 from lib.report.svg import Strip
-from lib.report.wording import count, duration, finite, listed, memory, percent, plural
+from lib.report.wording import DASH, count, duration, finite, listed, memory, percent, plural
+from lib.scaling.axes import Row
 
 _FEW_STEPS = 1000
 
@@ -20,7 +21,7 @@ _FEW_STEPS = 1000
 def cost_section(inputs: ReportInputs) -> Section:
     """Where time and memory went."""
     rules = inputs.cost.to_dicts() if {"rule", "seconds"} <= set(inputs.cost.columns) else []
-    done = [r for r in inputs.runs.to_dicts() if finite(r.get("total_seconds")) is not None]
+    done = [r for r in inputs.rows if finite(r.get("total_seconds")) is not None]
     if not rules and not done:
         return Section("cost", "Compute and cost", "No record of time and memory in this study.")
     tables, lead = [], ""
@@ -33,45 +34,44 @@ def cost_section(inputs: ReportInputs) -> Section:
     if done:
         lead = lead or f"{duration(sum(float(r['total_seconds']) for r in done))} of work in finished runs."
         tables.append(_by_size(done, inputs))
-        hot = [t for r in done if (t := _recorded(r, "temperature_max", inputs)) is not None]
-        if hot:
+        if hot := _known(map(inputs.recorded, done), "temperature_max"):
             lead += f" The hottest reading while training was {max(hot):.0f} °C."
         lead += _energy(done, inputs)
     return Section("cost", "Compute and cost", lead, tables=tables)
 
 
-def _rules(rules: Sequence[Mapping[str, Any]]) -> Table:
+def _rules(rules: Sequence[Row]) -> Table:
     longest = max((finite(r["seconds"]) or 0.0) for r in rules) or 1.0
     strip = Strip(0.0, longest)
     columns = [
-        Column("Rule"),
+        *texts("Rule"),
         Column("Time", axis=strip.axis([(0.0, "0"), (longest, duration(longest))])),
-        *(Column(head, numeric=True) for head in ("Time in all", "Jobs", "Peak memory")),
+        *numbers("Time in all", "Jobs", "Peak memory"),
     ]
-    rows = []
+    rows: list[Cells] = []
     for r in rules:
         seconds = finite(r["seconds"]) or 0.0
         rows.append(
             [
                 TableCell(str(r["rule"]), code=True),
-                TableCell("", drawing=strip.draw(None, 0.0, seconds, "bar")),
-                TableCell(duration(seconds), sort=seconds),
-                TableCell(count(r.get("jobs"))),
-                TableCell(memory(r.get("peak_memory_mb")), sort=finite(r.get("peak_memory_mb"))),
+                strip.draw(None, 0.0, seconds, "bar"),
+                duration(seconds),
+                count(r.get("jobs")),
+                memory(r.get("peak_memory_mb")),
             ]
         )
-    return Table("Rules by time, slowest first (benchmarks of the workflow).", columns, rows)
+    return table("Rules by time, slowest first (benchmarks of the workflow).", columns, rows)
 
 
-def _recorded(row: Mapping[str, Any], name: str, inputs: ReportInputs) -> float | None:
-    """A number of a run's provenance; None where no sensor or counter was read."""
-    return finite((inputs.run_provenance.get(str(row.get("path"))) or {}).get(name))
+def _known(rows: Iterable[Mapping[str, Any]], name: str) -> list[float]:
+    """The values of a column that are there: not every machine has a sensor or a counter."""
+    return [value for row in rows if (value := finite(row.get(name))) is not None]
 
 
-def _energy(done: Sequence[Mapping[str, Any]], inputs: ReportInputs) -> str:
+def _energy(done: Sequence[Row], inputs: ReportInputs) -> str:
     """A sentence on what the trainings took; a run that two experiments declare counts once."""
-    trained = {str(r.get("path")): r for r in done if r.get("budget") not in (None, "none")}
-    used = [e for r in trained.values() if (e := _recorded(r, "energy_kwh", inputs)) is not None]
+    trained = {str(r.get("path")): r for r in done if has_size(r)}
+    used = _known(map(inputs.recorded, trained.values()), "energy_kwh")
     if not used:
         return " Energy was not measured."
     return (
@@ -85,31 +85,30 @@ def _kilowatt_hours(value: float) -> str:
     return f"{value:.0f} kWh" if value >= 10 else f"{value:#.2g} kWh"
 
 
-def _by_size(done: Sequence[Mapping[str, Any]], inputs: ReportInputs) -> Table:
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+def _by_size(done: Sequence[Row], inputs: ReportInputs) -> Table:
+    groups: dict[tuple[str, str], list[Row]] = {}
     for r in done:
         groups.setdefault((str(r.get("model")), str(r.get("budget"))), []).append(r)
-    columns = [Column("Model"), Column("Budget"), *(Column(h, numeric=True) for h in (
-        "Runs", "Time in all", "Steps per run", "Samples per second", "Peak memory", "Hottest"))]  # fmt: skip
+    heads = ("Runs", "Time in all", "Steps per run", "Samples per second", "Peak memory", "Hottest")
     rows = []
     for (model, budget), runs in groups.items():
-        speeds = [v for r in runs if (v := finite(r.get("samples_per_second"))) is not None]
-        peaks = [v for r in runs if (v := finite(r.get("peak_memory_mb"))) is not None]
-        steps = [v for r in runs if (v := finite(r.get("steps"))) is not None]
-        hot = [v for r in runs if (v := _recorded(r, "temperature_max", inputs)) is not None]
+        speeds, hot = (
+            _known(runs, "samples_per_second"),
+            _known(map(inputs.recorded, runs), "temperature_max"),
+        )
         rows.append(
             [
-                TableCell(model),
-                TableCell("–" if budget == "none" else budget),
-                TableCell(count(len(runs))),
-                TableCell(duration(sum(float(r["total_seconds"]) for r in runs))),
-                TableCell(count(max(steps)) if steps else "–"),
-                TableCell(count(sum(speeds) / len(speeds)) if speeds else "–"),
-                TableCell(memory(max(peaks)) if peaks else "–"),
-                TableCell(f"{max(hot):.0f} °C" if hot else "–"),
+                model,
+                DASH if budget == "none" else budget,
+                count(len(runs)),
+                duration(sum(float(r["total_seconds"]) for r in runs)),
+                count(max(_known(runs, "steps"), default=None)),
+                count(sum(speeds) / len(speeds) if speeds else None),
+                memory(max(_known(runs, "peak_memory_mb"), default=None)),
+                f"{max(hot):.0f} °C" if hot else DASH,
             ]
         )
-    return Table("Finished runs by model and size.", columns, rows)
+    return table("Finished runs by model and size.", [*texts("Model", "Budget"), *numbers(*heads)], rows)
 
 
 def provenance_section(inputs: ReportInputs) -> Section:
@@ -117,21 +116,19 @@ def provenance_section(inputs: ReportInputs) -> Section:
     facts = {**inputs.provenance, **inputs.environment}
     if not facts:
         return Section("provenance", "Provenance", "No provenance was recorded in this study.")
-    rows, tables = [], []
+    rows: list[Cells] = []
+    tables = []
     for name, value in facts.items():
         label = str(name).replace("_", " ")
         if name == "packages" and isinstance(value, Mapping):
-            body = [[TableCell(str(k), code=True), TableCell(str(v))] for k, v in value.items()]
-            tables.append(Table("Package versions.", [Column("Package"), Column("Version")], body,
-                                plural(len(body), "package")))  # fmt: skip
+            body: list[Cells] = [[TableCell(str(k), code=True), str(v)] for k, v in value.items()]
+            folded = plural(len(body), "package")
+            tables.append(table("Package versions.", texts("Package", "Version"), body, folded))
         elif isinstance(value, Mapping):
-            rows += [
-                [TableCell(f"{label}: {str(k).replace('_', ' ')}"), TableCell(str(v))]
-                for k, v in value.items()
-            ]
+            rows += [[f"{label}: {str(k).replace('_', ' ')}", TableCell(str(v))] for k, v in value.items()]
         else:
-            rows.append([TableCell(label), TableCell(str(value), code=name == "git_commit")])
-    head = Table("What produced these numbers.", [Column("Fact"), Column("Value", wide=True)], rows)
+            rows.append([label, TableCell(str(value), code=name == "git_commit")])
+    head = table("What produced these numbers.", [*texts("Fact"), Column("Value", wide=True)], rows)
     commit = str(inputs.provenance.get("git_commit") or "")
     lead = f"Made from commit {commit[:10]}." if commit else "The commit was not recorded."
     return Section("provenance", "Provenance", lead, tables=[head, *tables])
@@ -139,9 +136,7 @@ def provenance_section(inputs: ReportInputs) -> Section:
 
 def limits_section(inputs: ReportInputs) -> Section:
     """Limits that a sceptical reader must know."""
-    rows = [r for r in inputs.runs.to_dicts() if r.get("status") == "done"]
-    sized = [r for r in rows if r.get("budget") not in (None, "none")]
-    points = []
+    sized, points = list(filter(has_size, inputs.done)), []
     seeds = seeds_by_size(inputs)
     single = sum(n < 2 for n in seeds)
     if single:
@@ -151,14 +146,13 @@ def limits_section(inputs: ReportInputs) -> Section:
             f"{where}: the noise between seeds is unknown there, and it is often as large as the "
             "differences shown here."
         )
-    steps = [v for r in sized if (v := finite(r.get("steps"))) is not None]
+    steps = _known(sized, "steps")
     if steps and max(steps) < _FEW_STEPS:
         points.append(
             f"At most {count(max(steps))} optimiser steps per run: the models are under-trained, the largest "
             "most of all. A flat curve here says nothing about trained models."
         )
-    stand_ins = sorted(str(s) for s in inputs.prices if str(s).startswith("^"))
-    if stand_ins:
+    if stand_ins := sorted(str(s) for s in inputs.prices if str(s).startswith("^")):
         points.append(
             f"{listed(stand_ins)}: an index stands in for a fund. It cannot be traded and pays no dividends."
         )
@@ -169,13 +163,12 @@ def limits_section(inputs: ReportInputs) -> Section:
             "Three sizes leave no degree of freedom for a power law with a floor: only the slope and the "
             "gain between the ends are tested."
         )
-    accesses = finite(inputs.scaling.get("test_access"))
-    if accesses:
+    if accesses := finite(inputs.scaling.get("test_access")):
         points.append(
             f"The test set was accessed {plural(int(accesses), 'time')} (distinct predictions). Every choice "
             "made after reading this report spends more of it."
         )
-    devices = sorted({str(r["device"]) for r in rows if r.get("device")})
+    devices = sorted({str(r["device"]) for r in inputs.done if r.get("device")})
     if devices:
         points.append(f"Trained on {listed(devices)} only; other hardware was not verified by this study.")
     return Section("limits", "Limits", "What these numbers do not show.", bullets=[*points, *_ALWAYS])

@@ -5,16 +5,13 @@ Draws what the evaluation has computed; every claim in a title follows from an i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from markupsafe import Markup
-
-from lib.report.behind import SHOWN
-from lib.report.compared import Compared, blocked
+from lib.report.compared import Compared, axis_of, blocked, ends_of, fewest_seeds, gain_of, point_of
 from lib.report.inputs import ReportInputs
-from lib.report.page import Column, Panel, Section, Table, TableCell
-from lib.report.sections.answers import ends_of, gain_of, point_of
+from lib.report.page import Panel, Section, Table, numbers, table, texts
+from lib.report.panels import SHOWN, limited, panel
 from lib.report.sections.worth import beside_linear, foretold, lift_of
 from lib.report.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
 from lib.report.verdict_wording import verdict_words
@@ -22,34 +19,26 @@ from lib.report.wording import (
     Names,
     count,
     curve_name,
+    estimate,
     finite,
     interval,
     listed,
     metric_words,
     number,
     of,
+    of_all,
     parameters,
-    plural,
     prose,
     triple_holm,
+    triple_of,
     unit_of,
 )
+from lib.scaling.axes import Row
 
 _ORDINAL = ("quality", "assets")
 """Axes whose scale points have an order and no size."""
-MAX_PANELS = 12
-"""Charts per section; beyond, a sentence says how many more there are, and the tables hold their numbers."""
 _NO_MODEL = ("line ref", "no model: always the base rate (for returns: always 0)")
-Rows = Sequence[Mapping[str, Any]]
-
-
-def limited(panels: Sequence[Panel]) -> tuple[list[Panel], list[str]]:
-    """At most `MAX_PANELS` charts, and a note on the others."""
-    rest = len(panels) - MAX_PANELS
-    notes = [f"{plural(rest, 'more chart')} of this kind not drawn; the table of runs has the numbers."]
-    return list(panels[:MAX_PANELS]), notes if rest > 0 else []
-
-
+Rows = Sequence[Row]
 _HEADINGS = {
     "parameters": ("scaling", "Loss against size", "parameters, measured (log scale)"),
     "features": ("features", "Loss against input channels", "input channels (log scale)"),
@@ -62,10 +51,9 @@ _HEADINGS = {
 
 def curve_sections(inputs: ReportInputs, names: Names) -> list[Section]:
     """One section per axis of the study: test loss along it, for every curve."""
-    by_axis: dict[str, list[Mapping[str, Any]]] = {}
-    for question in inputs.scaling.get("questions") or []:
-        for curve in question.get("curves") or []:
-            by_axis.setdefault(axis_of(curve), []).append(curve)
+    by_axis: dict[str, list[Row]] = {}
+    for curve in inputs.curves:
+        by_axis.setdefault(axis_of(curve), []).append(curve)
     if not by_axis:
         lead = "No question about size in this study: a scaling curve needs at least two budgets."
         return [Section("scaling", "Loss against size", lead)]
@@ -73,14 +61,7 @@ def curve_sections(inputs: ReportInputs, names: Names) -> list[Section]:
     return [_section(axis, by_axis[axis], inputs, names, compared) for axis in _HEADINGS if axis in by_axis]
 
 
-def axis_of(curve: Mapping[str, Any]) -> str:
-    """The axis of a curve or question, in words."""
-    return str(curve.get("axis") or "parameters")
-
-
-def _section(
-    axis: str, curves: Sequence[Mapping[str, Any]], inputs: ReportInputs, names: Names, compared: Compared
-) -> Section:
+def _section(axis: str, curves: Rows, inputs: ReportInputs, names: Names, compared: Compared) -> Section:
     drawn = [curve for curve in curves if len(_valued(curve)) > 0]
     barred = {str(curve.get("model")): bool(blocked(inputs, curve.get("model"))) for curve in curves}
     panels, notes = limited([_panel(c, names, compared, barred[str(c.get("model"))]) for c in drawn])
@@ -90,14 +71,13 @@ def _section(
         if not _valued(c)
     ]
     clear = sum((gain_of(c)[1] or 0.0) > 0 and not barred[str(c.get("model"))] for c in drawn)
-    level = (finite(inputs.scaling.get("confidence")) or 0.95) * 100
-    finding = f"The gain is clearly above 0 in {clear} of {plural(len(curves), 'curve')}."
+    finding = f"The gain is clearly above 0 in {of_all(clear, len(curves), 'curve')}."
     if all(barred.values()):
         finding = "A control failed, so nothing is concluded from these curves."
     elif any(barred.values()):
         finding += " Models whose control failed are drawn and not counted."
     lead = (
-        f"{finding} Points are means over seeds on the test set; bars are {level:g} % intervals, each for "
+        f"{finding} Points are means over seeds on the test set; bars are {inputs.level} intervals, each for "
         "itself; the band is the fit's." + ("" if axis in _ORDINAL else " Both axes are logarithmic.")
     )
     identity, heading, _ = _HEADINGS[axis]
@@ -108,7 +88,7 @@ def _section(
     return Section(identity, heading, lead, notes, legend([*marks, _NO_MODEL]) if panels else None, panels)
 
 
-def _valued(curve: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _valued(curve: Row) -> list[dict[str, Any]]:
     """The points that can be drawn, each with its place `x` on the axis."""
     ordinal = axis_of(curve) in _ORDINAL
     found = []
@@ -119,17 +99,16 @@ def _valued(curve: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _panel(curve: Mapping[str, Any], names: Names, compared: Compared, barred: bool) -> Panel:
+def _panel(curve: Row, names: Names, compared: Compared, barred: bool) -> Panel:
     points = _valued(curve)
     metric = str(curve.get("metric", "log_loss"))
     base = next((b for p in points if (b := finite(p.get("base_rate_log_loss"))) is not None), None)
-    title = _title(curve, names, barred)
     reading = f"{foretold(curve)} {_reading(curve, points, metric, base, compared)}".strip()
-    figure = _figure(curve, points, metric, base, f"{title}. {reading}")
-    return Panel(title, figure, reading, _table(curve, points, metric, compared))
+    chart, behind = _chart(curve, points, metric, base), _table(curve, points, metric, compared)
+    return panel(_title(curve, names, barred), reading, chart, behind, switch="xy" if chart.y.log else "")
 
 
-def _title(curve: Mapping[str, Any], names: Names, barred: bool) -> str:
+def _title(curve: Row, names: Names, barred: bool) -> str:
     name, metric = curve_name(curve, names), metric_words(str(curve.get("metric", "log_loss")))
     value, low, high = gain_of(curve)
     if value is None or low is None or high is None:
@@ -138,49 +117,44 @@ def _title(curve: Mapping[str, Any], names: Names, barred: bool) -> str:
         return f"{name}: nothing is concluded {ends_of(curve)}, a control failed"
     if curve.get("moot"):
         return f"{name}: no scale point beats the base rate"
-    seeds = min((int(p.get("seeds") or 0) for p in curve.get("points") or []), default=0)
-    alone = ", with one seed each" if seeds < 2 else ""
+    alone = ", with one seed each" if fewest_seeds(curve) < 2 else ""
     if low > 0:
         return f"{name}: {metric} falls {ends_of(curve)}{alone}"
     if high < 0:
         return f"{name}: {metric} rises {ends_of(curve)}{alone}"
-    slope = curve.get("slope") or {}
-    if (finite(slope.get("high")) or 0.0) < 0.0 or (finite(slope.get("low")) or 0.0) > 0.0:
-        way = "down" if float(slope["estimate"]) < 0.0 else "up"
+    slope, slope_low, slope_high = triple_of(curve.get("slope"))
+    if (slope_high or 0.0) < 0.0 or (slope_low or 0.0) > 0.0:
+        way = "down" if (slope or 0.0) < 0.0 else "up"
         return f"{name}: {metric} slopes {way} {ends_of(curve)}, but the gain is not clear{_adjusted(curve)}"
     return f"{name}: no clear change {ends_of(curve)}"
 
 
-def _adjusted(curve: Mapping[str, Any]) -> str:
+def _adjusted(curve: Row) -> str:
     """Why a gain may be unclear where a slope is clear: it is corrected for the size of its family."""
-    gain = curve.get("gain") or {}
-    alone = (finite(gain.get("low")) or 0.0) > 0.0 or (finite(gain.get("high")) or 0.0) < 0.0
+    _, low, high = triple_of(curve.get("gain"))
+    alone = (low or 0.0) > 0.0 or (high or 0.0) < 0.0
     return " once all comparisons are counted" if alone else " of 0"
 
 
-def _reading(
-    curve: Mapping[str, Any], points: Rows, metric: str, base: float | None, compared: Compared
-) -> str:
+def _reading(curve: Row, points: Rows, metric: str, base: float | None, compared: Compared) -> str:
     slope, log = curve.get("slope") or {}, curve.get("log_log_slope") or {}
     parts = []
     if finite(slope.get("estimate")) is not None:
-        span = interval(slope["estimate"], slope.get("low"), slope.get("high"))
-        parts.append(f"Slope {span} {slope.get('unit', 'per tenfold parameters')}.")
+        parts.append(f"Slope {estimate(slope)} {slope.get('unit', 'per tenfold parameters')}.")
     if finite(log.get("estimate")) is not None:
-        parts.append(f"Log–log slope {interval(log['estimate'], log.get('low'), log.get('high'))}.")
+        parts.append(f"Log–log slope {estimate(log)}.")
     saturation = curve.get("saturation") or {}
     if saturation.get("note"):
         parts.append(prose(saturation["note"]))
     if base is not None:
         parts.append(_against_base(curve, points, metric, base, compared))
     parts.append(beside_linear(curve, compared))
-    parts.append(f"Verdict: {verdict_words(curve)}. {prose(curve.get('reason'))}")
+    verdict = verdict_words(curve).replace(": ", ", ")
+    parts.append(f"Verdict: {verdict}. {prose(curve.get('reason'))}")
     return " ".join(part for part in parts if part).strip()
 
 
-def _against_base(
-    curve: Mapping[str, Any], points: Rows, metric: str, base: float, compared: Compared
-) -> str:
+def _against_base(curve: Row, points: Rows, metric: str, base: float, compared: Compared) -> str:
     """Scale points better or worse than the base rate, by the paired difference on the same dates."""
     found = {point_of(p): compared.against_others(curve, point_of(p)) for p in points}
     spans = {at: triple_holm(row, "over_base_rate") for at, row in found.items() if row is not None}
@@ -198,7 +172,7 @@ def _against_base(
     return " ".join(parts) or f"No point is clearly apart from the {what}, date by date."
 
 
-def _figure(curve: Mapping[str, Any], points: Rows, metric: str, base: float | None, meaning: str) -> Markup:
+def _chart(curve: Row, points: Rows, metric: str, base: float | None) -> Chart:
     ordinal = axis_of(curve) in _ORDINAL
     places = [float(p["x"]) for p in points]
     ends = [v for p in points for k in ("value", "low", "high") if (v := finite(p.get(k))) is not None]
@@ -231,7 +205,7 @@ def _figure(curve: Mapping[str, Any], points: Rows, metric: str, base: float | N
             chart.whisker(p["x"], p["low"], p["high"], kind)
         tip = f"{point_of(p)}: {interval(p['value'], p.get('low'), p.get('high'))}"
         chart.mark(p["x"], p["value"], kind, tip, 5.5)
-    return chart.render(meaning, "" if ordinal or low <= 0 else "xy")
+    return chart
 
 
 def _inside(value: Any, chart: Chart) -> float:
@@ -239,21 +213,13 @@ def _inside(value: Any, chart: Chart) -> float:
     return min(max(float(value), min(chart.y.low, chart.y.high)), max(chart.y.low, chart.y.high))
 
 
-def _table(curve: Mapping[str, Any], points: Rows, metric: str, compared: Compared) -> Table:
+def _table(curve: Row, points: Rows, metric: str, compared: Compared) -> Table:
     first = axis_of(curve) == "parameters"
-    heads = [
-        "Parameters" if first else "Size",
-        metric_words(metric).capitalize(),
-        "Lift over the linear model",
-        "AUC",
-        "Seeds",
-        "n",
-        "Effective n",
-    ]
-    columns = [Column("Budget" if first else "Scale point"), *(Column(head, numeric=True) for head in heads)]
-    rows = []
-    for p in points:
-        texts = [
+    heads = ("Parameters" if first else "Size", metric_words(metric).capitalize(),
+             "Lift over the linear model", "AUC", "Seeds", "n", "Effective n")  # fmt: skip
+    rows = [
+        [
+            point_of(p),
             parameters(p.get("param_count")) if first else count(p.get("size")),
             interval(p.get("value"), p.get("low"), p.get("high")),
             interval(*lift_of(curve, p, compared)),
@@ -262,5 +228,7 @@ def _table(curve: Mapping[str, Any], points: Rows, metric: str, compared: Compar
             count(p.get("n")),
             count(p.get("effective_n")),
         ]
-        rows.append([TableCell(point_of(p)), *map(TableCell, texts)])
-    return Table(str(curve.get("model")), columns, rows, SHOWN)
+        for p in points
+    ]
+    columns = [*texts("Budget" if first else "Scale point"), *numbers(*heads)]
+    return table(str(curve.get("model")), columns, rows, SHOWN)

@@ -10,12 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 import polars as pl
-from markupsafe import Markup
 
-from lib.report.behind import of_lines, of_rows
 from lib.report.inputs import ReportInputs
-from lib.report.page import Column, Panel, Section, Table, TableCell
-from lib.report.sections.curve_charts import limited
+from lib.report.page import Cells, Panel, Section, Table, TableCell, numbers, table, texts
+from lib.report.panels import limited, of_lines, of_rows, panel
 from lib.report.sections.search_slices import slices_panel
 from lib.report.sections.transfer_table import transfer_table
 from lib.report.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
@@ -31,6 +29,7 @@ from lib.report.wording import (
     problem_words,
     prose,
 )
+from lib.scaling.axes import Row
 
 _Points = list[tuple[float, float]]
 _BARS = 8
@@ -39,13 +38,13 @@ _BARS = 8
 
 def search_section(inputs: ReportInputs) -> Section:
     """Of each search: the best value as trials went on, the importances, and the losses by parameter."""
-    built = [
-        (_search_panel(path, *found, inputs.importances.get(path)), path)
+    built = {
+        path: _search_panel(path, *found, inputs.importances.get(path) or {})
         for path, found in inputs.hpo.items()
-    ]
-    panels, notes = limited([panel for panel, _ in built if panel])
-    notes += [f"{path}: no trial gave a value." for panel, path in built if not panel]
-    details, more = limited([panel for path in inputs.hpo for panel in _details(inputs, path)])
+    }
+    panels, notes = limited([drawn for drawn in built.values() if drawn])
+    notes += [f"{path}: no trial gave a value." for path, drawn in built.items() if not drawn]
+    details, more = limited([drawn for path in inputs.hpo for drawn in _details(inputs, path)])
     panels, notes = panels + details, notes + more
     lead = "No hyperparameter search in this study: every run used the declared recipe."
     if inputs.hpo:
@@ -57,19 +56,12 @@ def search_section(inputs: ReportInputs) -> Section:
         notes = [transfer[0], *notes]
         tables = [transfer[1]]
     entries = [*BUDGET_LEGEND, ("line series ink", "best so far")]
-    return Section(
-        "search",
-        "Search for hyperparameters",
-        lead,
-        notes,
-        legend(entries) if panels else None,
-        panels,
-        tables,
-    )
+    marks = legend(entries) if panels else None
+    return Section("search", "Search for hyperparameters", lead, notes, marks, panels, tables)
 
 
 def _search_panel(
-    path: str, best: Mapping[str, Any], trials: pl.DataFrame, importances: Mapping[str, Any] | None
+    path: str, best: Mapping[str, Any], trials: pl.DataFrame, importances: Mapping[str, Any]
 ) -> Panel | None:
     if not {"number", "value"} <= set(trials.columns):
         return None
@@ -84,10 +76,10 @@ def _search_panel(
     reading = f"Trial {lowest[0]:.0f} was best; the worst that finished reached {number(worst)}."
     if others:
         reading += f" {plural(others, 'trial')} pruned, failed or interrupted (short marks at the foot)."
-    figure, table = _search_figure(rows, valued, _kind(path), f"{title}. {reading}")
-    if (importances or {}).get("reason"):
-        reading += f" Importances: {prose((importances or {})['reason'])}."
-    return Panel(title, figure, reading, table, _found_table(path, best))
+    if importances.get("reason"):
+        reading += f" Importances: {prose(importances['reason'])}."
+    chart = _search_chart(rows, valued, _kind(path))
+    return panel(title, reading, chart, of_lines(chart, "Trial", count), _found_table(path, best))
 
 
 def _name(path: str) -> str:
@@ -107,7 +99,7 @@ def _details(inputs: ReportInputs, path: str) -> list[Panel]:
         _importance_panel(_name(path), shares) if shares else None,
         slices_panel(_name(path), _kind(path), best, trials, shares),
     ]
-    return [panel for panel in found if panel]
+    return [drawn for drawn in found if drawn]
 
 
 def _importance_panel(name: str, shares: Mapping[str, float]) -> Panel:
@@ -115,11 +107,11 @@ def _importance_panel(name: str, shares: Mapping[str, float]) -> Panel:
     title = f"{name}: {ordered[0][0]} explains {percent(ordered[0][1], 0)} of the differences between trials"
     shares_text = ", ".join(f"{parameter} {percent(share, 0)}" for parameter, share in ordered[:_BARS])
     reading = f"Share of each parameter in the variance of the losses (fANOVA): {shares_text}."
-    table = of_rows(("Parameter", "Share"), [[name, percent(share)] for name, share in ordered])
-    return Panel(title, _importance_figure(ordered[:_BARS], f"{title}. {reading}"), reading, table)
+    behind = of_rows(("Parameter", "Share"), [[name, percent(share)] for name, share in ordered])
+    return panel(title, reading, _importance_chart(ordered[:_BARS]), behind)
 
 
-def _importance_figure(shares: Sequence[tuple[str, float]], meaning: str) -> Markup:
+def _importance_chart(shares: Sequence[tuple[str, float]]) -> Chart:
     longest = max(share for _, share in shares)
     chart = Chart((0.0, longest), (0.0, 1.0), height=24 * len(shares) + 8, left=170)
     chart.x = replace(chart.x, end=chart.x.end - 44)  # room for the number after the longest bar
@@ -131,12 +123,10 @@ def _importance_figure(shares: Sequence[tuple[str, float]], meaning: str) -> Mar
             f'<line class="whisker bar" x1="{chart.x.start}" x2="{end:.1f}" y1="{y - 4}" y2="{y - 4}"/>'
         )
         chart.text(end + 6, y, percent(share, 0))
-    return chart.render(meaning)
+    return chart
 
 
-def _search_figure(
-    rows: Sequence[Mapping[str, Any]], valued: _Points, kind: str, meaning: str
-) -> tuple[Markup, Table]:
+def _search_chart(rows: Sequence[Row], valued: _Points, kind: str) -> Chart:
     numbers = [float(r["number"]) for r in rows if r["number"] is not None]
     chart = Chart((min(numbers) - 0.5, max(numbers) + 0.5), padded([v for _, v in valued], 0.12))
     step = max(1, -(-len(numbers) // 8))
@@ -155,7 +145,7 @@ def _search_figure(
         else:
             chart.mark(float(r["number"]), value, kind, f"trial {r['number']}: {number(value)}")
     chart.lines = {"Validation loss": valued, **chart.lines}
-    return chart.render(meaning), of_lines(chart, "Trial", count)
+    return chart
 
 
 def _found_table(path: str, best: Mapping[str, Any]) -> Table:
@@ -168,11 +158,11 @@ def _found_table(path: str, best: Mapping[str, Any]) -> Table:
     for name in ("median_value", "worst_value"):
         if best.get(name) is not None:
             facts[name] = number(best[name])
-    rows = [
+    rows: list[Cells] = [
         [
             TableCell(str(key), code=True),
-            TableCell(count(v) if isinstance(v, int) else f"{v:.4g}" if isinstance(v, float) else str(v)),
+            count(v) if isinstance(v, int) else f"{v:.4g}" if isinstance(v, float) else str(v),
         ]
         for key, v in facts.items()
     ]
-    return Table(path, [Column("Parameter"), Column("Found", numeric=True)], rows, "What was found")
+    return table(path, [*texts("Parameter"), *numbers("Found")], rows, "What was found")

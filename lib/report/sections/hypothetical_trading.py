@@ -9,13 +9,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from markupsafe import Markup
-
-from lib.report.behind import of_lines
-from lib.report.inputs import ReportInputs
-from lib.report.page import Column, Panel, Section, Table, TableCell
-from lib.report.sections.conformal_coverage import Run, best_on_validation, questioned
-from lib.report.sections.curve_charts import limited
+from lib.report.inputs import ReportInputs, asks
+from lib.report.measured import Run, best_on_validation, by_problem, seed_words
+from lib.report.page import Column, Panel, Section, Table, numbers, table, texts
+from lib.report.panels import limited, of_lines, panel
 from lib.report.svg import Chart, Strip, kind_of, legend, padded
 from lib.report.wording import Names, finite, model_words, number, of, percent, prose, triple
 
@@ -25,18 +22,18 @@ _POINTS = 160
 
 def trading_section(inputs: ReportInputs, names: Names) -> Section:
     """Equity after costs and the ratios, corrected for the number of trials."""
-    groups: dict[str, list[Run]] = {}
-    reasons: list[str] = []
-    for row in questioned(inputs):
-        found = (inputs.metrics.get(str(row.get("path"))) or {}).get("trading") or {}
-        if found.get("positions"):
-            groups.setdefault(names.problem(row), []).append((row, found))
-        elif found.get("reason"):
-            reasons.append(prose(found["reason"]))
+
+    def trading(found: Mapping[str, Any]) -> Mapping[str, Any]:
+        return found.get("trading") or {}
+
+    groups = by_problem(
+        inputs, names, lambda found: trading(found) if trading(found).get("positions") else {}
+    )
     heading = "Would it have paid?"
     tried = inputs.scaling.get("trading") or {}
     if not groups:
-        lead = (reasons or ["No run takes positions in this study."])[0]
+        reasons = (trading(inputs.measured(row)).get("reason") for row in filter(asks, inputs.done))
+        lead = next((prose(text) for text in reasons if text), "No run takes positions in this study.")
         return Section("trading", heading, lead)
     panels, notes = limited([p for name, runs in groups.items() if (p := _panel(name, runs, inputs))])
     lead = (
@@ -65,11 +62,19 @@ def _panel(name: str, runs: Sequence[Run], inputs: ReportInputs) -> Panel | None
         f"{percent(found.get('max_drawdown'))} against {percent(hold.get('max_drawdown'))}; invested "
         f"{percent(found.get('exposure'), 0)} of the time. {prose(found.get('rule'))}"
     )
-    figure, table = _figure(rows, f"{title}. {reading}")
-    return Panel(title, figure, reading, table)
+    chart = _chart(rows)
+    first = rows[0][0]
+    behind = of_lines(
+        chart,
+        "Date",
+        lambda x: str(first + timedelta(days=x)),
+        lambda y: number(y, 3),
+        "Value of 1 invested.",
+    )
+    return panel(title, reading, chart, behind)
 
 
-def _figure(rows: Sequence[tuple[Any, ...]], meaning: str) -> tuple[Markup, Table]:
+def _chart(rows: Sequence[tuple[Any, ...]]) -> Chart:
     step = max(1, len(rows) // _POINTS)
     shown = [*rows[::step], rows[-1]]
     first = rows[0][0]
@@ -77,28 +82,19 @@ def _figure(rows: Sequence[tuple[Any, ...]], meaning: str) -> tuple[Markup, Tabl
     values = [float(v) for _, *pair in shown for v in pair if finite(v) is not None]
     chart = Chart((0.0, days[-1] or 1.0), padded(values, 0.06))
     years = sorted({date.year for date, *_ in rows} - {first.year})
-    labels = [(float((date.replace(month=1, day=1) - first).days), str(date.year))
-              for date in (first.replace(year=y, month=1, day=1) for y in years)]  # fmt: skip
+    labels = [(float((first.replace(year=y, month=1, day=1) - first).days), str(y)) for y in years]
     chart.axes("date", "value of 1 invested", labels or [(0.0, str(first)), (days[-1], str(rows[-1][0]))])
+    model = [(x, float(row[1])) for x, row in zip(days, shown, strict=True)]
     held = [(x, float(row[2])) for x, row in zip(days, shown, strict=True) if row[2] is not None]
     chart.line(held, "ref", "Buy and hold")
-    chart.line(
-        [(x, float(row[1])) for x, row in zip(days, shown, strict=True)], "series ink", "Model, after costs"
-    )
+    chart.line(model, "series ink", "Model, after costs")
     chart.mark(days[-1], float(rows[-1][1]), kind_of(None), f"{rows[-1][0]}: {rows[-1][1]:.3f}", 3)
-    table = of_lines(
-        chart,
-        "Date",
-        lambda x: str(first + timedelta(days=x)),
-        lambda y: number(y, 3),
-        "Value of 1 invested.",
-    )
-    return chart.render(meaning), table
+    return chart
 
 
 def _table(name: str, runs: Sequence[Run], corrected: Mapping[str, Mapping[str, Any]]) -> Table:
     heads = ("Sharpe [interval]", "Buy and hold: Sharpe", "Return above it: Sharpe",
-             "Chance that it is above 0", "the same, deflated", "Return", "Deepest fall", "Invested",
+             "Chance that it is above 0", "That chance, deflated", "Return", "Deepest fall", "Invested",
              "Turnover a year")  # fmt: skip
     held = [v for _, found in runs if (v := finite((found.get("hold") or {}).get("sharpe"))) is not None]
     ends = [v for _, found in runs for v in triple(found, "sharpe") if v is not None]
@@ -108,25 +104,22 @@ def _table(name: str, runs: Sequence[Run], corrected: Mapping[str, Mapping[str, 
         extra, excess = corrected.get(str(row.get("path"))) or {}, found.get("excess") or {}
         rows.append(
             [
-                TableCell(f"{model_words(row.get('model'), row.get('budget'))}, seed {row.get('seed')}"),
-                TableCell(
-                    "", drawing=strip.draw(*triple(found, "sharpe"), kind_of(row.get("budget")), held[:1])
-                ),
-                TableCell(of(found, "sharpe", 2), sort=finite(found.get("sharpe"))),
-                TableCell(number((found.get("hold") or {}).get("sharpe"), 2)),
-                TableCell(number(excess.get("sharpe"), 2)),
-                TableCell(percent(excess.get("probabilistic_sharpe"), 0)),
-                TableCell(percent(extra.get("deflated_sharpe"), 0)),
-                TableCell(percent(found.get("total_return"))),
-                TableCell(percent(found.get("max_drawdown"))),
-                TableCell(percent(found.get("exposure"), 0)),
-                TableCell(number(found.get("turnover"), 1)),
+                seed_words(row),
+                strip.draw(*triple(found, "sharpe"), kind_of(row.get("budget")), held[:1]),
+                of(found, "sharpe", 2),
+                number((found.get("hold") or {}).get("sharpe"), 2),
+                number(excess.get("sharpe"), 2),
+                percent(excess.get("probabilistic_sharpe"), 0),
+                percent(extra.get("deflated_sharpe"), 0),
+                percent(found.get("total_return")),
+                percent(found.get("max_drawdown")),
+                percent(found.get("exposure"), 0),
+                number(found.get("turnover"), 1),
             ]
         )
     drawing = Column("Sharpe ratio, dashed: buy and hold", axis=strip.axis(strip.ticks()))
-    columns = [Column("Run"), drawing, *(Column(h, numeric=True) for h in heads)]
     caption = f"{name}: costs of {_costs(runs)} basis points. Deflated: against the best of all tries."
-    return Table(caption, columns, rows, caption)
+    return table(caption, [*texts("Run"), drawing, *numbers(*heads)], rows, caption)
 
 
 def _costs(runs: Sequence[Run]) -> str:

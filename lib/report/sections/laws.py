@@ -5,40 +5,41 @@ Shows what the evaluation has fitted, with a sentence where a fit means nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from lib.report.compared import barred_words
+from lib.report.compared import axis_of, barred_words
 from lib.report.inputs import ReportInputs
-from lib.report.page import Column, Section, Table, TableCell
+from lib.report.page import Column, Section, Table, numbers, table, texts
 from lib.report.svg import Strip
 from lib.report.wording import (
     DASH,
     Names,
     count,
     curve_name,
+    estimate,
     finite,
-    interval,
     metric_words,
     number,
+    of_all,
     p_value,
     percent,
     plural,
     prose,
+    triple_of,
 )
+from lib.scaling.axes import Row
 from lib.scaling.decision import decimals
-
-Row = Mapping[str, Any]
 
 
 def laws_section(inputs: ReportInputs, names: Names) -> Section | None:
     """Exponents, laws and rival forms of all questions about sizes; None where nothing has a size."""
-    questions = list(inputs.scaling.get("questions") or [])
     sized = [
-        q for q in questions if q.get("scale") == "log" or str(q.get("axis", "parameters")) == "parameters"
+        question
+        for question in inputs.questions
+        if (question.get("scale") == "log" or axis_of(question) == "parameters")
+        and any(_exponent(curve) for curve in question.get("curves") or [])
     ]
-    sized = [q for q in sized if any(_exponent(c) for c in q.get("curves") or [])]
-    pooled = [q for q in questions if q.get("pooled")]
+    pooled = [question for question in inputs.questions if question.get("pooled")]
     if not sized and not pooled:
         return None
     tables: list[Table] = []
@@ -57,23 +58,21 @@ def _exponent(curve: Row) -> bool:
 
 
 def _lead(questions: Sequence[Row], inputs: ReportInputs) -> str:
-    level = (finite(inputs.scaling.get("confidence")) or 0.95) * 100
-    first = next((q for q in questions if q.get("axis") in (None, "parameters")), None)
     start = ""
-    if first:
+    if first := next((q for q in questions if axis_of(q) == "parameters"), None):
         curves = [c for c in first.get("curves") or [] if _exponent(c)]
-        spans = [c["log_log_slope"] for c in curves]
-        values = sorted(float(s["estimate"]) for s in spans)
-        below = sum((h := finite(s.get("high"))) is not None and h < 0 for s in spans)
+        values = sorted(float(c["log_log_slope"]["estimate"]) for c in curves)
+        below = sum((finite(c["log_log_slope"].get("high")) or 0.0) < 0.0 for c in curves)
         finest = max(map(decimals, values))
         among = " to ".join(dict.fromkeys(number(v, finest) for v in (values[0], values[-1])))
         start = (
-            f"Along parameters the log–log slope is {among}, clearly below 0 in {below} of "
-            f"{plural(len(curves), 'curve')}. "
+            f"Along parameters the log–log slope is {among}, clearly below 0 in "
+            f"{of_all(below, len(curves), 'curve')}. "
         )
     return (
         f"{start}A log–log slope of −0.01 means that tenfold size multiplies the loss by 0.977; minus the "
-        f"slope is the exponent of a pure power law. Intervals hold {level:g} % each, over dates and seeds."
+        f"slope is the exponent of a pure power law. Intervals hold {inputs.level} each, over dates and "
+        "seeds."
     )
 
 
@@ -83,7 +82,7 @@ def _identified(question: Row) -> str:
     start = f"Along {question.get('axis_label') or 'parameters'} the law with a floor, E + A·N^−α,"
     known = sum(bool((c.get("law") or {}).get("identified")) for c in curves)
     if known:
-        return f"{start} is identified in {known} of {plural(len(curves), 'curve')}."
+        return f"{start} is identified in {of_all(known, len(curves), 'curve')}."
     if any(c.get("law") for c in curves):
         return (
             f"{start} is identified in no curve: resampled test sets send its exponent to the edge of what "
@@ -98,55 +97,44 @@ def _identified(question: Row) -> str:
 
 def _exponents(question: Row, names: Names, position: int) -> Table:
     curves = list(question.get("curves") or [])
-    ends = [v for c in curves for k in ("estimate", "low", "high")
-            if (v := finite((c.get("log_log_slope") or {}).get(k))) is not None]  # fmt: skip
-    far = max([1e-6, *map(abs, ends)]) * 1.05
-    strip = Strip(-far, far, (0.0,))
+    strip = Strip.around_zero(v for c in curves for v in triple_of(c.get("log_log_slope")))
     along = str(question.get("axis_label") or "parameters")
+    fitted = any(c.get("law") for c in curves)
     columns = [
-        Column("Problem and model"),
+        *texts("Problem and model"),
         Column("Log–log slope: falls ← 0 → rises", axis=strip.axis(strip.ticks(True))),
-        Column("Log–log slope [interval]", numeric=True),
-        Column("Slope per tenfold", numeric=True),
-        Column("Error: dates", numeric=True),
-        Column("seeds", numeric=True),
+        *numbers(
+            "Log–log slope [interval]", "Slope per tenfold", "Its error, of dates", "Its error, of seeds"
+        ),
+        *([Column("E + A·N^−α", wide=True)] if fitted else []),
     ]
-    rows = [_exponent_row(c, strip, names) for c in curves]
-    if any(c.get("law") for c in curves):
-        columns.append(Column("E + A·N^−α", wide=True))
-        rows = [[*row, TableCell(_law(c))] for row, c in zip(rows, curves, strict=True)]
+    rows = [[*_exponent_row(c, strip, names), *([_law(c)] if fitted else [])] for c in curves]
     caption = (
         f"{question.get('question') or ''} Loss against {along}: the slope on log–log axes, the slope of the "
         "loss per tenfold, and how much of the latter's standard error comes from the test dates and how "
         "much from the seeds."
     ).strip()
     fold = f"{question.get('question') or ''} {plural(len(rows), 'exponent')} along {along}".strip()
-    return Table(caption, columns, rows, fold if position or len(rows) > 12 else None)
+    return table(caption, columns, rows, fold if position or len(rows) > 12 else None)
 
 
-def _exponent_row(curve: Row, strip: Strip, names: Names) -> list[TableCell]:
-    log, slope = curve.get("log_log_slope") or {}, curve.get("slope") or {}
-    value, low, high = (finite(log.get(key)) for key in ("estimate", "low", "high"))
+def _exponent_row(curve: Row, strip: Strip, names: Names) -> list[str]:
+    log, slope = curve.get("log_log_slope"), curve.get("slope") or {}
     return [
-        TableCell(f"{curve_name(curve, names)} · {curve.get('model')}"),
-        TableCell("", drawing=strip.draw(value, low, high, "ink")),
-        TableCell(interval(value, low, high), sort=value),
-        TableCell(_span(slope), sort=finite(slope.get("estimate"))),
-        TableCell(number(slope.get("se_dates"), 5)),
-        TableCell(number(slope.get("se_seeds"), 5)),
-    ]  # fmt: skip
-
-
-def _span(found: Row) -> str:
-    return interval(found.get("estimate"), found.get("low"), found.get("high"))
+        f"{curve_name(curve, names)} · {curve.get('model')}",
+        strip.draw(*triple_of(log), "ink"),
+        estimate(log),
+        estimate(slope),
+        number(slope.get("se_dates"), 5),
+        number(slope.get("se_seeds"), 5),
+    ]
 
 
 def _law(curve: Row) -> str:
     law = curve.get("law") or {}
     if law.get("identified"):
-        spans = [f"{sign} = {interval(v.get('estimate'), v.get('low'), v.get('high'), 3)}"
-                 for sign, key in (("E", "E"), ("α", "alpha")) if (v := law.get(key))]  # fmt: skip
-        return "; ".join(spans)
+        signs = (("E", "E"), ("α", "alpha"))
+        return "; ".join(f"{sign} = {estimate(law[key], 3)}" for sign, key in signs if law.get(key))
     return "not identified" if law else DASH
 
 
@@ -156,10 +144,11 @@ def _forms(question: Row, names: Names) -> list[Table]:
         return []
     rows = [_form_row(c, form, names) for c in curves for form in c["forms"]]
     columns = [
-        Column("Problem and model"), Column("Form"),
-        *(Column(h, numeric=True) for h in ("AICc", "above the best", "Weight", "Left-out error")),
-        Column("Parameters"), Column("Note", wide=True),
-    ]  # fmt: skip
+        *texts("Problem and model", "Form"),
+        *numbers("AICc", "AICc above the best", "Weight", "Left-out error"),
+        *texts("Parameters"),
+        Column("Note", wide=True),
+    ]
     loss = metric_words(str(curves[0].get("metric", "log_loss")))
     caption = (
         "Rival forms over the runs. AICc: lower fits better, beside its distance from the best and Akaike's "
@@ -172,7 +161,7 @@ def _forms(question: Row, names: Names) -> list[Table]:
     along = str(question.get("axis_label") or "parameters")
     fold = f"{question.get('question') or ''} Rival forms along {along}: ".lstrip()
     fold += f"best by AICc {best_counts}" if best_counts else "none can be compared"
-    return [Table(caption, columns, rows, fold)]
+    return [table(caption, columns, rows, fold)]
 
 
 def _best(forms: Sequence[Row]) -> str | None:
@@ -180,42 +169,33 @@ def _best(forms: Sequence[Row]) -> str | None:
     return str(min(known, key=lambda f: float(f["aicc"]))["form"]) if known else None
 
 
-def _form_row(curve: Row, form: Row, names: Names) -> list[TableCell]:
+def _form_row(curve: Row, form: Row, names: Names) -> list[str]:
     found = form.get("parameters") or {}
     return [
-        TableCell(f"{curve_name(curve, names)} · {curve.get('model')}"),
-        TableCell(str(form.get("form"))),
-        TableCell(number(form.get("aicc"), 1)),
-        TableCell(number(form.get("delta_aicc"), 1)),
-        TableCell(percent(form.get("weight"), 0)),
-        TableCell(number(form.get("loso_rmse"), 5)),
-        TableCell(
-            ", ".join(f"{name.replace('alpha', 'α')} {value:.4g}" for name, value in found.items()) or DASH
-        ),
-        TableCell(prose(form.get("note"))),
+        f"{curve_name(curve, names)} · {curve.get('model')}",
+        str(form.get("form")),
+        number(form.get("aicc"), 1),
+        number(form.get("delta_aicc"), 1),
+        percent(form.get("weight"), 0),
+        number(form.get("loso_rmse"), 5),
+        ", ".join(f"{name.replace('alpha', 'α')} {value:.4g}" for name, value in found.items()) or DASH,
+        prose(form.get("note")),
     ]
 
 
 def _pooled(questions: Sequence[Row]) -> Table:
-    columns = [
-        Column("Question", wide=True), Column("Curves", numeric=True),
-        Column("Gain [interval]", numeric=True), Column("Slope per tenfold", numeric=True),
-        Column("Curves differ by", numeric=True), Column("p", numeric=True),
-    ]  # fmt: skip
+    heads = ("Curves", "Gain [interval]", "Slope per tenfold", "Curves differ by", "p")
     rows = []
     for question, pooled in ((q, found) for q in questions for found in q["pooled"]):
         where = f", {pooled.get('timescale')}" if len(question["pooled"]) > 1 else ""
-        gain, slope = pooled.get("gain") or {}, pooled.get("slope") or {}
         rows.append(
             [
-                TableCell(
-                    f"{question.get('question') or ''} Along {question.get('axis_label')}{where}".strip()
-                ),
-                TableCell(count(pooled.get("curves"))),
-                TableCell(_span(gain)),
-                TableCell(_span(slope)),
-                TableCell(number(pooled.get("between_curves_sd"))),
-                TableCell(p_value(pooled.get("heterogeneity_p"))),
+                f"{question.get('question') or ''} Along {question.get('axis_label')}{where}".strip(),
+                count(pooled.get("curves")),
+                estimate(pooled.get("gain")),
+                estimate(pooled.get("slope")),
+                number(pooled.get("between_curves_sd")),
+                p_value(pooled.get("heterogeneity_p")),
             ]
         )
     caption = (
@@ -223,4 +203,4 @@ def _pooled(questions: Sequence[Row]) -> Table:
         "resampled together date by date. Curves differ by: standard deviation of their true gains beyond "
         "noise; p: Cochran's Q. A mean over curves that differ answers for none of them alone."
     )
-    return Table(caption, columns, rows)
+    return table(caption, [Column("Question", wide=True), *numbers(*heads)], rows)

@@ -5,17 +5,14 @@ Only shows what histories record; draws no conclusion about runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import polars as pl
-from markupsafe import Markup
 
 from lib.config.base import primary_metric
-from lib.report.behind import of_lines
-from lib.report.inputs import ReportInputs
-from lib.report.page import Panel, Section, Table
-from lib.report.sections.curve_charts import limited
+from lib.report.inputs import ReportInputs, has_size
+from lib.report.page import Panel, Section
+from lib.report.panels import limited, of_lines, panel
 from lib.report.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
 from lib.report.wording import (
     Names,
@@ -27,20 +24,23 @@ from lib.report.wording import (
     model_words,
     number,
 )
+from lib.scaling.axes import Row
 
 _POINTS = 80
 _Points = list[tuple[float, float]]
+_Trained = Sequence[tuple[Row, pl.DataFrame]]
+"""Runs with their histories."""
 
 
 def curves_section(inputs: ReportInputs, names: Names) -> Section:
     """Training and validation loss against optimiser steps, one chart per problem and model."""
-    groups: dict[tuple[str, str], list[tuple[Mapping[str, Any], pl.DataFrame]]] = {}
-    for row in inputs.runs.to_dicts():
+    groups: dict[tuple[str, str], list[tuple[Row, pl.DataFrame]]] = {}
+    for row in inputs.rows:
         history = inputs.histories.get(str(row.get("path")))
         if history is not None and history.height > 1 and "selection_loss" in history.columns:
             groups.setdefault((names.problem(row), str(row.get("model"))), []).append((row, history))
     built = [_curves_panel(name, model, runs) for (name, model), runs in groups.items()]
-    panels, notes = limited([panel for panel in built if panel])
+    panels, notes = limited([drawn for drawn in built if drawn])
     lead = "No loss curves in this study: no finished run was trained in more than one step."
     if panels:
         lead = "Training keeps the weights with the lowest selection loss (marked), intercept re-fitted."
@@ -63,29 +63,26 @@ def _points(history: pl.DataFrame, column: str) -> _Points:
     return [p for i, p in enumerate(found) if i % stride == 0 or i in (lowest, len(found) - 1)]
 
 
-def _curves_panel(
-    name: str, model: str, runs: Sequence[tuple[Mapping[str, Any], pl.DataFrame]]
-) -> Panel | None:
+def _curves_panel(name: str, model: str, runs: _Trained) -> Panel | None:
     runs = sorted(runs, key=lambda pair: budget_order(pair[0].get("budget")))
     lines = [(row, _points(h, "selection_loss"), _points(h, "train_loss")) for row, h in runs]
     lines = [line for line in lines if line[1]]
     if not lines:
         return None
     title, reading = _curves_words(name, model, runs)
-    figure, table = _curves_figure(lines, f"{title}. {reading}")
-    return Panel(title, figure, reading, table)
+    steps = "boosting rounds" if _rounds(lines[0][0]) else "optimiser steps"
+    chart = _curves_chart(lines, steps)
+    return panel(title, reading, chart, of_lines(chart, steps.capitalize(), count), switch="xy")
 
 
-def _curves_words(
-    name: str, model: str, runs: Sequence[tuple[Mapping[str, Any], pl.DataFrame]]
-) -> tuple[str, str]:
+def _curves_words(name: str, model: str, runs: _Trained) -> tuple[str, str]:
     unfinished: list[str] = []
     bests: list[str] = []
     several = len({row.get("seed") for row, _ in runs}) > 1
     for row, history in runs:
         total = int(finite(row.get("steps")) or history["step"].max())  # type: ignore[arg-type]
         best = int(finite(row.get("best_step")) or _lowest(history))
-        label = str(row.get("budget")) if row.get("budget") not in (None, "none") else model
+        label = str(row["budget"]) if has_size(row) else model
         label += f" seed {row.get('seed')}" if several else ""
         bests.append(f"{label} {count(best)} of {count(total)}")
         if best >= total:
@@ -96,7 +93,7 @@ def _curves_words(
     elif len(unfinished) == len(bests) or len(unfinished) > 4:
         title = f"{where}: still improving when training ended"
     else:
-        title = f"{where}: still improving at the end for {listed(unfinished)}"
+        title = f"{where}: still improving at the end for {listed(dict.fromkeys(unfinished))}"
     what = "round" if _rounds(runs[0][0]) else "step"
     return title, f"Best {what}: {', '.join(bests[:12])}."
 
@@ -107,13 +104,11 @@ def _lowest(history: pl.DataFrame) -> int:
     return int(history["step"][losses.index(min(losses))])
 
 
-def _rounds(row: Mapping[str, Any]) -> bool:
+def _rounds(row: Row) -> bool:
     return row.get("family") == "boosting"
 
 
-def _curves_figure(
-    lines: Sequence[tuple[Mapping[str, Any], _Points, _Points]], meaning: str
-) -> tuple[Markup, Table]:
+def _curves_chart(lines: Sequence[tuple[Row, _Points, _Points]], x_label: str) -> Chart:
     steps = [x for _, validation, training in lines for x, _ in validation + training]
     losses = sorted(y for _, validation, training in lines for _, y in validation + training)
     top = losses[min(len(losses) - 1, int(len(losses) * 0.98))]  # a first wild step must not flatten the rest
@@ -121,8 +116,7 @@ def _curves_figure(
     if metric == "squared error" and lines[0][0].get("family") == "transformer":
         metric += " over the training targets' variance"  # it learns standardised returns
     chart = Chart((0.0, max(steps) * 1.03), padded([losses[0], top], 0.1))
-    steps_word = "boosting rounds" if _rounds(lines[0][0]) else "optimiser steps"
-    chart.axes(steps_word, f"{metric}, lower is better")
+    chart.axes(x_label, f"{metric}, lower is better")
     several = len({row.get("seed") for row, *_ in lines}) > 1
     for row, validation, training in lines:
         kind = kind_of(row.get("budget"))
@@ -137,6 +131,5 @@ def _curves_figure(
                 chart.line(inside, f"{style} {kind}", f"{name}, {part}")
                 chart.lines[f"{name}, {part}"] = points  # the table also has the values above the chart
         x, y = min(validation, key=lambda point: point[1])
-        tip = f"{name}: lowest {number(y)} at step {x:.0f}"
-        chart.mark(x, min(y, chart.y.high), kind, tip)
-    return chart.render(meaning, "xy"), of_lines(chart, steps_word.capitalize(), count)
+        chart.mark(x, min(y, chart.y.high), kind, f"{name}: lowest {number(y)} at step {x:.0f}")
+    return chart

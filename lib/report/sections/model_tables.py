@@ -6,17 +6,16 @@ are left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
 from lib.config.base import primary_metric
 from lib.report.compared import all_tainted, barred_words, blocked
 from lib.report.inputs import ReportInputs
-from lib.report.page import Column, Section, Table, TableCell
+from lib.report.page import Cells, Column, Section, Table, TableCell, numbers, table, texts
 from lib.report.svg import BUDGET_LEGEND, Strip, kind_of, legend, padded
 from lib.report.wording import (
+    DASH,
     Names,
     finite,
+    first_upper,
     interval,
     listed,
     metric_words,
@@ -24,12 +23,14 @@ from lib.report.wording import (
     models_words,
     number,
     of,
+    of_all,
     p_value,
     plural,
     prose,
     triple,
     triple_holm,
 )
+from lib.scaling.axes import Row
 
 _KINDS = {
     "null_control": "Nothing to find (shifted labels)",
@@ -39,14 +40,12 @@ _KINDS = {
 _FOLD_BEYOND = 6
 _SENTENCES = 8
 """Sentences about problems beside the verdicts; the section holds the others."""
-Row = Mapping[str, Any]
-Ends = Callable[[Row, str], tuple[float | None, float | None, float | None]]
 
 
 def baseline_sentences(inputs: ReportInputs, names: Names) -> list[str]:
     """One sentence per problem: which model was best on validation, and whether others differ from it."""
-    tables = [table for table in inputs.scaling.get("baselines") or [] if table.get("rows")]
-    sentences = [_sentence(table, inputs, names) for table in tables[:_SENTENCES]]
+    tables = _compared(inputs)
+    sentences = [_sentence(compared, inputs, names) for compared in tables[:_SENTENCES]]
     if len(tables) > _SENTENCES:
         sentences.append(
             f"{plural(len(tables) - _SENTENCES, 'more problem')}: see “Against simple baselines”."
@@ -54,13 +53,18 @@ def baseline_sentences(inputs: ReportInputs, names: Names) -> list[str]:
     return sentences
 
 
-def _sentence(table: Row, inputs: ReportInputs, names: Names) -> str:
-    start = f"{names.problem(table)}: {reference_of(table)} was best on validation"
+def _compared(inputs: ReportInputs) -> list[Row]:
+    """Of each problem its models, as the evaluation compares them."""
+    return [compared for compared in inputs.scaling.get("baselines") or [] if compared.get("rows")]
+
+
+def _sentence(compared: Row, inputs: ReportInputs, names: Names) -> str:
+    start = f"{names.problem(compared)}: {_reference(compared)} was best on validation"
     if all_tainted(inputs):
         return f"{start}; a control of the whole study failed, so no difference on test is read as a finding."
-    if blocked(inputs, table.get("reference")):
+    if blocked(inputs, compared.get("reference")):
         return f"{start}; a control of it failed, so nothing is concluded about it."
-    others = [row for row in table["rows"] if finite(row.get("difference")) is not None]
+    others = [row for row in compared["rows"] if finite(row.get("difference")) is not None]
     silent = [row for row in others if blocked(inputs, row.get("model"))]
     judged = [row for row in others if row not in silent]
     worse = [row for row in judged if _clear(row) > 0]
@@ -90,14 +94,14 @@ def _clear(row: Row) -> int:
     return 1 if low > 0 else -1 if high < 0 else 0
 
 
-def reference_of(table: Row) -> str:
+def _reference(compared: Row) -> str:
     """Name of the model that was best on validation."""
-    return model_words(table.get("reference"), table.get("reference_budget"))
+    return model_words(compared.get("reference"), compared.get("reference_budget"))
 
 
 def baselines_section(inputs: ReportInputs, names: Names) -> Section:
     """All models of a problem on the same test samples, with intervals and tests."""
-    tables = [t for t in inputs.scaling.get("baselines") or [] if t.get("rows")]
+    tables = _compared(inputs)
     if not tables:
         return Section("baselines", "Against simple baselines", "No models to compare in this study.")
     lead = (
@@ -109,72 +113,63 @@ def baselines_section(inputs: ReportInputs, names: Names) -> Section:
     notes = [f"Controls failed, {barred}." for barred in [barred_words(inputs)] if barred]
     marks = legend([*BUDGET_LEGEND, ("base", "baseline")])
     drawn = []
-    for position, table in enumerate(tables):
-        drawn += [_table(table, names, position >= _FOLD_BEYOND), _tests(table, names)]
+    for position, compared in enumerate(tables):
+        drawn += [_table(compared, names, position >= _FOLD_BEYOND), _tests(compared, names)]
     return Section("baselines", "Against simple baselines", lead, notes, marks, tables=drawn)
 
 
-def _ordered(table: Row) -> tuple[str, list[Row]]:
-    metric = str(table.get("metric") or primary_metric(str(table.get("task"))))
+def _ordered(compared: Row) -> tuple[str, list[Row]]:
+    metric = str(compared.get("metric") or primary_metric(str(compared.get("task"))))
     return metric, sorted(
-        table["rows"], key=lambda r: (finite(r.get(metric)) is None, finite(r.get(metric)) or 0.0)
+        compared["rows"], key=lambda r: (finite(r.get(metric)) is None, finite(r.get(metric)) or 0.0)
     )
 
 
-def _table(table: Row, names: Names, fold: bool) -> Table:
-    metric, rows = _ordered(table)
-    loss = metric_words(metric)
-    far = max([1e-9, *(abs(v) for v in _values(rows, "difference", triple_holm))]) * 1.05
-    differences = Strip(-far, far, (0.0,))
+def _table(compared: Row, names: Names, fold: bool) -> Table:
+    metric, rows = _ordered(compared)
+    differences = Strip.around_zero(v for row in rows for v in triple_holm(row, "difference"))
+    head = f"{metric_words(metric).capitalize()}: better ← 0 → worse"
     columns = [
-        Column("Model"),
-        Column(f"{loss.capitalize()}: better ← 0 → worse", axis=differences.axis(differences.ticks(True))),
-        Column("Difference [Holm]", numeric=True),
-        Column("p (Holm)", numeric=True),
-        Column("Could be best"),
+        *texts("Model"),
+        Column(head, axis=differences.axis(differences.ticks(True))),
+        *numbers("Difference [Holm]", "p (Holm)"),
+        *texts("Could be best"),
     ]
     aucs = None
-    if found := _values(rows, "auc"):
-        aucs = Strip(*padded([*found, 0.5], 0.05), (0.5,))
-        columns += [
-            Column("AUC, chance at 0.5", axis=aucs.axis(aucs.ticks())),
-            Column("AUC", numeric=True),
-        ]
+    if known := [v for row in rows for v in triple(row, "auc") if v is not None]:
+        aucs = Strip(*padded([*known, 0.5], 0.05), (0.5,))
+        columns += [Column("AUC, chance at 0.5", axis=aucs.axis(aucs.ticks())), *numbers("AUC")]
     seeds = sorted({int(row.get("seeds") or 0) for row in rows})
-    caption = f"{names.problem(table)}. Reference: {reference_of(table)}. Seeds: {listed(map(str, seeds))}."
+    caption = (
+        f"{names.problem(compared)}. Reference: {_reference(compared)}. Seeds: {listed(map(str, seeds))}."
+    )
     body = [_row(row, differences, aucs) for row in rows]
-    if fold:
-        return Table(caption, columns, body, caption)
-    return Table(f"{caption} {prose(table.get('text'))}".strip(), columns, body)
+    text = f"{caption} {prose(compared.get('text'))}".strip()
+    return table(text, columns, body, caption if fold else None)
 
 
-def _row(row: Row, differences: Strip, aucs: Strip | None) -> list[TableCell]:
+def _row(row: Row, differences: Strip, aucs: Strip | None) -> list[str]:
     kind = kind_of(row.get("budget"))
     gap, low, high = triple_holm(row, "difference")
-    text = "reference" if gap is None else interval(gap, low, high)
     cells = [
-        TableCell(model_words(row.get("model"), row.get("budget"))),
-        TableCell("", drawing=differences.draw(gap or 0.0, low, high, kind)),
-        TableCell(text, sort=gap or 0.0),
-        TableCell(p_value(row.get("difference_p_holm")), sort=finite(row.get("difference_p_holm"))),
-        TableCell(_could_be_best(row)),
+        model_words(row.get("model"), row.get("budget")),
+        differences.draw(gap or 0.0, low, high, kind),
+        "reference" if gap is None else interval(gap, low, high),
+        p_value(row.get("difference_p_holm")),
+        _could_be_best(row),
     ]
     if aucs:
-        auc, low, high = triple(row, "auc")
-        cells += [
-            TableCell("", drawing=aucs.draw(auc, low, high, kind)),
-            TableCell(interval(auc, low, high, 3), sort=auc),
-        ]
+        cells += [aucs.draw(*triple(row, "auc"), kind), of(row, "auc", 3)]
     return cells
 
 
 def _could_be_best(row: Row) -> str:
-    return {True: "yes", False: "no"}.get(row.get("in_confidence_set"), "–")  # type: ignore[arg-type]
+    return {True: "yes", False: "no"}.get(row.get("in_confidence_set"), DASH)  # type: ignore[arg-type]
 
 
-def _tests(table: Row, names: Names) -> Table:
-    """Every test of the table, for checking."""
-    metric, rows = _ordered(table)
+def _tests(compared: Row, names: Names) -> Table:
+    """Every test of a comparison, for checking."""
+    metric, rows = _ordered(compared)
     loss = metric_words(metric)
     heads = (
         loss.capitalize(), "Over the base rate [Holm]", "p (Holm)", "DM statistic", "DM p", "DeLong p",
@@ -182,30 +177,29 @@ def _tests(table: Row, names: Names) -> Table:
     )  # fmt: skip
     body = [
         [
-            TableCell(model_words(row.get("model"), row.get("budget"))),
-            TableCell(of(row, metric), sort=finite(row.get(metric))),
-            TableCell(_over_base_rate(row), sort=finite(row.get("over_base_rate"))),
-            TableCell(p_value(row.get("over_base_rate_p_holm"))),
-            TableCell(number(row.get("dm_statistic"), 2)),
-            TableCell(p_value(row.get("dm_p"))),
-            TableCell(p_value(row.get("delong_p"))),
-            TableCell(number(row.get("detectable_difference"))),
-            TableCell(number(row.get("brier"))),
-            TableCell(number(row.get("ece"), 3)),
-            TableCell(number(row.get("calibrated_log_loss"))),
+            model_words(row.get("model"), row.get("budget")),
+            of(row, metric),
+            _over_base_rate(row),
+            p_value(row.get("over_base_rate_p_holm")),
+            number(row.get("dm_statistic"), 2),
+            p_value(row.get("dm_p")),
+            p_value(row.get("delong_p")),
+            number(row.get("detectable_difference")),
+            number(row.get("brier")),
+            number(row.get("ece"), 3),
+            number(row.get("calibrated_log_loss")),
         ]
         for row in rows
     ]
-    kept = [i for i in range(len(heads) + 1) if i == 0 or any(cells[i].text != "–" for cells in body)]
-    columns = [Column("Model"), *(Column(head, numeric=True) for head in heads)]
-    fold = f"{names.problem(table)}: all tests"
+    kept = [i for i in range(len(heads) + 1) if i == 0 or any(cells[i] != DASH for cells in body)]
+    columns = [*texts("Model"), *numbers(*heads)]
+    fold = f"{names.problem(compared)}: all tests"
     caption = (
-        f"{prose(table.get('text'))} Over the base rate: paired difference on the same dates, below 0 is "
-        "better. DM: Diebold–Mariano against the reference, the noise of seeds ignored; DeLong only where "
-        "labels do not overlap. "
+        "Over the base rate: paired difference on the same dates, below 0 is better. DM: Diebold–Mariano "
+        "against the reference, the noise of seeds ignored; DeLong only where labels do not overlap. "
         "Detectable: the smallest difference from the reference that this test set could have shown."
-    ).strip()
-    return Table(caption, [columns[i] for i in kept], [[cells[i] for i in kept] for cells in body], fold)
+    )
+    return table(caption, [columns[i] for i in kept], [[cells[i] for i in kept] for cells in body], fold)
 
 
 def _over_base_rate(row: Row) -> str:
@@ -214,28 +208,23 @@ def _over_base_rate(row: Row) -> str:
     return interval(*triple_holm(row, "over_base_rate"))
 
 
-def _values(rows: Sequence[Row], name: str, ends: Ends = triple) -> list[float]:
-    return [value for row in rows for value in ends(row, name) if value is not None]
-
-
 def controls_section(inputs: ReportInputs, names: Names) -> Section:
     """Controls: a known signal found, an absent one not found, a leak noticed, a known law recognised."""
-    controls = list(inputs.scaling.get("controls") or [])
+    controls = inputs.controls
     if not controls:
         lead = "No controls in this study: nothing shows that it finds a signal, or finds none where none is."
         return Section("controls", "Controls", lead)
     failed = [control for control in controls if not control.get("passed")]
-    lead = f"{len(controls)} of {plural(len(controls), 'control')} came out as they must."
+    lead = f"{first_upper(of_all(len(controls), len(controls), 'control'))} came out as expected."
     if failed:
-        lead = f"{len(failed)} of {plural(len(controls), 'control')} failed, {barred_words(inputs)}."
+        lead = f"{first_upper(of_all(len(failed), len(controls), 'control'))} failed, {barred_words(inputs)}."
     keys = ("auc", "low", "high", "planted_auc", "required_auc")
     values = [v for control in controls for key in keys if (v := finite(control.get(key))) is not None]
     strip = Strip(*padded([*values, 0.5], 0.06), (0.5,))
     columns = [
-        Column("Control"),
-        Column("Outcome"),
+        *texts("Control", "Outcome"),
         Column("Test AUC, chance at 0.5", axis=strip.axis(strip.ticks())),
-        Column("AUC [interval]", numeric=True),
+        *numbers("AUC [interval]"),
         Column("Why", wide=True),
     ]
     planted = any(finite(control.get("planted_auc")) is not None for control in controls)
@@ -246,10 +235,10 @@ def controls_section(inputs: ReportInputs, names: Names) -> Section:
     if planted:
         caption += " Dashed lines: the AUC required, and the best that the planted signal allows."
     rows = [_control_row(control, names, strip) for control in controls]
-    return Section("controls", "Controls", lead, tables=[Table(caption, columns, rows)])
+    return Section("controls", "Controls", lead, tables=[table(caption, columns, rows)])
 
 
-def _control_row(control: Row, names: Names, strip: Strip) -> list[TableCell]:
+def _control_row(control: Row, names: Names, strip: Strip) -> Cells:
     what = _KINDS.get(str(control.get("role")), "Planted signal")
     auc, low, high = (finite(control.get(key)) for key in ("auc", "low", "high"))
     lines = [v for k in ("planted_auc", "required_auc") if (v := finite(control.get(k))) is not None]
@@ -257,11 +246,9 @@ def _control_row(control: Row, names: Names, strip: Strip) -> list[TableCell]:
     where = names.problem({**control, "condition": "base"})
     budget = control.get("budget")
     return [
-        TableCell(
-            f"{what} · {where} · {model_words(control.get('model'), None if budget == '*' else budget)}"
-        ),
+        f"{what} · {where} · {model_words(control.get('model'), None if budget == '*' else budget)}",
         TableCell("✓ passed" if passed else "✗ failed", tone="pass" if passed else "fail"),
-        TableCell("", drawing=strip.draw(auc, low, high, kind_of(control.get("budget")), lines)),
-        TableCell(interval(auc, low, high, 3), sort=auc),
-        TableCell(prose(control.get("reason"))),
+        strip.draw(auc, low, high, kind_of(budget), lines),
+        interval(auc, low, high, 3),
+        prose(control.get("reason")),
     ]

@@ -6,36 +6,27 @@ diagonal, for the title.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
-
-from markupsafe import Markup
+from collections.abc import Collection, Sequence
 
 from lib.config.base import is_ternary
-from lib.report.behind import SHOWN
-from lib.report.inputs import ReportInputs
-from lib.report.page import Column, Panel, Section, Table, TableCell
-from lib.report.sections.curve_charts import limited
+from lib.report.inputs import ReportInputs, has_size
+from lib.report.measured import by_problem, seed_words
+from lib.report.page import Panel, Section
+from lib.report.panels import limited, of_rows, panel
 from lib.report.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
 from lib.report.wording import Names, budget_order, count, finite, listed, model_words, number
+from lib.scaling.axes import Row
 
 _DRAWN = 4
 """Models on one chart: more hide each other."""
 _NAMED = 3
-Bins = Sequence[Mapping[str, Any]]
-Diagram = tuple[Mapping[str, Any], Bins]
+Bins = Sequence[Row]
+Diagram = tuple[Row, Bins]
 
 
 def reliability_section(inputs: ReportInputs, names: Names) -> Section:
     """Observed share against forecast probability, one chart per problem."""
-    groups: dict[str, list[Diagram]] = {}
-    for row in inputs.runs.to_dicts():
-        if row.get("role") not in (None, "question") or row.get("status") != "done":
-            continue
-        found = inputs.metrics.get(str(row.get("path"))) or {}
-        bins = (found.get("reliability") or {}).get("test") or []
-        if bins:
-            groups.setdefault(names.problem(row), []).append((row, bins))
+    groups = by_problem(inputs, names, lambda found: (found.get("reliability") or {}).get("test") or [])
     panels, notes = limited([_panel(name, diagrams) for name, diagrams in groups.items()])
     heading = "Can the probabilities be believed?"
     if not panels:
@@ -54,17 +45,12 @@ def _panel(name: str, diagrams: Sequence[Diagram]) -> Panel:
     diagrams = sorted(diagrams, key=lambda diagram: -budget_order(diagram[0].get("budget")))
     gaps: dict[str, list[float]] = {}
     for row, bins in reversed(diagrams):
-        gaps.setdefault(model_words(row["model"], row.get("budget")), []).append(_gap(bins))
+        gaps.setdefault(_model(row), []).append(_gap(bins))
     means = {model: sum(values) / len(values) for model, values in gaps.items()}
-    sized = {
-        model_words(r["model"], r.get("budget")) for r, _ in diagrams if kind_of(r.get("budget")) != "base"
-    }
-    shown = [value for model, value in means.items() if not sized or model in sized]
-    low, high = f"{min(shown):.3f}", f"{max(shown):.3f}"
-    span = low if low == high else f"{low} to {high}"
-    whose = _whose(
-        {str(r["model"]) for r, _ in diagrams if model_words(r["model"], r.get("budget")) in sized}
-    )
+    sized = [row for row, _ in diagrams if has_size(row)]
+    shown = [means[_model(row)] for row in sized] or list(means.values())
+    span = " to ".join(dict.fromkeys((f"{min(shown):.3f}", f"{max(shown):.3f}")))
+    whose = _whose({str(row["model"]) for row in sized})
     title = f"{name}: {f'forecasts of {whose}' if sized else 'forecasts'} are off by {span} on average"
     n = max(sum(b["count"] for b in bins) for _, bins in diagrams)
     reading = (
@@ -79,7 +65,17 @@ def _panel(name: str, diagrams: Sequence[Diagram]) -> Panel:
     if len(drawn) < len(diagrams):
         which = "each" if len(drawn) == len(seeds) else "those with sizes, then the best on validation"
         reading += f" Drawn: one seed (the lowest number) of {which}; the numbers hold all."
-    return Panel(title, _figure(drawn, f"{title}. {reading}"), reading, _table(diagrams))
+    rows = [
+        [seed_words(row), number(b["mean_probability"], 3), number(b["observed"], 3), count(b["count"])]
+        for row, bins in reversed(diagrams)
+        for b in bins
+    ]
+    behind = of_rows(("Run", "Forecast", "Observed", "Samples"), rows, "Bins of equal count on the test set.")
+    return panel(title, reading, _chart(drawn), behind)
+
+
+def _model(row: Row) -> str:
+    return model_words(row["model"], row.get("budget"))
 
 
 def _whose(models: Collection[str]) -> str:
@@ -88,26 +84,21 @@ def _whose(models: Collection[str]) -> str:
 
 def _foremost(diagrams: Sequence[Diagram]) -> list[Diagram]:
     """As many as one chart can show: models with sizes before baselines, the best on validation first."""
-    ranked = sorted(
-        diagrams,
-        key=lambda diagram: (kind_of(diagram[0].get("budget")) == "base", _validation_loss(diagram[0])),
-    )
-    kept = ranked[:_DRAWN]
+
+    def rank(diagram: Diagram) -> tuple[bool, float]:
+        loss = finite(diagram[0].get("best_validation_loss"))
+        return not has_size(diagram[0]), float("inf") if loss is None else loss
+
+    kept = sorted(diagrams, key=rank)[:_DRAWN]
     return [diagram for diagram in diagrams if any(diagram is other for other in kept)]
-
-
-def _validation_loss(row: Mapping[str, Any]) -> float:
-    loss = finite(row.get("best_validation_loss"))
-    return float("inf") if loss is None else loss
 
 
 def _one_seed(diagrams: Sequence[Diagram]) -> list[Diagram]:
     """The lowest seed of every model and size: many seeds on one chart hide each other."""
     first: dict[str, Diagram] = {}
-    for row, bins in sorted(diagrams, key=lambda diagram: finite(diagram[0].get("seed")) or 0.0):
-        first.setdefault(model_words(row["model"], row.get("budget")), (row, bins))
-    kept = list(first.values())
-    return [diagram for diagram in diagrams if any(diagram[0] is row for row, _ in kept)]
+    for diagram in sorted(diagrams, key=lambda diagram: finite(diagram[0].get("seed")) or 0.0):
+        first.setdefault(_model(diagram[0]), diagram)
+    return [diagram for diagram in diagrams if first[_model(diagram[0])] is diagram]
 
 
 def _gap(bins: Bins) -> float:
@@ -116,7 +107,7 @@ def _gap(bins: Bins) -> float:
     return float(sum(b["count"] * abs(b["observed"] - b["mean_probability"]) for b in bins) / n)
 
 
-def _figure(diagrams: Sequence[Diagram], meaning: str) -> Markup:
+def _chart(diagrams: Sequence[Diagram]) -> Chart:
     keys = ("mean_probability", "observed", "observed_low", "observed_high")
     shares = [finite(b.get(key)) for _, bins in diagrams for b in bins for key in keys]
     low, high = padded([share for share in shares if share is not None], 0.05)
@@ -130,17 +121,12 @@ def _figure(diagrams: Sequence[Diagram], meaning: str) -> Markup:
         _draw(chart, row, bins, most)
     for position, (row, bins) in enumerate(reversed(diagrams)):
         _rug(chart, chart.y.start + 27 + 9 * position, bins, kind_of(row.get("budget")))
-    chart.text(
-        (chart.x.start + chart.x.end) / 2,
-        chart.height - 6,
-        "forecast probability of class 1",
-        "middle",
-        "label",
-    )
-    return chart.render(meaning)
+    middle = (chart.x.start + chart.x.end) / 2
+    chart.text(middle, chart.height - 6, "forecast probability of class 1", "middle", "label")
+    return chart
 
 
-def _draw(chart: Chart, row: Mapping[str, Any], bins: Bins, most: int) -> None:
+def _draw(chart: Chart, row: Row, bins: Bins, most: int) -> None:
     kind = kind_of(row.get("budget"))
     if len(bins) > 1 and kind != "base":
         chart.line([(b["mean_probability"], b["observed"]) for b in bins], f"series thin {kind}")
@@ -148,14 +134,9 @@ def _draw(chart: Chart, row: Mapping[str, Any], bins: Bins, most: int) -> None:
     for b in bins:
         if finite(b.get("observed_low")) is not None and finite(b.get("observed_high")) is not None:
             chart.whisker(b["mean_probability"], b["observed_low"], b["observed_high"], kind)
-        tip = f"{model_words(row['model'], row.get('budget'))}: {b['observed']:.3f} of {b['count']}"
-        chart.mark(
-            b["mean_probability"],
-            b["observed"],
-            kind,
-            tip,
-            max(1.5, largest * min(1.0, b["count"] / most) ** 0.5),
-        )
+        tip = f"{_model(row)}: {b['observed']:.3f} of {b['count']}"
+        size = max(1.5, largest * min(1.0, b["count"] / most) ** 0.5)
+        chart.mark(b["mean_probability"], b["observed"], kind, tip, size)
 
 
 def _rug(chart: Chart, y: float, bins: Bins, kind: str) -> None:
@@ -165,18 +146,3 @@ def _rug(chart: Chart, y: float, bins: Bins, kind: str) -> None:
     ]
     ticks = "".join(f"M{chart.x(b['mean_probability']):.1f} {y - 3:.1f}v6" for b in bins)
     chart.parts.append(f'<path class="rug {kind}" d="M{ends[0]:.1f} {y:.1f}H{ends[1]:.1f}{ticks}"/>')
-
-
-def _table(diagrams: Sequence[Diagram]) -> Table:
-    columns = [Column("Run"), *(Column(h, numeric=True) for h in ("Forecast", "Observed", "Samples"))]
-    rows = [
-        [
-            TableCell(f"{model_words(row['model'], row.get('budget'))}, seed {row.get('seed')}"),
-            TableCell(number(b["mean_probability"], 3)),
-            TableCell(number(b["observed"], 3)),
-            TableCell(count(b["count"])),
-        ]
-        for row, bins in reversed(diagrams)
-        for b in bins
-    ]
-    return Table("Bins of equal count on the test set.", columns, rows, SHOWN)

@@ -5,13 +5,13 @@ Shows what the runs recorded; orders and filters nothing (the page does).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection
 
 from lib.data.io import spreadsheet_safe
 from lib.report.inputs import ReportInputs
-from lib.report.page import Column, Table, TableCell
+from lib.report.page import Cells, Table, TableCell, numbers, table, texts
 from lib.report.wording import (
+    DASH,
     count,
     duration,
     finite,
@@ -23,6 +23,7 @@ from lib.report.wording import (
     percent,
     plural,
 )
+from lib.scaling.axes import Row
 
 FULL_CSV_BYTES = 1_500_000
 """Beyond, only the principal columns are embedded, or the page would be too heavy."""
@@ -36,29 +37,31 @@ _PRINCIPAL = (
 
 def runs_table(inputs: ReportInputs) -> Table:
     """One row per declared run; columns without any value are left out."""
-    rows = inputs.runs.to_dicts()
-    varying = _varying(rows)
-    body = [_row(row, varying, inputs) for row in rows]
-    keep = [i for i in range(len(_COLUMNS)) if i < _ALWAYS or any(r[i].text not in ("–", "") for r in body)]
-    columns = [_COLUMNS[i] for i in keep]
-    return Table("All declared runs.", columns, [[row[i] for i in keep] for row in body])
+    varying = {word for word in _VARYING if len({row.get(word) for row in inputs.rows}) > 1}
+    whole = table("All declared runs.", _COLUMNS, [_row(row, varying, inputs) for row in inputs.rows])
+    keep = [
+        i
+        for i in range(len(whole.columns))
+        if i < _ALWAYS or any(row[i].text not in (DASH, "") for row in whole.rows)
+    ]
+    columns = [whole.columns[i] for i in keep]
+    return Table(whole.caption, columns, [[row[i] for i in keep] for row in whole.rows])
 
 
+_VARYING = ("variant", "dataset", "timescale", "seed")
+"""Parts of a run's key that its name leaves out where all runs share them."""
 _COLUMNS = [
-    Column("Run"), Column("Status"),
-    *(Column(head, numeric=True) for head in (
-        "Parameters", "Test AUC", "Test log loss", "Base-rate log loss", "Test squared error", "Test R²",
-        "Base rate", "Probability range")),
-    Column("Alarms on test"),
-    *(Column(head, numeric=True) for head in (
-        "Best step", "Learning rate", "Time", "Samples/s", "Peak memory")),
-    Column("Device"), Column("Experiment"), Column("Dataset"), Column("Timescale"),
-    Column("Seed", numeric=True), Column("Path"),
+    *texts("Run", "Status"),
+    *numbers("Parameters", "Test AUC", "Test log loss", "Base-rate log loss", "Test squared error", "Test R²",
+             "Base rate", "Probability range"),
+    *texts("Alarms on test"),
+    *numbers("Best step", "Learning rate", "Time", "Samples/s", "Peak memory"),
+    *texts("Device", "Experiment", "Dataset", "Timescale"), *numbers("Seed"), *texts("Path"),
 ]  # fmt: skip
 _ALWAYS = 2
 
 
-def run_name(row: Mapping[str, Any], varying: Collection[str]) -> str:
+def _run_name(row: Row, varying: Collection[str]) -> str:
     """What distinguishes a run from its neighbours; parts of the key that all runs share are left out."""
     words = [str(row[word]) for word in ("variant", "dataset", "timescale") if word in varying]
     if words[:1] == ["base"]:
@@ -69,40 +72,40 @@ def run_name(row: Mapping[str, Any], varying: Collection[str]) -> str:
     return " · ".join(words)
 
 
-def _varying(rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    words = ("variant", "dataset", "timescale", "seed")
-    return {word for word in words if len({row.get(word) for row in rows}) > 1}
-
-
-def _row(row: Mapping[str, Any], varying: Collection[str], inputs: ReportInputs) -> list[TableCell]:
+def _row(row: Row, varying: Collection[str], inputs: ReportInputs) -> Cells:
     status = str(row.get("status") or "missing")
-    alarms = (inputs.metrics.get(str(row.get("path"))) or {}).get("warnings") or []
+    alarms = inputs.measured(row).get("warnings") or []
     tests = [str(a).removeprefix("test: ") for a in alarms if str(a).startswith("test:")]
     low, high = finite(row.get("test_prediction_min")), finite(row.get("test_prediction_max"))
     spread = None if low is None or high is None else high - low
-    steps = f"{count(row.get('best_step'))} of {count(row.get('steps'))}" if row.get("steps") else "–"
+    steps = f"{count(row.get('best_step'))} of {count(row.get('steps'))}" if row.get("steps") else DASH
     rate = finite(row.get("learning_rate"))
+
+    def by(name: str, text: str) -> TableCell:
+        """A text that is ordered by a number of the run."""
+        return TableCell(text, sort=finite(row.get(name)))
+
     return [
-        TableCell(run_name(row, varying)),
-        TableCell("done" if status == "done" else f"✗ {status}", tone="" if status == "done" else "fail"),
-        TableCell(parameters(row.get("param_count")), sort=finite(row.get("param_count"))),
-        TableCell(of(row, "test_auc", 3), sort=finite(row.get("test_auc"))),
-        TableCell(of(row, "test_log_loss"), sort=finite(row.get("test_log_loss"))),
-        TableCell(number(row.get("test_base_rate_log_loss"))),
-        TableCell(of(row, "test_mse", 6), sort=finite(row.get("test_mse"))),
-        TableCell(number(row.get("test_r2"))),
-        TableCell(percent(row.get("test_base_rate")), sort=finite(row.get("test_base_rate"))),
-        TableCell("–" if spread is None else f"{number(low, 3)} to {number(high, 3)}", sort=spread),
-        TableCell("; ".join(_short(a) for a in tests) or "–"),
-        TableCell(steps, sort=finite(row.get("best_step"))),
-        TableCell("–" if rate is None else f"{rate:.1e}", sort=rate),
-        TableCell(duration(row.get("total_seconds")), sort=finite(row.get("total_seconds"))),
-        TableCell(count(row.get("samples_per_second")), sort=finite(row.get("samples_per_second"))),
-        TableCell(memory(row.get("peak_memory_mb")), sort=finite(row.get("peak_memory_mb"))),
-        TableCell(" ".join(str(row[k]) for k in ("device", "precision") if row.get(k)) or "–"),
-        *(TableCell(str(row.get(word) or "–")) for word in ("experiment", "dataset", "timescale")),
-        TableCell(str(row.get("seed"))),
-        TableCell(str(row.get("path") or "–"), code=True),
+        _run_name(row, varying),
+        "done" if status == "done" else TableCell(f"✗ {status}", tone="fail"),
+        by("param_count", parameters(row.get("param_count"))),
+        by("test_auc", of(row, "test_auc", 3)),
+        by("test_log_loss", of(row, "test_log_loss")),
+        number(row.get("test_base_rate_log_loss")),
+        by("test_mse", of(row, "test_mse", 6)),
+        number(row.get("test_r2")),
+        by("test_base_rate", percent(row.get("test_base_rate"))),
+        TableCell(DASH if spread is None else f"{number(low, 3)} to {number(high, 3)}", sort=spread),
+        "; ".join(_short(alarm) for alarm in tests) or DASH,
+        by("best_step", steps),
+        by("learning_rate", DASH if rate is None else f"{rate:.1e}"),
+        by("total_seconds", duration(row.get("total_seconds"))),
+        by("samples_per_second", count(row.get("samples_per_second"))),
+        by("peak_memory_mb", memory(row.get("peak_memory_mb"))),
+        " ".join(str(row[k]) for k in ("device", "precision") if row.get(k)) or DASH,
+        *(str(row.get(word) or DASH) for word in ("experiment", "dataset", "timescale")),
+        str(row.get("seed")),
+        TableCell(str(row.get("path") or DASH), code=True),
     ]
 
 
@@ -115,18 +118,16 @@ def _short(alarm: str) -> str:
 
 def missing_runs(inputs: ReportInputs) -> list[str]:
     """Every unfinished run, by its whole key."""
-    words = {"variant", "dataset", "timescale", "seed"}
-    undone = [row for row in inputs.runs.to_dicts() if row.get("status") != "done"]
-    return [f"{run_name(row, words)} ({row.get('status') or 'missing'})" for row in undone]
+    undone = [row for row in inputs.rows if row.get("status") != "done"]
+    return [f"{_run_name(row, _VARYING)} ({row.get('status') or 'missing'})" for row in undone]
 
 
 def summary_line(inputs: ReportInputs) -> str:
     """Number of declared and of finished runs."""
     if not inputs.runs.height:
         return "No runs in this study."
-    done = sum(row.get("status") == "done" for row in inputs.runs.to_dicts())
-    rest = inputs.runs.height - done
-    return f"{plural(inputs.runs.height, 'declared run')}: {done} done, {rest} missing or failed."
+    done, declared = len(inputs.done), plural(inputs.runs.height, "declared run")
+    return f"{declared}: {done} done, {inputs.runs.height - done} missing or failed."
 
 
 def runs_csv(inputs: ReportInputs) -> tuple[str, str]:
@@ -137,6 +138,5 @@ def runs_csv(inputs: ReportInputs) -> tuple[str, str]:
     if len(text) <= FULL_CSV_BYTES:
         return text, "all columns"
     columns = [name for name in _PRINCIPAL if name in inputs.runs.columns]
-    return spreadsheet_safe(
-        inputs.runs.select(columns)
-    ).write_csv(), "principal columns; the full table is beside this report"
+    principal = spreadsheet_safe(inputs.runs.select(columns)).write_csv()
+    return principal, "principal columns; the full table is beside this report"

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-from markupsafe import Markup
 
 from lib.config.model import Architecture
-from lib.report.behind import of_rows
 from lib.report.page import Panel
+from lib.report.panels import of_rows, panel
 from lib.report.svg import WIDTH, Chart, Scale, marker, padded, tick_text, ticks
-from lib.report.wording import finite, listed, number, plural
+from lib.report.wording import DASH, finite, listed, number, plural
+from lib.scaling.axes import Row
 
 _FEWEST = 5
 """Complete trials below which there is nothing to see."""
@@ -87,21 +87,19 @@ def slices_panel(
     losses = [float(row["value"]) for row in rows]
     top = losses[min(len(losses) - 1, int(len(losses) * 0.9))]  # a few wild ones must not flatten the rest
     above = sum(loss > top for loss in losses)
-    reading = (
-        f"Validation loss against each parameter, lower is better; {plural(len(rows), 'complete trial')}, "
-    )
-    reading += "the best one marked."
+    complete = plural(len(rows), "complete trial")
+    reading = f"Validation loss against each parameter, lower is better; {complete}, the best one marked."
     if above:
         reading += f" {plural(above, 'loss', 'losses')} above {number(top)} at the upper edge."
     if len(names) < len(space):
         reading += f" {len(space) - len(names)} of {len(space)} parameters not drawn."
     texts = [[f"{r['number']}", number(r["value"]), *(_text(r[a.name]) for a in axes)] for r in rows]
-    table = of_rows(("Trial", "Validation loss", *(a.name for a in axes)), texts)
-    return Panel(title, _figure(axes, rows, losses[0], top, kind, f"{title}. {reading}"), reading, table)
+    behind = of_rows(("Trial", "Validation loss", *(a.name for a in axes)), texts)
+    return panel(title, reading, _chart(axes, rows, losses[0], top, kind), behind)
 
 
 def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else "–" if value is None else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else DASH if value is None else str(value)
 
 
 def _axis(name: str, declared: Mapping[str, Any]) -> _Axis:
@@ -135,14 +133,7 @@ def _same(known: Any, value: Any) -> bool:
     return one == other if one is not None and other is not None else str(known) == str(value)
 
 
-def _figure(
-    axes: Sequence[_Axis],
-    rows: Sequence[Mapping[str, Any]],
-    low: float,
-    top: float,
-    kind: str,
-    meaning: str,
-) -> Markup:
+def _chart(axes: Sequence[_Axis], rows: Sequence[Row], low: float, top: float, kind: str) -> Chart:
     height = 20 + _ROW * math.ceil(len(axes) / _COLUMNS)
     canvas = Chart((0.0, 1.0), (0.0, 1.0), height=height)
     canvas.text(0, 12, "validation loss", "start", "label")
@@ -163,7 +154,7 @@ def _figure(
         if place is not None:
             tip = f"best, trial {best['number']}: {best[axis.name]}, loss {number(best['value'])}"
             canvas.parts.append(marker(scale_x(place), scale_y(low), kind, tip))
-    return canvas.render(meaning)
+    return canvas
 
 
 def _frame(

@@ -10,8 +10,8 @@ from typing import Any
 
 from lib.config.base import primary_metric
 from lib.report.inputs import ReportInputs
-from lib.report.page import Column, Section, Table, TableCell
-from lib.report.sections.conformal_coverage import questioned
+from lib.report.measured import Run, by_problem
+from lib.report.page import Section, Table, numbers, table, texts
 from lib.report.wording import (
     DASH,
     Names,
@@ -33,15 +33,13 @@ Parts = Mapping[str, Measures]
 
 def parts_section(inputs: ReportInputs, names: Names) -> Section | None:
     """Folded tables by year, regime and symbol; None where no run was measured in parts."""
-    problems: dict[str, list[tuple[Mapping[str, Any], Measures]]] = {}
-    for row in questioned(inputs):
-        found = inputs.metrics.get(str(row.get("path"))) or {}
-        if any(_KINDS[kind](found) for kind in _KINDS):
-            problems.setdefault(names.problem(row), []).append((row, found))
+    problems = by_problem(
+        inputs, names, lambda found: found if any(parts(found) for parts in _KINDS.values()) else {}
+    )
     if not problems:
         return None
     shown = list(problems.items())[:_PROBLEMS]
-    tables = [table for name, runs in shown for kind in _KINDS if (table := _table(name, kind, runs))]
+    tables = [found for name, runs in shown for kind in _KINDS if (found := _table(name, kind, runs))]
     notes = []
     if len(problems) > len(shown):
         more = plural(len(problems) - len(shown), "more problem")
@@ -76,7 +74,7 @@ _KINDS: dict[str, Callable[[Measures], dict[str, Measures]]] = {
 _TERCILES = " Calm and stormy: volatility below and above the terciles of the training years."
 
 
-def _table(name: str, kind: str, runs: Sequence[tuple[Mapping[str, Any], Measures]]) -> Table | None:
+def _table(name: str, kind: str, runs: Sequence[Run]) -> Table | None:
     """One row per model and size, one column per part; None with fewer than two parts."""
     models: dict[tuple[str, str], list[Parts]] = {}
     for row, found in runs:
@@ -91,31 +89,26 @@ def _table(name: str, kind: str, runs: Sequence[tuple[Mapping[str, Any], Measure
     decimals = 4 if metric == "log_loss" else 6
     base = "base_rate_log_loss" if metric == "log_loss" else "zero_mse"
     rows = [
-        [TableCell(model_words(*key)), *(_cell(own, label, metric, decimals) for label in labels)]
+        [model_words(*key), *(_cell(own, label, metric, decimals) for label in labels)]
         for key, own in sorted(models.items(), key=lambda item: (budget_order(item[0][1]), item[0]))
     ]
-    zero = [TableCell("no model: the base rate" if metric == "log_loss" else "no model: always 0")]
-    zero += [TableCell(number(_over_runs(models, label, base), decimals)) for label in labels]
+    every = [parts for own in models.values() for parts in own]
+    zero = ["no model: the base rate" if metric == "log_loss" else "no model: always 0"]
+    zero += [number(_mean(every, label, base), decimals) for label in labels]
     heads = [f"{label} (n {count(first[label].get('n'))})" for label in labels]
     loss = metric_words(metric)
     auc = ", in brackets the AUC" if metric == "log_loss" else ""
     caption = f"Test {loss}{auc}; n counts samples." + (_TERCILES if kind == "volatility" else "")
-    columns = [Column("Model"), *(Column(head, numeric=True) for head in heads)]
-    return Table(caption, columns, [*rows, zero], f"{name}: {loss} by {kind}")
+    return table(caption, [*texts("Model"), *numbers(*heads)], [*rows, zero], f"{name}: {loss} by {kind}")
 
 
-def _cell(own: Sequence[Parts], label: str, metric: str, decimals: int) -> TableCell:
+def _cell(own: Sequence[Parts], label: str, metric: str, decimals: int) -> str:
     loss, auc = _mean(own, label, metric), _mean(own, label, "auc")
     if loss is None:
-        return TableCell(DASH)
-    text = number(loss, decimals) + ("" if auc is None else f" ({number(auc, 3)})")
-    return TableCell(text, sort=loss)
+        return DASH
+    return number(loss, decimals) + ("" if auc is None else f" ({number(auc, 3)})")
 
 
 def _mean(own: Sequence[Parts], label: str, name: str) -> float | None:
     known = [v for parts in own if (v := finite((parts.get(label) or {}).get(name))) is not None]
     return sum(known) / len(known) if known else None
-
-
-def _over_runs(models: Mapping[tuple[str, str], Sequence[Parts]], label: str, name: str) -> float | None:
-    return _mean([parts for own in models.values() for parts in own], label, name)

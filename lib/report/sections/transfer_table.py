@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lib.config.base import BUDGET_PARAMETERS
 from lib.report.inputs import ReportInputs
-from lib.report.page import Column, Table, TableCell
-from lib.report.wording import listed, number, problem_words
+from lib.report.page import Table, numbers, table, texts
+from lib.report.wording import DASH, listed, number, problem_words
 from lib.scaling.transfer import RateLoss, TransferCheck, check_transfer
 
 
@@ -17,22 +17,19 @@ def transfer_table(inputs: ReportInputs) -> tuple[str, Table] | None:
     found = [(_where(p), _size(p), check_transfer(f, _horizon(p))) for p, f in inputs.transfer.items()]
     checks = sorted(found, key=lambda item: (item[0], sizes.index(item[1])))
     factors = sorted({rate.factor for _, _, check in checks for rate in check.rates})
-    rated = [Column(f"{factor:g} x the rate", numeric=True) for factor in factors]
-    columns = [Column("Search"), Column("Size"), *rated, Column("Does it hold?")]
+    rated = numbers(*(f"{factor:g} x the rate" for factor in factors))
     rows = []
     for where, size, check in checks:
         losses = {rate.factor: rate for rate in check.rates}
-        rows.append(
-            [TableCell(where), TableCell(size)]
-            + [TableCell(_loss(losses.get(factor))) for factor in factors]
-            + [TableCell(_answer(check))]
-        )
+        rows.append([where, size, *(_loss(losses.get(factor)) for factor in factors), _answer(check)])
     caption = (
         "Selection loss (primary symbol, intercept re-fitted) on the years of the search, before every test "
         "part. In brackets: difference from the found rate and its standard error, paired by date. A recipe "
         "holds if no other rate is better by more than one standard error."
     )
-    return _sentence(checks), Table(caption, columns, rows)
+    return _sentence(checks), table(
+        caption, [*texts("Search", "Size"), *rated, *texts("Does it hold?")], rows
+    )
 
 
 def _sentence(checks: list[tuple[str, str, TransferCheck]]) -> str:
@@ -57,7 +54,7 @@ def _answer(check: TransferCheck) -> str:
 
 def _loss(rate: RateLoss | None) -> str:
     if rate is None:
-        return "–"
+        return DASH
     if rate.loss is None:
         return "diverged"
     if rate.factor == 1.0 or rate.above is None:

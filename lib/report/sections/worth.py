@@ -5,32 +5,32 @@ is behind it. Words for what the evaluation has measured; measures only how long
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from lib.report.compared import Compared
+from lib.report.compared import Compared, axis_of, point_of
 from lib.report.wording import (
     DASH,
     Names,
+    Triple,
     curve_name,
     duration,
     finite,
+    first_upper,
     interval,
     number,
-    plural,
+    of_all,
     triple_holm,
+    triple_of,
 )
-
-Entry = Mapping[str, Any]
-Span = tuple[float | None, float | None, float | None]
+from lib.scaling.axes import Row
 
 
-def foretold(curve: Entry) -> str:
+def foretold(curve: Row) -> str:
     """The prediction for the largest scale point and its outcome; empty where there was none."""
     return str((curve.get("prediction") or {}).get("text") or "")
 
 
-def kept_word(curve: Entry) -> str:
+def kept_word(curve: Row) -> str:
     """`inside`, `outside`, or why neither."""
     prediction = curve.get("prediction") or {}
     if not prediction:
@@ -40,7 +40,7 @@ def kept_word(curve: Entry) -> str:
     return {True: "inside", False: "outside"}.get(prediction.get("inside"), "no interval")  # type: ignore[arg-type]
 
 
-def predicted_words(curves: Sequence[Entry], decisive: Entry | None, names: Names) -> list[str]:
+def predicted_words(curves: Sequence[Row], decisive: Row | None, names: Names) -> list[str]:
     """The prediction of the curve that decides the answer, and the number of curves whose prediction came
     true."""
     predicted = [curve for curve in curves if foretold(curve)]
@@ -49,38 +49,37 @@ def predicted_words(curves: Sequence[Entry], decisive: Entry | None, names: Name
     own = decisive if decisive is not None and foretold(decisive) else predicted[0]
     if len(predicted) == 1:
         return [foretold(own)]
-    known = [
-        kept for curve in predicted if (kept := (curve.get("prediction") or {}).get("inside")) is not None
-    ]
+    known = [kept for curve in predicted if (kept := curve["prediction"].get("inside")) is not None]
+    count = of_all(len(known), len(predicted), "curve")
+    kept = f"; the outcome was inside in {sum(known) or 'none'}" if known else ""
     return [
         f"{curve_name(own, names)}: {foretold(own)}",
-        f"Of {plural(len(predicted), 'curve')}, {len(known)} had a prediction with an interval on record; "
-        f"{sum(known)} came out inside.",
+        f"{first_upper(count)} had a prediction with an interval on record{kept}.",
     ]
 
 
-def lift_of(curve: Entry, point: Entry, compared: Compared) -> Span:
+def lift_of(curve: Row, point: Row, compared: Compared) -> Triple:
     """How far a scale point's loss is below that of the linear model on the same dates, by Holm's interval;
     positive is better. Unknown where no linear model was run on them."""
-    row = compared.against_others(curve, str(point.get("budget") or point.get("point")))
+    row = compared.against_others(curve, point_of(point))
     value, low, high = triple_holm(row, "over_linear") if row is not None else (None, None, None)
     return (None if value is None else -value, None if high is None else -high, None if low is None else -low)
 
 
-def _best(curve: Entry, compared: Compared) -> tuple[str, Span] | None:
+def _best(curve: Row, compared: Compared) -> tuple[str, Triple] | None:
     """The scale point furthest ahead of the linear model."""
     found = [(str(p.get("point")), lift_of(curve, p, compared)) for p in curve.get("points") or []]
     known = [(at, span) for at, span in found if span[0] is not None]
     return max(known, key=lambda one: one[1][0] or 0.0, default=None)
 
 
-def best_lift(curve: Entry, compared: Compared) -> str:
+def best_lift(curve: Row, compared: Compared) -> str:
     """Lead of the best scale point over the linear model."""
     best = _best(curve, compared)
     return interval(*best[1]) if best else DASH
 
 
-def beside_linear(curve: Entry, compared: Compared) -> str:
+def beside_linear(curve: Row, compared: Compared) -> str:
     """Whether a linear model is beaten: a law of worse models has no use."""
     best = _best(curve, compared)
     if best is None:
@@ -96,10 +95,10 @@ def beside_linear(curve: Entry, compared: Compared) -> str:
     return f"No scale point clearly beats the linear model ({at} by {interval(*best[1])})."
 
 
-def worth_words(curve: Entry, margin: float | None, compared: Compared) -> list[str]:
+def worth_words(curve: Row, margin: float | None, compared: Compared) -> list[str]:
     """One sentence on whether a tenfold larger model is worth its compute, and one on whether a linear model
     is beaten."""
-    if str(curve.get("axis") or "parameters") != "parameters":
+    if axis_of(curve) != "parameters":
         return []
     return [text for text in (_worth(curve, margin, compared), beside_linear(curve, compared)) if text]
 
@@ -108,9 +107,8 @@ _NOTHING_SHOWN = ("absent", "unmeasured", "seeds", "collapsed")
 """Gates behind which neither a gain nor its absence is shown."""
 
 
-def _worth(curve: Entry, margin: float | None, compared: Compared) -> str:
-    slope = curve.get("slope") or {}
-    change, low, high = (finite(slope.get(key)) for key in ("estimate", "low", "high"))
+def _worth(curve: Row, margin: float | None, compared: Compared) -> str:
+    change, low, high = triple_of(curve.get("slope"))
     if change is None or margin is None:
         return ""
     undecided = curve.get("verdict") == "undecidable"
@@ -132,7 +130,7 @@ def _worth(curve: Entry, margin: float | None, compared: Compared) -> str:
     )
 
 
-def _cost(curve: Entry, compared: Compared) -> str:
+def _cost(curve: Row, compared: Compared) -> str:
     """What a tenfold of parameters has cost in time, and would cost once more."""
     points = compared.points(curve)
     sizes = {str(p.get("point")): finite(p.get("size")) for p in curve.get("points") or []}

@@ -115,18 +115,11 @@ class Trial:
         first, second = (days[begin + round(share * (len(days) - begin))] for share in (TRAIN, VALIDATION))
         later = {day: days.filter(days > day)[0] for day in (first, second)}
         splits = SplitConfig(
-            train_end=first,
-            validation_start=later[first],
-            validation_end=second,
-            test_start=later[second],
-            minimum_class_count=1,
-            allow_small=True,
-        )
-        once = {
-            "max_steps": 10,
-            "validate_every_steps": 10,
-            "decay_steps": 5,
-        }  # one validation: nothing to choose
+            train_end=first, validation_start=later[first], validation_end=second, test_start=later[second],
+            minimum_class_count=1, allow_small=True,
+        )  # fmt: skip
+        # One validation: nothing to choose.
+        once = {"max_steps": 10, "validate_every_steps": 10, "decay_steps": 5}
         recipe = specification.recipe.model_copy(update=once)
         small = {"recipe": recipe, "splits": splits, "train_fraction": 1.0, "labels": "true"}
         return resolve(specification.model_copy(update=small))
@@ -177,9 +170,8 @@ class Trial:
         cut = np.unique(test.dates)[len(np.unique(test.dates)) // 2]
         early, known = test.dates <= cut, _numbers(self.model, test)
         later = (self.table["date"] > cut.item()).rename("later")
-        if not np.array_equal(
-            _numbers(self.model, replace(test, target=np.full_like(test.target, np.nan))), known
-        ):
+        untold = replace(test, target=np.full_like(test.target, np.nan))
+        if not np.array_equal(_numbers(self.model, untold), known):
             yield "a forecast depends on the targets of the windows that are forecast"
         for kind in KINDS:
             if kind == CUT_OFF:

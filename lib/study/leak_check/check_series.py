@@ -88,24 +88,19 @@ def check_series(
         for part, found in given.items():
             if found is not None and (why := misdeclared(found, definitions[part])):
                 return Outcome(what, "leak", f"{part}: {why}")
-        frames = {
-            part: publish(
-                made_observations(part, definitions[part]) if found is None else found.sort("date"),
-                part,
-                definitions[part],
-            )
-            for part, found in given.items()
-        }
+        frames = {}
+        for part, found in given.items():
+            values = made_observations(part, definitions[part]) if found is None else found.sort("date")
+            frames[part] = publish(values, part, definitions[part])
         leaks, tried = _search(name, definition, frames)
     except StudyError as error:
         return Outcome(what, "unclear", str(error))
     if leaks:
         return Outcome(what, "leak", leaks)
     made = any(found is None for found in given.values())
-    values = "made-up values" if made else "its own values"
-    return Outcome(
-        what, "clean", f"{_lag(frames)}the same up to the cut in {tried} other futures of {values}"
-    )
+    whose = "made-up values" if made else "its own values"
+    same = f"{_lag(frames)}the same up to the cut in {tried} other futures of {whose}"
+    return Outcome(what, "clean", same)
 
 
 def _search(name: str, definition: SeriesDefinition, frames: Mapping[str, pl.DataFrame]) -> tuple[str, int]:

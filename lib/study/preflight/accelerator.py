@@ -189,13 +189,12 @@ class StepComparison:
         gc.collect()
         model = self.model()
         forecast, steps = self._computed(model, self.device)
-        faults = (
-            []
-            if self.repeats(model.network)
-            else ["dropout does not repeat when the random state is put back"]
-        )
-        faults += [] if self.draws_as_the_cpu() else ["dropout draws other numbers than on the CPU"]
-        faults += [] if self.survives(model) else ["the forecast is another after saving and loading"]
+        holds = {
+            "dropout does not repeat when the random state is put back": self.repeats(model.network),
+            "dropout draws other numbers than on the CPU": self.draws_as_the_cpu(),
+            "the forecast is another after saving and loading": self.survives(model),
+        }
+        faults = [words for words, held in holds.items() if not held]
         found = {"forecast": (_distance(forecast, true_forecast), limit.loss)}
         for number, size in enumerate(BATCHES):
             loss = abs(steps.losses[number] / true.losses[number] - 1)

@@ -16,6 +16,7 @@ from lib.report.wording import (
     listed,
     models_words,
     number,
+    of_all,
     parameters,
     percent,
     prose,
@@ -65,6 +66,14 @@ def test_counts_times_and_shares_are_written_for_people():
     assert listed([]) == ""
     assert listed(["a"]) == "a"
     assert listed(["a", "b", "c"]) == "a, b and c"
+
+
+def test_shares_of_a_few_are_counted_in_words():
+    said = [of_all(k, n, "curve") for n in (1, 2, 4) for k in range(n + 1)]
+    assert said == [
+        "0 of 1 curve", "1 of 1 curve", "neither curve", "1 of 2 curves", "both curves",
+        "none of 4 curves", "1 of 4 curves", "2 of 4 curves", "3 of 4 curves", "all 4 curves",
+    ]  # fmt: skip
 
 
 def test_a_minus_is_put_only_before_numbers():

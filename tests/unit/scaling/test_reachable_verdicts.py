@@ -18,7 +18,7 @@ from lib.scaling.run_table import collect_runs
 from lib.scaling.samples import PredictionFiles
 from lib.scoring.calibration import MINIMUM
 from lib.study.plan import Plan
-from tests.unit.shipped import CONFIG, named_files, shipped
+from tests.unit.shipped import CONFIG, shipped
 
 STUDIES = ("study", "study-files", "study-plan", "finding")
 CONFIGURATIONS = sorted(path.stem for path in CONFIG.glob("*.yaml"))
@@ -28,13 +28,8 @@ _SESSIONS_PER_DAY = 252 / 365.25
 
 
 @pytest.fixture(scope="module")
-def market(tmp_path_factory):
-    return named_files(tmp_path_factory.mktemp("market"))
-
-
-@pytest.fixture(scope="module")
-def plans(market) -> Mapping[str, Plan]:
-    return {name: shipped(name, market) for name in CONFIGURATIONS}
+def plans(named_market) -> Mapping[str, Plan]:
+    return {name: shipped(name, named_market) for name in CONFIGURATIONS}
 
 
 def material_of(plan: Plan, phase: str | None = None) -> tuple[dict[str, PlannedExperiment], StudyRuns]:

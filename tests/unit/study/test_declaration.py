@@ -1,7 +1,6 @@
 """What is declared before a study runs is what its evaluation tests; a change of it is a new declaration."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 import yaml
@@ -13,18 +12,13 @@ from lib.scaling.axes import AXES
 from lib.study.plan import Plan, plan_study
 from lib.study.preregistration import declaration_hash, declared_tests, record_declarations
 from tests.unit.made_study import World, big_study, make_study, summarise
-from tests.unit.shipped import CONFIG, named_files, shipped
+from tests.unit.shipped import CONFIG, shipped
 
 
 @pytest.fixture(scope="module")
-def market(tmp_path_factory) -> Path:
-    return named_files(tmp_path_factory.mktemp("market"))
-
-
-@pytest.fixture(scope="module")
-def tests(market) -> dict[str, list[str]]:
+def tests(named_market) -> dict[str, list[str]]:
     """Of the shipped study."""
-    return declared_tests(shipped("study", market))
+    return declared_tests(shipped("study", named_market))
 
 
 def of(tests: dict[str, list[str]], experiment: str, share: str = "") -> list[list[str]]:
@@ -167,12 +161,12 @@ def test_what_is_tested_is_what_is_declared(evaluated, tmp_path):
         ("experiments/p1_parameters.yaml", "seeds", [1, 2, 3, 4, 5]),
     ],
 )
-def test_whatever_decides_a_result_changes_the_hash(market, tmp_path, path, key, value):
+def test_whatever_decides_a_result_changes_the_hash(named_market, tmp_path, path, key, value):
     def planned() -> Plan:
         content = yaml.safe_load((CONFIG / "study.yaml").read_text()) | {"phases": {}}
         content["experiments"] = ["p1_parameters"]
         del content["selection"]
-        return plan_study(content, tmp_path / "config", {"MARKET_DATA_DIR": str(market)})
+        return plan_study(content, tmp_path / "config", {"MARKET_DATA_DIR": str(named_market)})
 
     shutil.copytree(CONFIG, tmp_path / "config")
     before = declaration_hash(planned(), "p1_parameters-wf01", [])
@@ -182,9 +176,11 @@ def test_whatever_decides_a_result_changes_the_hash(market, tmp_path, path, key,
     assert declaration_hash(planned(), "p1_parameters-wf01", []) != before
 
 
-def test_another_experiment_that_changes_what_is_tested_is_a_new_entry(market, tmp_path):
+def test_another_experiment_that_changes_what_is_tested_is_a_new_entry(named_market, tmp_path):
     def record(*experiments: str) -> list[dict]:
-        plan = shipped("study", market, {"phases": {}, "selection": None, "experiments": list(experiments)})
+        plan = shipped(
+            "study", named_market, {"phases": {}, "selection": None, "experiments": list(experiments)}
+        )
         record_declarations(plan, tmp_path, lambda run: False)
         return read_json(tmp_path / "p3_data-wf01.json")
 

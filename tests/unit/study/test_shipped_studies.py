@@ -12,10 +12,11 @@ import yaml
 from lib.config import load
 from lib.config.fold_splits import walk_forward
 from lib.errors import ConfigError
+from lib.study import plan as planning
 from lib.study.plan import Plan
 from lib.study.preregistration import confirmatory_contrasts
 from tests.benchmarks.statistics import DESIGN, DIRECTION
-from tests.unit.shipped import CONFIG, named_files, shipped
+from tests.unit.shipped import CONFIG, configuration, shipped
 
 IDS = {
     "phase1": {"P1-2M": ("Aa50", "2M"), "P1-20M": ("Aa50", "20M"), "P1-200M": ("Aa50", "200M")},
@@ -38,26 +39,22 @@ CONFIGURATIONS = sorted(path.stem for path in CONFIG.glob("*.yaml"))
 STUDIES = ("study", "study-files", "study-plan")
 
 
-@pytest.fixture(scope="module")
-def market(tmp_path_factory) -> Path:
-    return named_files(tmp_path_factory.mktemp("market"))
-
-
 @pytest.fixture
 def read_once(monkeypatch) -> None:
     """Every YAML file is parsed once: a hundred plans take seconds instead of minutes."""
     read = cache(load.read_yaml)
-    monkeypatch.setattr(load, "read_yaml", lambda path: copy.deepcopy(read(path)))
+    for module in (load, planning):
+        monkeypatch.setattr(module, "read_yaml", lambda path: copy.deepcopy(read(path)))
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_every_shipped_configuration_can_be_planned(name, market):
-    assert shipped(name, market).runs
+def test_every_shipped_configuration_can_be_planned(name, named_market):
+    assert shipped(name, named_market).runs
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_phases_one_to_five_are_what_was_planned(name, market):
-    plan = shipped(name, market)
+def test_phases_one_to_five_are_what_was_planned(name, named_market):
+    plan = shipped(name, named_market)
     assert set(plan.ids) == {title for ids in IDS.values() for title in ids}
     for phase, ids in IDS.items():
         for title, (dataset, budget) in ids.items():
@@ -76,8 +73,8 @@ def test_phases_one_to_five_are_what_was_planned(name, market):
 
 
 @pytest.mark.parametrize("name", ["study", "study-files"])
-def test_the_study_has_one_recipe_per_task_and_model_and_three_searches_for_each(name, market):
-    plan = shipped(name, market)
+def test_the_study_has_one_recipe_per_task_and_model_and_three_searches_for_each(name, named_market):
+    plan = shipped(name, named_market)
     searches: dict[tuple[str, int, str], set[str]] = {}
     for run in plan.runs:
         if plan.specification(run).role == "question" and run.budget != "none":
@@ -91,10 +88,10 @@ def test_the_study_has_one_recipe_per_task_and_model_and_three_searches_for_each
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_what_gain_matters_depends_on_what_is_forecast_alone(name, market):
+def test_what_gain_matters_depends_on_what_is_forecast_alone(name, named_market):
     """Each task and horizon has one margin, whichever phase or ablation asks about it."""
     margins: dict[tuple[str, int], set[float]] = {}
-    for experiment in shipped(name, market).study.experiments.values():
+    for experiment in shipped(name, named_market).study.experiments.values():
         if experiment.role == "question":
             for problem in product(experiment.tasks, experiment.horizons):
                 margins.setdefault(problem, set()).add(experiment.margin)
@@ -111,16 +108,16 @@ def questions_of(plan: Plan) -> set[tuple]:
     }
 
 
-def test_the_plan_s_own_searches_are_asked_what_the_study_asks(market):
+def test_the_plan_s_own_searches_are_asked_what_the_study_asks(named_market):
     """So that what is seen of the study's verdicts on known worlds is seen of theirs, too."""
-    study, own = shipped("study", market), shipped("study-plan", market)
+    study, own = shipped("study", named_market), shipped("study-plan", named_market)
     assert questions_of(own) == questions_of(study)
     assert own.config.evaluation == study.config.evaluation
     assert own.config.data == study.config.data
 
 
-def test_the_plan_s_recipe_is_what_was_planned(market):
-    plan = shipped("study-plan", market)
+def test_the_plan_s_recipe_is_what_was_planned(named_market):
+    plan = shipped("study-plan", named_market)
     found = plan.specification(plan.ids["P1-20M"][0])
     assert (found.recipe.learning_rate, found.recipe.weight_decay) == (1e-4, 1e-5)
     assert (found.recipe.schedule, found.recipe.max_steps, found.recipe.patience_steps) == (
@@ -136,8 +133,8 @@ def test_the_plan_s_recipe_is_what_was_planned(market):
 
 
 @pytest.mark.parametrize("name", ["study", "study-files", "study-plan", "finding"])
-def test_controls_of_sizes_train_by_the_recipe_that_is_judged(name, market):
-    plan = shipped(name, market)
+def test_controls_of_sizes_train_by_the_recipe_that_is_judged(name, named_market):
+    plan = shipped(name, named_market)
     judged = [run for run in plan.runs if plan.facts(run)["experiment"] == "p1_parameters"]
     searches = {(run.budget, plan.facts(run)["searched"]) for run in judged}
     for control in ("control_null_sizes", "control_leak_sizes", "control_positive_study"):
@@ -158,8 +155,8 @@ def test_controls_of_sizes_train_by_the_recipe_that_is_judged(name, market):
             assert searched.recipe == plan.specification(run).recipe
 
 
-def test_the_ablation_trains_each_recipe_before_the_first_fold_s_test(market):
-    plan, study = shipped("ablation", market), shipped("study", market)
+def test_the_ablation_trains_each_recipe_before_the_first_fold_s_test(named_market):
+    plan, study = shipped("ablation", named_market), shipped("study", named_market)
     first = walk_forward(study.config.data.walk_forward, study.config.data.splits)[0].test_start
     found = {run.variant: plan.specification(run) for run in plan.runs if run.budget == "2M"}
     assert len(found) > 15
@@ -174,8 +171,8 @@ def test_the_ablation_trains_each_recipe_before_the_first_fold_s_test(market):
     assert found["default"].architecture == judged.architecture == found["dropout-0"].architecture
 
 
-def test_weight_decay_is_searched_where_it_acts(market):
-    plan = shipped("study", market)
+def test_weight_decay_is_searched_where_it_acts(named_market):
+    plan = shipped("study", named_market)
     space = plan.study.searches["transfer"].parameters
     rate = (space["learning_rate"].low * space["learning_rate"].high) ** 0.5
     shrunk = [
@@ -185,16 +182,16 @@ def test_weight_decay_is_searched_where_it_acts(market):
     assert 0.2 < shrunk[1] < 0.3
 
 
-def test_the_full_matrix_is_every_dataset_timescale_task_and_budget(market):
-    plan = shipped("full-matrix", market)
+def test_the_full_matrix_is_every_dataset_timescale_task_and_budget(named_market):
+    plan = shipped("full-matrix", named_market)
     assert len(plan.runs) == 2880
     assert {run.dataset for run in plan.runs} == {f"{row}{col}100" for row in "ABCDE" for col in "abcd"}
     assert len({(run.timescale, run.task) for run in plan.runs}) == 48
     assert {run.budget for run in plan.runs} == {"2M", "20M", "200M"}
 
 
-def test_the_rehearsal_touches_every_row_column_tier_timescale_task_and_budget(market):
-    runs = [run for run in shipped("reduced-study", market).runs if run.variant == "base"]
+def test_the_rehearsal_touches_every_row_column_tier_timescale_task_and_budget(named_market):
+    runs = [run for run in shipped("reduced-study", named_market).runs if run.variant == "base"]
     assert {run.dataset[0] for run in runs} == set("ABCDE")
     assert {run.dataset[1] for run in runs} == set("abcd")
     assert {int(run.dataset[2:]) for run in runs} == {20, 50, 100, 200}
@@ -214,7 +211,7 @@ def test_the_rehearsal_touches_every_row_column_tier_timescale_task_and_budget(m
 
 def selected(name: str, market: Path, file: Path, confirmation: str = "open", **chosen: str) -> Plan:
     """A study, in the working directory, for which this configuration was chosen."""
-    content = yaml.safe_load((CONFIG / f"{name}.yaml").read_text(encoding="utf-8"))
+    content = configuration(name)
     file.write_text(yaml.safe_dump({"chosen": {"model": "patchtst-mixed", **chosen}}))
     evaluation = content["evaluation"] | {"confirmation": confirmation}
     changed = {"selection": content["selection"] | {"file": str(file)}, "evaluation": evaluation}
@@ -222,12 +219,14 @@ def selected(name: str, market: Path, file: Path, confirmation: str = "open", **
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_whatever_is_selected_the_whole_study_can_be_planned(name, market, tmp_path, monkeypatch, read_once):
+def test_whatever_is_selected_the_whole_study_can_be_planned(
+    name, named_market, tmp_path, monkeypatch, read_once
+):
     monkeypatch.chdir(tmp_path)
     candidates = {key for ids in IDS.values() for key in ids.values()}
     assert len(candidates) == 24
     for number, (dataset, budget) in enumerate(sorted(candidates)):
-        plan = selected(name, market, Path(f"{number}.yaml"), dataset=dataset, budget=budget)
+        plan = selected(name, named_market, Path(f"{number}.yaml"), dataset=dataset, budget=budget)
         runs = list(plan.grids["p6_expansion"])
         assert len(runs) == 240
         assert {(run.variant, run.dataset, run.budget) for run in runs} == {("expansion", dataset, budget)}
@@ -238,16 +237,18 @@ def test_whatever_is_selected_the_whole_study_can_be_planned(name, market, tmp_p
         assert set(runs) <= set(plan.scope().runs)
 
 
-def test_the_expansion_waits_while_the_years_that_it_is_tested_on_are_closed(market, tmp_path, monkeypatch):
+def test_the_expansion_waits_while_the_years_that_it_is_tested_on_are_closed(
+    named_market, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
-    plan = selected("study", market, Path("chosen.yaml"), "closed", dataset="Aa50", budget="2M")
+    plan = selected("study", named_market, Path("chosen.yaml"), "closed", dataset="Aa50", budget="2M")
     assert "would be tested on the confirmation's years" in plan.study.waiting["p6_expansion"]
     assert "p6_expansion" not in plan.grids
     with pytest.raises(ConfigError, match="`confirmation: open` under `evaluation:`"):
         plan.scope("phase6")
 
 
-def test_the_expansion_may_take_all_budgets(market, tmp_path, monkeypatch):
+def test_the_expansion_may_take_all_budgets(named_market, tmp_path, monkeypatch):
     read = load.read_yaml
 
     def at_all_budgets(path):
@@ -256,14 +257,14 @@ def test_the_expansion_may_take_all_budgets(market, tmp_path, monkeypatch):
 
     monkeypatch.setattr(load, "read_yaml", at_all_budgets)
     monkeypatch.chdir(tmp_path)
-    plan = selected("study", market, Path("chosen.yaml"), dataset="Aa50", budget="2M")
+    plan = selected("study", named_market, Path("chosen.yaml"), dataset="Aa50", budget="2M")
     cells = {(run.timescale, run.task, run.budget) for run in plan.grids["p6_expansion"]}
     assert len(cells) == 144
 
 
-def test_error_rates_and_power_are_measured_at_the_size_of_the_study(market):
+def test_error_rates_and_power_are_measured_at_the_size_of_the_study(named_market):
     """`make bench-statistics` simulates the questions of size as the study asks them."""
-    plan = shipped("study-files", market)
+    plan = shipped("study-files", named_market)
     for name, world in (("p1_parameters_touch", DESIGN), ("p1_parameters", DIRECTION)):
         folds = [one for one in plan.study.experiments.values() if one.declared == name]
         first = folds[0]
