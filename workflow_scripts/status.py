@@ -40,8 +40,7 @@ def show(statuses: list[Status]) -> None:
             "" if beat.seconds_left is None or not status.running else duration(beat.seconds_left),
             f"{duration(time.time() - beat.moment)} ago",
         )
-    terminal = console()
-    terminal.print(table, width=max(120, terminal.width))
+    console(least=120).print(table)
 
 
 def main() -> None:

@@ -38,9 +38,9 @@ class Parser(argparse.ArgumentParser):
             )
 
 
-def console(columns: int = 120) -> Console:
-    """What tables are printed to, as wide as COLUMNS says, or this many."""
-    return Console(width=int(os.environ.get("COLUMNS", columns)), highlight=False)
+def console(columns: int = 120, least: int = 0) -> Console:
+    """What tables are printed to: as wide as COLUMNS says, else `columns`; never narrower than `least`."""
+    return Console(width=max(least, int(os.environ.get("COLUMNS", columns))), highlight=False)
 
 
 @contextlib.contextmanager
