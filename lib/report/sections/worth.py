@@ -51,7 +51,7 @@ def predicted_words(curves: Sequence[Row], decisive: Row | None, names: Names) -
         return [foretold(own)]
     known = [kept for curve in predicted if (kept := curve["prediction"].get("inside")) is not None]
     count = of_all(len(known), len(predicted), "curve")
-    kept = f"; the outcome was inside in {sum(known) or 'none'}" if known else ""
+    kept = f"; the outcome was inside in {of_all(sum(known), len(known), 'curve')}" if known else ""
     return [
         f"{curve_name(own, names)}: {foretold(own)}",
         f"{first_upper(count)} had a prediction with an interval on record{kept}.",
