@@ -53,10 +53,10 @@ leak-check: .venv/.ready  ## Do your features, series, sources and models look a
 	@python -m workflow_scripts.leak_check $(IN) $(WITH) $(WHAT)
 
 test: .venv/.ready lint  ## Checks and all tests but the slow ones
-	@python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow and not slurm"
+	@python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow and not slurm"
 
 test-slow: .venv/.ready  ## The tests that take minutes, but those of `make faults` and `make test-slurm`
-	@python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "slow and not slurm and not faults"
+	@python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "slow and not slurm and not faults"
 
 test-slurm: .venv/.ready  ## A study on a real Slurm that the tests start (Debian: slurmctld slurmd munge)
 	@python -c "import sys; from tests.cluster.slurm import missing_programs as lacking; \
@@ -65,7 +65,7 @@ test-slurm: .venv/.ready  ## A study on a real Slurm that the tests start (Debia
 
 faults: .venv/.ready  ## Kill, fill, tear and lie to the workflow; writes the table of docs/reliability.md
 	@rm -f results/faults.jsonl; mkdir -p results
-	@FAULT_RECORDS="$(CURDIR)/results/faults.jsonl" python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m faults; code=$$?; \
+	@FAULT_RECORDS="$(CURDIR)/results/faults.jsonl" python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m faults; code=$$?; \
 	  python -m tests.faults.write_table results/faults.jsonl docs/reliability.md && exit $$code
 
 lint: .venv/.ready  ## ruff, mypy, snakefmt, deptry, snakemake --lint
