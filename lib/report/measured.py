@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lib.config.base import primary_metric
 from lib.report.inputs import ReportInputs, asks
-from lib.report.wording import Names, finite, model_words
+from lib.report.wording import Names, finite
 from lib.scaling.axes import Row
+from lib.scaling.words import model_words
 
 Run = tuple[Row, Mapping[str, Any]]
 """A row of the run table, and measures of the run."""
@@ -29,8 +31,7 @@ def best_on_validation(runs: Sequence[Run]) -> Run:
     """The run with the lowest validation loss; the test set chooses nothing."""
 
     def loss(run: Run) -> float:
-        value = finite(run[0].get("selection_log_loss"))
-        value = finite(run[0].get("selection_mse")) if value is None else value
+        value = finite(run[0].get(f"selection_{primary_metric(str(run[0].get('task')))}"))
         return float("inf") if value is None else value
 
     return min(runs, key=loss)

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lib.config.base import BUDGET_PARAMETERS, threshold_of
+from lib.config.run_key import NO_BUDGET
 from lib.scaling.axes import CASE
 
 DASH = "–"
 MINUS = "−"
-NO_BUDGET = "none"
 PROBLEM = CASE
 """What names a prediction problem in tables; its walk-forward folds belong together."""
 _BAR = {
@@ -156,35 +156,15 @@ def first_lower(text: str) -> str:
     return f"{text[:1].lower()}{text[1:]}"
 
 
-def first_upper(text: str) -> str:
-    """A clause as the beginning of a sentence."""
-    return f"{text[:1].upper()}{text[1:]}"
-
-
 def plural(n: int, one: str, many: str | None = None) -> str:
     """`1 run`, `2 runs`."""
     return f"{count(n)} {one if n == 1 else many or one + 's'}"
-
-
-def of_all(k: int, n: int, one: str) -> str:
-    """`none of 4 curves`, `3 of 4 curves`, `all 4 curves`; of two `neither curve`, `both curves`."""
-    if n < 2 or 0 < k < n:
-        return f"{k} of {plural(n, one)}"
-    if n == 2:
-        return f"both {one}s" if k else f"neither {one}"
-    return f"all {plural(n, one)}" if k else f"none of {plural(n, one)}"
 
 
 def listed(items: Iterable[str], last: str = "and") -> str:
     """`a, b and c`."""
     words = list(items)
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else ""
-
-
-def metric_words(metric: str) -> str:
-    """A measure's name in words."""
-    known = {"log_loss": "log loss", "mse": "squared error", "auc": "AUC"}
-    return known.get(metric, metric.replace("_", " "))
 
 
 def unit_of(metric: str) -> str:
@@ -256,11 +236,6 @@ def curve_name(curve: Mapping[str, Any], names: Names) -> str:
     """A curve by its problem and, where size does not vary along it, by its size."""
     budget = curve.get("budget")
     return names.problem(curve) + (f", {budget}" if budget not in (None, NO_BUDGET) else "")
-
-
-def model_words(model: Any, budget: Any) -> str:
-    """A model with its budget, if it has one."""
-    return str(model) if budget in (None, NO_BUDGET, "") else f"{model} {budget}"
 
 
 def models_words(rows: Iterable[Mapping[str, Any]]) -> str:

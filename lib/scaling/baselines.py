@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from lib.config.base import is_binary, is_classification, is_ternary, primary_metric
-from lib.config.run_key import NO_BUDGET
 from lib.config.workflow import EvaluationConfig
 from lib.inference.bootstrap import block_length
 from lib.inference.comparisons import (
@@ -33,6 +32,7 @@ from lib.scaling.entries import named
 from lib.scaling.folds import Joined, join
 from lib.scaling.run_index import Group, StudyRuns, by_group
 from lib.scaling.samples import Aligned
+from lib.scaling.words import model_words
 
 _DRAWS = 1000
 """Bootstrap draws of the two tests of many models."""
@@ -60,7 +60,7 @@ def baseline_tables(cases: Sequence[tuple[Case, bool]], material: StudyRuns) -> 
 def _table(case: Case, joined: Joined[Group], cfg: EvaluationConfig) -> dict[str, Any]:
     task, horizon, aligned, groups = case[5], case[6], joined.aligned, joined.positions
     metric = primary_metric(task)
-    labels = {(model, size): model if size == NO_BUDGET else f"{model} {size}" for model, size in groups}
+    labels = {group: model_words(*group) for group in groups}
     losses = {group: aligned.losses(positions) for group, positions in groups.items()}
     reference = min(groups, key=lambda group: _selection_loss(joined.rows(group), metric))
     naive = _naive_losses(joined)

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from lib.config.run_key import NO_BUDGET
 from lib.inference.comparisons import Estimate
 from lib.scaling.preconditions import LEAST_SEEDS
+from lib.scaling.words import model_words
 
 NULL_LEVEL = 0.999
 """Joint confidence of a study's null controls: a sound workflow fails in one study of a thousand."""
@@ -149,8 +149,7 @@ def law_control(expected: str, verdict: str, why: str) -> ControlResult:
 
 def control_name(entry: Mapping[str, Any]) -> str:
     """`control_null of patchtst 2M`; no size where all are judged together."""
-    size = "" if entry["budget"] in ("*", NO_BUDGET) else f" {entry['budget']}"
-    return f"{entry['experiment']} of {entry['model']}{size}"
+    return f"{entry['experiment']} of {model_words(entry['model'], entry['budget'])}"
 
 
 def failed_controls(entries: Sequence[Mapping[str, Any]], model: str) -> list[str]:

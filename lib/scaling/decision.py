@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lib.inference.comparisons import Estimate
+from lib.scaling.words import of_all, sentence
 
 Verdict = Literal["scales", "flat", "worsens", "undecidable"]
 Gate = Literal[
@@ -34,9 +35,9 @@ class Decision:
 
 
 _ALL = {
-    "scales": "In {all} curves the loss falls with {along} by at least the margin.",
-    "flat": "In {all} curves the loss changes with {along} by less than the margin.",
-    "worsens": "In {all} curves the loss rises with {along} by at least the margin.",
+    "scales": "In {all} the loss falls with {along} by at least the margin.",
+    "flat": "In {all} the loss changes with {along} by less than the margin.",
+    "worsens": "In {all} the loss rises with {along} by at least the margin.",
 }
 
 
@@ -50,7 +51,7 @@ def question_verdict(curves: Sequence[Decision], along: str = "size") -> Decisio
     n, first = len(curves), curves[0]
     if n == 1:
         return first
-    every = "both" if n == 2 else f"all {n}"
+    every = of_all(n, n, "curve")
     counts = Counter(curve.verdict for curve in curves)
     if (text := _ALL.get(first.verdict)) and counts[first.verdict] == n:
         return Decision(first.verdict, first.gate, text.format(all=every, along=along))
@@ -60,9 +61,7 @@ def question_verdict(curves: Sequence[Decision], along: str = "size") -> Decisio
         return Decision("undecidable", "skill", text, moot=True)
     if counts["undecidable"] == n:
         gate: Gate = first.gate if len({curve.gate for curve in curves}) == 1 else "curves"
-        return Decision(
-            "undecidable", gate, f"{sentence(every)} curves are undecidable; the first: {first.reason}"
-        )
+        return Decision("undecidable", gate, f"{sentence(every)} are undecidable; the first: {first.reason}")
     parts = [f"{counts[name]} {name}" for name in ("scales", "flat", "worsens") if counts[name]]
     parts.append(f"{counts['undecidable']} undecidable" + (f" ({moot} moot)" if moot else ""))
     text = f"The {n} curves give no common answer: {', '.join(parts)}."
@@ -110,8 +109,3 @@ def decimals(value: float) -> int:
     (4, 6)
     """
     return 4 if abs(value) >= 0.001 or value == 0 else 1 - math.floor(math.log10(abs(value)))
-
-
-def sentence(text: str) -> str:
-    """With a capital letter."""
-    return text[:1].upper() + text[1:]

@@ -26,6 +26,7 @@ from lib.scaling.preconditions import Preconditions
 from lib.scaling.remedies import change_of_mind, question_power
 from lib.scaling.run_index import StudyRuns
 from lib.scaling.verdicts import Evidence, curve_verdict, interaction_verdict
+from lib.scaling.words import metric_words
 
 Entries = Sequence[Mapping[str, Any]]
 """Outcomes of controls."""
@@ -142,7 +143,7 @@ def _evidence(
     preconditions = Preconditions.of(curve, failed_controls(controls, model), undeclared, judged)
     return Evidence(
         **vars(preconditions),
-        metric_name={"log_loss": "log loss", "mse": "squared error"}[primary_metric(curve.task)],
+        metric_name=metric_words(primary_metric(curve.task)),
         first=labels[0],
         last=labels[-1],
         margin=curve.margin(declared),

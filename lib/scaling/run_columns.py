@@ -38,7 +38,7 @@ DECLARED: Meanings = {
     "context_length": ("bars", "Length of a window."),
     "labels": ("", "`true`, or `shifted` for a null control."),
     "search": ("", "Number of the hyperparameter search whose recipe it has; null without one."),
-    "searched": ("", "Words of that search, which may be one at another size; null without one."),
+    "searched": ("", "Key of that search, which may be one at another size; null without one."),
     "row": ("", "Of the data matrix: which symbols and series there are, A to E."),
     "column": ("", "Of the data matrix: what joins them, a to d."),
     "tier": ("channels", "Of the data matrix."),

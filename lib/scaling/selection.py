@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from lib.config.base import BUDGET_PARAMETERS, is_classification
+from lib.config.base import BUDGET_PARAMETERS, primary_metric
 from lib.errors import DataError
 
 _KEY = ["dataset", "model", "budget"]
@@ -36,7 +36,7 @@ def select_configuration(
     Raises:
         DataError: no run of that problem is finished, or the candidates have no fold in common.
     """
-    metric = "selection_log_loss" if is_classification(task) else "selection_mse"
+    metric = f"selection_{primary_metric(task)}"
     finished = runs.filter(
         pl.col("status") == "done",
         pl.col("role") == "question",

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lib.inference.comparisons import Estimate, holm_confidences
-from lib.scaling.decision import Decision, bounds, equivalence_confidence, number, sentence, span, too_short
+from lib.scaling.decision import Decision, bounds, equivalence_confidence, number, span, too_short
 from lib.scaling.preconditions import Preconditions
+from lib.scaling.words import sentence
 
 Pair = tuple[str, str, Estimate]
 """Two scale points, and the gain from the first to the second."""

@@ -21,11 +21,8 @@ from lib.config.experiment import Experiment
 from lib.config.run_key import Run
 from lib.data.io import read_json, write_json_atomic
 from lib.scaling.hypotheses import Hypothesis, confirmatory_size, hypotheses_of, tests_of
-from lib.scaling.run_index import RunIndex
+from lib.scaling.run_index import Problem, RunIndex
 from lib.study.plan import Plan
-
-Problem = tuple[str, str, str, str, int]
-"""Variant, dataset, timescale, task and horizon."""
 
 
 def record_declarations(plan: Plan, folder: Path, finished: Callable[[Run], bool]) -> None:

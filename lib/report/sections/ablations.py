@@ -11,19 +11,10 @@ from collections.abc import Sequence
 from lib.report.inputs import ReportInputs
 from lib.report.page import Cells, Column, Section, Table, TableCell, numbers, table, texts
 from lib.report.svg import Strip
-from lib.report.wording import (
-    Names,
-    count,
-    duration,
-    interval,
-    model_words,
-    number,
-    plural,
-    prose,
-    triple,
-)
+from lib.report.wording import Names, count, duration, interval, number, plural, prose, triple
 from lib.scaling.ablation import PROBLEM
 from lib.scaling.axes import Row
+from lib.scaling.words import model_words
 
 FOLD = re.compile(r"wf\d+")
 """Columns of folds: the mean loss of one."""

@@ -35,14 +35,13 @@ from lib.report.wording import (
     finite,
     first_lower,
     interval,
-    metric_words,
-    model_words,
     number,
     plural,
     prose,
     triple_of,
 )
 from lib.scaling.axes import Row
+from lib.scaling.words import metric_words, model_words
 
 _FOLD_BEYOND = 12
 _STEPS = 12

@@ -9,20 +9,9 @@ from typing import Any
 from lib.report.compared import Compared, axis_of
 from lib.report.inputs import ReportInputs
 from lib.report.page import Cells, Column, Section, Table, TableCell, numbers, table, texts
-from lib.report.wording import (
-    DASH,
-    Names,
-    count,
-    finite,
-    first_upper,
-    listed,
-    number,
-    of_all,
-    percent,
-    plural,
-    prose,
-)
+from lib.report.wording import DASH, Names, count, finite, listed, number, percent, plural, prose
 from lib.scaling.axes import Row
+from lib.scaling.words import of_all, sentence
 
 _EXPECTED = {
     "parameters": ("architecture", "run.budget"),
@@ -53,7 +42,7 @@ def power_section(inputs: ReportInputs, names: Names) -> Section:
     enough = sum(row["enough"] is True for row in known)
     able = sum(one["power"]["enough"] is True for one in questions)
     summary = (
-        f"{first_upper(of_all(able, len(questions), 'question'))} can show the margin. " if questions else ""
+        f"{sentence(of_all(able, len(questions), 'question'))} can show the margin. " if questions else ""
     )
     lead = (
         f"{summary}The declared margin could have been seen between models in "

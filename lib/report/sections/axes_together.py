@@ -17,15 +17,14 @@ from lib.report.wording import (
     estimate,
     finite,
     interval,
-    metric_words,
     number,
-    of_all,
     parameters,
     percent,
     plural,
     prose,
 )
 from lib.scaling.axes import Row
+from lib.scaling.words import metric_words, of_all
 
 _FOLD_BEYOND = 6
 _WORDS = {

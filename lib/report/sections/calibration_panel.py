@@ -12,8 +12,9 @@ from lib.report.measured import Run
 from lib.report.page import Panel, Table, numbers, table, texts
 from lib.report.panels import of_rows, panel
 from lib.report.svg import Chart, kind_of, padded
-from lib.report.wording import budget_order, count, finite, model_words, number
+from lib.report.wording import budget_order, count, finite, number
 from lib.scaling.axes import Row
+from lib.scaling.words import model_words
 
 Bins = Sequence[Row]
 _METHODS = {"none": "as it is", "temperature": "temperature", "platt": "Platt", "isotonic": "isotonic"}

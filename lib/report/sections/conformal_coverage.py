@@ -15,7 +15,8 @@ from lib.report.page import Panel, Section, Table, numbers, table, texts
 from lib.report.panels import limited, of_lines, panel
 from lib.report.sections.calibration_panel import after_panel, methods_table
 from lib.report.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
-from lib.report.wording import DASH, Names, finite, model_words, number, of, of_all, percent, plural
+from lib.report.wording import DASH, Names, finite, number, of, percent, plural
+from lib.scaling.words import model_words, of_all
 
 _DRAWN = 6
 """Problems whose diagrams before and after a correction are drawn."""

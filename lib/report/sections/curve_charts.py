@@ -23,10 +23,8 @@ from lib.report.wording import (
     finite,
     interval,
     listed,
-    metric_words,
     number,
     of,
-    of_all,
     parameters,
     prose,
     triple_holm,
@@ -34,6 +32,7 @@ from lib.report.wording import (
     unit_of,
 )
 from lib.scaling.axes import Row
+from lib.scaling.words import metric_words, of_all
 
 _ORDINAL = ("quality", "assets")
 """Axes whose scale points have an order and no size."""

@@ -14,7 +14,8 @@ from lib.report.measured import Run, best_on_validation, by_problem, seed_words
 from lib.report.page import Column, Panel, Section, Table, numbers, table, texts
 from lib.report.panels import limited, of_lines, panel
 from lib.report.svg import Chart, Strip, kind_of, legend, padded
-from lib.report.wording import Names, finite, model_words, number, of, percent, prose, triple
+from lib.report.wording import Names, finite, number, of, percent, prose, triple
+from lib.scaling.words import model_words
 
 _POINTS = 160
 """Points of an equity curve that a page this wide can show."""

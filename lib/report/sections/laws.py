@@ -18,9 +18,7 @@ from lib.report.wording import (
     curve_name,
     estimate,
     finite,
-    metric_words,
     number,
-    of_all,
     p_value,
     percent,
     plural,
@@ -29,6 +27,7 @@ from lib.report.wording import (
 )
 from lib.scaling.axes import Row
 from lib.scaling.decision import decimals
+from lib.scaling.words import metric_words, of_all
 
 
 def laws_section(inputs: ReportInputs, names: Names) -> Section | None:

@@ -14,17 +14,9 @@ from lib.report.inputs import ReportInputs, has_size
 from lib.report.page import Panel, Section
 from lib.report.panels import limited, of_lines, panel
 from lib.report.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
-from lib.report.wording import (
-    Names,
-    budget_order,
-    count,
-    finite,
-    listed,
-    metric_words,
-    model_words,
-    number,
-)
+from lib.report.wording import Names, budget_order, count, finite, listed, number
 from lib.scaling.axes import Row
+from lib.scaling.words import metric_words, model_words
 
 _POINTS = 80
 _Points = list[tuple[float, float]]

@@ -15,15 +15,11 @@ from lib.report.wording import (
     DASH,
     Names,
     finite,
-    first_upper,
     interval,
     listed,
-    metric_words,
-    model_words,
     models_words,
     number,
     of,
-    of_all,
     p_value,
     plural,
     prose,
@@ -31,6 +27,7 @@ from lib.report.wording import (
     triple_holm,
 )
 from lib.scaling.axes import Row
+from lib.scaling.words import metric_words, model_words, of_all, sentence
 
 _KINDS = {
     "null_control": "Nothing to find (shifted labels)",
@@ -215,9 +212,9 @@ def controls_section(inputs: ReportInputs, names: Names) -> Section:
         lead = "No controls in this study: nothing shows that it finds a signal, or finds none where none is."
         return Section("controls", "Controls", lead)
     failed = [control for control in controls if not control.get("passed")]
-    lead = f"{first_upper(of_all(len(controls), len(controls), 'control'))} came out as expected."
+    lead = f"{sentence(of_all(len(controls), len(controls), 'control'))} came out as expected."
     if failed:
-        lead = f"{first_upper(of_all(len(failed), len(controls), 'control'))} failed, {barred_words(inputs)}."
+        lead = f"{sentence(of_all(len(failed), len(controls), 'control'))} failed, {barred_words(inputs)}."
     keys = ("auc", "low", "high", "planted_auc", "required_auc")
     values = [v for control in controls for key in keys if (v := finite(control.get(key))) is not None]
     strip = Strip(*padded([*values, 0.5], 0.06), (0.5,))

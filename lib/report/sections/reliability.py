@@ -14,8 +14,9 @@ from lib.report.measured import by_problem, seed_words
 from lib.report.page import Panel, Section
 from lib.report.panels import limited, of_rows, panel
 from lib.report.svg import BUDGET_LEGEND, Chart, kind_of, legend, padded
-from lib.report.wording import Names, budget_order, count, finite, listed, model_words, number
+from lib.report.wording import Names, budget_order, count, finite, listed, number
 from lib.scaling.axes import Row
+from lib.scaling.words import model_words
 
 _DRAWN = 4
 """Models on one chart: more hide each other."""

@@ -10,20 +10,9 @@ from collections.abc import Collection
 from lib.data.io import spreadsheet_safe
 from lib.report.inputs import ReportInputs
 from lib.report.page import Cells, Table, TableCell, numbers, table, texts
-from lib.report.wording import (
-    DASH,
-    count,
-    duration,
-    finite,
-    memory,
-    model_words,
-    number,
-    of,
-    parameters,
-    percent,
-    plural,
-)
+from lib.report.wording import DASH, count, duration, finite, memory, number, of, parameters, percent, plural
 from lib.scaling.axes import Row
+from lib.scaling.words import model_words
 
 FULL_CSV_BYTES = 1_500_000
 """Beyond, only the principal columns are embedded, or the page would be too heavy."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from lib.report.inputs import ReportInputs
 from lib.report.page import Section, Table, numbers, table, texts
-from lib.report.wording import DASH, Names, count, estimate, model_words
+from lib.report.wording import DASH, Names, count, estimate
 from lib.scaling.axes import Row
+from lib.scaling.words import model_words
 
 
 def folds_section(inputs: ReportInputs, names: Names) -> Section | None:

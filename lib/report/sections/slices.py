@@ -12,17 +12,8 @@ from lib.config.base import primary_metric
 from lib.report.inputs import ReportInputs
 from lib.report.measured import Run, by_problem
 from lib.report.page import Section, Table, numbers, table, texts
-from lib.report.wording import (
-    DASH,
-    Names,
-    budget_order,
-    count,
-    finite,
-    metric_words,
-    model_words,
-    number,
-    plural,
-)
+from lib.report.wording import DASH, Names, budget_order, count, finite, number, plural
+from lib.scaling.words import metric_words, model_words
 
 _PROBLEMS = 12
 """Problems whose parts are shown; beyond, a sentence says how many more there are."""

@@ -15,14 +15,13 @@ from lib.report.wording import (
     curve_name,
     duration,
     finite,
-    first_upper,
     interval,
     number,
-    of_all,
     triple_holm,
     triple_of,
 )
 from lib.scaling.axes import Row
+from lib.scaling.words import of_all, sentence
 
 
 def foretold(curve: Row) -> str:
@@ -54,7 +53,7 @@ def predicted_words(curves: Sequence[Row], decisive: Row | None, names: Names) -
     kept = f"; the outcome was inside in {of_all(sum(known), len(known), 'curve')}" if known else ""
     return [
         f"{curve_name(own, names)}: {foretold(own)}",
-        f"{first_upper(count)} had a prediction with an interval on record{kept}.",
+        f"{sentence(count)} had a prediction with an interval on record{kept}.",
     ]
 
 

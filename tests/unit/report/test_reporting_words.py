@@ -16,11 +16,11 @@ from lib.report.wording import (
     listed,
     models_words,
     number,
-    of_all,
     parameters,
     percent,
     prose,
 )
+from lib.scaling.words import of_all
 
 
 @pytest.mark.parametrize(
